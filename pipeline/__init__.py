@@ -1,0 +1,1 @@
+"""Text-competition ensembles: the stages, and the code that they share."""

@@ -1,0 +1,80 @@
+"""From a backbone's name to one local copy of its files, which all units of a competition share."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from filelock import FileLock
+
+from pipeline.artifacts import backbones_dir, file_sha256, folder_written_whole
+from pipeline.demos import DEMO_BACKBONES
+
+FILES = ("*.json", "*.txt", "*.model")
+SAFETENSORS, PICKLED = "model*.safetensors", "pytorch_model*.bin"
+
+
+def locate_backbone(name: str) -> Path:
+    """The folder of a demo backbone, of a local one, or of one fetched from the hub.
+
+    Raises:
+        FileNotFoundError: there is no such folder, and the hub does not give one of that name.
+        ValueError: the folder is not a backbone's.
+    """
+    folder = demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
+    if not folder.is_dir():
+        folder = _fetched_from_hub(name)
+    files = _files(folder)
+    if not any(f.name == "config.json" for f in files):
+        raise ValueError(f"backbone {name}: {folder} holds no config.json; name a model's folder")
+    if not any(f.suffix in (".safetensors", ".bin") for f in files):
+        raise ValueError(f"backbone {name}: {folder} holds no {SAFETENSORS} or {PICKLED}")
+    return folder
+
+
+def demo_backbone_dir(name: str) -> Path:
+    return Path("data") / "backbones" / name
+
+
+def keep_backbone(name: str, competition: str) -> str:
+    """Copy a backbone's files to the competition's models, once.
+
+    Returns:
+        The 12 digits of their hash, the name of the copy's folder.
+    """
+    files = _files(locate_backbone(name))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name} {file_sha256(file)}\n".encode())
+    sha = digest.hexdigest()[:12]
+    copy = backbones_dir(competition) / sha
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(copy.parent / f".{sha}.lock"):
+        if not copy.exists():
+            with folder_written_whole(copy) as temporary:
+                for file in files:
+                    shutil.copy(file, temporary / file.name)
+    return sha
+
+
+def _files(folder: Path) -> list[Path]:
+    """What transformers needs: configuration, tokenizer, one kind of weights."""
+    weights = list(folder.glob(SAFETENSORS)) or list(folder.glob(PICKLED))
+    return sorted({*weights, *(f for pattern in FILES for f in folder.glob(pattern))})
+
+
+def _fetched_from_hub(name: str) -> Path:
+    # imported here: the hub's client takes a second to load and a local backbone needs none
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=[*FILES, SAFETENSORS]))
+        if not list(folder.glob(SAFETENSORS)):
+            folder = Path(snapshot_download(name, allow_patterns=[*FILES, PICKLED]))
+        return folder
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FileNotFoundError(
+            f"backbone {name!r}: neither a folder here nor a demo ({', '.join(DEMO_BACKBONES)}), "
+            f"and the hub gave none: {reason}; check the name, or download the model to a folder"
+        ) from None

@@ -1,0 +1,1 @@
+"""One BERT member: tokens, poolings, network, fine-tuning."""

@@ -1,0 +1,181 @@
+"""Fit a network on a unit's training rows; predict with it. Letters: n rows, c outputs."""
+
+import json
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from pipeline.bert.network import Network
+from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows, collate
+from pipeline.tasks import TASKS, Floats
+
+PREDICTION_TOKENS = 16_384  # tokens of a prediction batch, padding included
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a unit is trained; the meaning of each field stands in `pipeline.config.Training`."""
+
+    epochs: float
+    batch_size: int
+    learning_rate: float
+    warmup: float
+    weight_decay: float
+    seed: int
+    trainer: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and standard deviation (c,) of a unit's regression targets; None for other tasks."""
+
+    mean: list[float]
+    sd: list[float]
+
+    @staticmethod
+    def of(y: Floats) -> "Scaling":
+        sd = y.std(axis=0)
+        return Scaling(y.mean(axis=0).tolist(), np.where(sd > 0, sd, 1.0).tolist())
+
+
+def seed_everything(seed: int) -> None:
+    """Seed before the network is built: its head starts at random."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)  # all GPUs too
+
+
+def best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fit(
+    network: Network,
+    tokens: Tokens,
+    rows: NDArray[np.int64],
+    labels: torch.Tensor,
+    recipe: Recipe,
+    log: Path,
+) -> dict[str, Any]:
+    """Train `network` in place.
+
+    Args:
+        rows: (n,) row numbers in `tokens` to train on.
+        labels: their labels, (n, c) float32 or (n,) int64 class codes, as the loss wants them.
+        log: file that gets what Trainer logs, a JSON a line.
+    Returns:
+        What it took: seconds, real tokens a second, steps, precision.
+    Raises:
+        ValueError: `recipe.trainer` holds what `TrainingArguments` does not take.
+    """
+    network.pooling.fit(tokens.of(row) for row in rows)  # type: ignore[operator]
+    dataset = TrainingRows(tokens, rows, labels)
+    gpu = best_device().type == "cuda"
+    bf16 = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    trainer = _LengthGroupedTrainer(
+        model=network,
+        args=training_arguments(recipe, log.parent, gpu, bf16),
+        train_dataset=dataset,
+        data_collator=dataset.collate,
+        callbacks=[_LogFile(log)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    start = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - start
+    return {
+        "seconds": round(seconds, 3),
+        "tokens_per_second": round(float(dataset.lengths.sum()) * recipe.epochs / seconds),
+        "steps": trainer.state.global_step,
+        "precision": "bf16" if bf16 else "fp32",
+    }
+
+
+def training_arguments(recipe: Recipe, folder: Path, gpu: bool, bf16: bool) -> TrainingArguments:
+    """Trainer's own defaults, but for what the recipe and the machine say."""
+    try:
+        return TrainingArguments(
+            output_dir=str(folder),
+            num_train_epochs=recipe.epochs,
+            per_device_train_batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+            warmup_steps=recipe.warmup,  # below 1 it is a share
+            weight_decay=recipe.weight_decay,
+            seed=recipe.seed,
+            use_cpu=not gpu,
+            bf16=bf16,
+            dataloader_pin_memory=gpu,
+            remove_unused_columns=False,
+            save_strategy="no",
+            eval_strategy="no",
+            logging_steps=recipe.trainer.get("logging_steps", 0.05),
+            report_to="none",
+            disable_tqdm=True,
+            **{k: v for k, v in recipe.trainer.items() if k != "logging_steps"},
+        )
+    except TypeError as error:  # an unknown key
+        raise ValueError(f"training.trainer: {error}; see transformers.TrainingArguments") from None
+
+
+@torch.inference_mode()
+def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None) -> Floats:
+    """Predictions (n, c) float64 of all texts, in their order, on the prediction scale.
+
+    Batches are cut from the texts sorted by length, so that little is computed for padding; always
+    in float32, on whatever precision the network was trained.
+    """
+    network.eval()
+    device = best_device()
+    network.to(device)
+    lengths = tokens.lengths
+    order = np.argsort(lengths, kind="stable")[::-1]
+    outputs: list[NDArray[Any]] = []
+    start = 0
+    while start < len(order):
+        stop = start + max(1, PREDICTION_TOKENS // max(1, int(lengths[order[start]])))
+        batch = collate(tokens, order[start:stop].tolist())
+        logits = network(**{name: tensor.to(device) for name, tensor in batch.items()})["logits"]
+        outputs.append(logits.double().cpu().numpy())
+        start = stop
+    in_order = np.empty((len(order), network.head.out_features))
+    if outputs:
+        in_order[order] = np.concatenate(outputs)
+    if scaling is not None:
+        return in_order * np.array(scaling.sd) + np.array(scaling.mean)
+    return TASKS[task].to_prediction(in_order)
+
+
+def labels_for_loss(task: str, y: NDArray[Any], scaling: Scaling | None) -> torch.Tensor:
+    """Targets as the task's loss takes them: standardised, 0/1 columns, or class codes."""
+    if scaling is not None:
+        y = (y - np.array(scaling.mean)) / np.array(scaling.sd)
+    if task == "binary":
+        y = y[:, None]
+    return torch.from_numpy(y.astype(np.int64 if task == "multiclass" else np.float32))
+
+
+class _LengthGroupedTrainer(Trainer):
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        rows: TrainingRows = self.train_dataset  # type: ignore[assignment]
+        return LengthBatches(rows.lengths, self.args.train_batch_size, self.args.seed)
+
+
+class _LogFile(TrainerCallback):
+    """Writes what Trainer logs as a JSON a line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+    ) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")

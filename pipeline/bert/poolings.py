@@ -1,0 +1,249 @@
+"""Poolings: how the `(layers, tokens)` of a backbone become one vector per text.
+
+B texts, T tokens, H hidden, L layers of the backbone. Every pooling is called as
+`pool(hidden_states, attention_mask, input_ids)` and sees nothing but the real tokens: whatever lies
+in the padding, on whichever side, reaches neither the output nor a gradient. A new pooling is a
+subclass of `Pooling` and a line in `POOLINGS`. The article is Coggle, "BERT Pooling methods", 2022.
+"""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Pooling(nn.Module):
+    """What all poolings share: `output_dim`, float32, a `fit` that learns nothing.
+
+    A subclass implements `pool`; its options, if any, are the keyword-only arguments of its
+    constructor. A text without a single real token becomes zeros.
+    """
+
+    def __init__(self, hidden_size: int, num_layers: int) -> None:
+        super().__init__()
+        self.output_dim = hidden_size
+
+    def fit(self, token_ids: Iterable[Sequence[int] | np.ndarray]) -> None:
+        """Learn from the ids of each text of the unit's training rows, before training."""
+
+    def forward(
+        self, hidden_states: Sequence[Tensor], attention_mask: Tensor, input_ids: Tensor
+    ) -> Tensor:
+        """One vector per text, (B, output_dim) float32.
+
+        Args:
+            hidden_states: L + 1 tensors (B, T, H) of any floating type, embeddings first.
+            attention_mask: (B, T), 1 on real tokens, 0 on padding.
+            input_ids: (B, T).
+        """
+        with torch.autocast(hidden_states[-1].device.type, enabled=False):
+            return self.pool(hidden_states, attention_mask.bool(), input_ids)
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        """`forward` with autocast off and the mask as `real`, (B, T) bool."""
+        raise NotImplementedError
+
+
+class ClsPooling(Pooling):
+    """First real token of the last layer (Devlin et al. 2019, arXiv:1810.04805).
+
+    Not position 0, which is padding where the tokenizer pads on the left.
+    """
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        first = real.int().argmax(1)  # (B,); of equal values argmax takes the first
+        vectors = hidden_states[-1][torch.arange(len(first), device=first.device), first].float()
+        return vectors.masked_fill(~real.any(1, keepdim=True), 0.0)
+
+
+class MeanPooling(Pooling):
+    """Average of the last layer's real tokens (Reimers & Gurevych 2019, arXiv:1908.10084)."""
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        return mean_of_tokens(hidden_states[-1], real)
+
+
+class MaxPooling(Pooling):
+    """Largest value of each feature over the last layer's real tokens (Kim 2014, arXiv:1408.5882).
+
+    The article fills the padding with -1e4, which wins once all real values lie below it.
+    """
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        largest = fill_padding(hidden_states[-1], real, -torch.inf).amax(1)  # (B, H)
+        return largest.masked_fill(~real.any(1, keepdim=True), 0.0)
+
+
+class MinPooling(Pooling):
+    """Smallest value of each feature over the real tokens (De Boom et al. 2016, arXiv:1607.00570).
+
+    The article fills the padding with 1e-4, which wins wherever all real values are larger, so a
+    text's vector depends on what it was batched with.
+    """
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        smallest = fill_padding(hidden_states[-1], real, torch.inf).amin(1)  # (B, H)
+        return smallest.masked_fill(~real.any(1, keepdim=True), 0.0)
+
+
+class WeightedLayerPooling(Pooling):
+    """Learned average of upper layers, then of tokens (Peters et al. 2018, arXiv:1802.05365).
+
+    The weights start equal and pass a softmax, so they stay positive and sum to 1; the article
+    divides raw weights by their sum, which training can bring to 0, and leaves the tokens unpooled.
+    A single layer has nothing to learn: its weight is 1 and has the gradient 0.
+    """
+
+    def __init__(
+        self, hidden_size: int, num_layers: int, *, layer_start: int | None = None
+    ) -> None:
+        """Average `hidden_states[layer_start:]`; None means the last four, or all if fewer."""
+        super().__init__(hidden_size, num_layers)
+        if layer_start is None:
+            layer_start = num_layers + 1 - min(4, num_layers)
+        if not isinstance(layer_start, int) or not 0 <= layer_start <= num_layers:
+            raise ValueError(
+                f"pooling 'weighted_layer': layer_start is a whole number in [0, {num_layers}], "
+                f"0 the embeddings, got {layer_start!r}"
+            )
+        self.layer_start = layer_start
+        self.layer_weights = nn.Parameter(torch.zeros(num_layers + 1 - layer_start))
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        # Both averages are linear: tokens first keeps (layers, B, H), not (layers, B, T, H)
+        layers = [mean_of_tokens(layer, real) for layer in hidden_states[self.layer_start :]]
+        return (self.layer_weights.softmax(0)[:, None, None] * torch.stack(layers)).sum(0)
+
+
+class AttentionPooling(Pooling):
+    """Average of the real tokens by a learned score of each (Lin et al. 2017, arXiv:1703.03130).
+
+    The article masks its scores in place, turns a text without real tokens into NaN, and gives the
+    scorer a last bias, which softmax cancels: a parameter that never learns.
+    """
+
+    def __init__(self, hidden_size: int, num_layers: int) -> None:
+        super().__init__(hidden_size, num_layers)
+        self.score = nn.Sequential(
+            nn.Linear(hidden_size, hidden_size),
+            nn.LayerNorm(hidden_size),
+            nn.GELU(),
+            nn.Linear(hidden_size, 1, bias=False),
+        )
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        # Cleared before it is scored: the LayerNorm squares 1e30 to infinity, with NaN gradients
+        tokens = fill_padding(hidden_states[-1], real, 0.0)  # (B, T, H)
+        scores = self.score(tokens).squeeze(-1)  # (B, T)
+        # A text without real tokens keeps its scores, as the softmax of nothing but -inf is NaN
+        scores = scores.masked_fill(~real & real.any(1, keepdim=True), -torch.inf)
+        return (scores.softmax(1).unsqueeze(-1) * tokens).sum(1)
+
+
+class IdfPooling(Pooling):
+    """Average of the real tokens, weighted by rarity (De Boom et al. 2016, arXiv:1607.00570).
+
+    A token found in df of n training texts weighs `log((1 + n) / (1 + df)) + 1`, a special token
+    nothing; before `fit` all others weigh the same. A text of special tokens alone is averaged
+    evenly. The article proposes IDF weights and has no code for them.
+    """
+
+    idf: Tensor  # (vocab_size,) float32, saved with the model
+
+    def __init__(
+        self,
+        hidden_size: int,
+        num_layers: int,
+        *,
+        vocab_size: int | None = None,
+        special_ids: Iterable[int] | None = None,
+    ) -> None:
+        """Weigh all tokens alike, those of `special_ids` not at all.
+
+        Args:
+            vocab_size: rows of the backbone's embedding; a tokenizer's `vocab_size` can be less.
+            special_ids: ids of [CLS], [SEP], padding and their like.
+        """
+        super().__init__(hidden_size, num_layers)
+        if vocab_size is None or special_ids is None:
+            absent = "vocab_size" if vocab_size is None else "special_ids"
+            raise ValueError(f"pooling 'idf' needs vocab_size and special_ids; {absent} is missing")
+        self.special_ids = known_ids(list(special_ids), vocab_size)
+        self.register_buffer("idf", torch.ones(vocab_size, dtype=torch.float32))
+        self.idf[self.special_ids] = 0.0
+
+    def fit(self, token_ids: Iterable[Sequence[int] | np.ndarray]) -> None:
+        """Set the weights from the training texts, each of which counts once for a token."""
+        texts = [known_ids(ids, len(self.idf)) for ids in token_ids]
+        document_frequency = np.zeros(len(self.idf))
+        for ids in texts:
+            document_frequency[ids] += 1  # once for an id that the text repeats: not np.add.at
+        self.idf.copy_(torch.from_numpy(np.log((1 + len(texts)) / (1 + document_frequency)) + 1))
+        self.idf[self.special_ids] = 0.0
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        weights = self.idf[input_ids.masked_fill(~real, 0)].masked_fill(~real, 0.0)  # (B, T)
+        only_special = ~weights.any(1, keepdim=True)  # (B, 1)
+        return mean_of_tokens(hidden_states[-1], torch.where(only_special, real, weights))
+
+
+def fill_padding(tokens: Tensor, real: Tensor, value: float) -> Tensor:
+    """`tokens` (B, T, H) as float32, with `value` where `real` (B, T) is False."""
+    return tokens.float().masked_fill(~real.unsqueeze(-1), value)
+
+
+def mean_of_tokens(tokens: Tensor, weights: Tensor) -> Tensor:
+    """Weighted average (B, H) of `tokens` (B, T, H) by `weights` (B, T); zeros if they are all 0.
+
+    The weights are 0 or at least 1, as a mask's and IDF's are; what has weight 0 is not looked at.
+    """
+    total = fill_padding(tokens, weights > 0, 0.0) * weights.unsqueeze(-1)  # (B, T, H)
+    return total.sum(1) / weights.sum(1, keepdim=True).clamp(min=1)
+
+
+def known_ids(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
+    """`ids` as an array; a ValueError if one of them is no index of the vocabulary."""
+    array = np.asarray(ids, dtype=np.int64)
+    wrong = array[(array < 0) | (array >= vocab_size)]
+    if len(wrong):
+        raise ValueError(
+            f"pooling 'idf': token id {wrong[0]} is outside the vocabulary [0, {vocab_size}); "
+            "vocab_size is the number of rows of the backbone's embedding"
+        )
+    return array
+
+
+def pooling_options(name: str) -> tuple[str, ...]:
+    """Names of the options that a pooling takes; a ValueError if there is no such pooling."""
+    if name not in POOLINGS:
+        raise ValueError(f"unknown pooling {name!r}; choose one of: {', '.join(sorted(POOLINGS))}")
+    arguments = inspect.signature(POOLINGS[name]).parameters.values()
+    return tuple(argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY)
+
+
+def build_pooling(name: str, hidden_size: int, num_layers: int, **options: Any) -> Pooling:
+    """The pooling that a config calls `name`, for a backbone of H features and L layers.
+
+    Raises:
+        ValueError: there is no such pooling, or it refuses an option or the absence of one.
+    """
+    allowed = pooling_options(name)
+    for option in options:
+        if option not in allowed:
+            choices = ", ".join(allowed) or "none"
+            raise ValueError(f"pooling {name!r} has no option {option!r}; its options: {choices}")
+    return POOLINGS[name](hidden_size, num_layers, **options)
+
+
+POOLINGS: dict[str, type[Pooling]] = {
+    "cls": ClsPooling,
+    "mean": MeanPooling,
+    "max": MaxPooling,
+    "min": MinPooling,
+    "weighted_layer": WeightedLayerPooling,
+    "attention": AttentionPooling,
+    "idf": IdfPooling,
+}

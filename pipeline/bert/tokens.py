@@ -1,0 +1,173 @@
+"""Texts as token ids: tokenised once, kept flat, batched by length. Letters: B texts, T tokens.
+
+A text's tokens lie one after the other in flat arrays, which worker processes share by memory
+mapping instead of copying.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+BATCHES_A_POOL = 50  # batches whose rows are sorted together: short padding, yet random batches
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of n texts.
+
+    Attributes:
+        ids: (all tokens,) int32, text after text, special tokens included.
+        type_ids: (all tokens,) int8, which text of a pair a token belongs to; None for a backbone
+            that takes none.
+        starts: (n + 1,) int64; text i is `ids[starts[i]:starts[i + 1]]`.
+        n_cut: texts that were longer than the limit.
+        pad_id: the id that fills up a batch.
+    """
+
+    ids: NDArray[np.int32]
+    type_ids: NDArray[np.int8] | None
+    starts: NDArray[np.int64]
+    n_cut: int
+    pad_id: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(n,) tokens of each text."""
+        return np.diff(self.starts)
+
+    def take(self, rows: NDArray[np.int64]) -> "Tokens":
+        """The tokens of some of the texts."""
+        of_rows = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
+        return Tokens(
+            np.concatenate([self.ids[:0], *(self.ids[s] for s in of_rows)]),
+            None
+            if self.type_ids is None
+            else np.concatenate([self.type_ids[:0], *(self.type_ids[s] for s in of_rows)]),
+            np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64),
+            self.n_cut,
+            self.pad_id,
+        )
+
+    def of(self, row: int) -> NDArray[np.int32]:
+        """The token ids of one text."""
+        return self.ids[self.starts[row] : self.starts[row + 1]]
+
+
+def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) -> Tokens:
+    """Tokenise texts or sentence pairs, cutting at `max_length` tokens.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers.
+        texts: n tuples of one text or of two.
+    Raises:
+        ValueError: the tokenizer cannot pad.
+    """
+    if tokenizer.pad_token_id is None:
+        raise ValueError(
+            f"backbone {tokenizer.name_or_path}: its tokenizer has no padding token; "
+            "choose an encoder such as BERT"
+        )
+    if not texts:
+        empty = np.zeros(0, dtype=np.int32)
+        return Tokens(empty, None, np.zeros(1, dtype=np.int64), 0, tokenizer.pad_token_id)
+    columns = [list(column) for column in zip(*texts, strict=True)]
+    encoded = tokenizer(
+        *columns,
+        max_length=max_length,
+        truncation=True,
+        padding=False,
+        return_attention_mask=False,
+        verbose=False,
+    )
+    # a cut text leaves an overflow in its fast encoding
+    n_cut = sum(bool(encoding.overflowing) for encoding in encoded.encodings)
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    type_ids = None
+    if "token_type_ids" in encoded:
+        type_ids = np.concatenate(encoded["token_type_ids"]).astype(np.int8)
+    ids = np.concatenate(encoded["input_ids"]).astype(np.int32)
+    return Tokens(ids, type_ids, starts, n_cut, tokenizer.pad_token_id)
+
+
+def collate(tokens: Tokens, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+    """A batch of texts, padded on the right to the longest: (B, T) tensors by argument name."""
+    lengths = tokens.lengths[list(rows)]
+    real = np.arange(lengths.max()) < lengths[:, None]
+    input_ids = np.full(real.shape, tokens.pad_id, dtype=np.int64)
+    input_ids[real] = np.concatenate([tokens.of(row) for row in rows])
+    batch = {
+        "input_ids": torch.from_numpy(input_ids),
+        "attention_mask": torch.from_numpy(real.astype(np.int64)),
+    }
+    if tokens.type_ids is not None:
+        types = np.zeros(real.shape, dtype=np.int64)
+        spans = [tokens.type_ids[tokens.starts[row] : tokens.starts[row + 1]] for row in rows]
+        types[real] = np.concatenate(spans)
+        batch["token_type_ids"] = torch.from_numpy(types)
+    return batch
+
+
+class TrainingRows(Dataset[int]):
+    """The rows of `tokens` that a unit trains on, with their labels; items are row numbers."""
+
+    def __init__(self, tokens: Tokens, rows: NDArray[np.int64], labels: torch.Tensor) -> None:
+        self.tokens = tokens
+        self.rows = rows
+        self.labels = labels  # one for each of `rows`
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    def collate(self, indices: list[int]) -> dict[str, torch.Tensor]:
+        return {
+            **collate(self.tokens, self.rows[indices].tolist()),
+            "labels": self.labels[indices],
+        }
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return self.tokens.lengths[self.rows]
+
+
+class LengthBatches(Sampler[int]):
+    """Row numbers so ordered that every `batch_size` of them have like lengths.
+
+    Every epoch shuffles anew which rows meet and which batch comes when. The sampler of
+    transformers yields the batches of a pool from long to short; a random order keeps lengths out
+    of the gradient's drift.
+    """
+
+    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.random = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        shuffled = self.random.permutation(len(self.lengths))
+        # a batch that is not full must come last, or all after it would be cut askew
+        n_full = len(shuffled) - len(shuffled) % self.batch_size
+        full, rest = shuffled[:n_full], shuffled[n_full:]
+        batches: list[NDArray[np.int64]] = []
+        pool_size = self.batch_size * BATCHES_A_POOL
+        for start in range(0, n_full, pool_size):
+            pool = full[start : start + pool_size]
+            by_length = pool[np.argsort(self.lengths[pool], kind="stable")]
+            batches.extend(by_length.reshape(-1, self.batch_size))
+        for b in self.random.permutation(len(batches)):
+            yield from batches[b].tolist()
+        yield from rest.tolist()

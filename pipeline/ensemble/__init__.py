@@ -1,0 +1,1 @@
+"""Predictors in, one prediction out: weights, stackers, honest scores."""

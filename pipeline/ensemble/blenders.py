@@ -1,0 +1,152 @@
+"""The registry `BLENDERS`: everything that turns several predictors into one.
+
+Letters: n fit rows, k new rows, m predictors, c columns. Weights and models on predictions live in
+`pipeline.ensemble.weights` and `.stackers` and are blenders as soon as they are registered there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.ensemble.stackers import STACKERS
+from pipeline.ensemble.weights import WEIGHTS
+from pipeline.tasks import TASKS, Floats
+
+
+@dataclass(frozen=True)
+class Blender:
+    """A checked blender: `function` fitted on some rows and applied to others, in one call.
+
+    Attributes:
+        function: `(preds, y, new_preds, *, task, metric, seed) -> (k, c)`.
+        tasks: the tasks that it fits; the stage leaves it out of the others, with a note.
+    """
+
+    name: str
+    function: Callable[..., Floats]
+    tasks: tuple[str, ...] = tuple(TASKS)
+
+    def supports(self, task: str) -> bool:
+        """Whether a call with this task blends; otherwise it raises."""
+        return task in self.tasks
+
+    def __call__(
+        self,
+        preds: Floats,
+        y: NDArray[Any],
+        new_preds: Floats,
+        *,
+        task: str,
+        metric: str,
+        seed: int,
+    ) -> Floats:
+        """The blend of new rows, each of which depends on no other new row.
+
+        Args:
+            preds: (n, m, c) predictions of the fit rows.
+            y: their targets, (n, c) or (n,) codes as in `pipeline.tasks`.
+            new_preds: (k, m, c).
+        Returns:
+            (k, c) float64; probabilities where probabilities came in.
+        Raises:
+            ValueError: the task does not fit, shapes disagree, or a value is not finite.
+        """
+        if not self.supports(task):
+            raise ValueError(
+                f"blender {self.name!r} does not fit task {task!r}, only {', '.join(self.tasks)}; "
+                "take it out of blend.methods"
+            )
+        _check(self.name, preds, y, new_preds, task)
+        blend = self.function(preds, y, new_preds, task=task, metric=metric, seed=seed)
+        # weights of sum 1 + 1e-16 leave [0, 1] where all members say 1
+        return np.clip(blend, 0, 1) if TASKS[task].is_probability else blend
+
+
+def rank_mean(
+    preds: Floats, y: NDArray[Any], new_preds: Floats, *, task: str, metric: str, seed: int
+) -> Floats:
+    """Mean of ranks among the fit rows, on the scale of the plain mean.
+
+    Members that order the rows alike count alike, however they spread their values. Column by
+    column: each member's value becomes its share of the fit rows (ties at their middle), shares
+    are averaged, and the fit row at the same place of that average lends the mean blend's quantile.
+    Thus the fit rows' blends are distributed as their plain means are, and new rows stay within
+    the range of those. Classes sum to 1 again.
+    """
+    n, n_members, n_columns = preds.shape
+    plain = preds.mean(axis=1)
+    blend = np.empty((len(new_preds), n_columns))
+    places = (np.arange(n) + 0.5) / n
+    for j in range(n_columns):
+        members, new_members = preds[:, :, j].T, new_preds[:, :, j].T
+        shares = np.mean([_share(fit, fit) for fit in members], axis=0)
+        new_shares = np.mean(
+            [_share(fit, new) for fit, new in zip(members, new_members, strict=True)], axis=0
+        )
+        blend[:, j] = np.interp(_share(shares, new_shares), places, np.sort(plain[:, j]))
+    if task != "multiclass":
+        return blend
+    total = blend.sum(axis=1, keepdims=True)
+    return np.where(total > 0, blend / np.where(total > 0, total, 1), new_preds.mean(axis=1))
+
+
+def _share(fit: Floats, new: Floats) -> Floats:
+    """(k,) share of the (n,) fit values below each new one; half of those that equal it count."""
+    values, counts = np.unique(fit, return_counts=True)
+    # between two fit values the share is drawn as a line, so that no order is lost
+    return np.interp(new, values, (np.cumsum(counts) - counts / 2) / len(fit))
+
+
+def _weighted_mean(
+    weigh: Callable[..., Floats],
+    preds: Floats,
+    y: NDArray[Any],
+    new_preds: Floats,
+    *,
+    task: str,
+    metric: str,
+    seed: int,
+) -> Floats:
+    """Arithmetic mean on the prediction scale, with one weight a member."""
+    weights = weigh(preds, y, task=task, metric=metric, seed=seed)
+    return np.einsum("kmc,m->kc", new_preds, weights)
+
+
+def _check(name: str, preds: Floats, y: NDArray[Any], new_preds: Floats, task: str) -> None:
+    """Refuse what a blender would broadcast, or turn into NaN, in silence."""
+    if preds.ndim != 3 or new_preds.ndim != 3 or preds.shape[1:] != new_preds.shape[1:]:
+        raise ValueError(
+            f"blender {name!r}: predictions are {preds.shape} to fit and {new_preds.shape} new, not "
+            "(rows, predictors, columns) twice with the same predictors and columns"
+        )
+    n, n_members, n_columns = preds.shape
+    if n == 0 or n_members == 0:
+        raise ValueError(f"blender {name!r}: nothing to fit on, predictions are {preds.shape}")
+    expected = (n,) if TASKS[task].has_classes else (n, n_columns)
+    if y.shape != expected:
+        raise ValueError(f"blender {name!r}: targets of {task} are {expected}, got {y.shape}")
+    for what, values in (
+        ("prediction to fit", preds),
+        ("target", y),
+        ("new prediction", new_preds),
+    ):
+        bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"blender {name!r}: {what} not finite in {bad.sum()} of {len(values)} rows, first "
+                f"row {bad.argmax()}; find the predictor that holds NaN or infinity"
+            )
+
+
+BLENDERS: dict[str, Blender] = {
+    blender.name: blender
+    for blender in [
+        *(Blender(name, partial(_weighted_mean, weigh)) for name, weigh in WEIGHTS.items()),
+        Blender("rank_mean", rank_mean),
+        *(Blender(name, stacker.function, stacker.tasks) for name, stacker in STACKERS.items()),
+    ]
+}

@@ -1,0 +1,161 @@
+"""Fan work out over joblib: processes here, or a Dask or Ray cluster; one GPU for each worker.
+
+`run_all` keeps going when a piece fails: the others finish, and the failures are told at the end.
+"""
+
+import os
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+_held: list[FileLock] = []  # the GPU that this process claimed, until it ends
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A piece of work that raised.
+
+    Attributes:
+        label: which piece.
+        reason: the exception in a line.
+        details: its traceback.
+    """
+
+    label: str
+    reason: str
+    details: str
+
+
+def run_all(
+    function: Callable[..., Any],
+    pieces: Sequence[tuple[str, tuple[Any, ...]]],
+    *,
+    backend: str,
+    n_jobs: int | None,
+    threads: int | None,
+    title: str,
+) -> list[Any]:
+    """Call `function(*arguments)` for each labelled piece, side by side, under one progress bar.
+
+    Args:
+        function: a function of a module.
+        pieces: (label, arguments) of each call.
+        backend: of joblib; "dask" and "ray" need the cluster's own package.
+        n_jobs: pieces side by side; None: as many as GPUs, or as CPU cores.
+        threads: threads of each piece; None: one on CPU, a GPU's share of the cores otherwise.
+    Returns:
+        What each call returned, in the order of `pieces`; a `Failure` where it raised.
+    Raises:
+        ValueError: the backend is unknown or its package is not installed.
+    """
+    n_gpus = count_gpus()
+    n_jobs = n_jobs or n_gpus or joblib.cpu_count()
+    threads = threads or (max(1, joblib.cpu_count() // n_gpus) if n_gpus else 1)
+    _register(backend)
+    results: list[Any] = [None] * len(pieces)
+    # smoothing=0: the time left comes from the mean of all pieces, not of the last few
+    with (
+        joblib.parallel_config(backend=backend, n_jobs=min(n_jobs, len(pieces))),
+        tqdm(total=len(pieces), desc=title, unit="unit", smoothing=0, dynamic_ncols=True) as bar,
+    ):
+        calls = (
+            joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus)
+            for i, piece in enumerate(pieces)
+        )
+        for i, result in joblib.Parallel(return_as="generator_unordered")(calls):
+            bar.update()
+            results[i] = result
+            if isinstance(result, Failure):
+                bar.write(f"{result.label} failed: {result.reason}")
+    return results
+
+
+def count_gpus() -> int:
+    # torch is imported where it is needed only: it takes seconds to load
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _guarded(
+    function: Callable[..., Any],
+    i: int,
+    label: str,
+    arguments: tuple[Any, ...],
+    threads: int,
+    n_gpus: int,
+) -> tuple[int, Any]:
+    """Run piece `i` in the worker; threads and GPU are set here, as loky may run it in process."""
+    try:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        if n_gpus:
+            claim_gpu(n_gpus, Path(tempfile.gettempdir()))
+        import torch
+
+        torch.set_num_threads(threads)
+        return i, function(*arguments)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return i, Failure(label, reason, traceback.format_exc())
+    finally:
+        _free_gpu_memory(n_gpus)
+
+
+def claim_gpu(n_gpus: int, folder: Path) -> None:
+    """Make one GPU, that no other worker holds, the only one that this process sees.
+
+    Several visible GPUs would make Trainer split every batch over them. With more workers than
+    GPUs the surplus ones share.
+    """
+    if _held or n_gpus == 1:
+        return
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    visible = listed.split(",") if listed else [str(k) for k in range(n_gpus)]
+    for gpu in visible:
+        lock = FileLock(folder / f"text-ensembles-gpu-{gpu.replace('/', '-')}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        _held.append(lock)
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        return
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible[os.getpid() % len(visible)]
+
+
+def _free_gpu_memory(n_gpus: int) -> None:
+    if n_gpus:
+        import gc
+
+        import torch
+
+        gc.collect()  # Trainer and its network refer to each other
+        torch.cuda.empty_cache()
+
+
+def _register(backend: str) -> None:
+    """Connect joblib to a cluster."""
+    try:
+        if backend == "ray":
+            from ray.util.joblib import register_ray
+
+            register_ray()
+        elif backend == "dask":
+            from dask.distributed import Client
+
+            Client()  # the scheduler that Dask's own configuration names, or one on this machine
+        elif backend not in joblib.parallel.BACKENDS:
+            known = ", ".join(sorted({*joblib.parallel.BACKENDS, "dask", "ray"}))
+            raise ValueError(f"jobs.backend: unknown backend {backend!r}; choose one of: {known}")
+    except ImportError as error:
+        raise ValueError(
+            f"jobs.backend: {backend} is not installed ({error}); "
+            f"run: pip install {'ray' if backend == 'ray' else 'distributed'}"
+        ) from None

@@ -1,0 +1,64 @@
+"""Deal the training rows to folds, once; then only check that the folds still fit.
+
+Reads the training table and, under folds.scheme file, a file of one's own; writes folds/<c>.csv and
+folds/<c>.json.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifacts import folds_path
+from pipeline.command import one_line_errors, parse
+from pipeline.competition import Train, joined, read_train
+from pipeline.config import Config
+from pipeline.folds import (
+    REMEDY,
+    origin_of,
+    read_folds,
+    read_own_folds,
+    warnings_about,
+    write_folds,
+)
+from pipeline.splits import make_folds
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    with one_line_errors():
+        config, flags = parse(__doc__, argv, "overwrite")
+        train = read_train(config.data, config.task)
+        path = folds_path(config.competition)
+        origin = origin_of(config.folds, train)
+        if path.is_file() and not flags.overwrite:
+            folds = read_folds(config.competition, train.ids, origin)
+            if config.folds.path is not None and (folds != _dealt(config, train)).any():
+                raise ValueError(f"{config.folds.path}: not the folds in {path} any more; {REMEDY}")
+            did = "still fits"
+        else:
+            folds = _dealt(config, train)
+            write_folds(config.competition, train.ids, config.data.id_name, folds, origin)
+            did = "written"
+        for line in warnings_about(folds, train, config.task, config.folds.scheme):
+            print(f"warning: {line}")
+        sizes = ", ".join(map(str, np.bincount(folds)))
+        print(f"{path}: {did}, {len(folds)} rows in folds of {sizes} ({config.folds.scheme})")
+
+
+def _dealt(config: Config, train: Train) -> NDArray[np.int64]:
+    settings = config.folds
+    if settings.path is not None:
+        return read_own_folds(settings.path, train.ids, config.data.train_rows is not None)
+    return make_folds(
+        settings.scheme,
+        train.y,
+        task=config.task,
+        n=settings.n,
+        seed=settings.seed,
+        texts=joined(train.texts),
+        groups=train.groups,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Predict the test rows with every trained member, from what models/ holds alone.
+
+Reads models/<c>/ and the test table, never the training table; writes oof/<c>/<member>/test.csv.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.artifacts import predictor_dir, sha256_of_texts
+from pipeline.command import one_line_errors, parse
+from pipeline.competition import Test, read_test
+from pipeline.config import Config
+from pipeline.jobs import Failure, run_all
+from pipeline.predictors import is_current, write_predictions
+from pipeline.tasks import TASKS
+from pipeline.units import Unit, models_hash, read_run, units_of
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    with one_line_errors():
+        config, _ = parse(__doc__, argv)
+        test = read_test(config.data)
+        test_hash = sha256_of_texts([*test.ids, *(part for text in test.texts for part in text)])
+        members = {m.name: units_of(config.competition, m.name) for m in config.members}
+        sources = {
+            name: {"models": models_hash(units), "test": test_hash}
+            for name, units in members.items()
+        }
+        todo = {
+            name: units
+            for name, units in members.items()
+            if not is_current(predictor_dir(config.competition, name), "test", sources[name])
+        }
+        print(f"predict: {len(test.ids)} test rows, {len(todo)} of {len(members)} members to do")
+        if todo:
+            _predict(config, todo, sources, test)
+
+
+def _predict(
+    config: Config,
+    todo: dict[str, list[Unit]],
+    sources: dict[str, dict[str, str]],
+    test: Test,
+) -> None:
+    # imported here: torch takes seconds to load, and is not needed where all is predicted
+    from pipeline.bert.unit import predict_unit, tokenize_texts
+
+    tokens = {}
+    pieces = []
+    for units in todo.values():
+        for unit in units:
+            built = read_run(unit)["architecture"]
+            source = (built["backbone"], built["max_length"])
+            if source not in tokens:
+                tokens[source] = tokenize_texts(config.competition, *source, test.texts)
+            pieces.append((str(unit), (unit, tokens[source])))
+    results = run_all(predict_unit, pieces, **config.jobs.model_dump(), title="predict")
+    failures = [result for result in results if isinstance(result, Failure)]
+    by_unit = dict(zip((label for label, _ in pieces), results, strict=True))
+    for name, units in todo.items():
+        folds = [by_unit[str(unit)] for unit in units]
+        if any(isinstance(fold, Failure) for fold in folds):
+            continue
+        run = read_run(units[0])
+        task = TASKS[run["task"]]
+        mean = task.to_prediction(np.mean([task.to_raw(fold) for fold in folds], axis=0))
+        folder = predictor_dir(config.competition, name)
+        write_predictions(
+            folder, "test", test.ids, config.data.id_name, run["columns"], mean, sources[name]
+        )
+        print(f"{folder}/test.csv: the mean of {len(folds)} folds")
+    if failures:
+        raise ValueError("; ".join(failure.reason for failure in failures))
+
+
+if __name__ == "__main__":
+    main()

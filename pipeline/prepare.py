@@ -1,0 +1,112 @@
+"""Fetch what is missing of a demo, then check that all that the config names is there and fits.
+
+Reads the three tables and looks at the folds' file, backbones and foreign predictors; writes
+data/<demo>/ and data/backbones/<demo>/ where they are missing, nothing else.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.artifacts import member_dir
+from pipeline.backbones import demo_backbone_dir
+from pipeline.command import one_line_errors, parse
+from pipeline.competition import read_test, read_train, warnings_about
+from pipeline.config import Config, Data, Member
+from pipeline.demos import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
+from pipeline.sample_submission import read_sample
+
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    with one_line_errors():
+        config, _ = parse(__doc__, argv)
+        _check_choices(config)
+        _fetch_demos(config.data, {member.backbone for member in config.members})
+        _check_files(config)
+        train = read_train(config.data, config.task)
+        test = read_test(config.data)
+        sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
+        for line in warnings_about(config.data, config.task, train, test):
+            print(f"warning: {line}")
+        classes = f" of {len(train.classes)} classes" if train.classes else ""
+        print(
+            f"{config.competition}: {len(train.ids)} training rows{classes}, {len(test.ids)} test "
+            f"rows; to predict: {', '.join(sample.columns)}"
+        )
+
+
+def _check_choices(config: Config) -> None:
+    """Names of poolings, their options and blenders, as long as they are still needed."""
+    if all(member_dir(config.competition, member.name).is_dir() for member in config.members):
+        return
+    # imported here: torch and LightGBM take seconds to load, in vain once all members are trained
+    from pipeline.bert.poolings import pooling_options
+    from pipeline.ensemble.blenders import BLENDERS
+
+    for member in config.members:
+        _check_options(member, pooling_options(member.pooling))
+    for method in config.blend.methods:
+        if method not in BLENDERS:
+            raise ValueError(
+                f"blend.methods: unknown method {method!r}; "
+                f"choose among: {', '.join(sorted(BLENDERS))}"
+            )
+
+
+def _check_options(member: Member, known: Sequence[str]) -> None:
+    for option in member.options:
+        if option not in known:
+            raise ValueError(
+                f"member {member.name}: pooling {member.pooling} has no option {option!r}; "
+                f"it takes {', '.join(known) or 'none'}"
+            )
+
+
+def _fetch_demos(data: Data, backbones: set[str]) -> None:
+    folder = Path(data.train).parent
+    # a demo's train.csv is written last: while it stands, nothing is fetched over anybody's files
+    if (
+        folder.name in DEMOS
+        and Path(data.train) == Path("data", folder.name, "train.csv")
+        and not Path(data.train).exists()
+    ):
+        print(f"fetching the demo {folder.name} into {folder}")
+        fetch_demo(folder.name, folder)
+    for name in sorted(backbones & DEMO_BACKBONES.keys()):
+        if not demo_backbone_dir(name).exists():
+            print(f"fetching the backbone {name} into {demo_backbone_dir(name)}")
+            fetch_backbone(name, demo_backbone_dir(name))
+
+
+def _check_files(config: Config) -> None:
+    """What later stages read, found missing before anything long starts."""
+    for name in sorted({member.backbone for member in config.members}):
+        _check_backbone(name)
+    if config.folds.path is not None and not Path(config.folds.path).is_file():
+        raise FileNotFoundError(f"folds.path: {config.folds.path}: no such file; correct the path")
+    for folder in config.blend.external:
+        for part in ("oof.csv", "test.csv"):
+            if not (Path(folder) / part).is_file():
+                raise FileNotFoundError(
+                    f"blend.external: {folder} holds no {part}; a predictor has oof.csv and "
+                    "test.csv, put them there or leave it out"
+                )
+
+
+def _check_backbone(name: str) -> None:
+    folder = demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
+    if not folder.is_dir():
+        if HUB_ID.fullmatch(name) is None:
+            raise FileNotFoundError(
+                f"backbone: no folder {name!r}; name a model's folder, a hub id or a demo "
+                f"({', '.join(sorted(DEMO_BACKBONES))})"
+            )
+        return  # an id of the hub, which only train asks: prepare works offline
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"backbone: {folder} holds no config.json; name a model's folder")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Who made a file: command line, commit, versions, machine."""
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "scikit-learn", "lightgbm", "pandas", "numpy")
+
+
+def provenance() -> dict[str, Any]:
+    """What to write beside a result so that it can be made again."""
+    return {
+        "command": " ".join(["python", "-m", _module(), *sys.argv[1:]]),
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "machine": f"{platform.machine()} {platform.system()}",
+    }
+
+
+def _module() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if spec is not None else sys.argv[0]
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout, with + behind it where files differ; None outside of one."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,111 @@
+"""Predictions in the form that a competition accepts, or an error that says why they are not.
+
+Letters: k test rows, c prediction columns.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.metrics import METRICS
+from pipeline.sample_submission import Sample
+from pipeline.tasks import Floats, decide
+
+Cells = dict[str, list[Any]]
+
+
+def submission_cells(
+    task: str,
+    metric: str,
+    form: str,
+    predictions: Floats,
+    *,
+    sample: Sample,
+    columns: Sequence[str],
+    classes: Sequence[str],
+    y: NDArray[Any],
+) -> Cells:
+    """What to write under each predicted column of the sample.
+
+    Several columns hold values or probabilities. One column of a task with classes, or one scored
+    by a metric of decisions, holds labels; for other metrics of a binary task it holds the
+    probability of the positive class.
+
+    Args:
+        form: "labels" or "probabilities", or "auto" for the rule above.
+        predictions: (k, c), rows in the sample's order.
+        columns: the c prediction columns.
+        classes: as the training file spells them; for binary the negative, then the positive.
+        y: training targets, whose values are the labels of a regression scored by decisions.
+    Raises:
+        ValueError: the form does not fit, or a column would be constant.
+    """
+    wants_labels = form == "labels" or (form == "auto" and METRICS[metric].decides)
+    single = len(sample.columns) == 1
+    if task == "regression":
+        values = _nearest_labels(predictions, y) if wants_labels else predictions
+        cells = _by_column(sample, columns, values)
+    elif task == "multilabel":
+        # several columns of labels are scored as probabilities unless the user says otherwise
+        decided = form == "labels" or (wants_labels and single)
+        values = decide(task, predictions) if decided else predictions
+        cells = _by_column(sample, columns, values)
+    elif single and wants_labels:
+        cells = {sample.columns[0]: [classes[code] for code in decide(task, predictions)]}
+    elif form == "labels":
+        raise ValueError(
+            f"submit.as: labels fill one column, but the sample submission has "
+            f"{len(sample.columns)}: {', '.join(sample.columns[:5])}; leave it at auto"
+        )
+    elif task == "binary":
+        both = np.hstack([1 - predictions, predictions])
+        values = predictions if single else both
+        cells = _by_column(sample, sample.columns if single else classes, values)
+    elif single:
+        raise ValueError(
+            f"the sample submission has one column, {sample.columns[0]!r}, which cannot hold the "
+            f"probabilities of {len(classes)} classes that {metric} scores; set submit.as: labels"
+        )
+    else:
+        cells = _by_column(sample, classes, predictions)
+    _refuse_constant(cells)
+    return cells
+
+
+def constant_label(cells: Cells) -> str | None:
+    """The label that a lone column repeats on every row, if it does."""
+    (first, *others) = cells.values()
+    values = set(first)
+    if others or len(values) > 1 or len(first) < 2:
+        return None
+    return str(values.pop())
+
+
+def _by_column(sample: Sample, names: Sequence[str], values: NDArray[Any]) -> Cells:
+    if len(sample.columns) == 1:
+        return {sample.columns[0]: values[:, 0].tolist()}
+    position = {name: j for j, name in enumerate(names)}
+    return {name: values[:, position[name]].tolist() for name in sample.columns}
+
+
+def _nearest_labels(predictions: Floats, y: Floats) -> NDArray[Any]:
+    """(k, c) predictions rounded to the nearest training label of their column."""
+    columns = []
+    for j in range(y.shape[1]):
+        labels = np.unique(y[:, j])
+        nearest = labels[np.searchsorted((labels[1:] + labels[:-1]) / 2, predictions[:, j])]
+        # most scales are whole numbers, and are expected without a decimal point
+        columns.append(nearest.astype(np.int64) if (labels == labels.round()).all() else nearest)
+    return np.stack(columns, axis=1)
+
+
+def _refuse_constant(cells: Cells) -> None:
+    for name, values in cells.items():
+        continuous = isinstance(values[0], float) if values else False
+        if continuous and len(values) > 1 and len(set(values)) == 1:
+            raise ValueError(
+                f"column {name!r} of the submission is {values[0]:g} on every row; "
+                "a model that predicts a constant has not learned, look at its log"
+            )

@@ -1,0 +1,124 @@
+"""Write one predictor's test predictions as the file to upload, checked against the sample.
+
+Reads oof/<c>/leaderboard.csv, the predictor's test.csv and the sample submission; writes
+submissions/<c>/<predictor>.csv with a .json that says where it comes from, and, for the chosen
+predictor, submissions/<c>/submission.csv.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.artifacts import (
+    file_sha256,
+    leaderboard_path,
+    predictor_dir,
+    read_csv_as_text,
+    read_json,
+    submission_path,
+    write_csv,
+    write_json,
+)
+from pipeline.command import one_line_errors, parse
+from pipeline.competition import read_test, read_train
+from pipeline.config import Config
+from pipeline.predictors import read_predictions
+from pipeline.provenance import provenance
+from pipeline.sample_submission import Sample, read_sample
+from pipeline.submission import Cells, constant_label, submission_cells
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    with one_line_errors():
+        config, flags = parse(__doc__, argv, "predictor")
+        train, test = read_train(config.data, config.task), read_test(config.data)
+        sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
+        predictor, standing = _standing(config, flags.predictor)
+        predictions = read_predictions(
+            _folder(config, predictor), "test", sample.ids, train.columns, config.task
+        )
+        cells = submission_cells(
+            config.task,
+            config.metric,
+            config.submit.as_,
+            predictions,
+            sample=sample,
+            columns=train.columns,
+            classes=train.classes,
+            y=train.y,
+        )
+        table = _table(sample, cells)
+        path = submission_path(config.competition, predictor)
+        _write(path, table, config, predictor, standing)
+        if flags.predictor is None:
+            path = submission_path(config.competition, "submission")
+            _write(path, table, config, predictor, standing)
+        label = constant_label(cells)
+        if label is not None:
+            print(f"warning: every row of {path} says {label!r}")
+        print(f"{path}: {len(table)} rows of {', '.join(sample.header)}, from {predictor}")
+
+
+def _standing(config: Config, predictor: str | None) -> tuple[str, dict[str, Any]]:
+    """The predictor to submit, and its line of the leaderboard."""
+    path = leaderboard_path(config.competition)
+    if not path.is_file():
+        if predictor is None:
+            raise FileNotFoundError(f"{path}: no such file; run blend, or name a --predictor")
+        return predictor, {}
+    board = read_csv_as_text(path)
+    if predictor is None:
+        row = board[board["chosen"] == "True"].iloc[0]
+        return str(row["name"]), {str(k): v for k, v in row.items()}
+    found = board[board["name"] == predictor]
+    if found.empty and not _folder(config, predictor).is_dir():
+        raise ValueError(
+            f"--predictor: no predictor {predictor!r}; choose among: {', '.join(board['name'])}"
+        )
+    return predictor, {str(k): v for k, v in found.iloc[0].items()} if len(found) else {}
+
+
+def _folder(config: Config, predictor: str) -> Path:
+    external = {Path(folder).name: Path(folder) for folder in config.blend.external}
+    return external.get(predictor, predictor_dir(config.competition, predictor))
+
+
+def _table(sample: Sample, cells: Cells) -> pd.DataFrame:
+    """The submission, column for column as the sample has it."""
+    values = iter(cells[name] for name in sample.columns)
+    columns = [
+        list(sample.id_cells) if at == sample.id_at else next(values)
+        for at in range(len(sample.header))
+    ]
+    table = pd.concat([pd.Series(column, dtype=object) for column in columns], axis=1)
+    table.columns = pd.Index(sample.header)
+    return table
+
+
+def _write(
+    path: Path, table: pd.DataFrame, config: Config, predictor: str, standing: dict[str, Any]
+) -> None:
+    write_csv(path, table)
+    source = _folder(config, predictor) / "test.json"
+    write_json(
+        path.with_suffix(".json"),
+        {
+            "predictor": predictor,
+            "leaderboard": standing,
+            "made_from": read_json(source) if source.is_file() else "a folder from elsewhere",
+            "members": [member.name for member in config.members],
+            "config": config.model_dump(by_alias=True),
+            "data": {
+                path: file_sha256(Path(path))
+                for path in (config.data.train, config.data.test, config.data.sample_submission)
+            },
+            "sha256": file_sha256(path),
+            **provenance(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""A unit: one member trained on one fold, and the folder that keeps it.
+
+    models/<competition>/<member>/fold<k>/
+      weights.safetensors   trained tensors only; the rest stands in models/<competition>/backbones
+      run.json              what was trained, how, with what result, and its fingerprint
+      oof.csv               predictions of the fold's rows
+      parity.json           some of those rows' texts and what was predicted for them
+      train.log             the training's log, a JSON a line
+
+Nothing here imports torch: whether a unit is finished is known without it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from pipeline.artifacts import (
+    read_csv_as_text,
+    read_json,
+    sha256_of_array,
+    sha256_of_texts,
+    unit_dir,
+)
+from pipeline.tasks import Floats
+
+WEIGHTS, RUN, OOF, PARITY, LOG = (
+    "weights.safetensors",
+    "run.json",
+    "oof.csv",
+    "parity.json",
+    "train.log",
+)
+SAME_DEVICE, OTHER_DEVICE = 1e-3, 2e-2  # parity, in sds of the target or in probability
+
+
+@dataclass(frozen=True)
+class Unit:
+    competition: str
+    member: str
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{self.member} fold {self.fold}"
+
+    @property
+    def folder(self) -> Path:
+        return unit_dir(self.competition, self.member, self.fold)
+
+
+def fingerprint(
+    settings: dict[str, Any],
+    *,
+    backbone: str,
+    task: str,
+    ids: Sequence[str],
+    texts: Sequence[tuple[str, ...]],
+    y: NDArray[Any],
+    columns: Sequence[str],
+    folds: NDArray[np.int64],
+) -> dict[str, Any]:
+    """All that determines a unit's result: settings as they are, data as hashes."""
+    return {
+        **settings,
+        "backbone": backbone,
+        "task": task,
+        "columns": list(columns),
+        "ids": sha256_of_texts(ids),
+        "texts": sha256_of_texts(part for text in texts for part in text),
+        "targets": sha256_of_array(y),
+        "folds": sha256_of_array(folds),
+    }
+
+
+def is_finished(unit: Unit, wanted: dict[str, Any], *, overwrite: bool) -> bool:
+    """Whether the unit stands there with this fingerprint.
+
+    Raises:
+        ValueError: it stands there with another one, and is not to be overwritten.
+    """
+    if not unit.folder.exists():
+        return False
+    found = read_run(unit)["fingerprint"]
+    for key in sorted({*wanted, *found}):
+        if found.get(key) != wanted.get(key):
+            if overwrite:
+                return False
+            raise ValueError(
+                f"{unit.folder}: trained with another {key}: {_change(found, wanted, key)}; "
+                "train into another competition name, remove the folder, or pass --overwrite"
+            )
+    return True
+
+
+def read_run(unit: Unit) -> dict[str, Any]:
+    return read_json(unit.folder / RUN)
+
+
+@contextmanager
+def locked(unit: Unit) -> Iterator[None]:
+    """Keep other runs out of a unit's folder; the lock goes with the process that holds it."""
+    unit.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(unit.folder.with_name(f".{unit.folder.name}.lock")):
+        yield
+
+
+def models_hash(units: Sequence[Unit]) -> str:
+    """One hash of a member's trained models.
+
+    Raises:
+        FileNotFoundError: a unit is not there.
+        ValueError: units were trained on different data, folds or settings.
+    """
+    runs = [read_run(unit) for unit in units]
+    first = runs[0]["fingerprint"]
+    for unit, run in zip(units, runs, strict=True):
+        if run["fingerprint"] != first:
+            key = next(k for k in sorted(first) if run["fingerprint"].get(k) != first[k])
+            raise ValueError(
+                f"{unit.folder}: trained with another {key} than fold 0; train the member again"
+            )
+    return sha256_of_texts(run["weights_sha256"] for run in runs)
+
+
+def units_of(competition: str, member: str) -> list[Unit]:
+    """The units of a trained member, as many as its first one says there are folds.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+    """
+    n_folds = read_run(Unit(competition, member, 0))["n_folds"]
+    units = [Unit(competition, member, fold) for fold in range(n_folds)]
+    for unit in units:
+        if not unit.folder.exists():
+            raise FileNotFoundError(
+                f"{unit.folder}: not there, {n_folds} folds are needed; run train again"
+            )
+    return units
+
+
+def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], Floats]:
+    """Ids and predictions of all units' held-out rows, fold after fold."""
+    found_ids: list[str] = []
+    parts = []
+    for unit in units:
+        table = read_csv_as_text(unit.folder / OOF)
+        found_ids += table.iloc[:, 0].tolist()
+        parts.append(table[list(columns)].to_numpy().astype(np.float64))
+    return found_ids, np.concatenate(parts)
+
+
+def check_parity(unit: Unit, again: Floats, device: str) -> None:
+    """Hold predictions of the reloaded unit against those that it made when it was trained.
+
+    Args:
+        again: predictions for the texts of `parity.json`.
+        device: what made them, "cpu" or "cuda".
+    Raises:
+        ValueError: they differ by more than rounding.
+    """
+    parity, run = read_json(unit.folder / PARITY), read_run(unit)
+    written = np.array(parity["predictions"])
+    unit_of_difference = np.array(run["scaling"]["sd"]) if run["scaling"] else 1.0
+    difference = float((np.abs(again - written) / unit_of_difference).max())
+    allowed = SAME_DEVICE if run["device"] == device else OTHER_DEVICE
+    if not difference <= allowed:
+        raise ValueError(
+            f"{unit.folder}: reloaded, it predicts its own held-out rows {difference:.2g} away "
+            f"from what it wrote, {allowed:g} is allowed; remove the folder and train it again"
+        )
+
+
+def _change(found: dict[str, Any], wanted: dict[str, Any], key: str) -> str:
+    old, new = found.get(key), wanted.get(key)
+    hashed = isinstance(old, str) and len(old) == 64
+    return "the data files have changed" if hashed else f"{old!r} there, {new!r} now"

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# From three CSVs and a YAML to a submission.
+#
+#   ./run_all.sh                                      the demo competition, configs/tweets.yaml
+#   ./run_all.sh --quick                              the same path on 800 rows, two members
+#   ./run_all.sh configs/r8.yaml --training.epochs 1  another competition, with overrides
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source scripts/environment.sh
+use_environment requirements.txt
+
+config=configs/tweets.yaml
+if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then
+    config=$1
+    shift
+fi
+overrides=()
+for word in "$@"; do
+    if [ "$word" = --quick ]; then
+        overrides+=(--competition tweets-quick --folds.n 2 --training.epochs 1
+            --members mean attention --data.train_rows 800)
+    else
+        overrides+=("$word")
+    fi
+done
+
+stage() {
+    "$PYTHON" -m "pipeline.$1" "$config" ${overrides[@]+"${overrides[@]}"}
+}
+
+# data/<c>/ and data/backbones/, where it is a demo; everything that the config names is checked
+stage prepare
+# folds/<c>.csv
+stage make_folds
+# models/<c>/ and oof/<c>/<member>/oof.csv, nearly all of the time
+stage train
+# oof/<c>/<member>/test.csv
+stage predict
+# oof/<c>/blend_<method>/ and oof/<c>/leaderboard.csv
+stage blend
+# submissions/<c>/
+stage submit

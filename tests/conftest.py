@@ -1,0 +1,140 @@
+"""A small competition of every task, written as files, for tests that go through whole stages."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+GOOD = ["splendid", "warm", "bright", "clever"]
+BAD = ["dull", "grim", "clumsy", "stale"]
+PLAIN = ["the", "film", "about", "a", "train", "and", "its", "driver", "goes", "on"]
+CLASSES = {"sport": ["goal", "match"], "money": ["bank", "loan"], "id": ["birth", "passport"]}
+METRICS = {
+    "regression": "rmse",
+    "binary": "auc",
+    "multiclass": "accuracy",
+    "multilabel": "auc",
+}
+
+
+def write_competition(
+    folder: Path,
+    task: str,
+    *,
+    n_rows: int = 60,
+    n_test: int = 20,
+    name: str = "tiny",
+    settings: dict[str, Any] | None = None,
+) -> Path:
+    """Write a competition whose words tell the target, and its YAML, for `folder` as the current one.
+
+    Columns: id (a000, a001, ...; tests b000, ...), document (two rows each), text, and the target:
+    target (regression, binary yes or no, multiclass sport, money or id) or funny, sad and long
+    (multilabel). The sample submission is in reverse order.
+
+    Args:
+        settings: merged into the YAML, section by section.
+    Returns:
+        The YAML's path, from `folder`.
+    """
+    data = folder / "data" / name
+    rng = np.random.default_rng(0)
+    rows = [MAKERS[task](rng) for _ in range(n_rows + n_test)]
+    targets = ["funny", "sad", "long"] if task == "multilabel" else ["target"]
+    train = [
+        {
+            "id": f"a{k:03}",
+            "document": f"d{k // 2}",
+            "text": text,
+            **dict(zip(targets, y, strict=True)),
+        }
+        for k, (text, y) in enumerate(rows[:n_rows])
+    ]
+    test = [
+        {"id": f"b{k:03}", "document": f"t{k // 2}", "text": text}
+        for k, (text, _) in enumerate(rows[n_rows:])
+    ]
+    columns = sorted(CLASSES) if task == "multiclass" else targets
+    write_rows(data / "train.csv", list(train[0]), [list(row.values()) for row in train])
+    write_rows(data / "test.csv", list(test[0]), [list(row.values()) for row in test])
+    sample = [[row["id"], *("0.5" for _ in columns)] for row in reversed(test)]
+    write_rows(data / "sample_submission.csv", ["id", *columns], sample)
+    config = {
+        "competition": name,
+        "task": task,
+        "metric": METRICS[task],
+        "data": {
+            "train": f"data/{name}/train.csv",
+            "test": f"data/{name}/test.csv",
+            "sample_submission": f"data/{name}/sample_submission.csv",
+            "target": targets,
+        },
+        "folds": {"n": 3},
+        "backbone": "nobody/tiny",
+        "members": [{"pooling": "mean"}, {"pooling": "max"}],
+    }
+    for key, value in (settings or {}).items():
+        old = config.get(key)
+        config[key] = {**old, **value} if isinstance(old, dict) else value
+    path = folder / "configs" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    return path.relative_to(folder)
+
+
+def write_rows(path: Path, header: list[str], rows: list[list[str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    return header, rows
+
+
+def _sentence(rng: np.random.Generator, telling: list[str]) -> str:
+    return " ".join(rng.permutation([*telling, *rng.choice(PLAIN, rng.integers(3, 12))]))
+
+
+def _regression(rng: np.random.Generator) -> tuple[str, list[str]]:
+    n_good, n_bad = rng.integers(0, 4, 2)
+    words = [*rng.choice(GOOD, n_good), *rng.choice(BAD, n_bad)]
+    return _sentence(rng, words), [f"{n_good - n_bad + rng.normal(0, 0.3):.2f}"]
+
+
+def _binary(rng: np.random.Generator) -> tuple[str, list[str]]:
+    yes = rng.random() < 0.4
+    return _sentence(rng, list(rng.choice(GOOD if yes else BAD, 2))), ["yes" if yes else "no"]
+
+
+def _multiclass(rng: np.random.Generator) -> tuple[str, list[str]]:
+    name = str(rng.choice(sorted(CLASSES)))
+    return _sentence(rng, list(rng.choice(CLASSES[name], 2))), [name]
+
+
+def _multilabel(rng: np.random.Generator) -> tuple[str, list[str]]:
+    funny, sad = rng.random(2) < 0.4
+    words = [*rng.choice(GOOD, 2 * int(funny)), *rng.choice(BAD, 2 * int(sad))]
+    text = _sentence(rng, words)
+    return text, [str(int(label)) for label in (funny, sad, len(text.split()) > 9)]
+
+
+MAKERS: dict[str, Callable[[np.random.Generator], tuple[str, list[str]]]] = {
+    "regression": _regression,
+    "binary": _binary,
+    "multiclass": _multiclass,
+    "multilabel": _multilabel,
+}
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the current one; stages write below it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,500 @@
+"""The YAML and the command line: every setting checked before any work, every complaint a line."""
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.command import FLAGS, load_config, one_line_errors, parse
+from pipeline.config import TAKEN, TRAINER_KEYS, Config, Member, derived_seed
+from pipeline.metrics import METRICS
+from pipeline.tasks import TASKS
+
+BASE = """\
+competition: tiny
+task: regression
+metric: rmse
+data: {train: train.csv, test: test.csv, sample_submission: sample.csv}
+backbone: minilm
+members:
+  - {pooling: mean}
+  - {pooling: max, epochs: 3}
+"""
+
+
+@pytest.fixture
+def config_of(tmp_path):
+    """Load the base config with some of its lines replaced or added; None removes a key."""
+
+    def load(text="", *, overrides=None, **settings):
+        merged = yaml.safe_load(BASE)
+        for key, value in {**(yaml.safe_load(text) or {}), **settings}.items():
+            if isinstance(merged.get(key), dict) and isinstance(value, dict):
+                merged[key] |= value
+            elif value is None:
+                merged.pop(key)
+            else:
+                merged[key] = value
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(merged), encoding="utf-8")
+        return load_config(path, overrides)
+
+    return load
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Write text as a YAML; its path."""
+
+    def write(text):
+        path = tmp_path / "tiny.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def command(raw):
+    """Parse a command line on the base config."""
+    path = raw(BASE)
+    return lambda *words, flags=(): parse("A stage.", [str(path), *words], *flags)
+
+
+def settings_of(section=Config, prefix=""):
+    """(dotted key, field) of every setting but the members'."""
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from settings_of(inner, f"{name}.")
+        elif name != "members":
+            yield f"{prefix}{field.alias or name}", field
+
+
+# --- what is read
+
+
+def test_paths_and_columns_are_all_that_must_be_given(config_of):
+    config = config_of()
+    assert config.data.id == "id"
+    assert config.data.text == ("text",)
+    assert config.folds.n == 5
+    assert config.training.learning_rate == 1e-4
+    assert [m.name for m in config.members] == ["mean", "max"]
+
+
+@pytest.mark.parametrize("spelled", ["1e-4", "1E-4", "1.0e-4", "0.0001", "1.e-4", "+1e-4"])
+def test_a_number_may_be_spelled_as_people_spell_it(raw, spelled):
+    config = load_config(raw(BASE + f"training: {{learning_rate: {spelled}}}\n"))
+    assert config.training.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize("spelled", ["yes", "no", "on", "off", "true", "False"])
+def test_a_class_that_yaml_takes_for_a_truth_value_has_to_be_quoted(raw, spelled):
+    task = BASE.replace("regression", "binary").replace("rmse", "auc")
+    with pytest.raises(ValueError, match=r"data\.positive: is read as (True|False); .*quotes"):
+        load_config(raw(task.replace("data: {", f"data: {{positive: {spelled}, ")))
+    quoted = load_config(raw(task.replace("data: {", f"data: {{positive: '{spelled}', ")))
+    assert quoted.data.positive == spelled
+
+
+def test_a_class_that_is_a_whole_number_needs_no_quotes(config_of):
+    config = config_of("{task: binary, metric: auc, data: {positive: 1}}")
+    assert config.data.positive == "1"
+
+
+@pytest.mark.parametrize("setting", ["data.id", "data.text", "data.target"])
+def test_a_column_that_is_read_as_a_float_has_to_be_quoted(config_of, setting):
+    key = setting.partition(".")[2]
+    with pytest.raises(ValueError, match=rf"{setting}.*is read as 1.5; write it in quotes"):
+        config_of(data={key: 1.5 if key == "id" else [1.5]})
+
+
+@pytest.mark.parametrize("setting", ["epochs", "batch_size", "learning_rate", "max_length"])
+def test_a_truth_value_is_no_number(config_of, setting):
+    with pytest.raises(ValueError, match=rf"training\.{setting}: should be a number, not a truth"):
+        config_of(training={setting: True})
+
+
+def test_one_column_may_stand_without_a_list(config_of):
+    config = config_of(data={"text": "tweet", "target": 7})
+    assert config.data.text == ("tweet",)
+    assert config.data.target == ("7",)
+
+
+def test_members_inherit_training_and_override_it(config_of):
+    config = config_of("{training: {epochs: 1, batch_size: 8}}")
+    mean, highest = config.members
+    assert (mean.epochs, mean.batch_size, mean.backbone) == (1, 8, "minilm")
+    assert (highest.epochs, highest.batch_size) == (3, 8)
+
+
+def test_a_member_may_have_a_backbone_a_seed_and_a_name_of_its_own(config_of):
+    config = config_of(
+        members=[{"pooling": "mean"}, {"pooling": "mean", "name": "b", "backbone": "x", "seed": 7}]
+    )
+    assert config.members[1].model_dump(include={"name", "backbone", "seed"}) == {
+        "name": "b",
+        "backbone": "x",
+        "seed": 7,
+    }
+
+
+def test_seeds_differ_by_name_and_by_the_competitions_seed(config_of):
+    seeds = [m.seed for seed in (1, 2) for m in config_of(seed=seed).members]
+    assert len(set(seeds)) == 4
+    assert seeds[0] == derived_seed(1, "mean")
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_a_derived_seed_is_the_same_on_every_machine():
+    assert derived_seed(42, "mean") == 1219365091
+
+
+def test_a_config_is_frozen(config_of):
+    with pytest.raises(ValidationError, match="frozen"):
+        config_of().seed = 1
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.parent.glob("configs/*.yaml")))
+def test_every_config_of_the_repository_is_valid_and_bears_its_files_name(path):
+    assert load_config(path).competition == path.stem
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("where", "typo", "near"),
+    [
+        ({"metrik": "rmse"}, "metrik", "metric"),
+        ({"data": {"txt": ["a"]}}, "data.txt", "text"),
+        ({"folds": {"sceme": "kfold"}}, "folds.sceme", "scheme"),
+        ({"training": {"epoch": 1}}, "training.epoch", "epochs"),
+        ({"members": [{"pooling": "mean", "poling": "x"}]}, "members.0.poling", "pooling"),
+        ({"members": [{"pooling": "mean", "lerning_rate": 1}]}, "rning_rate", "learning_rate"),
+        ({"submit": {"ass": "labels"}}, "submit.ass", "as"),
+        ({"jobs": {"njobs": 2}}, "jobs.njobs", "n_jobs"),
+    ],
+)
+def test_an_unknown_key_is_an_error_that_names_the_nearest(config_of, where, typo, near):
+    with pytest.raises(ValueError, match=rf"unknown key '.*{typo}'; did you mean '{near}'\?"):
+        config_of(**where)
+
+
+def test_an_unknown_key_that_is_like_no_other_is_shown_what_is_known(config_of):
+    with pytest.raises(ValueError, match=r"unknown key 'folds\.xyz'; known here: scheme, n, seed"):
+        config_of(folds={"xyz": 1})
+
+
+@pytest.mark.parametrize(
+    "key", ["competition", "task", "metric", "data", "backbone", "members", "data.train"]
+)
+def test_a_missing_setting_is_named(config_of, raw, key):
+    settings = yaml.safe_load(BASE)
+    section = settings["data"] if "." in key else settings
+    del section[key.rpartition(".")[2]]
+    with pytest.raises(ValueError, match=rf"tiny\.yaml: {key} is missing"):
+        load_config(raw(yaml.safe_dump(settings)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("{task: regresion}", r"task: .*'regression', 'binary'.*got 'regresion'"),
+        ("{competition: My Tweets}", r"competition: .*got 'My Tweets'"),
+        ("{competition: ..}", r"competition: '\.\.' cannot be a name"),
+        ("{seed: -1}", "seed: .*greater than or equal to 0, got -1"),
+        ("{seed: 1.5}", "seed: .*integer.*, got 1.5"),
+        ("{folds: {n: 1}}", r"folds\.n: .*greater than or equal to 2, got 1"),
+        ("{folds: {n: .nan}}", r"folds\.n: .*finite number, got nan"),
+        ("{folds: 5}", "folds: .*got 5"),
+        ("{folds: {scheme: file}}", "folds: path goes with scheme: file"),
+        ("{folds: {path: f.csv}}", "folds: path goes with scheme: file"),
+        ("{folds: {scheme: file, path: f.csv, n: 5}}", "folds: n is read from the file"),
+        ("{folds: {scheme: group}}", r"folds\.scheme group needs data\.group"),
+        (
+            "{folds: {scheme: stratified_group}}",
+            r"folds\.scheme stratified_group needs data\.group",
+        ),
+        ("{training: {warmup: 1.5}}", r"training\.warmup: .*less than 1, got 1.5"),
+        ("{training: {learning_rate: .inf}}", r"training\.learning_rate: .*got inf"),
+        ("{training: {freeze_embeddings: maybe}}", r"training\.freeze_embeddings: .*got 'maybe'"),
+        ("{data: {text: [a, b, c]}}", "data: text takes one or two columns, got 3"),
+        ("{data: {text: []}}", "data: text takes one or two columns, got 0"),
+        ("{data: {target: []}}", "data: target takes at least one column"),
+        ("{data: {target: text}}", "data: column 'text' is named for two purposes"),
+        ("{data: {text: id}}", "data: column 'id' is named for two purposes"),
+        ("{data: {train_rows: 1}}", r"data\.train_rows: .*got 1"),
+        ("{data: {positive: a}}", r"data\.positive goes with task: binary, not regression"),
+        ("{data: {train: 5}}", r"data\.train: .*valid string, got 5"),
+        ("{members: []}", "members: .*at least 1 item"),
+        ("{members: mean}", "members: .*got 'mean'"),
+        ("{members: [mean]}", r"members\.0: .*got 'mean'"),
+        ("{members: [{name: a}]}", r"members\.0\.pooling is missing"),
+        ("{members: [{pooling: mean, name: blend_a}]}", "'blend_a': .*kept for blends"),
+        ("{members: [{pooling: mean, name: A}]}", r"members\.0\.name: .*got 'A'"),
+        ("{members: [{pooling: mean, seed: 4294967296}]}", r"members\.0\.seed: .*4294967296"),
+        ("{blend: {methods: [mean, mean]}}", "blend.methods lists one twice: mean, mean"),
+        ("{submit: {as: classes}}", r"submit\.as: .*got 'classes'"),
+        ("{jobs: {n_jobs: 0}}", r"jobs\.n_jobs: .*got 0"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_with_its_place(config_of, settings, said):
+    with pytest.raises(ValueError, match=rf"tiny\.yaml: {said}"):
+        config_of(settings)
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_name_that_would_cover_one_of_our_files_is_refused(config_of, name):
+    with pytest.raises(ValueError, match=rf"'{name}' cannot be a name"):
+        config_of(members=[{"pooling": "mean", "name": name}])
+    with pytest.raises(ValueError, match=rf"'{name}' cannot be a name"):
+        config_of(blend={"external": [f"oof/other/{name}"]})
+    with pytest.raises(ValueError, match=rf"'{name}' cannot be a name"):
+        config_of(competition=name)
+
+
+def test_two_members_of_one_pooling_must_be_named_and_a_name_is_proposed(config_of):
+    twice = [{"pooling": "mean"}, {"pooling": "mean"}]
+    with pytest.raises(ValueError, match="two members are called 'mean'; .*'mean-s7' with seed: 7"):
+        config_of(members=twice)
+    config = config_of(members=[*twice[:1], {"pooling": "mean", "name": "mean-s7", "seed": 7}])
+    assert len(config.members) == 2
+
+
+@pytest.mark.parametrize("folder", ["oof/other/mean", "elsewhere/blend_convex"])
+def test_a_foreign_predictor_may_not_bear_the_name_of_one_of_ours(config_of, folder):
+    with pytest.raises(ValueError, match=f"{folder} bears the name of another predictor"):
+        config_of(blend={"external": [folder]})
+
+
+def test_two_foreign_predictors_of_one_name_are_refused(config_of):
+    with pytest.raises(ValueError, match="b/tfidf bears the name of another predictor"):
+        config_of(blend={"external": ["a/tfidf", "b/tfidf"]})
+    assert len(config_of(blend={"external": ["a/tfidf", "b/svm/"]}).blend.external) == 2
+
+
+def test_a_foreign_predictor_needs_a_name_that_every_file_system_can_bear(config_of):
+    with pytest.raises(ValueError, match=r"'my/My Model': a folder's name is to match"):
+        config_of(blend={"external": ["my/My Model"]})
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_just_the_metrics_of_a_task_fit_it(config_of, task):
+    for name, metric in METRICS.items():
+        if task in metric.tasks:
+            assert config_of(task=task, metric=name).metric == name
+        else:
+            with pytest.raises(ValueError, match=f"metric '{name}' does not fit task {task}; "):
+                config_of(task=task, metric=name)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_task_with_classes_has_one_target(config_of, task):
+    with pytest.raises(ValueError, match=f"target names 2 columns, task {task} has one"):
+        config_of(task=task, metric="accuracy", data={"target": ["a", "b"]})
+
+
+@pytest.mark.parametrize("key", sorted(TRAINER_KEYS))
+def test_a_trainer_key_that_we_set_is_refused_and_ours_is_named(config_of, key):
+    ours = re.escape(TRAINER_KEYS[key])
+    with pytest.raises(ValueError, match=rf"training\.trainer: {key} is set by {ours}"):
+        config_of(training={"trainer": {key: 1}})
+    with pytest.raises(ValueError, match=rf"members\.0\.trainer: {key} is set by {ours}"):
+        config_of(members=[{"pooling": "mean", "trainer": {key: 1}}])
+
+
+def test_any_other_trainer_key_is_left_to_transformers(config_of):
+    config = config_of(training={"trainer": {"max_grad_norm": 0.5}})
+    assert config.members[0].trainer == {"max_grad_norm": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "should hold settings .*got None"),
+        ("- a\n- b\n", r"should hold settings .*got \['a', 'b'\]"),
+        ("just words", "should hold settings .*got 'just words'"),
+        ("data: [1, 2", "not valid YAML: .*line 1"),
+        ("a: 1\n\tb: 2", "not valid YAML: .*tab"),
+        (BASE + "seed: 1\nseed: 2\n", "not valid YAML: key 'seed' is given twice.*line 10"),
+        (BASE.replace("test:", "train:"), "not valid YAML: key 'train' is given twice"),
+        (BASE + "seed: *nowhere\n", "not valid YAML: .*undefined alias"),
+        (BASE + "seed: 2020-99-99\n", "not valid YAML: month must be in 1..12"),
+        (BASE + "[a]: 2\n", "not valid YAML: a key must be a word"),
+        (BASE + "seed: !!python/object:os.system x\n", "not valid YAML: .*constructor"),
+        (b"competition: caf\xe9\n", "not UTF-8"),
+        (b"competition: a\0b\n", "not valid YAML: .*special characters"),
+        (BASE + "1: 2\n", r"1\b"),
+        (BASE.encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_config_says_why(raw, text, said):
+    with pytest.raises(ValueError, match=rf"tiny\.yaml: {said}") as caught:
+        load_config(raw(text))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_absent_config_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml: no such config"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_config(raw):
+    assert load_config(raw(b"\xef\xbb\xbf" + BASE.encode())).competition == "tiny"
+
+
+# --- the command line
+
+
+def test_any_value_can_be_overridden(command):
+    config, _ = command(
+        *["--training.epochs", "0.5", "--folds.n", "3", "--data.text", "a", "b", "--data.id"],
+        *["null", "--submit.as", "labels", "--seed=7", "--blend.methods", "mean"],
+    )
+    assert config.training.epochs == 0.5
+    assert config.folds.n == 3
+    assert config.data.text == ("a", "b")
+    assert config.data.id is None
+    assert config.submit.as_ == "labels"
+    assert config.seed == 7
+    assert config.blend.methods == ("mean",)
+
+
+def test_an_overridden_default_reaches_the_members_that_do_not_set_it(command):
+    config, _ = command("--training.epochs", "5", "--backbone", "other/bert")
+    assert [m.epochs for m in config.members] == [5, 3]
+    assert {m.backbone for m in config.members} == {"other/bert"}
+
+
+def test_an_overridden_seed_changes_every_derived_seed(command):
+    before, after = command()[0], command("--seed", "1")[0]
+    assert all(a.seed != b.seed for a, b in zip(before.members, after.members, strict=True))
+
+
+@pytest.mark.parametrize("key", [key for key, _ in settings_of()])
+def test_every_setting_is_a_flag_and_its_own_value_changes_nothing(command, key):
+    config = command()[0]
+    value = config.model_dump(by_alias=True)
+    for part in key.split("."):
+        value = value[part]
+    words = value if isinstance(value, tuple) else ["null" if value is None else str(value)]
+    assert command(f"--{key}", *words)[0] == config
+
+
+def test_members_keeps_those_that_are_named_in_the_configs_order(command):
+    config, _ = command("--members", "max")
+    assert [m.name for m in config.members] == ["max"]
+    config, _ = command("--members", "max", "mean")
+    assert [m.name for m in config.members] == ["mean", "max"]
+
+
+def test_a_member_keeps_its_seed_when_others_are_left_out(command):
+    assert command("--members", "max")[0].members[0] == command()[0].members[1]
+
+
+def test_an_unknown_member_is_named_with_those_there_are(command):
+    with pytest.raises(ValueError, match="--members: no member 'men'; choose among: mean, max"):
+        command("--members", "men")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--training.epoch", "3"], r"'--training\.epoch'; did you mean --training\.epochs\?"),
+        (["--training.epoch=3"], r"'--training\.epoch'; did you mean --training\.epochs\?"),
+        (["--xyz"], "'--xyz'; see --help"),
+        (["--train", "x"], "'--train'"),
+        (["extra"], "'extra'"),
+        (["--overwrite"], "'--overwrite'"),
+    ],
+)
+def test_an_unknown_argument_is_an_error_that_names_the_nearest(command, words, said):
+    with pytest.raises(ValueError, match=f"unknown argument {said}"):
+        command(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed"], "--seed: expected one argument"),
+        (["--members"], "--members: expected at least one argument"),
+        (["--seed", "x"], "seed: .*integer.*, got 'x'"),
+        (["--folds.n", "two"], r"folds\.n: .*got 'two'"),
+        (["--training.freeze_embeddings", "2"], r"training\.freeze_embeddings: .*got '2'"),
+        (["--training.trainer", "{a"], r"--training\.trainer: not valid YAML: '\{a'"),
+        (["--training.trainer", "5"], r"training\.trainer: .*got 5"),
+        (["--data.text"], "data: text takes one or two columns, got 0"),
+    ],
+)
+def test_an_override_that_does_not_fit_is_named(command, words, said):
+    with pytest.raises(ValueError, match=said):
+        command(*words)
+
+
+@pytest.mark.parametrize(("word", "value"), [("true", True), ("False", False), ("no", False)])
+def test_a_truth_value_on_the_command_line_is_read_as_one(command, word, value):
+    config, _ = command("--training.freeze_embeddings", word)
+    assert config.training.freeze_embeddings is value
+
+
+def test_a_setting_of_a_section_that_is_none_is_an_error_of_the_section(raw):
+    path = raw(BASE + "folds: 5\n")
+    with pytest.raises(ValueError, match="folds: .*got 5"):
+        parse(None, [str(path), "--folds.n", "3"])
+
+
+def test_without_a_config_the_command_line_says_what_is_needed():
+    with pytest.raises(ValueError, match="required: config; see --help"):
+        parse(None, [])
+
+
+def test_a_stage_has_just_the_flags_that_it_asks_for(command):
+    assert vars(command(flags=["overwrite"])[1]) == {"overwrite": False}
+    assert command("--overwrite", flags=["overwrite"])[1].overwrite is True
+    assert command("--predictor", "max", flags=["predictor"])[1].predictor == "max"
+
+
+def test_help_lists_every_setting_with_its_meaning_and_default(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit, match="0"):
+        command("--help", flags=sorted(FLAGS))
+    told = " ".join(capsys.readouterr().out.split())
+    for key, field in settings_of():
+        default = "needed" if field.is_required() else f"default {field.get_default()}"
+        assert f" --{key} " in told
+        assert field.description, key
+        assert f" {field.description} ({default})" in told
+    for flag in FLAGS:
+        assert f" --{flag} " in told
+    assert " --members " in told
+    assert " A stage. " in told
+
+
+def test_every_setting_of_a_member_has_a_meaning():
+    assert all(field.description for field in Member.model_fields.values())
+
+
+# --- errors of a stage
+
+
+@pytest.mark.parametrize("error", [ValueError, FileNotFoundError, PermissionError])
+def test_a_complaint_is_one_line_on_stderr_and_exit_code_2(capsys, error):
+    with pytest.raises(SystemExit, match="2"), one_line_errors():
+        raise error("train.csv: no column 'a\nb'")
+    told = capsys.readouterr()
+    assert told.err == "error: train.csv: no column 'a\\nb'\n"
+    assert told.out == ""
+
+
+def test_a_bug_of_ours_keeps_its_traceback():
+    with pytest.raises(KeyError, match="oops"), one_line_errors():
+        raise KeyError("oops")
+
+
+def test_nothing_but_what_is_asked_for_is_in_the_flags(command):
+    assert command()[1] == argparse.Namespace()

@@ -1,0 +1,188 @@
+"""Predictors: rows by id, columns by name, nothing but predictions of the task."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.predictors import check_same_models, is_current, read_predictions, write_predictions
+from pipeline.tasks import TASKS
+
+IDS = ["007", "7", "a,b", "x y"]
+PREDICTIONS = {
+    "regression": np.array([[1e6, -1.0], [0.1 + 0.2, 0.0], [3.0, 4.0], [-5.0, 1e-17]]),
+    "binary": np.array([[0.0], [1.0], [0.25], [1 / 3]]),
+    "multiclass": np.array([[0.2, 0.8], [1.0, 0.0], [1 / 3, 2 / 3], [0.5, 0.5]]),
+    "multilabel": np.array([[0.2, 0.9], [1.0, 1.0], [0.0, 0.0], [0.5, 1 / 3]]),
+}
+
+
+def columns_of(task):
+    return ["target"] if task == "binary" else ["id", "fold"]
+
+
+def write(folder, task, predictions=None, ids=IDS, part="oof", columns=None, **source):
+    predictions = PREDICTIONS[task] if predictions is None else predictions
+    columns = columns or columns_of(task)
+    write_predictions(folder, part, ids, "id", columns, predictions, source)
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_predictions_come_back_to_the_last_digit(tmp_path, task):
+    write(tmp_path, task)
+    read = read_predictions(tmp_path, "oof", IDS, columns_of(task), task)
+    assert read.dtype == np.float64
+    assert np.array_equal(read, PREDICTIONS[task])
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_shuffled_rows_and_columns_give_the_same_values(tmp_path, task):
+    rows, back = [2, 0, 3, 1], list(reversed(columns_of(task)))
+    write(tmp_path, task, PREDICTIONS[task][rows][:, ::-1], [IDS[k] for k in rows], columns=back)
+    read = read_predictions(tmp_path, "oof", IDS, columns_of(task), task)
+    assert np.array_equal(read, PREDICTIONS[task])
+
+
+def test_a_prediction_column_may_bear_the_name_of_the_id(tmp_path):
+    write(tmp_path, "multiclass")
+    assert (tmp_path / "oof.csv").read_text().startswith("id,id,fold\n")
+    read = read_predictions(tmp_path, "oof", IDS, ["id", "fold"], "multiclass")
+    assert np.array_equal(read, PREDICTIONS["multiclass"])
+
+
+def test_the_ids_column_may_have_any_name(tmp_path):
+    (tmp_path / "oof.csv").write_text("whatever,target\n2,0.5\n1,0.25\n")
+    read = read_predictions(tmp_path, "oof", ["1", "2"], ["target"], "binary")
+    assert read.tolist() == [[0.25], [0.5]]
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"test\.csv: no such file"):
+        read_predictions(tmp_path, "test", IDS, ["target"], "binary")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (["1", "2", "3"], "1 of 3 ids missing, first '3'"),
+        (["1"], "1 ids that are not wanted, first '2'"),
+        (["1", "02"], "1 of 2 ids missing, first '02'"),
+    ],
+)
+def test_other_ids_are_an_error_that_names_the_first(tmp_path, wanted, said):
+    write(tmp_path, "binary", np.array([[0.1], [0.2]]), ["1", "2"])
+    with pytest.raises(ValueError, match=rf"oof\.csv: {said}; make it again or remove"):
+        read_predictions(tmp_path, "oof", wanted, ["target"], "binary")
+
+
+def test_a_repeated_id_is_an_error_that_names_it(tmp_path):
+    write(tmp_path, "binary", np.array([[0.1], [0.2]]), ["1", "1"])
+    with pytest.raises(ValueError, match=r"oof\.csv: id '1' stands there more than once"):
+        read_predictions(tmp_path, "oof", ["1"], ["target"], "binary")
+
+
+@pytest.mark.parametrize("wanted", [["id"], ["id", "fold", "more"], ["id", "Fold"], ["id", "id"]])
+def test_other_columns_are_an_error_that_shows_both_lists(tmp_path, wanted):
+    write(tmp_path, "regression")
+    shown = ", ".join(wanted)
+    with pytest.raises(ValueError, match=rf"columns \[id, fold\] should be \[{shown}\]"):
+        read_predictions(tmp_path, "oof", IDS, wanted, "regression")
+
+
+@pytest.mark.parametrize(
+    ("task", "bad"),
+    [
+        ("regression", [np.nan, 0.0]),
+        ("regression", [0.0, np.inf]),
+        ("binary", [1.001]),
+        ("binary", [-1e-9]),
+        ("multiclass", [0.5, 0.6]),
+        ("multiclass", [1.5, -0.5]),
+        ("multilabel", [0.5, 2.0]),
+    ],
+)
+def test_a_row_that_is_no_prediction_is_an_error_that_names_its_id(tmp_path, task, bad):
+    predictions = PREDICTIONS[task].copy()
+    predictions[2] = bad
+    write(tmp_path, task, predictions)
+    shown = ", ".join(f"{value:g}" for value in bad)
+    said = f"1 rows are no {task} predictions, first id 'a,b': {shown}"
+    with pytest.raises(ValueError, match=rf"oof\.csv: {said}; make it again"):
+        read_predictions(tmp_path, "oof", IDS, columns_of(task), task)
+
+
+def test_a_regression_far_from_0_and_probabilities_with_few_digits_are_fine(tmp_path):
+    write(tmp_path, "regression", PREDICTIONS["regression"] * 1e9)
+    assert read_predictions(tmp_path, "oof", IDS, ["id", "fold"], "regression").max() == 1e15
+    write(tmp_path, "multiclass", PREDICTIONS["multiclass"].round(3))
+    assert read_predictions(tmp_path, "oof", IDS, ["id", "fold"], "multiclass")[2, 0] == 0.333
+
+
+@pytest.mark.parametrize("cell", ["n/a", "0,5", "nan", "inf"])
+def test_a_cell_that_is_no_number_is_an_error_that_shows_it(tmp_path, cell):
+    (tmp_path / "oof.csv").write_text(f'id,target\n1,"{cell}"\n')
+    with pytest.raises(ValueError, match=rf"oof\.csv: .*{cell}.*; make it again"):
+        read_predictions(tmp_path, "oof", ["1"], ["target"], "regression")
+
+
+def test_an_empty_cell_is_a_missing_prediction_of_its_id(tmp_path):
+    (tmp_path / "oof.csv").write_text("id,target\n1,2.5\n2,\n")
+    with pytest.raises(ValueError, match="1 rows are no regression predictions, first id '2': nan"):
+        read_predictions(tmp_path, "oof", ["1", "2"], ["target"], "regression")
+
+
+def test_a_part_is_current_only_while_file_and_source_are_the_same(tmp_path):
+    write(tmp_path, "binary", models="m1")
+    assert is_current(tmp_path, "oof", {"models": "m1"})
+    assert not is_current(tmp_path, "oof", {"models": "m2"})
+    assert not is_current(tmp_path, "test", {"models": "m1"})
+    change(tmp_path / "oof.csv", "0.25", "0.26")
+    assert not is_current(tmp_path, "oof", {"models": "m1"})
+
+
+def test_a_csv_without_its_json_is_not_current(tmp_path):
+    write(tmp_path, "binary", models="m1")
+    (tmp_path / "oof.json").unlink()
+    assert not is_current(tmp_path, "oof", {"models": "m1"})
+
+
+def test_both_parts_from_the_same_models_give_their_hash(tmp_path):
+    write(tmp_path, "binary", models="m1")
+    write(tmp_path, "binary", part="test", models="m1", test="t1")
+    assert check_same_models(tmp_path) == "m1"
+
+
+def test_a_folder_from_elsewhere_has_no_models(tmp_path):
+    (tmp_path / "oof.csv").write_text("id,target\n1,0.5\n")
+    (tmp_path / "test.csv").write_text("id,target\n2,0.5\n")
+    assert check_same_models(tmp_path) is None
+
+
+@pytest.mark.parametrize("models", ["m2", None])
+def test_parts_from_different_models_are_refused(tmp_path, models):
+    write(tmp_path, "binary", models="m1")
+    if models:
+        write(tmp_path, "binary", part="test", models=models)
+    with pytest.raises(ValueError, match=rf"{tmp_path.name}: .* come from different models"):
+        check_same_models(tmp_path)
+
+
+def test_a_part_that_was_changed_by_hand_is_refused(tmp_path):
+    write(tmp_path, "binary", models="m1")
+    write(tmp_path, "binary", part="test", models="m1")
+    change(tmp_path / "test.csv", "0.25", "0.26")
+    with pytest.raises(ValueError, match=r"test\.csv: changed since it was written"):
+        check_same_models(tmp_path)
+
+
+def test_what_predictions_come_from_stands_beside_them(tmp_path):
+    write(tmp_path, "binary", models="m1", members=["mean"])
+    beside = json.loads((tmp_path / "oof.json").read_text())
+    assert beside["models"] == "m1"
+    assert beside["members"] == ["mean"]
