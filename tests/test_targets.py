@@ -1,0 +1,126 @@
+"""Targets: numbers, 0 and 1, or classes, and the first cell that is none of them."""
+
+import numpy as np
+import pytest
+
+from pipeline.targets import TARGETS, as_number, read_targets
+from pipeline.tasks import TASKS
+
+WHERE = "data/c/train.csv"
+
+
+def read(task, *columns, positive=None):
+    ids = [f"i{k}" for k in range(len(columns[0]))]
+    cells = {f"t{k}": list(column) for k, column in enumerate(columns)}
+    return read_targets(task, WHERE, ids, cells, positive)
+
+
+def test_there_is_a_reader_for_every_task():
+    assert sorted(TARGETS) == sorted(TASKS)
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [("1", 1), ("-0.5", -0.5), ("+.5", 0.5), ("5.", 5), ("1e-4", 1e-4), (" 7 ", 7), ("007", 7)],
+)
+def test_a_number_may_be_spelled_in_many_ways(cell, number):
+    assert as_number(cell) == number
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "nan", "inf", "-Infinity", "1e999", "1_000", "1,5", "١", "0x1", "1 2", "e5", "."]
+)
+def test_what_only_python_takes_for_a_number_is_none(cell):
+    assert as_number(cell) is None
+
+
+def test_regression_gives_a_column_of_floats_for_each_target():
+    y, classes = read("regression", ["1", "2.5", "-3"], ["0", "1e6", "7"])
+    assert y.dtype == np.float64
+    assert y.tolist() == [[1, 0], [2.5, 1e6], [-3, 7]]
+    assert y.flags["C_CONTIGUOUS"]
+    assert classes == ()
+
+
+def test_multilabel_gives_a_column_of_0_and_1_for_each_label():
+    y, classes = read("multilabel", ["0", "1", "1.0"], ["1", "0.0", "1"])
+    assert y.dtype == np.float64
+    assert y.tolist() == [[0, 1], [1, 0], [1, 1]]
+    assert classes == ()
+
+
+def test_classes_are_codes_in_the_order_of_the_words():
+    y, classes = read("multiclass", ["pear", "Apple", "NA", "pear"])
+    assert y.dtype == np.int64
+    assert classes == ("Apple", "NA", "pear")
+    assert y.tolist() == [2, 0, 1, 2]
+
+
+def test_classes_that_are_numbers_go_in_numeric_order_as_they_are_spelled():
+    y, classes = read("multiclass", ["10", "9", "-1", "2.50", "9"])
+    assert classes == ("-1", "2.50", "9", "10")
+    assert y.tolist() == [3, 2, 0, 1, 2]
+
+
+def test_one_word_among_numbers_makes_all_of_them_words():
+    assert read("multiclass", ["10", "9", "none"])[1] == ("10", "9", "none")
+    assert read("multiclass", ["10", "9", "nan"])[1] == ("10", "9", "nan")
+
+
+def test_classes_that_differ_in_spelling_only_stay_apart():
+    assert read("multiclass", ["1", "1.0", "01"])[1] == ("01", "1", "1.0")
+
+
+def test_the_last_class_is_the_positive_one_unless_the_config_says_otherwise():
+    cells = ["yes", "no", "no"]
+    for positive, codes, classes in [
+        (None, [1, 0, 0], ("no", "yes")),
+        ("yes", [1, 0, 0], ("no", "yes")),
+        ("no", [0, 1, 1], ("yes", "no")),
+    ]:
+        y, found = read("binary", cells, positive=positive)
+        assert y.tolist() == codes
+        assert y.dtype == np.int64
+        assert found == classes
+
+
+def test_the_positive_one_of_two_numbers_is_the_greater():
+    assert read("binary", ["9", "10", "9"])[1] == ("9", "10")
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_a_missing_target_is_an_error_that_names_its_rows(task, empty):
+    with pytest.raises(ValueError, match=rf"{WHERE}: 2 rows without 't0', ids 'i1', 'i3'; fill"):
+        read(task, ["1", empty, "0", empty])
+
+
+@pytest.mark.parametrize("cell", ["high", "nan", "inf", "1,5", "1e999"])
+def test_a_regression_target_that_is_no_finite_number_is_named_with_its_id(cell):
+    said = rf"{WHERE}: 1 cells of 't1', the first '{cell}' at id 'i2', are no finite numbers"
+    with pytest.raises(ValueError, match=said):
+        read("regression", ["1", "2", "3"], ["1", "2", cell])
+
+
+@pytest.mark.parametrize("cell", ["2", "-1", "0.5", "True", "yes"])
+def test_a_label_that_is_neither_0_nor_1_is_named_with_its_id(cell):
+    said = rf"{WHERE}: 2 cells of 't0', the first '{cell}' at id 'i0', are neither 0 nor 1"
+    with pytest.raises(ValueError, match=said):
+        read("multilabel", [cell, cell, "1"])
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_single_class_is_an_error_that_names_it(task):
+    with pytest.raises(ValueError, match=f"{WHERE}: all 3 rows have 't0' 'spam'; at least two"):
+        read(task, ["spam"] * 3)
+
+
+def test_a_third_class_of_a_binary_task_is_an_error_that_names_all():
+    with pytest.raises(ValueError, match="'t0' has 3 classes: 'a', 'b', 'c'; .* task: multiclass"):
+        read("binary", ["c", "a", "b"])
+
+
+def test_a_positive_class_that_does_not_occur_is_an_error_that_names_those_that_do():
+    said = "'t0' is never data.positive 'ham'; choose one of: 'no', 'spam'"
+    with pytest.raises(ValueError, match=said):
+        read("binary", ["spam", "no"], positive="ham")
