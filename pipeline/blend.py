@@ -1,7 +1,7 @@
 """Blend the predictors by every method, score each blend on rows it did not see, choose one.
 
 Reads the training table, folds/<c>.csv and oof/<c>/<member>/{oof,test}.csv, and the folders of
-blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv, its weights.csv where it has weights, and
+blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv (weights.csv too, if it has any) and
 oof/<c>/leaderboard.csv.
 """
 

@@ -6,7 +6,6 @@ n rows; folds are numbered from 0 and none is empty.
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from pipeline.artifacts import (
 from pipeline.competition import Train, joined
 from pipeline.config import Folds
 from pipeline.splits import connect
-from pipeline.tables import first_few, read_table
+from pipeline.tables import first_few, open_table
 from pipeline.tasks import TASKS
 
 IntArray = NDArray[np.int64]
@@ -114,7 +113,7 @@ def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArra
         FileNotFoundError: there is none.
         ValueError: an id is absent, repeated or unexpected, or the folds are not numbers from 0.
     """
-    table = read_table(Path(path))
+    table = open_table(path, "folds.path")
     if table.shape[1] != 2:
         raise ValueError(
             f"{path}: {table.shape[1]} columns, {first_few(table.columns.tolist())}; folds.path "

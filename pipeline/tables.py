@@ -57,8 +57,9 @@ def column(table: pd.DataFrame, name: str, where: str, setting: str) -> list[str
 
 def no_column(name: str, header: Sequence[str], where: str, setting: str) -> str:
     """The complaint about a missing column, with the nearest of those that are there."""
-    near = difflib.get_close_matches(name, header, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"correct {setting};"
+    spelled = {other.casefold(): other for other in header}
+    near = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.5)
+    hint = f"did you mean {spelled[near[0]]!r}?" if near else f"correct {setting};"
     return f"{where}: no column {name!r} ({setting}); {hint} it has {first_few(header)}"
 
 

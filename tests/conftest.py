@@ -37,7 +37,7 @@ def write_competition(
     (multilabel). The sample submission is in reverse order.
 
     Args:
-        settings: merged into the YAML, section by section.
+        settings: merged into the YAML, section by section; None takes a section out.
     Returns:
         The YAML's path, from `folder`.
     """
@@ -63,7 +63,7 @@ def write_competition(
     write_rows(data / "test.csv", list(test[0]), [list(row.values()) for row in test])
     sample = [[row["id"], *("0.5" for _ in columns)] for row in reversed(test)]
     write_rows(data / "sample_submission.csv", ["id", *columns], sample)
-    config = {
+    config: dict[str, Any] = {
         "competition": name,
         "task": task,
         "metric": METRICS[task],
@@ -78,8 +78,10 @@ def write_competition(
         "members": [{"pooling": "mean"}, {"pooling": "max"}],
     }
     for key, value in (settings or {}).items():
-        old = config.get(key)
-        config[key] = {**old, **value} if isinstance(old, dict) else value
+        if value is None:
+            del config[key]
+        else:
+            config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
     path = folder / "configs" / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
@@ -138,3 +140,25 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the current one; stages write below it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def backbone_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny random backbone of an architecture; read it, never write into it."""
+    folders: dict[str, Path] = {}
+
+    def folder_of(architecture: str) -> Path:
+        # imported here: torch takes seconds to load, and most tests need none of it
+        from tiny_backbones import save_backbone
+
+        if architecture not in folders:
+            folder = tmp_path_factory.mktemp("backbone") / architecture
+            folders[architecture] = save_backbone(folder, architecture)
+        return folders[architecture]
+
+    return folder_of
+
+
+@pytest.fixture
+def tiny_backbone(backbone_of: Callable[[str], Path]) -> Path:
+    return backbone_of("bert")

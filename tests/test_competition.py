@@ -1,0 +1,272 @@
+"""The training and test tables: cells as they are spelled, rows checked, doubts counted."""
+
+import numpy as np
+import pytest
+from conftest import MAKERS, read_rows, write_competition, write_rows
+
+from pipeline.command import load_config
+from pipeline.competition import joined, read_test, read_train, warnings_about
+from pipeline.config import Data
+
+TASKS = sorted(MAKERS)
+
+
+@pytest.fixture
+def tables(workplace):
+    """Write train and test; `read(part, ...)` then reads one of them."""
+
+    def write(train, test=None, task="regression", **settings):
+        (workplace / "train.csv").write_text(train, encoding="utf-8", newline="")
+        (workplace / "test.csv").write_text(test or "id,text\nb1,x\n", encoding="utf-8", newline="")
+        data = Data(train="train.csv", test="test.csv", sample_submission="", **settings)
+        return read_train(data, task), read_test(data), data
+
+    return write
+
+
+def doubts(tables, train, test=None, task="regression", **settings):
+    first, second, data = tables(train, test, task, **settings)
+    return warnings_about(data, task, first, second)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_competition_of_every_task_is_read_without_a_doubt(workplace, task):
+    config = load_config(write_competition(workplace, task))
+    train, test = read_train(config.data, task), read_test(config.data)
+    assert (len(train.ids), len(test.ids)) == (60, 20)
+    assert train.ids[:2] == ("a000", "a001")
+    assert len(train.texts) == len(train.y) == 60
+    assert (
+        train.columns
+        == {
+            "regression": ("target",),
+            "binary": ("target",),
+            "multiclass": ("id", "money", "sport"),
+            "multilabel": ("funny", "sad", "long"),
+        }[task]
+    )
+    assert train.classes == {
+        "binary": ("no", "yes"),
+        "multiclass": ("id", "money", "sport"),
+    }.get(task, ())
+    assert train.groups is None
+    assert warnings_about(config.data, task, train, test) == []
+
+
+def test_ids_and_texts_stay_as_they_are_spelled(tables):
+    train, test, _ = tables(
+        '\ufeffid,text,target\r\n007,NA,1\r\n7,null,2\r\n1e3, "a,3\r\n',
+        'text,id\n"two\nlines",1.0\nü,None\n',
+    )
+    assert train.ids == ("007", "7", "1e3")
+    assert train.texts == (("NA",), ("null",), (' "a',))
+    assert test.ids == ("1.0", "None")
+    assert test.texts == (("two\nlines",), ("ü",))
+
+
+def test_a_pair_of_texts_is_read_in_the_configs_order(tables):
+    train, _, _ = tables("id,b,a,target\n1,x,y,0\n", "id,a,b\n2,v,w\n", text=["a", "b"])
+    assert train.texts == (("y", "x"),)
+    assert joined(train.texts) == ["y | x"]
+
+
+def test_without_an_id_column_the_row_numbers_are_ids(tables):
+    train, test, data = tables("text,target\nx,1\ny,2\n", "text\nz\n", id=None)
+    assert train.ids == ("0", "1")
+    assert test.ids == ("0",)
+    assert data.id_name == "row"
+
+
+def test_columns_may_be_called_anything(tables):
+    train, test, _ = tables(
+        "target,fold,text,id\nk1,hello,3,a\nk2,world,4,b\n",
+        "target,fold\nk3,again\n",
+        "binary",
+        id="target",
+        text="fold",
+        target="id",
+        group="text",
+    )
+    assert train.ids == ("k1", "k2")
+    assert train.texts == (("hello",), ("world",))
+    assert train.groups == ("3", "4")
+    assert train.columns == ("id",)
+    assert test.texts == (("again",),)
+
+
+def test_unused_columns_may_be_anything(tables):
+    train, _, _ = tables("id,text,target,,,x,x\n1,a,2,,,p,q\n")
+    assert train.texts == (("a",),)
+
+
+def test_a_group_may_be_a_column_that_has_another_use(tables):
+    train, _, _ = tables("id,text,target\n1,a,2\n2,b,2\n", group="target")
+    assert train.groups == ("2", "2")
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("ID,text,target", r"no column 'id' \(data\.id\); did you mean 'ID'\?"),
+        ("id,texts,target", r"no column 'text' \(data\.text\); did you mean 'texts'\?"),
+        ("id,xyz,target", r"no column 'text' \(data\.text\); .*it has 'id', 'xyz', 'target'"),
+        ("id,text,id", "2 columns are called 'id'"),
+    ],
+)
+def test_a_missing_column_is_named_in_either_table(tables, part, header, said):
+    files = {"train": "id,text,target\n1,a,2\n", "test": "id,text,target\n3,c,4\n"}
+    files[part] = files[part].replace("id,text,target", header)
+    with pytest.raises(ValueError, match=rf"{part}\.csv: {said}"):
+        tables(**files)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("target", ["target", "score"]), ("group", "document")]
+)
+def test_a_missing_target_or_group_column_is_named_with_its_setting(tables, setting, value):
+    name = value if isinstance(value, str) else value[-1]
+    with pytest.raises(ValueError, match=rf"train\.csv: no column '{name}' \(data\.{setting}\)"):
+        tables("id,text,target\n1,a,2\n", **{setting: value})
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (["1", "2", "1", "2", "1"], "2 ids in more than one row: '1', '2'; ids must differ"),
+        (["1", "", "2", " ", "3"], "2 rows without 'id', first row 2"),
+        (["1", "2", "a\nb", "3", "4"], r"id 'a\\nb' holds a line break"),
+    ],
+)
+def test_ids_that_are_no_ids_are_named_in_either_table(tables, workplace, part, ids, said):
+    tables("id,text,target\n1,a,2\n")
+    write_rows(workplace / f"{part}.csv", ["id", "text", "target"], [[i, "a", "1"] for i in ids])
+    files = {p: (workplace / f"{p}.csv").read_text() for p in ("train", "test")}
+    with pytest.raises(ValueError, match=rf"{part}\.csv: {said}"):
+        tables(**files)
+
+
+def test_ids_that_differ_in_their_spelling_only_are_different(tables):
+    assert tables("id,text,target\n1,a,2\n01,a,2\n1.0,a,2\n")[0].ids == ("1", "01", "1.0")
+
+
+def test_an_absent_table_is_named_with_its_setting(workplace):
+    data = Data(train="nowhere.csv", test="elsewhere.csv", sample_submission="")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.csv: no such file; correct data\.train"):
+        read_train(data, "regression")
+    with pytest.raises(FileNotFoundError, match=r"elsewhere\.csv: no such file; .* data\.test"):
+        read_test(data)
+
+
+def test_a_target_that_does_not_fit_is_named_with_its_id(tables):
+    with pytest.raises(ValueError, match=r"train\.csv: .*'target', the first 'high' at id 'x7'"):
+        tables("id,text,target\n1,a,2\nx7,b,high\n")
+
+
+# --- train_rows
+
+
+def test_train_rows_keeps_that_many_rows_in_the_order_of_the_file(workplace):
+    path = write_competition(workplace, "regression")
+    whole = load_config(path).data
+    all_rows = read_train(whole, "regression")
+    some = read_train(whole.model_copy(update={"train_rows": 20}), "regression")
+    kept = [all_rows.ids.index(name) for name in some.ids]
+    assert len(kept) == 20
+    assert kept == sorted(kept)
+    assert some.texts == tuple(all_rows.texts[row] for row in kept)
+    assert np.array_equal(some.y, all_rows.y[kept])
+    assert max(kept) > 40
+
+
+def test_more_train_rows_keep_what_fewer_kept_wherever_the_rows_stand(workplace):
+    data = load_config(write_competition(workplace, "regression")).data
+    few = read_train(data.model_copy(update={"train_rows": 10}), "regression")
+    many = read_train(data.model_copy(update={"train_rows": 30}), "regression")
+    assert set(few.ids) < set(many.ids)
+    header, rows = read_rows(workplace / data.train)
+    write_rows(workplace / data.train, header, rows[::-1])
+    again = read_train(data.model_copy(update={"train_rows": 10}), "regression")
+    assert again.ids == few.ids[::-1]
+
+
+def test_as_many_train_rows_as_there_are_keep_all(workplace):
+    data = load_config(write_competition(workplace, "regression")).data
+    for limit in (60, 1000):
+        kept = read_train(data.model_copy(update={"train_rows": limit}), "regression")
+        assert len(kept.ids) == 60
+
+
+def test_classes_are_those_of_the_whole_table_whatever_train_rows_keeps(tables):
+    rows = "".join(f"{k},a,{'rare' if k == 0 else 'xy'[k % 2]}\n" for k in range(200))
+    train, _, _ = tables("id,text,target\n" + rows, task="multiclass", train_rows=30)
+    assert train.classes == train.columns == ("rare", "x", "y")
+    assert set(train.y) == {1, 2}
+
+
+def test_train_rows_that_leave_one_class_are_refused(tables):
+    rows = "".join(f"{k},a,{'rare' if k == 0 else 'often'}\n" for k in range(200))
+    said = r"train\.csv: the 2 rows that data\.train_rows keeps are all 'often'; raise it"
+    with pytest.raises(ValueError, match=said):
+        tables("id,text,target\n" + rows, task="binary", train_rows=2)
+
+
+# --- doubts
+
+
+def test_empty_texts_are_counted_in_both_tables(tables):
+    lines = doubts(tables, "id,text,target\n1,a,2\n2,,2\n3,  ,2\n4,NA,2\n", "id,text\n9,\n")
+    assert lines[0] == "train.csv: 2 rows have an empty text, first id '2'"
+    assert lines[1] == "test.csv: 1 rows have an empty text, first id '9'"
+
+
+def test_a_pair_with_one_empty_text_counts_as_empty(tables):
+    (line,) = doubts(tables, "id,a,b,target\n1,x,,2\n2,x,y,2\n", "id,a,b\n9,p,q\n", text=["a", "b"])
+    assert line == "train.csv: 1 rows have an empty text, first id '1'"
+
+
+def test_equal_texts_with_different_targets_are_counted(tables):
+    (line,) = doubts(tables, "id,text,target\n1,a,2\n2,B  c,3\n3,a,2\n4,b C,4\n5,b c,3\n")
+    assert line.startswith("train.csv: 3 rows share their text with another row and differ")
+    assert line.endswith("first id '2'")
+
+
+def test_equal_texts_with_equal_targets_are_no_doubt(tables):
+    assert doubts(tables, "id,text,target\n1,a,2\n2,A,2\n") == []
+
+
+def test_contradictions_are_found_in_every_column_of_a_multilabel_task(tables):
+    (line,) = doubts(
+        tables, "id,text,p,q\n1,a,1,0\n2,a,1,1\n3,b,0,1\n", task="multilabel", target=["p", "q"]
+    )
+    assert "2 rows share their text" in line
+
+
+def test_test_texts_that_are_in_train_are_counted(tables):
+    (line,) = doubts(tables, "id,text,target\n1,Hello  World,2\n", "id,text\n8,x\n9,hello world\n")
+    assert line == "test.csv: 1 rows have a text that is also in train, first id '9'"
+
+
+def test_test_ids_that_are_in_train_are_counted(tables):
+    (line,) = doubts(tables, "id,text,target\n1,a,2\n2,b,2\n", "id,text\n3,x\n2,y\n1,z\n")
+    assert line == "test.csv: 2 ids are also in train, first id '2'"
+
+
+def test_row_numbers_in_both_tables_are_no_doubt(tables):
+    assert doubts(tables, "text,target\na,2\nb,2\n", "text\nc\nd\n", id=None) == []
+
+
+def test_a_label_without_positives_is_named(tables):
+    lines = doubts(
+        tables, "id,text,p,q,r\n1,a,1,0,0\n2,b,0,0,1\n", task="multilabel", target=["p", "q", "r"]
+    )
+    assert lines == ["train.csv: label 'q' has no positives and leaves the metric's mean"]
+
+
+def test_empty_groups_are_counted(tables):
+    (line,) = doubts(tables, "id,text,target,g\n1,a,2,x\n2,b,2,\n3,c,2,\n", group="g")
+    assert line == "train.csv: 2 rows have no 'g' and count as one group, first id '2'"

@@ -1,0 +1,209 @@
+"""Folds on disk: by id, made from what the config and the training table say, or an error."""
+
+import numpy as np
+import pytest
+from conftest import read_rows, write_rows
+
+from pipeline.artifacts import folds_path
+from pipeline.competition import Train
+from pipeline.config import Folds
+from pipeline.folds import origin_of, read_folds, read_own_folds, warnings_about, write_folds
+
+IDS = ("007", "7", "a,b", "x", "y", "z")
+FOLDS = np.array([0, 1, 2, 2, 1, 0])
+PATH = "folds/tiny.csv"
+
+
+@pytest.fixture
+def written(workplace):
+    write_folds("tiny", IDS, "id", FOLDS, {"scheme": "kfold", "n": 3})
+    return workplace / PATH
+
+
+def train_of(y=None, ids=IDS, texts=None, groups=None, classes=(), columns=("target",)):
+    return Train(
+        ids=tuple(ids),
+        texts=texts or tuple((f"text {name}",) for name in ids),
+        y=np.zeros((len(ids), 1)) if y is None else np.array(y),
+        classes=classes,
+        groups=groups,
+        columns=columns,
+    )
+
+
+def test_folds_are_found_by_id_in_whatever_order(written):
+    assert read_folds("tiny", IDS).tolist() == FOLDS.tolist()
+    assert read_folds("tiny", IDS).dtype == np.int64
+    order = [3, 5, 0, 1, 4, 2]
+    assert read_folds("tiny", [IDS[k] for k in order]).tolist() == FOLDS[order].tolist()
+
+
+def test_the_ids_keep_their_name_even_if_it_is_fold(workplace):
+    write_folds("tiny", IDS, "fold", FOLDS, {})
+    assert read_rows(workplace / PATH)[0] == ["fold", "fold"]
+    assert read_folds("tiny", IDS).tolist() == FOLDS.tolist()
+
+
+def test_new_folds_replace_the_old_ones(written):
+    write_folds("tiny", IDS[:4], "id", FOLDS[:4], {"scheme": "kfold", "n": 3})
+    assert read_folds("tiny", IDS[:4]).tolist() == [0, 1, 2, 2]
+
+
+def test_absent_folds_say_which_stage_makes_them(workplace):
+    with pytest.raises(FileNotFoundError, match=rf"{PATH}: no such file; run make_folds first"):
+        read_folds("tiny", IDS)
+
+
+def test_a_kill_before_the_csv_leaves_no_folds(workplace, monkeypatch):
+    write_folds("tiny", IDS, "id", FOLDS, {"n": 3})
+
+    def killed(path, table):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.folds.write_csv", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_folds("tiny", IDS, "id", FOLDS, {"n": 4})
+    assert not folds_path("tiny").exists()
+
+
+def test_folds_that_make_folds_did_not_write_are_refused(workplace):
+    write_rows(workplace / PATH, ["id", "fold"], [["7", "0"]])
+    with pytest.raises(FileNotFoundError, match=rf"{PATH}: not written by make_folds.*: file"):
+        read_folds("tiny", ["7"])
+
+
+@pytest.mark.parametrize("key", ["id", "fold"])
+def test_folds_that_were_changed_by_hand_are_refused(written, key):
+    header, rows = read_rows(written)
+    rows[0][header.index(key)] = "1"
+    write_rows(written, header, rows)
+    with pytest.raises(ValueError, match=rf"{PATH}: changed since make_folds wrote it; .*--overwr"):
+        read_folds("tiny", IDS)
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ((*IDS, "new"), "1 of 7 ids missing, first 'new'"),
+        (IDS[1:], "1 ids that are not wanted, first '007'"),
+    ],
+)
+def test_folds_of_other_rows_are_refused_with_what_to_do(written, ids, said):
+    with pytest.raises(ValueError, match=rf"{PATH}: {said}; restore it, or run make_folds with --"):
+        read_folds("tiny", ids)
+
+
+# --- what folds are made from
+
+
+ORIGIN = {"scheme": "stratified", "n": 5, "seed": 42}
+
+
+@pytest.mark.parametrize(
+    ("settings", "train", "said"),
+    [
+        ({"scheme": "kfold"}, {}, r"made with folds\.scheme stratified, now it is kfold"),
+        ({"n": 3}, {}, r"made with folds\.n 5, now it is 3"),
+        ({"seed": 1}, {}, r"made with folds\.seed 42, now it is 1"),
+        ({}, {"ids": ("1", *IDS[1:])}, "the ids of the training table are not those"),
+        ({}, {"texts": (("other",),) * 6}, "the texts of the training table are not those"),
+        ({}, {"y": [[1.0]] * 6}, "the targets of the training table are not those"),
+        ({}, {"groups": ("a",) * 6}, "the groups of the training table are not those"),
+    ],
+)
+def test_folds_made_from_something_else_are_refused_with_what_changed(
+    workplace, settings, train, said
+):
+    write_folds("tiny", IDS, "id", FOLDS, origin_of(Folds(), train_of()))
+    assert read_folds("tiny", IDS, origin_of(Folds(), train_of())).tolist() == FOLDS.tolist()
+    with pytest.raises(ValueError, match=rf"{PATH}: {said}.*--overwrite"):
+        read_folds("tiny", IDS, origin_of(Folds(**settings), train_of(**train)))
+
+
+def test_folds_from_a_file_depend_on_ids_alone():
+    settings = Folds(scheme="file", path="own.csv")
+    same = origin_of(settings, train_of(y=[[1.0]] * 6, texts=(("x",),) * 6))
+    assert same == origin_of(settings, train_of())
+    assert same != origin_of(settings, train_of(ids=("1", *IDS[1:])))
+
+
+# --- a file of one's own
+
+
+@pytest.fixture
+def own(workplace):
+    """Write a folds file of one's own and read it."""
+
+    def read(rows, header=("key", "kfold"), has_more_ids=False, path="own.csv"):
+        write_rows(workplace / path, list(header), rows)
+        return read_own_folds(path, IDS, has_more_ids)
+
+    return read
+
+
+def rows_of(folds=FOLDS, ids=IDS):
+    return [[name, str(fold)] for name, fold in zip(ids, folds, strict=True)]
+
+
+def test_own_folds_have_two_columns_of_any_name_and_rows_in_any_order(own):
+    assert own(rows_of()[::-1]).tolist() == FOLDS.tolist()
+    assert own(rows_of(), header=("fold", "id")).tolist() == FOLDS.tolist()
+
+
+def test_own_folds_may_hold_more_ids_where_train_rows_leaves_some_out(own):
+    rows = [*rows_of(), ["other", "3"]]
+    assert own(rows, has_more_ids=True).tolist() == FOLDS.tolist()
+    with pytest.raises(ValueError, match=r"own\.csv: 1 ids that are not wanted, first 'other'"):
+        own(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (rows_of()[1:], "1 of 6 ids missing, first '007'"),
+        ([*rows_of(), ["x", "1"]], "id 'x' stands there more than once"),
+        (rows_of(["0", "1", "1.0", "0", "1", "0"]), "fold '1.0' of id 'a,b' is no whole number"),
+        (rows_of(["0", "1", "-1", "0", "1", "0"]), "fold '-1' of id 'a,b' is no whole number"),
+        (rows_of(["0", "1", "", "0", "1", "0"]), "fold '' of id 'a,b' is no whole number"),
+        (rows_of(["0", "1", "9" * 5000, "0", "1", "0"]), "is no whole number"),
+        (rows_of([1, 2, 3, 1, 2, 3]), r"folds are '1', '2', '3', should be 0, 1"),
+        (rows_of([0, 2, 0, 2, 0, 2]), r"folds are '0', '2', should be 0, 1"),
+        (rows_of([0] * 6), r"folds are '0', should be 0, 1"),
+    ],
+)
+def test_own_folds_that_do_not_fit_are_named(own, rows, said):
+    with pytest.raises(ValueError, match=rf"own\.csv: .*{said}.*; folds\.path needs each training"):
+        own(rows)
+
+
+@pytest.mark.parametrize("header", [["id"], ["id", "text", "fold"]])
+def test_own_folds_with_more_or_fewer_columns_are_refused(own, header):
+    said = rf"own\.csv: {len(header)} columns, 'id'.*; folds\.path has two"
+    with pytest.raises(ValueError, match=said):
+        own([["1"] * len(header)], header)
+
+
+# --- doubts
+
+
+def test_classes_with_fewer_rows_than_folds_are_counted():
+    train = train_of([0, 0, 0, 1, 1, 2], classes=("a", "b", "c", "d"))
+    (line,) = warnings_about(FOLDS, train, "multiclass", "stratified")
+    assert line.startswith("3 of 4 classes have fewer rows than the 3 folds: 'b (2)', 'c (1)', 'd")
+    assert warnings_about(FOLDS, train_of([0, 1] * 3, classes=("a", "b")), "binary", "kfold") == []
+
+
+def test_labels_with_fewer_positives_than_folds_are_counted():
+    train = train_of([[1.0, 0]] * 3 + [[0, 1]] * 2 + [[0, 0]], columns=("p", "q"))
+    (line,) = warnings_about(FOLDS, train, "multilabel", "stratified")
+    assert line.startswith("1 of 2 labels have fewer rows than the 3 folds: 'q (2)'; some folds")
+
+
+def test_texts_and_groups_that_a_file_of_ones_own_tears_apart_are_counted():
+    texts = (("a",), (" A",), ("b",), ("b",), ("c",), ("d",))
+    (line,) = warnings_about(FOLDS, train_of(texts=texts), "regression", "file")
+    assert line.startswith("1 texts stand in several folds: ")
+    groups = ("g", "h", "i", "i", "i", "j")
+    (line,) = warnings_about(FOLDS, train_of(texts=texts, groups=groups), "regression", "file")
+    assert line.startswith("2 texts or groups stand in several folds: ")
+    assert warnings_about(FOLDS, train_of(), "regression", "file") == []

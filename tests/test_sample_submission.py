@@ -1,0 +1,149 @@
+"""The sample submission: its names, order and ids, or why they do not fit."""
+
+import pytest
+from conftest import write_rows
+
+from pipeline.config import Data
+from pipeline.sample_submission import read_sample
+
+IDS = ("b1", "b2", "b3")
+CLASSES = ("money", "sport")
+PATH = "sample.csv"
+
+
+@pytest.fixture
+def sample_of(workplace):
+    """Write a sample submission and read it."""
+
+    def read(header, rows, task="regression", columns=("target",), classes=(), name="id"):
+        write_rows(workplace / PATH, header, rows)
+        data = Data(train="", test="", sample_submission=PATH, id=name, text="t", target="target")
+        return read_sample(data, IDS, task, columns, classes)
+
+    return read
+
+
+def rows(*ids, cells=("0",)):
+    return [[name, *cells] for name in ids]
+
+
+def test_ids_and_names_come_in_the_samples_order(sample_of):
+    sample = sample_of(["id", "target"], rows("b3", "b1", "b2"))
+    assert sample.header == ("id", "target")
+    assert sample.columns == ("target",)
+    assert sample.ids == sample.id_cells == ("b3", "b1", "b2")
+    assert sample.id_at == 0
+
+
+def test_the_id_may_stand_in_any_column(sample_of):
+    sample = sample_of(["b", "id", "a"], [["0", name, "0"] for name in IDS], columns=("a", "b"))
+    assert sample.id_at == 1
+    assert sample.ids == IDS
+    assert sample.columns == ("b", "a")
+
+
+def test_a_class_may_bear_the_name_of_the_id(sample_of):
+    header = ["id", "sport", "id"]
+    sample = sample_of(
+        header, rows(*IDS, cells=("0", "0")), "multiclass", ("id", "sport"), ("id", "sport")
+    )
+    assert sample.ids == IDS
+    assert sample.columns == ("sport", "id")
+
+
+def test_a_single_column_may_bear_any_name(sample_of):
+    assert sample_of(["id", "score"], rows(*IDS)).columns == ("score",)
+    for task, columns in [("binary", ("target",)), ("multiclass", CLASSES)]:
+        assert sample_of(["id", "answer"], rows(*IDS), task, columns, CLASSES).columns == (
+            "answer",
+        )
+
+
+@pytest.mark.parametrize(("task", "columns"), [("binary", ("target",)), ("multiclass", CLASSES)])
+def test_several_columns_may_be_the_classes_in_any_order(sample_of, task, columns):
+    cells = rows(*IDS, cells=("0", "0"))
+    sample = sample_of(["id", "sport", "money"], cells, task, columns, CLASSES)
+    assert sample.columns == ("sport", "money")
+
+
+# --- the test table has no ids
+
+
+def test_without_ids_rows_go_by_their_order(sample_of):
+    sample = sample_of(["target"], [["0"]] * 3, name=None)
+    assert sample.id_at is None
+    assert sample.id_cells == ()
+    assert sample.ids == IDS
+    assert sample.columns == ("target",)
+
+
+@pytest.mark.parametrize("first", ["", "row", "id"])
+def test_without_ids_a_first_column_that_is_not_predicted_is_copied(sample_of, first):
+    sample = sample_of([first, "answer"], rows("10", "20", "20"), name=None)
+    assert sample.id_at == 0
+    assert sample.id_cells == ("10", "20", "20")
+    assert sample.ids == IDS
+    assert sample.columns == ("answer",)
+
+
+def test_without_ids_a_first_column_that_is_predicted_is_no_id(sample_of):
+    cells = rows("0", "0", "0")
+    sample = sample_of(["sport", "money"], cells, "multiclass", CLASSES, CLASSES, name=None)
+    assert sample.id_at is None
+    assert sample.columns == ("sport", "money")
+
+
+def test_without_ids_another_number_of_rows_is_an_error_with_both_numbers(sample_of):
+    with pytest.raises(ValueError, match=rf"{PATH}: 2 rows, data\.test has 3"):
+        sample_of(["target"], [["0"]] * 2, name=None)
+
+
+# --- what does not fit
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (("b1", "b2"), "1 of 3 ids missing, first 'b3'"),
+        (("b1", "b2", "b3", "b4"), "1 ids that are not wanted, first 'b4'"),
+        (("b1", "b2", "B3"), "1 of 3 ids missing, first 'b3'"),
+        (("b1", "b2", "b3", "b3"), "id 'b3' stands there more than once"),
+    ],
+)
+def test_ids_that_are_not_the_test_ids_are_named(sample_of, found, said):
+    with pytest.raises(ValueError, match=rf"{PATH}: {said}; data.sample_submission needs a row"):
+        sample_of(["id", "target"], rows(*found))
+
+
+def test_an_id_of_another_name_is_an_error_that_says_what_is_expected(sample_of):
+    said = rf"{PATH}: no column 'id' \(data\.id, .*all three tables\); .*it has 'key', 'target'"
+    with pytest.raises(ValueError, match=said):
+        sample_of(["key", "target"], rows(*IDS))
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "classes", "header", "wanted"),
+    [
+        ("regression", ("a", "b"), (), ["a", "c"], "'a', 'b'"),
+        ("regression", ("a", "b"), (), ["a"], "'a', 'b'"),
+        ("regression", ("a",), (), ["a", "b"], "one column, or 'a'"),
+        ("multilabel", ("a", "b"), (), ["a", "b", "c"], "'a', 'b'"),
+        ("binary", ("target",), CLASSES, ["money", "Sport"], "one column, or 'money', 'sport'"),
+        ("multiclass", CLASSES, CLASSES, ["money", "money"], "one column, or 'money', 'sport'"),
+        ("multiclass", CLASSES, CLASSES, [], "one column, or 'money', 'sport'"),
+    ],
+)
+def test_columns_that_are_not_predicted_are_an_error_that_shows_both_lists(
+    sample_of, task, columns, classes, header, wanted
+):
+    found = ", ".join(f"'{name}'" for name in header) or "none"
+    with pytest.raises(
+        ValueError, match=f"{PATH}: columns to predict are {found}, should be {wanted}"
+    ):
+        sample_of(["id", *header], rows(*IDS, cells=["0"] * len(header)), task, columns, classes)
+
+
+def test_an_absent_sample_is_named_with_its_setting(sample_of, workplace):
+    data = Data(train="", test="", sample_submission="nowhere.csv")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.csv: .* data\.sample_submission"):
+        read_sample(data, IDS, "regression", ["target"], ())

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pipeline.tasks import SUM_TOLERANCE, TASKS, decide, out_of_range, prediction_columns
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+@given(odds=arrays(np.float64, (5, 3), elements=st.floats(-20, 20)))
+def test_to_prediction_undoes_to_raw(task, odds):
+    predictions = TASKS[task].to_prediction(odds)
+    again = TASKS[task].to_prediction(TASKS[task].to_raw(predictions))
+    np.testing.assert_allclose(again, predictions, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_raw_values_of_certain_predictions_are_finite(task):
+    certain = np.array([[0.0, 1.0], [1.0, 0.0]])
+    raw = TASKS[task].to_raw(certain)
+    assert np.isfinite(raw).all()
+    np.testing.assert_allclose(TASKS[task].to_prediction(raw), certain, atol=1e-12)
+
+
+def test_raw_scales_by_hand():
+    np.testing.assert_allclose(TASKS["binary"].to_raw(np.array([[0.8]])), np.log(4))
+    np.testing.assert_allclose(
+        TASKS["multiclass"].to_raw(np.array([[0.2, 0.2, 0.6]])), np.log([[0.2, 0.2, 0.6]])
+    )
+    assert TASKS["regression"].to_raw(np.array([[7.0]])) == 7.0
+
+
+def test_raw_multiclass_is_normalised_along_the_last_axis():
+    raw = TASKS["multiclass"].to_raw(np.full((2, 5, 4), 0.5))  # rows that sum to 2
+    np.testing.assert_allclose(np.exp(raw), 0.25)
+
+
+def test_columns_are_classes_only_for_multiclass():
+    assert prediction_columns("multiclass", ["topic"], ["a", "b"]) == ["a", "b"]
+    assert prediction_columns("binary", ["topic"], ["a", "b"]) == ["topic"]
+    assert prediction_columns("multilabel", ["x", "y"], []) == ["x", "y"]
+    assert prediction_columns("regression", ["x", "y"], []) == ["x", "y"]
+
+
+def test_decisions_by_hand():
+    assert decide("binary", np.array([[0.4], [0.5], [0.6]])).tolist() == [0, 1, 1]
+    assert decide("multiclass", np.array([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3]])).tolist() == [1, 0]
+    assert decide("multilabel", np.array([[0.9, 0.1], [0.5, 0.49]])).tolist() == [[1, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_out_of_range(task, value):
+    predictions = np.array([[0.5, 0.5], [value, 0.5]])
+    assert out_of_range(task, predictions).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+def test_probabilities_lie_between_0_and_1_inclusive(task):
+    column = np.array([[0.0], [1.0], [-1e-9], [1 + 1e-9], [0.5]])
+    assert out_of_range(task, column).tolist() == [False, False, True, True, False]
+
+
+def test_a_regression_prediction_may_be_any_number():
+    assert not out_of_range("regression", np.array([[-3.0], [1e300]])).any()
+
+
+def test_classes_must_sum_to_1_but_for_a_few_digits():
+    excess = np.array([0, 0.9 * SUM_TOLERANCE, -0.9 * SUM_TOLERANCE, 2 * SUM_TOLERANCE])
+    predictions = np.stack([np.full(4, 0.25), 0.75 + excess], axis=1)
+    assert out_of_range("multiclass", predictions).tolist() == [False, False, False, True]
+    assert not out_of_range("multilabel", predictions).any()
