@@ -17,7 +17,7 @@ fi
 overrides=()
 for word in "$@"; do
     if [ "$word" = --quick ]; then
-        overrides+=(--competition tweets-quick --folds.n 2 --training.epochs 1
+        overrides+=(--competition "$(basename "$config" .yaml)-quick" --folds.n 2 --training.epochs 1
             --members mean attention --data.train_rows 800)
     else
         overrides+=("$word")

@@ -93,7 +93,8 @@ class Folds(Section):
     """folds"""
 
     scheme: Literal["kfold", "stratified", "group", "stratified_group", "file"] = Field(
-        "stratified", description="how rows are dealt to folds"
+        "stratified",
+        description="how rows are dealt: kfold, stratified, group, stratified_group or file",
     )
     n: Whole = Field(5, ge=2, description="number of folds; scheme file: what the file holds")
     seed: Whole = Field(42, ge=0, description="seed of the deal")
@@ -195,7 +196,9 @@ class Submit(Section):
     """submit"""
 
     as_: Literal["auto", "labels", "probabilities"] = Field(
-        "auto", alias="as", description="what a single class column holds"
+        "auto",
+        alias="as",
+        description="auto, labels or probabilities: what a column for classes holds",
     )
 
 
@@ -212,7 +215,7 @@ class Config(Section):
 
     competition: Name = Field(description="folder name under every artifact directory")
     task: Literal["regression", "binary", "multiclass", "multilabel"] = Field(
-        description="what the targets are"
+        description="regression, binary, multiclass or multilabel"
     )
     metric: Spelled = Field(description="what the competition scores: " + ", ".join(METRICS))
     data: Data

@@ -13,6 +13,7 @@ from typing import Any
 
 import joblib
 from filelock import FileLock, Timeout
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 _held: list[FileLock] = []  # the GPU that this process claimed, until it ends
@@ -53,7 +54,7 @@ def run_all(
     Returns:
         What each call returned, in the order of `pieces`; a `Failure` where it raised.
     Raises:
-        ValueError: the backend is unknown or its package is not installed.
+        ValueError: the backend is unknown, its package is not installed, or a worker was killed.
     """
     n_gpus = count_gpus()
     n_jobs = n_jobs or n_gpus or joblib.cpu_count()
@@ -69,11 +70,17 @@ def run_all(
             joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus)
             for i, piece in enumerate(pieces)
         )
-        for i, result in joblib.Parallel(return_as="generator_unordered")(calls):
-            bar.update()
-            results[i] = result
-            if isinstance(result, Failure):
-                bar.write(f"{result.label} failed: {result.reason}")
+        try:
+            for i, result in joblib.Parallel(return_as="generator_unordered")(calls):
+                bar.update()
+                results[i] = result
+                if isinstance(result, Failure):
+                    bar.write(f"{result.label} failed: {result.reason}")
+        except TerminatedWorkerError:
+            raise ValueError(
+                f"{title}: the system killed a worker, most likely for want of memory; what is "
+                "finished is kept, run it again with a lower jobs.n_jobs or training.batch_size"
+            ) from None
     return results
 
 

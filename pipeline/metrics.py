@@ -57,9 +57,9 @@ def _pearson(y: Floats, p: Floats) -> float:
     if not (_varies(y) and _varies(p)):
         return np.nan
     y, p = y - y.mean(), p - p.mean()
-    # each divided first: a product of squared norms can leave the range of floats
-    y, p = y / np.linalg.norm(y), p / np.linalg.norm(p)
-    return float(np.clip(y @ p, -1, 1))
+    # the largest becomes 1, or squares of huge or tiny values would leave the range of floats
+    y, p = y / np.abs(y).max(), p / np.abs(p).max()
+    return float(np.clip(y @ p / np.sqrt((y @ y) * (p @ p)), -1, 1))
 
 
 def _spearman(y: Floats, p: Floats) -> float:

@@ -6,6 +6,8 @@ data/<demo>/ and data/backbones/<demo>/ where they are missing, nothing else.
 
 import re
 from collections.abc import Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 
 from pipeline.artifacts import member_dir
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _check_choices(config: Config) -> None:
-    """Names of poolings, their options and blenders, as long as they are still needed."""
+    """Names that only slow libraries know, as long as there is something left to train."""
     if all(member_dir(config.competition, member.name).is_dir() for member in config.members):
         return
     # imported here: torch and LightGBM take seconds to load, in vain once all members are trained
@@ -47,11 +49,27 @@ def _check_choices(config: Config) -> None:
 
     for member in config.members:
         _check_options(member, pooling_options(member.pooling))
+        if member.trainer:
+            _check_trainer(member)
     for method in config.blend.methods:
         if method not in BLENDERS:
             raise ValueError(
                 f"blend.methods: unknown method {method!r}; "
                 f"choose among: {', '.join(sorted(BLENDERS))}"
+            )
+
+
+def _check_trainer(member: Member) -> None:
+    # imported here: it takes seconds, and few configs set anything of the Trainer's own
+    from transformers import TrainingArguments
+
+    known = [field.name for field in fields(TrainingArguments)]
+    for key in member.trainer:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            raise ValueError(
+                f"member {member.name}: training.trainer has {key!r}, which is no field of "
+                f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
             )
 
 

@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             for unit in _units(config.competition, member, folds)
             if not is_finished(unit, wanted[member.name], overwrite=flags.overwrite)
         ]
+        n_units = len(config.members) * (int(folds.max()) + 1)
+        print(f"train: {len(train.ids)} rows, {len(todo)} of {n_units} units to train")
         if todo:
             _train(config, todo, wanted, backbones, train, folds)
         for member in config.members:

@@ -30,7 +30,7 @@ def write_competition(
     name: str = "tiny",
     settings: dict[str, Any] | None = None,
 ) -> Path:
-    """Write a competition whose words tell the target, and its YAML, for `folder` as the current one.
+    """Write a competition whose words tell the target, and its YAML, to be used in `folder`.
 
     Columns: id (a000, a001, ...; tests b000, ...), document (two rows each), text, and the target:
     target (regression, binary yes or no, multiclass sport, money or id) or funny, sad and long

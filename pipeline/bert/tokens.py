@@ -163,7 +163,9 @@ class LengthBatches(Sampler[int]):
         n_full = len(shuffled) - len(shuffled) % self.batch_size
         full, rest = shuffled[:n_full], shuffled[n_full:]
         batches: list[NDArray[np.int64]] = []
-        pool_size = self.batch_size * BATCHES_A_POOL
+        # two pools at least: sorted as one, few rows would make the same batches every epoch
+        half = -(-n_full // self.batch_size // 2)
+        pool_size = self.batch_size * max(1, min(BATCHES_A_POOL, half))
         for start in range(0, n_full, pool_size):
             pool = full[start : start + pool_size]
             by_length = pool[np.argsort(self.lengths[pool], kind="stable")]

@@ -90,7 +90,8 @@ def check_architecture(competition: str, architecture: Architecture) -> None:
     options = _all_options(architecture, folder)
     build_pooling(architecture.pooling, config.hidden_size, config.num_hidden_layers, **options)
     limit = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", 10**9))
-    if architecture.max_length > limit:
+    # DeBERTa-v3 knows relative positions only, and reads more than it was pretrained on
+    if architecture.max_length > limit and getattr(config, "position_biased_input", True):
         raise ValueError(
             f"training.max_length is {architecture.max_length}, "
             f"but the backbone reads at most {limit} tokens"

