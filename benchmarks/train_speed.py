@@ -26,13 +26,11 @@ import argparse
 import math
 import multiprocessing
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -40,26 +38,21 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from transformers import (
-    AutoModel,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    Trainer,
-    TrainingArguments,
-    get_linear_schedule_with_warmup,
-)
+from transformers import AutoModel
 from transformers.utils import logging
 
+from benchmarks.arrangements import (
+    Prepared,
+    Rows,
+    prepare_bare_loop,
+    prepare_gemm,
+    prepare_notebook,
+    prepare_ours,
+)
 from benchmarks.first_fold import read_first_fold
 from benchmarks.record import record
-from pipeline.bert.finetune import Recipe, Scaling, fit, labels_for_loss, seed_everything
-from pipeline.bert.network import Network, build_network
-from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows
-from pipeline.tasks import Floats
+from pipeline.bert.finetune import Recipe
 
-GEMM_SIZE = 2048
-GEMM_SECONDS = 3.0
-NOTEBOOK_LENGTH = 128
 SET_UP_SECONDS = 300  # a process that waits longer for the others gives up
 TARGETS = {  # (at least, at most)
     "ours over notebook, rows a second": (5.0, math.inf),
@@ -67,23 +60,19 @@ TARGETS = {  # (at least, at most)
     "share of the GEMM peak": (0.6, math.inf),
 }
 
-Prepared = Callable[[], int]  # the work to be timed; returns how much it was, in rows or operations
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What every arrangement trains on: n texts, their tokens, their (n, 1) targets."""
-
-    backbone: Path
-    texts: list[str]
-    tokens: Tokens
-    y: Floats
-    recipe: Recipe
+_all_set_up: Barrier  # in a measured process: where it waits for the others
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One arrangement, run once; `work` in rows, or operations for a GEMM, over all processes."""
+    """One arrangement, run once.
+
+    Attributes:
+        work: rows, or operations of a GEMM, over all processes.
+        seconds: of the slowest process.
+        cpu_seconds: over all processes; far below processes x threads x seconds, the cores were not
+            free.
+    """
 
     arrangement: str
     repeat: int
@@ -91,111 +80,11 @@ class Measurement:
     threads: int
     work: int
     seconds: float
+    cpu_seconds: float
 
     @property
     def rate(self) -> float:
         return self.work / self.seconds
-
-
-def prepare_gemm() -> Prepared:
-    a, b = torch.rand(2, GEMM_SIZE, GEMM_SIZE)
-    product = a @ b
-
-    def run() -> int:
-        n_products, end = 0, time.perf_counter() + GEMM_SECONDS
-        while time.perf_counter() < end:
-            torch.mm(a, b, out=product)
-            n_products += 1
-        return n_products * 2 * GEMM_SIZE**3
-
-    return run
-
-
-def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    seed_everything(rows.recipe.seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        rows.backbone, num_labels=1, dtype=torch.float32
-    )
-    encoded = AutoTokenizer.from_pretrained(rows.backbone)(
-        rows.texts, padding="max_length", truncation=True, max_length=NOTEBOOK_LENGTH
-    )
-    dataset = [
-        {**{name: values[i] for name, values in encoded.items()}, "labels": float(rows.y[i, 0])}
-        for i in range(len(rows.texts))
-    ]
-    folder = tempfile.TemporaryDirectory()
-
-    def trainer(steps: int) -> Trainer:
-        arguments = TrainingArguments(
-            output_dir=folder.name,
-            max_steps=steps,
-            per_device_train_batch_size=rows.recipe.batch_size,
-            use_cpu=True,
-            dataloader_pin_memory=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            logging_strategy="no",
-        )
-        return Trainer(model=model, args=arguments, train_dataset=dataset)
-
-    trainer(2).train()  # the first steps are slower
-    measured = trainer(n_steps)
-
-    def run() -> int:
-        measured.train()
-        return n_steps * rows.recipe.batch_size
-
-    return run
-
-
-def prepare_bare_loop(rows: Rows) -> Prepared:
-    network, labels = _network_and_labels(rows)
-    recipe, n = rows.recipe, len(rows.tokens)
-    dataset = TrainingRows(rows.tokens, np.arange(n), labels)
-    n_steps = math.ceil(n / recipe.batch_size)
-
-    def run() -> int:
-        trained = [p for p in network.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            trained, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
-        n_warmup = math.ceil(recipe.warmup * n_steps)
-        schedule = get_linear_schedule_with_warmup(optimizer, n_warmup, n_steps)
-        order = list(LengthBatches(rows.tokens.lengths, recipe.batch_size, recipe.seed))
-        network.train()
-        for start in range(0, n, recipe.batch_size):
-            batch = dataset.collate(order[start : start + recipe.batch_size])
-            network(**batch)["loss"].backward()
-            nn.utils.clip_grad_norm_(trained, 1.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-        return n
-
-    return run
-
-
-def prepare_ours(rows: Rows) -> Prepared:
-    network, labels = _network_and_labels(rows)
-    folder = tempfile.TemporaryDirectory()
-    n = len(rows.tokens)
-
-    def run() -> int:
-        fit(network, rows.tokens, np.arange(n), labels, rows.recipe, Path(folder.name, "train.log"))
-        return n
-
-    return run
-
-
-def _network_and_labels(rows: Rows) -> tuple[Network, torch.Tensor]:
-    seed_everything(rows.recipe.seed)
-    network = build_network(
-        rows.backbone, "mean", {}, 1, "regression", dropout=0.0, freeze_embeddings=True
-    )
-    return network, labels_for_loss("regression", rows.y, Scaling.of(rows.y))
 
 
 def measure(
@@ -212,8 +101,10 @@ def measure(
     setting = (context.Barrier(n_processes), threads)
     with ProcessPoolExecutor(n_processes, context, _enter, setting) as pool:
         calls = [pool.submit(_timed, prepare, arguments) for _ in range(n_processes)]
-        works, seconds = zip(*(call.result() for call in calls), strict=True)
-    return Measurement(arrangement, repeat, n_processes, threads, sum(works), max(seconds))
+        works, seconds, cpu_seconds = zip(*(call.result() for call in calls), strict=True)
+    return Measurement(
+        arrangement, repeat, n_processes, threads, sum(works), max(seconds), sum(cpu_seconds)
+    )
 
 
 def _enter(barrier: Barrier, threads: int) -> None:
@@ -222,11 +113,11 @@ def _enter(barrier: Barrier, threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _timed(prepare: Callable[..., Prepared], arguments: Sequence[Any]) -> tuple[int, float]:
+def _timed(prepare: Callable[..., Prepared], arguments: Sequence[Any]) -> tuple[int, float, float]:
     run = prepare(*arguments)
     _all_set_up.wait(SET_UP_SECONDS)
-    start = time.perf_counter()
-    return run(), time.perf_counter() - start
+    start, cpu_start = time.perf_counter(), time.process_time()
+    return run(), time.perf_counter() - start, time.process_time() - cpu_start
 
 
 def encoder_weights(backbone: nn.Module) -> int:
@@ -298,6 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             found.append(measure("notebook", repeat, 1, cores, prepare_notebook, rows, steps))
         found.append(measure("bare loop", repeat, cores, 1, prepare_bare_loop, rows))
         found.append(measure("ours", repeat, cores, 1, prepare_ours, rows))
+    logging.disable_progress_bar()
     n_weights = encoder_weights(AutoModel.from_pretrained(fold.backbone))
     summary = compare(found, n_weights, tokens_a_row)
     size = {"rows": len(chosen), "tokens a row": tokens_a_row, "encoder weights": n_weights}

@@ -28,7 +28,7 @@ from pipeline.artifacts import (
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
-from pipeline.folds import read_folds
+from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import METRICS, column_scores
 from pipeline.predictors import check_same_models, is_current, read_predictions, write_predictions
 from pipeline.tasks import Floats
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
         train, test = read_train(config.data, config.task), read_test(config.data)
-        folds = read_folds(config.competition, train.ids)
+        folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         folders = {m.name: predictor_dir(config.competition, m.name) for m in config.members}
         external = {Path(folder).name: Path(folder) for folder in config.blend.external}
         stack = _read_stack(config, train, test.ids, folders, external)

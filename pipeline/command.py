@@ -34,8 +34,9 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        # a name in the message may hold a line break
-        print("error: " + "\\n".join(str(error).splitlines()), file=sys.stderr)
+        # a name in the message may hold a line break, or what moves a terminal's cursor
+        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
+        print(f"error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -196,6 +197,15 @@ def _none_or_text(text: str) -> str | None:
     return None if text in ("null", "none", "~") else text
 
 
+# pydantic's names for these are those of our classes, not of YAML
+PLAIN = {
+    "model_type": "should be settings (key: value)",
+    "dict_type": "should be settings (key: value)",
+    "tuple_type": "should be a list",
+    "invalid_key": "is a key, which should be text",
+}
+
+
 def _in_plain_words(error: ValidationError) -> str:
     """The first complaint: where, what was found, what is allowed."""
     first = error.errors()[0]
@@ -204,7 +214,7 @@ def _in_plain_words(error: ValidationError) -> str:
         return _unknown_key(first["loc"])
     if first["type"] == "missing":
         return f"{where} is missing"
-    message = first["msg"].removeprefix("Value error, ")
+    message = PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
     if first["type"] != "value_error":
         message += f", got {_short(first['input'])}"
     return f"{where}: {message}" if where else message

@@ -24,6 +24,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.artifacts import file_sha256, write_csv
+
 Tables = tuple[pd.DataFrame, pd.DataFrame]  # train and test rows, both with the target, all text
 
 
@@ -144,8 +146,7 @@ def download(archive: Archive, scratch: Path, instead: str) -> Path:
 
 def check_sha256(path: Path, expected: str) -> None:
     """Raise a ValueError unless the file's hash is the expected one."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(path)
     if found != expected:
         raise ValueError(
             f"{path.name}: sha256 is {found}, expected {expected}; it is not the published file"
@@ -232,13 +233,6 @@ def write_demo(
     write_csv(folder / "sample_submission.csv", solution.assign(**{target: guess}))
     write_csv(folder / "test.csv", test.drop(columns=target))
     write_csv(folder / "train.csv", train)
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table to a temporary name, then rename it."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    table.to_csv(unfinished, index=False, lineterminator="\n")
-    os.replace(unfinished, path)
 
 
 VADER = Archive(

@@ -125,8 +125,9 @@ def claim_gpu(n_gpus: int, folder: Path) -> None:
         return
     listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     visible = listed.split(",") if listed else [str(k) for k in range(n_gpus)]
+    own = os.getuid() if hasattr(os, "getuid") else 0  # another user's file cannot be locked
     for gpu in visible:
-        lock = FileLock(folder / f"text-ensembles-gpu-{gpu.replace('/', '-')}.lock")
+        lock = FileLock(folder / f"text-ensembles-{own}-gpu-{gpu.replace('/', '-')}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:

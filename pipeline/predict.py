@@ -71,7 +71,7 @@ def _predict(
         )
         print(f"{folder}/test.csv: the mean of {len(folds)} folds")
     if failures:
-        raise ValueError("; ".join(failure.reason for failure in failures))
+        raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def _position_of_id(
     if name is None:
         return 0 if len(header) > 1 and header[0] not in predicted else None
     if name not in header:
-        raise ValueError(no_column(name, header, where, "data.id, the same in all three tables"))
+        raise ValueError(no_column(name, header, where, "data.id"))
     return header.index(name)
 
 

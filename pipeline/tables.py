@@ -29,7 +29,7 @@ def read_table(path: Path) -> pd.DataFrame:
         ValueError: it cannot be read as what its ending says.
     """
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"{path}: cannot tell its format; name it {', '.join(sorted(FORMATS))}")
+        raise ValueError(f"{path}: its name should end in {', '.join(sorted(FORMATS))}")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     return FORMATS[path.suffix.lower()](path)
@@ -58,7 +58,7 @@ def column(table: pd.DataFrame, name: str, where: str, setting: str) -> list[str
 def no_column(name: str, header: Sequence[str], where: str, setting: str) -> str:
     """The complaint about a missing column, with the nearest of those that are there."""
     spelled = {other.casefold(): other for other in header}
-    near = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.casefold(), spelled, n=1)
     hint = f"did you mean {spelled[near[0]]!r}?" if near else f"correct {setting};"
     return f"{where}: no column {name!r} ({setting}); {hint} it has {first_few(header)}"
 

@@ -15,7 +15,7 @@ from pipeline.backbones import keep_backbone
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_train
 from pipeline.config import Config, Member
-from pipeline.folds import read_folds
+from pipeline.folds import origin_of, read_folds
 from pipeline.jobs import Failure, run_all
 from pipeline.metrics import score
 from pipeline.predictors import is_current, write_predictions
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, flags = parse(__doc__, argv, "overwrite")
         train = read_train(config.data, config.task)
-        folds = read_folds(config.competition, train.ids)
+        folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         print(
             f"train: {len(train.ids)} rows, {folds.max() + 1} folds, {len(config.members)} members"
         )

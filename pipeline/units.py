@@ -133,7 +133,10 @@ def units_of(competition: str, member: str) -> list[Unit]:
     Raises:
         FileNotFoundError: one of them is missing.
     """
-    n_folds = read_run(Unit(competition, member, 0))["n_folds"]
+    first = Unit(competition, member, 0)
+    if not first.folder.exists():
+        raise FileNotFoundError(f"{first.folder}: not there; run train first")
+    n_folds = read_run(first)["n_folds"]
     units = [Unit(competition, member, fold) for fold in range(n_folds)]
     for unit in units:
         if not unit.folder.exists():
@@ -150,7 +153,8 @@ def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], 
     for unit in units:
         table = read_csv_as_text(unit.folder / OOF)
         found_ids += table.iloc[:, 0].tolist()
-        parts.append(table[list(columns)].to_numpy().astype(np.float64))
+        cells = table.iloc[:, 1:][list(columns)]  # without the id, whose name may be a class's
+        parts.append(cells.to_numpy().astype(np.float64))
     return found_ids, np.concatenate(parts)
 
 

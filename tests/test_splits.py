@@ -118,13 +118,18 @@ def test_folds_of_distinct_texts_are_of_one_size(scheme, task):
     assert spread(folds_of(scheme, task, y=y), np.ones(241)) <= slack
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
-@pytest.mark.parametrize("n", [2, 5, 10])
-def test_stratified_spreads_every_class_to_within_one_row(task, n):
-    y = targets(task, 333)
-    folds = folds_of("stratified", task, y=y, n=n)
+@settings(max_examples=100, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=8),
+    n=st.integers(2, 10),
+    seed=st.integers(0, 99),
+)
+def test_stratified_spreads_every_class_and_all_rows_to_within_one_row(sizes, n, seed):
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    y = np.concatenate([y, np.zeros(10, int)])  # never fewer rows than folds
+    folds = folds_of("stratified", "multiclass", y=y, n=n, seed=seed)
     assert all(spread(folds, y == code) <= 1 for code in set(y))
-    assert spread(folds, np.ones(333)) <= 1
+    assert spread(folds, np.ones(len(y))) <= 1
 
 
 def test_stratified_spreads_every_label_to_within_two_rows():

@@ -122,11 +122,13 @@ def test_an_ending_that_says_nothing_is_refused_with_those_that_do(tmp_path):
         read_table(tmp_path / "train.xlsx")
 
 
-def test_an_absent_table_is_named_with_its_setting(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"a\.csv: no such file; correct data\.train"):
-        open_table(str(tmp_path / "a.csv"), "data.train")
-    with pytest.raises(FileNotFoundError, match=r"a\.csv: no such file"):
-        read_table(tmp_path / "a.csv")
+@pytest.mark.parametrize("ending", sorted(FORMATS))
+def test_an_absent_table_is_named_with_its_setting(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    with pytest.raises(FileNotFoundError, match=rf"a\{ending}: no such file; correct data\.train"):
+        open_table(str(path), "data.train")
+    with pytest.raises(FileNotFoundError, match=rf"a\{ending}: no such file$"):
+        read_table(path)
 
 
 def test_a_folder_is_no_table(tmp_path):

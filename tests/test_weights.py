@@ -52,7 +52,7 @@ def test_weights_are_shares(name, task):
     preds=arrays(np.float64, (6, 3, 1), elements=st.floats(-1e6, 1e6)),
     y=arrays(np.float64, (6, 1), elements=st.floats(-1e6, 1e6)),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_weights_are_shares_whatever_the_numbers(name, preds, y):
     found = choose(name, preds, y, "regression", "pearson")
     assert (found >= 0).all()
@@ -79,6 +79,8 @@ def test_a_member_that_is_exactly_the_truth_gets_all_weight():
 def test_convex_gives_a_member_of_the_wrong_sign_nothing(task):
     y, preds = example(task)
     preds = (truth(task, y)[:, None] + preds) / 2
+    if task == "regression":
+        preds *= 0.8  # or the wrong sign would help by shrinking the others
     wrong = -preds[:, 1] if task == "regression" else 1 - preds[:, 1]
     preds[:, 1] = wrong / 2 if task == "multiclass" else wrong  # three classes sum to 1 again
     assert choose("convex", preds, y, task)[1] < 1e-6
@@ -171,7 +173,7 @@ def test_convex_weights_are_equal_where_a_solver_fails(monkeypatch):
 
 
 def test_hill_climbing_improves_the_metric_itself_whatever_its_direction():
-    y, preds = example("regression", m=5, seed=1)
+    y, preds = example("regression", seed=1)
     preds[:, 0] = y * 0.01 + 7  # useless for rmse, the truth for pearson
     assert choose("hill_climb", preds, y, "regression", "rmse")[0] < 0.05
     assert choose("hill_climb", preds, y, "regression", "pearson")[0] > 0.5

@@ -1,5 +1,6 @@
 """Tiny random backbones as folders, which AutoModel and AutoTokenizer read like downloaded ones."""
 
+import gc
 from pathlib import Path
 from string import ascii_lowercase, digits
 from typing import Any
@@ -9,6 +10,12 @@ from conftest import BAD, CLASSES, GOOD, PLAIN
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from transformers.utils import logging
+
+import pipeline.bert.unit  # noqa: F401
+
+# Trainer collects garbage after every training; walking through all that was imported by now takes
+# longer than a tiny training
+gc.freeze()
 
 TOKENIZER_LIMIT = 64
 SIZES: dict[str, Any] = {

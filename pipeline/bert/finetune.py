@@ -43,8 +43,9 @@ class Scaling:
 
     @staticmethod
     def of(y: Floats) -> "Scaling":
-        sd = y.std(axis=0)
-        return Scaling(y.mean(axis=0).tolist(), np.where(sd > 0, sd, 1.0).tolist())
+        # not sd > 0: rounding lets the deviation of a constant differ from 0
+        sd = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
+        return Scaling(y.mean(axis=0).tolist(), sd.tolist())
 
 
 def seed_everything(seed: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoTokenizer
 
@@ -173,7 +174,7 @@ def predict_unit(unit: Unit, tokens: Tokens) -> Floats:
     network = _network(unit.competition, architecture, len(run["columns"]), run["task"])
     try:
         load_trained_tensors(network, load_file(unit.folder / WEIGHTS))
-    except ValueError as error:
+    except (ValueError, SafetensorError) as error:
         raise ValueError(f"{unit.folder / WEIGHTS}: {error}; train the unit again") from None
     scaling = Scaling(**run["scaling"]) if run["scaling"] else None
     texts = [tuple(text) for text in read_json(unit.folder / PARITY)["texts"]]

@@ -72,33 +72,32 @@ def rank_mean(
     """Mean of ranks among the fit rows, on the scale of the plain mean.
 
     Members that order the rows alike count alike, however they spread their values. Column by
-    column: each member's value becomes its share of the fit rows (ties at their middle), shares
-    are averaged, and the fit row at the same place of that average lends the mean blend's quantile.
-    Thus the fit rows' blends are distributed as their plain means are, and new rows stay within
-    the range of those. Classes sum to 1 again.
+    column, each member's value becomes its rank among the fit rows, the ranks are added, and the
+    rank of that sum among the fit rows' sums becomes the quantile of their plain means. So the fit
+    rows' blends are distributed as their plain means are, and no new row leaves the range of those.
+    Classes sum to 1 again.
     """
     n, n_members, n_columns = preds.shape
     plain = preds.mean(axis=1)
     blend = np.empty((len(new_preds), n_columns))
-    places = (np.arange(n) + 0.5) / n
     for j in range(n_columns):
-        members, new_members = preds[:, :, j].T, new_preds[:, :, j].T
-        shares = np.mean([_share(fit, fit) for fit in members], axis=0)
-        new_shares = np.mean(
-            [_share(fit, new) for fit, new in zip(members, new_members, strict=True)], axis=0
-        )
-        blend[:, j] = np.interp(_share(shares, new_shares), places, np.sort(plain[:, j]))
+        # sums, not means: halves add up exactly, so equal sums stay equal
+        sums, new_sums = np.zeros(n), np.zeros(len(new_preds))
+        for i in range(n_members):
+            sums += _rank(preds[:, i, j], preds[:, i, j])
+            new_sums += _rank(preds[:, i, j], new_preds[:, i, j])
+        blend[:, j] = np.interp(_rank(sums, new_sums), np.arange(n) + 0.5, np.sort(plain[:, j]))
     if task != "multiclass":
         return blend
     total = blend.sum(axis=1, keepdims=True)
     return np.where(total > 0, blend / np.where(total > 0, total, 1), new_preds.mean(axis=1))
 
 
-def _share(fit: Floats, new: Floats) -> Floats:
-    """(k,) share of the (n,) fit values below each new one; half of those that equal it count."""
+def _rank(fit: Floats, new: Floats) -> Floats:
+    """(k,) how many (n,) fit values lie below each new one, those that equal it counting half."""
     values, counts = np.unique(fit, return_counts=True)
-    # between two fit values the share is drawn as a line, so that no order is lost
-    return np.interp(new, values, (np.cumsum(counts) - counts / 2) / len(fit))
+    # between two fit values the rank is drawn as a line, so that no order is lost
+    return np.interp(new, values, np.cumsum(counts) - counts / 2)
 
 
 def _weighted_mean(

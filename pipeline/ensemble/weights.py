@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 from scipy.optimize import minimize, nnls
 
 from pipeline.metrics import METRICS, score
@@ -104,19 +105,24 @@ def _least_squares(preds: Floats, y: Floats, task: str) -> Floats:
     |Eu|^2 + (sum(u) - 1)^2 over u >= 0 finds the direction with the least |Ew| at sum 1, at any
     scale of E: along u = t w its minimum over t, |Ew|^2 / (1 + |Ew|^2), grows with |Ew|.
     """
-    spread = y.std(axis=0)
-    errors = (preds - y[:, None, :]) / np.where(spread > 0, spread, 1)
+    # not std > 0: rounding lets the deviation of a constant differ from 0
+    spread = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1)
+    errors = (preds - y[:, None, :]) / spread
     errors = errors.transpose(0, 2, 1).reshape(-1, preds.shape[1])  # (n * c, m)
     lengths = np.linalg.norm(errors, axis=0)
-    if lengths.min() == 0:  # somebody is the truth
-        return (lengths == 0).astype(np.float64)
+    # a member a million times worse than the best would weigh less than a millionth
+    useful = lengths <= 1e6 * lengths.min()
+    weights = useful.astype(np.float64)
+    if lengths.min() == 0:  # only those that are the truth are left
+        return weights
     # nothing but the triangle of the errors matters, and that is (m, m); the best member's is 1
-    triangle = np.linalg.qr(errors / lengths.min(), mode="r")
-    system = np.vstack([triangle, np.ones(preds.shape[1])])
+    triangle: Floats = qr(errors[:, useful] / lengths.min(), mode="r")[0][: useful.sum()]
+    system = np.vstack([triangle, np.ones(triangle.shape[1])])
     try:
-        return nnls(system, np.append(np.zeros(len(triangle)), 1.0))[0]
+        weights[useful] = nnls(system, np.append(np.zeros(len(triangle)), 1.0))[0]
     except (RuntimeError, np.linalg.LinAlgError):
-        return np.full(preds.shape[1], np.nan)
+        return np.full_like(weights, np.nan)
+    return weights
 
 
 def _most_likely(preds: Floats, y: NDArray[Any], task: str) -> Floats:

@@ -1,0 +1,149 @@
+"""What train_speed.py times: a GEMM, and three ways to train on the same rows.
+
+Each `prepare_*` sets everything up and returns the work that is to be timed.
+"""
+
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+    get_linear_schedule_with_warmup,
+)
+from transformers.utils import logging
+
+from pipeline.bert.finetune import Recipe, Scaling, fit, labels_for_loss, seed_everything
+from pipeline.bert.network import Network, build_network
+from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows
+from pipeline.tasks import Floats
+
+GEMM_SIZE = 2048
+GEMM_SECONDS = 3.0
+NOTEBOOK_LENGTH = 128
+
+Prepared = Callable[[], int]  # the work to be timed; returns how much it was, in rows or operations
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What every arrangement trains on: n texts, their tokens, their (n, 1) targets."""
+
+    backbone: Path
+    texts: list[str]
+    tokens: Tokens
+    y: Floats
+    recipe: Recipe
+
+
+def prepare_gemm() -> Prepared:
+    a, b = torch.rand(2, GEMM_SIZE, GEMM_SIZE)
+    product = a @ b
+
+    def run() -> int:
+        n_products, end = 0, time.perf_counter() + GEMM_SECONDS
+        while time.perf_counter() < end:
+            torch.mm(a, b, out=product)
+            n_products += 1
+        return n_products * 2 * GEMM_SIZE**3
+
+    return run
+
+
+def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    seed_everything(rows.recipe.seed)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        rows.backbone, num_labels=1, dtype=torch.float32
+    )
+    encoded = AutoTokenizer.from_pretrained(rows.backbone)(
+        rows.texts, padding="max_length", truncation=True, max_length=NOTEBOOK_LENGTH
+    )
+    dataset = [
+        {**{name: values[i] for name, values in encoded.items()}, "labels": float(rows.y[i, 0])}
+        for i in range(len(rows.texts))
+    ]
+    folder = tempfile.TemporaryDirectory()
+
+    def build(steps: int) -> Trainer:
+        arguments = TrainingArguments(
+            output_dir=folder.name,
+            max_steps=steps,
+            per_device_train_batch_size=rows.recipe.batch_size,
+            use_cpu=True,
+            dataloader_pin_memory=False,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            logging_strategy="no",
+        )
+        trainer = Trainer(model=model, args=arguments, train_dataset=dataset)
+        trainer.remove_callback(PrinterCallback)
+        return trainer
+
+    build(2).train()  # the first steps are slower
+    measured = build(n_steps)
+
+    def run() -> int:
+        measured.train()
+        return n_steps * rows.recipe.batch_size
+
+    return run
+
+
+def prepare_bare_loop(rows: Rows) -> Prepared:
+    network, labels = _network_and_labels(rows)
+    recipe, n = rows.recipe, len(rows.tokens)
+    dataset = TrainingRows(rows.tokens, np.arange(n), labels)
+    n_steps = math.ceil(n / recipe.batch_size)
+
+    def run() -> int:
+        trained = [p for p in network.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            trained, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+        n_warmup = math.ceil(recipe.warmup * n_steps)
+        schedule = get_linear_schedule_with_warmup(optimizer, n_warmup, n_steps)
+        order = list(LengthBatches(rows.tokens.lengths, recipe.batch_size, recipe.seed))
+        network.train()
+        for start in range(0, n, recipe.batch_size):
+            batch = dataset.collate(order[start : start + recipe.batch_size])
+            network(**batch)["loss"].backward()
+            nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        return n
+
+    return run
+
+
+def prepare_ours(rows: Rows) -> Prepared:
+    network, labels = _network_and_labels(rows)
+    folder = tempfile.TemporaryDirectory()
+    n = len(rows.tokens)
+
+    def run() -> int:
+        fit(network, rows.tokens, np.arange(n), labels, rows.recipe, Path(folder.name, "train.log"))
+        return n
+
+    return run
+
+
+def _network_and_labels(rows: Rows) -> tuple[Network, torch.Tensor]:
+    seed_everything(rows.recipe.seed)
+    network = build_network(
+        rows.backbone, "mean", {}, 1, "regression", dropout=0.0, freeze_embeddings=True
+    )
+    return network, labels_for_loss("regression", rows.y, Scaling.of(rows.y))

@@ -1,0 +1,220 @@
+"""Test scores of the demos that were run, beside published ones and those of other tools.
+
+    python -m benchmarks.demo_scores                             seconds; after ./run_all.sh
+    python -m benchmarks.demo_scores configs/tweets.yaml         one of them
+
+For each competition with a leaderboard: every member, every blend and the file to upload, scored on
+the test rows against data/<c>/solution.csv. `oof` is the leaderboard's score of the same predictor,
+out-of-fold or cross-fitted. `se` is the standard error of `test` by bootstrap over the test rows
+(over whole groups where there are any). Nothing is chosen here: * marks what the leaderboard chose.
+
+Known scores: "here" means measured for this project on the same split, with the same backbone where
+there is one, on two cores; "all rows" means the authors' texts, not our test rows alone; the others
+are published scores on the official split, by larger models.
+
+Writes benchmarks/results/demo_scores.csv, a line a score, and demo_scores.json.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.record import record
+from pipeline.artifacts import (
+    in_order_of,
+    leaderboard_path,
+    predictor_dir,
+    read_csv_as_text,
+    submission_path,
+)
+from pipeline.command import load_config
+from pipeline.competition import Train, read_test, read_train
+from pipeline.config import Config
+from pipeline.demos import DEMOS, Anchor
+from pipeline.metrics import METRICS, score
+from pipeline.predictors import read_predictions
+from pipeline.tables import column, open_table
+from pipeline.tasks import TASKS, Floats
+
+N_RESAMPLES = 1000
+
+
+def solution_targets(
+    cells: Sequence[Sequence[str]], task: str, classes: Sequence[str], where: str
+) -> NDArray[Any]:
+    """Targets as in `pipeline.tasks`: (n, c) numbers, or (n,) codes of `classes`.
+
+    Args:
+        cells: c columns of n cells.
+        where: the file, for the message.
+    Raises:
+        ValueError: a cell is none of the classes.
+    """
+    if not TASKS[task].has_classes:
+        return np.array(cells, dtype=np.float64).T.copy()
+    unknown = sorted(set(cells[0]) - set(classes))
+    if unknown:
+        raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; fetch both again")
+    code = {spelled: k for k, spelled in enumerate(classes)}
+    return np.array([code[cell] for cell in cells[0]])
+
+
+def uploaded_predictions(cells: Sequence[str], task: str, classes: Sequence[str]) -> Floats:
+    """(n, c) predictions that say what the one column of a demo's submission says.
+
+    A label becomes a probability of 1.
+    """
+    if not (TASKS[task].has_classes and set(cells) <= set(classes)):
+        return np.array(cells, dtype=np.float64)[:, None]
+    certain = np.eye(len(classes))[solution_targets([cells], task, classes, "")]
+    return certain[:, 1:] if task == "binary" else certain
+
+
+def standard_error(
+    metric: str,
+    task: str,
+    y: NDArray[Any],
+    predictions: Floats,
+    y_train: NDArray[Any],
+    groups: Sequence[str] | None,
+) -> float:
+    """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
+    rng = np.random.default_rng(0)  # the same draws for all predictors
+    rows = np.arange(len(y))
+    unit = rows if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_units = int(unit.max()) + 1
+    drawn = []
+    for _ in range(N_RESAMPLES):
+        times = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)
+        chosen = np.repeat(rows, times[unit])
+        drawn.append(score(metric, task, y[chosen], predictions[chosen], y_train))
+    return float(np.nanstd(drawn, ddof=1))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores the test predictions of one competition.
+
+    Attributes:
+        ids: (n,) of the test rows.
+        y: their targets, as in `pipeline.tasks`.
+        groups: (n,) what the bootstrap draws as a whole.
+    """
+
+    config: Config
+    train: Train
+    ids: Sequence[str]
+    y: NDArray[Any]
+    groups: Sequence[str] | None
+
+    def line(self, name: str, kind: str, predictions: Floats) -> dict[str, Any]:
+        setting = (self.config.metric, self.config.task, self.y, predictions, self.train.y)
+        test, se = score(*setting), standard_error(*setting, self.groups)
+        return {"name": name, "kind": kind, "test": test, "se": se}
+
+
+def read_judge(config: Config) -> Judge:
+    """The training rows, the test rows and, beside the training table, solution.csv."""
+    task, data = config.task, config.data
+    train, test = read_train(data, task), read_test(data)
+    path = Path(data.train).with_name("solution.csv")
+    cells = _cells(path, data.id_name, test.ids, data.target)
+    y = solution_targets(cells, task, train.classes, str(path))
+    groups = None
+    if data.group is not None:
+        groups = column(open_table(data.test, "data.test"), data.group, data.test, "data.group")
+    return Judge(config, train, test.ids, y, groups)
+
+
+def score_table(config: Config, known: Sequence[Anchor]) -> pd.DataFrame:
+    """A line for each predictor, the submission and each known score, best test score first."""
+    judge, name = read_judge(config), config.competition
+    classes, columns = judge.train.classes, judge.train.columns
+    external = {Path(folder).name: Path(folder) for folder in config.blend.external}
+    lines = []
+    board = pd.read_csv(leaderboard_path(name), dtype={"name": str})
+    for entry in board.to_dict("records"):
+        folder = external.get(entry["name"], predictor_dir(name, entry["name"]))
+        predictions = read_predictions(folder, "test", judge.ids, columns, config.task)
+        line = judge.line(entry["name"], entry["kind"], predictions)
+        lines.append({**line, "oof": entry["score"], "chosen": "*" if entry["chosen"] else ""})
+    path = submission_path(name, "submission")
+    if path.is_file():
+        (cells,) = _cells(path, config.data.id_name, judge.ids, config.data.target)
+        uploaded = uploaded_predictions(cells, config.task, classes)
+        lines.append(judge.line(path.name, "submission", uploaded))
+    lines += [
+        {"name": anchor.source, "kind": "known", "test": anchor.value}
+        for anchor in known
+        if anchor.metric == config.metric
+    ]
+    table = pd.DataFrame(lines, columns=["name", "kind", "chosen", "oof", "test", "se"])
+    table.insert(0, "competition", name)
+    table.insert(1, "metric", config.metric)
+    table["chosen"] = table["chosen"].fillna("")
+    smaller_is_better = not METRICS[config.metric].greater_is_better
+    return table.sort_values("test", ascending=smaller_is_better, kind="stable", ignore_index=True)
+
+
+def _cells(path: Path, id_name: str, ids: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
+    """The cells of some columns of a CSV, each in the order of `ids`."""
+    table = read_csv_as_text(path)
+    order = in_order_of(ids, table[id_name].tolist(), str(path), "make it again")
+    return [table[name].iloc[order].tolist() for name in columns]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    every = [str(path) for path in sorted(Path("configs").glob("*.yaml"))]
+    parser.add_argument("configs", nargs="*", default=every, help="all demos if none is given")
+    arguments = parser.parse_args(argv)
+
+    tables = []
+    for path in arguments.configs:
+        config = load_config(Path(path))
+        name = config.competition
+        if name in DEMOS and leaderboard_path(name).is_file():
+            tables.append(score_table(config, (*DEMOS[name].anchors, *PEERS.get(name, ()))))
+    if not tables:
+        raise SystemExit("no demo has a leaderboard yet; run ./run_all.sh")
+    record("demo_scores", pd.concat(tables, ignore_index=True), arguments)
+
+
+def _of_bertgcn(roberta: float, graph: float, wide: float) -> tuple[Anchor, ...]:
+    return (
+        Anchor("accuracy", roberta, "fine-tuned RoBERTa-base (BertGCN, Lin et al. 2021)"),
+        Anchor("accuracy", graph, "best transductive graph model (BertGCN, Lin et al. 2021)"),
+        Anchor("accuracy", wide, "TF-IDF WideMLP, published"),
+    )
+
+
+PEERS: dict[str, tuple[Anchor, ...]] = {
+    "tweets": (
+        Anchor("pearson", 0.9159, "AutoGluon MultiModal 1.6.3, 939 s, here"),
+        Anchor("pearson", 0.9125, "HF Trainer, length-grouped, 5 folds, 450 s, here"),
+        Anchor("pearson", 0.910, "HF Trainer, padded to 128, one fold, 565 s, here"),
+        Anchor("pearson", 0.830, "frozen mean + SVR, 5 folds, 37 s, here"),
+        Anchor("pearson", 0.763, "TF-IDF + Ridge, 5 s, here"),
+        Anchor("pearson", 0.703, "AutoGluon Tabular best_quality, 617 s, here"),
+    ),
+    "r8": (
+        Anchor("accuracy", 0.971, "TF-IDF + LogisticRegression, grid, 219 s, here"),
+        Anchor("accuracy", 0.966, "frozen mean + LogisticRegression, here"),
+        Anchor("accuracy", 0.964, "TF-IDF + LogisticRegression, 18 s, here"),
+        *_of_bertgcn(roberta=0.978, graph=0.982, wide=0.9727),
+    ),
+    "r52": _of_bertgcn(roberta=0.962, graph=0.966, wide=0.9398),
+    "newsgroups": _of_bertgcn(roberta=0.838, graph=0.895, wide=0.842),
+}
+
+
+if __name__ == "__main__":
+    main()

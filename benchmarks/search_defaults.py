@@ -1,0 +1,172 @@
+"""The bounded search that chose the training defaults: six settings, one fold, two competitions.
+
+    python -m benchmarks.search_defaults                   about 11 minutes on two free cores
+    python -m benchmarks.search_defaults --competitions amazon --rows 100         a smoke test
+
+Every setting changes one thing of the base. It is trained with mean pooling and one seed on folds
+1 to 4 and scored on fold 0; no test row and no solution.csv is read. `gain` is over the base,
+positive is better, with its 95 % interval over the held-out rows (over whole groups where there
+are any); what another seed would do is not in it.
+
+Writes benchmarks/results/search_defaults.csv, a line a setting and competition, and .json.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.first_fold import FirstFold, read_first_fold
+from benchmarks.record import record
+from pipeline.bert.finetune import (
+    Recipe,
+    Scaling,
+    fit,
+    labels_for_loss,
+    predict,
+    seed_everything,
+)
+from pipeline.bert.network import build_network
+from pipeline.ensemble.crossfit import difference_interval
+from pipeline.jobs import Failure, run_all
+from pipeline.metrics import score
+from pipeline.tasks import Floats
+
+# written out: the base must not move when the defaults do
+BASE: dict[str, Any] = {
+    "epochs": 2,
+    "learning_rate": 1e-4,
+    "dropout": 0.0,
+    "freeze_embeddings": True,
+    "batch_size": 32,
+    "warmup": 0.1,
+    "weight_decay": 0.0,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "learning_rate 5e-5": {"learning_rate": 5e-5},
+    "learning_rate 2e-4": {"learning_rate": 2e-4},
+    "epochs 3": {"epochs": 3},
+    "dropout as pretrained": {"dropout": None},
+    "embeddings trained": {"freeze_embeddings": False},
+}
+OF_NETWORK = ("dropout", "freeze_embeddings")
+POOLING = "mean"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One setting on one competition: predictions (k, c) of the held-out rows, and the effort."""
+
+    predictions: Floats
+    seconds: float
+    tokens_per_second: float
+
+
+def train_and_predict(fold: FirstFold, setting: dict[str, Any], seed: int) -> Outcome:
+    """Train on the other folds' rows, predict fold 0's. Workers run this."""
+    task, y = fold.config.task, fold.train.y[fold.training]
+    seed_everything(seed)
+    of_network = {key: setting[key] for key in OF_NETWORK}
+    n_outputs = len(fold.train.columns)
+    network = build_network(fold.backbone, POOLING, {}, n_outputs, task, **of_network)
+    scaling = Scaling.of(y) if task == "regression" else None
+    labels = labels_for_loss(task, y, scaling)
+    of_recipe = {key: value for key, value in setting.items() if key not in OF_NETWORK}
+    recipe = Recipe(seed=seed, trainer={}, **of_recipe)
+    with tempfile.TemporaryDirectory() as folder:
+        effort = fit(network, fold.tokens, fold.training, labels, recipe, Path(folder, "train.log"))
+    predictions = predict(network, fold.tokens.take(fold.held_out), task, scaling)
+    return Outcome(predictions, effort["seconds"], effort["tokens_per_second"])
+
+
+def table_of(fold: FirstFold, outcomes: dict[str, Outcome], seed: int) -> pd.DataFrame:
+    """A line a setting, best first: score on fold 0, gain over "base", effort."""
+    config, y = fold.config, fold.train.y[fold.held_out]
+    groups = None
+    if fold.train.groups is not None:
+        groups = np.array(fold.train.groups)[fold.held_out]
+    lines = []
+    for name, outcome in outcomes.items():
+        gain, low, high = difference_interval(
+            config.metric,
+            config.task,
+            y,
+            outcome.predictions,
+            outcomes["base"].predictions,
+            groups=groups,
+            seed=seed,
+        )
+        lines.append(
+            {
+                "competition": config.competition,
+                "setting": name,
+                config.metric: score(
+                    config.metric, config.task, y, outcome.predictions, fold.train.y
+                ),
+                "gain": gain,
+                "gain_low": low,
+                "gain_high": high,
+                "seconds": outcome.seconds,
+                "tokens_per_second": outcome.tokens_per_second,
+            }
+        )
+    return pd.DataFrame(lines).sort_values("gain", ascending=False, kind="stable")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--competitions", nargs="+", default=["movies", "amazon"])
+    parser.add_argument("--rows", type=int, default=3000, help="training rows of each, all folds")
+    parser.add_argument("--seed", type=int, default=42, help="one for all settings")
+    parser.add_argument("--n_jobs", type=int, help="units side by side; all cores if not given")
+    arguments = parser.parse_args(argv)
+
+    folds = {
+        name: read_first_fold(f"configs/{name}.yaml", arguments.rows)
+        for name in arguments.competitions
+    }
+    pieces = {
+        (competition, name): (fold, {**BASE, **setting}, arguments.seed)
+        for competition, fold in folds.items()
+        for name, setting in SETTINGS.items()
+    }
+    results = run_all(
+        train_and_predict,
+        [(f"{name} on {competition}", piece) for (competition, name), piece in pieces.items()],
+        backend="loky",
+        n_jobs=arguments.n_jobs,
+        threads=1,
+        title="search",
+    )
+    failures = [result for result in results if isinstance(result, Failure)]
+    if failures:
+        raise SystemExit(f"{failures[0].label} failed:\n{failures[0].details}")
+    outcomes = dict(zip(pieces, results, strict=True))
+    tables = [
+        table_of(fold, {name: outcomes[competition, name] for name in SETTINGS}, arguments.seed)
+        for competition, fold in folds.items()
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    mean_gain = table.groupby("setting")["gain"].mean().sort_values(ascending=False)
+    record(
+        "search_defaults",
+        table,
+        arguments,
+        mean_gain=mean_gain.to_dict(),
+        base={"pooling": POOLING, **BASE},
+        settings=SETTINGS,
+    )
+    print("mean gain over the base:")
+    print(mean_gain.map("{:+.4f}".format).to_string(header=False))
+
+
+if __name__ == "__main__":
+    main()

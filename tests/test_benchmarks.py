@@ -1,0 +1,144 @@
+"""The benchmarks' own arithmetic; what they measure is measured by running them."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_competition, write_rows
+from transformers import BertConfig, BertModel
+
+from benchmarks.demo_scores import (
+    score_table,
+    solution_targets,
+    standard_error,
+    uploaded_predictions,
+)
+from benchmarks.search_defaults import BASE, SETTINGS
+from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
+from pipeline.artifacts import leaderboard_path, predictor_dir, submission_path
+from pipeline.command import load_config
+from pipeline.config import Training
+from pipeline.demos import Anchor
+from pipeline.predictors import write_predictions
+
+
+def test_encoder_weights_are_the_matrices_of_the_layers() -> None:
+    config = BertConfig(
+        vocab_size=30,
+        hidden_size=4,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=6,
+        max_position_embeddings=8,
+    )
+    # query, key, value and output of attention; up and down
+    assert encoder_weights(BertModel(config)) == 2 * (4 * 4 * 4 + 2 * 4 * 6)
+
+
+def measurements() -> list[Measurement]:
+    """Two repeats of everything, 10 rows in 1 or 2 seconds, so that medians lie between."""
+    return [
+        Measurement("gemm", 0, 2, 1, 3000, 1.0, 2.0),
+        Measurement("gemm", 1, 2, 1, 1000, 1.0, 2.0),
+        Measurement("gemm all threads", 0, 1, 2, 1500, 1.0, 2.0),
+        Measurement("notebook", 0, 1, 2, 10, 5.0, 10.0),
+        Measurement("bare loop", 0, 2, 1, 20, 1.0, 2.0),
+        Measurement("bare loop", 1, 2, 1, 20, 3.0, 6.0),
+        Measurement("ours", 0, 2, 1, 20, 2.0, 4.0),
+        Measurement("ours", 1, 2, 1, 20, 4.0, 8.0),
+    ]
+
+
+def test_arrangements_are_compared_by_medians() -> None:
+    found = compare(measurements(), n_weights=7, tokens_a_row=3.0)
+    rows_a_second = (20 / 2 + 20 / 4) / 2
+    assert found["GEMM peak"] == 2000
+    assert found["ours over notebook, rows a second"] == pytest.approx(rows_a_second / (10 / 5))
+    assert found["time of ours over bare loop"] == pytest.approx(3 / 2)
+    assert found["share of the GEMM peak"] == pytest.approx(6 * 7 * rows_a_second * 3 / 2000)
+
+
+def test_a_gemm_has_no_rows_and_training_has_no_gflops() -> None:
+    table = table_of(measurements(), tokens_a_row=3.0).set_index("arrangement")
+    assert table.loc["notebook", ["rows/s", "tokens/s"]].tolist() == [2, 6]
+    assert math.isnan(table.loc["notebook", "GFLOP/s"])
+    assert table.loc["gemm all threads", "GFLOP/s"] == pytest.approx(1500 / 1e9)
+    assert math.isnan(table.loc["gemm all threads", "tokens/s"])
+
+
+def test_the_search_has_six_settings_of_one_change_each() -> None:
+    assert len(SETTINGS) == 6
+    assert SETTINGS["base"] == {}
+    assert set(BASE) <= set(Training.model_fields)
+    for name, setting in SETTINGS.items():
+        assert len(setting) == (name != "base")
+        assert all(BASE[key] != value for key, value in setting.items())
+
+
+def test_solution_codes_follow_the_classes() -> None:
+    codes = solution_targets([["b", "a", "b"]], "multiclass", ("b", "c", "a"), "solution.csv")
+    assert codes.tolist() == [0, 2, 0]
+    values = solution_targets([["1", "2"], ["0.5", "-1"]], "regression", (), "solution.csv")
+    assert values.tolist() == [[1, 0.5], [2, -1]]
+
+
+def test_a_class_that_was_never_trained_on_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"solution\.csv: class 'd'"):
+        solution_targets([["a", "d"]], "multiclass", ("a", "b"), "solution.csv")
+
+
+def test_an_uploaded_label_is_a_probability_of_one() -> None:
+    certain = uploaded_predictions(["c", "a"], "multiclass", ("a", "b", "c"))
+    assert certain.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert uploaded_predictions(["yes", "no"], "binary", ("no", "yes")).tolist() == [[1], [0]]
+    assert uploaded_predictions(["0.25", "1"], "binary", ("no", "yes")).tolist() == [[0.25], [1]]
+    assert uploaded_predictions(["-2.5"], "regression", ()).tolist() == [[-2.5]]
+
+
+def test_standard_error_of_an_accuracy_is_that_of_a_share() -> None:
+    y = np.array([1] * 300 + [0] * 100)
+    predictions = np.ones((400, 1))
+    error = standard_error("accuracy", "binary", y, predictions, y, None)
+    assert error == pytest.approx(math.sqrt(0.75 * 0.25 / 400), rel=0.1)
+    # rows of one group come and go together, so 400 rows weigh as much as 40
+    groups = [str(i // 10) for i in range(400)]
+    grouped = standard_error("accuracy", "binary", y, predictions, y, groups)
+    assert grouped == pytest.approx(math.sqrt(0.75 * 0.25 / 40), rel=0.1)
+
+
+def test_a_competition_is_scored_by_id_and_ranked_with_what_is_known(workplace: Path) -> None:
+    path = write_competition(workplace, "binary", settings={"metric": "accuracy"})
+    config = load_config(path)
+    ids = [f"b{k:03}" for k in range(20)]
+    truth = np.arange(20) % 2
+    spelled = ["yes" if positive else "no" for positive in truth]
+    rows = [list(row) for row in zip(ids, spelled, strict=True)]
+    write_rows(workplace / "data/tiny/solution.csv", ["id", "target"], rows[::-1])
+    write_rows(workplace / submission_path("tiny", "submission"), ["id", "target"], rows)
+    half_right = np.where(np.arange(20) < 10, truth, 1 - truth)
+    for name, values in (("mean", half_right), ("blend_mean", truth)):
+        predictions = values[:, None].astype(float)
+        folder = predictor_dir("tiny", name)
+        write_predictions(folder, "test", ids, "id", ["target"], predictions, {})
+    board = pd.DataFrame(
+        {
+            "name": ["mean", "blend_mean"],
+            "kind": ["member", "blend"],
+            "score": [0.7, 0.8],
+            "chosen": [False, True],
+        }
+    )
+    board.to_csv(leaderboard_path("tiny"), index=False)
+
+    known = [Anchor("accuracy", 0.9, "somebody"), Anchor("auc", 0.99, "another metric")]
+    table = score_table(config, known)
+
+    assert table["name"].tolist() == ["blend_mean", "submission.csv", "somebody", "mean"]
+    assert table["test"].tolist() == [1, 1, 0.9, 0.5]
+    assert table["chosen"].tolist() == ["*", "", "", ""]
+    assert table["oof"].tolist()[::3] == [0.8, 0.7]
+    assert table["se"].tolist()[0] == 0
+    assert table["se"].tolist()[3] == pytest.approx(math.sqrt(0.25 / 20), rel=0.15)
+    assert table["se"].isna().tolist() == [False, False, True, False]

@@ -1,0 +1,463 @@
+"""All stages, through their command lines, on a tiny backbone: what comes out, and what is refused.
+
+A finished competition of each task is made once; tests that change something work on a copy.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import METRICS, read_rows, write_competition, write_rows
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit")
+CONFIG = "configs/tiny.yaml"
+METHODS = ["mean", "rank_mean", "convex", "hill_climb", "ridge", "logistic", "lightgbm"]
+SETTINGS = {
+    "folds": {"n": 2},
+    "training": {"epochs": 1, "batch_size": 16, "max_length": 32, "learning_rate": 1e-2},
+    "members": [{"pooling": "mean"}, {"pooling": "idf"}],
+    "blend": {"methods": ["mean", "convex"]},
+    "jobs": {"n_jobs": 1},
+}
+MEMBERS = ("mean", "idf")
+
+
+def stage(name, *overrides, config=CONFIG):
+    import_module(f"pipeline.{name}").main([config, *overrides])
+
+
+def run_all(*overrides, stages=STAGES):
+    for name in stages:
+        stage(name, *overrides)
+
+
+def refused(capsys, name, *overrides):
+    """The one line with which a stage refuses."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        stage(name, *overrides)
+    assert end.value.code == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+    return line
+
+
+def table(path):
+    """{id: cells} of a CSV, in its order."""
+    _, rows = read_rows(Path(path))
+    assert len({name for name, *_ in rows}) == len(rows)
+    return {name: cells for name, *cells in rows}
+
+
+def numbers(path):
+    return {name: [float(cell) for cell in cells] for name, cells in table(path).items()}
+
+
+def units_of_members():
+    return sorted(Path("models/tiny").glob("*/fold*"))
+
+
+def change_config(**settings):
+    path = Path(CONFIG)
+    found = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**found, **settings}))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, backbone_of):
+    """The folder of a competition of a task that went through all stages; only to be read."""
+    folders = {}
+
+    def folder_of(task):
+        if task not in folders:
+            folder = tmp_path_factory.mktemp(task)
+            settings = {**SETTINGS, "backbone": str(backbone_of("bert"))}
+            write_competition(folder, task, settings=settings)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)
+                run_all()
+            folders[task] = folder
+        return folders[task]
+
+    return folder_of
+
+
+@pytest.fixture(params=sorted(METRICS))
+def of_each_task(request, finished, monkeypatch):
+    monkeypatch.chdir(finished(request.param))
+    return request.param
+
+
+@pytest.fixture
+def copy(finished, workplace):
+    """A copy of the finished regression, as the current folder."""
+    shutil.copytree(finished("regression"), workplace, dirs_exist_ok=True)
+    return workplace
+
+
+# --- every task
+
+
+def test_the_submission_has_the_samples_columns_order_and_ids(of_each_task):
+    header, rows = read_rows(Path("submissions/tiny/submission.csv"))
+    wanted, sample = read_rows(Path("data/tiny/sample_submission.csv"))
+    assert header == wanted
+    assert [row[0] for row in rows] == [row[0] for row in sample]
+    assert all(
+        0 <= float(cell) <= 1 or of_each_task == "regression" for row in rows for cell in row[1:]
+    )
+
+
+def test_the_submission_says_what_the_chosen_blend_predicts_for_each_id(of_each_task):
+    board, lines = read_rows(Path("oof/tiny/leaderboard.csv"))
+    entries = [dict(zip(board, line, strict=True)) for line in lines]
+    (chosen,) = [entry for entry in entries if entry["chosen"] == "True"]
+    origin = json.loads(Path("submissions/tiny/submission.json").read_text())
+    assert origin["predictor"] == chosen["name"] == "blend_mean" or float(chosen["gain_low"]) > 0
+    assert origin["leaderboard"]["score"] == chosen["score"]
+    header, _ = read_rows(Path("submissions/tiny/submission.csv"))
+    columns, _ = read_rows(Path(f"oof/tiny/{chosen['name']}/test.csv"))
+    predictions = table(f"oof/tiny/{chosen['name']}/test.csv")
+    order = [columns[1:].index(name) for name in header[1:]]
+    for name, cells in table("submissions/tiny/submission.csv").items():
+        assert cells == [predictions[name][j] for j in order]
+
+
+def test_each_held_out_row_is_predicted_by_the_unit_that_did_not_see_it(of_each_task):
+    folds = {name: int(fold) for name, (fold,) in table("folds/tiny.csv").items()}
+    assert set(folds.values()) == {0, 1}
+    for member in MEMBERS:
+        oof = table(f"oof/tiny/{member}/oof.csv")
+        assert list(oof) == list(table("data/tiny/train.csv"))
+        by_unit = [table(f"models/tiny/{member}/fold{k}/oof.csv") for k in range(2)]
+        assert by_unit[0].keys().isdisjoint(by_unit[1])
+        for name, cells in oof.items():
+            assert cells == by_unit[folds[name]][name]
+
+
+def test_predictors_have_the_columns_of_their_task(of_each_task):
+    wanted = {
+        "regression": ["target"],
+        "binary": ["target"],
+        "multiclass": ["id", "money", "sport"],
+        "multilabel": ["funny", "sad", "long"],
+    }[of_each_task]
+    for predictor in (*MEMBERS, "blend_mean", "blend_convex"):
+        for part, n in (("oof", 60), ("test", 20)):
+            header, rows = read_rows(Path(f"oof/tiny/{predictor}/{part}.csv"))
+            assert header == ["id", *wanted]
+            assert len(rows) == n
+
+
+def test_a_second_run_trains_nothing_writes_nothing_and_imports_no_torch(of_each_task):
+    before = {path: path.stat().st_mtime_ns for path in Path("oof").rglob("*.csv")}
+    before |= {path: path.stat().st_mtime_ns for path in Path("models").rglob("*.*")}
+    if of_each_task != "regression":  # the imports are the same
+        run_all()
+    else:
+        code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
+        code += "from test_end_to_end import run_all; run_all()\n"
+        code += "print(*(m for m in ('torch', 'transformers', 'lightgbm') if m in sys.modules))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == ""
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+# --- predict
+
+
+def test_predict_needs_no_training_table_and_repeats_itself_to_the_digit(copy):
+    before = Path("oof/tiny/mean/test.csv").read_bytes()
+    shutil.rmtree("oof")
+    Path("data/tiny/train.csv").unlink()
+    stage("predict")
+    assert Path("oof/tiny/mean/test.csv").read_bytes() == before
+
+
+def test_test_predictions_are_the_mean_of_the_folds(copy):
+    from pipeline.bert.unit import predict_unit, tokenize_texts
+    from pipeline.units import read_run, units_of
+
+    units = units_of("tiny", "idf")
+    ids, texts = zip(
+        *((name, cells[1]) for name, cells in table("data/tiny/test.csv").items()), strict=True
+    )
+    backbone = read_run(units[0])["architecture"]["backbone"]
+    tokens = tokenize_texts("tiny", backbone, 32, [(text,) for text in texts])
+    folds = [predict_unit(unit, tokens) for unit in units]
+    assert np.abs(folds[0] - folds[1]).max() > 1e-3
+    found = numbers("oof/tiny/idf/test.csv")
+    for row, name in enumerate(ids):
+        assert found[name] == pytest.approx([(folds[0][row, 0] + folds[1][row, 0]) / 2])
+
+
+def test_a_hidden_test_set_of_another_length_is_predicted_blended_and_submitted(copy):
+    header, rows = read_rows(Path("data/tiny/test.csv"))
+    known = rows[3]
+    hidden = [known, *([f"h{k:03}", "h", f"splendid train number {k}"] for k in range(47))]
+    write_rows(Path("hidden/test.csv"), header, hidden)
+    write_rows(Path("hidden/sample.csv"), ["id", "target"], [[row[0], "0"] for row in hidden[::-1]])
+    before = numbers("oof/tiny/mean/test.csv")[known[0]]
+    train = Path("data/tiny/train.csv")
+    train.rename("train.csv")
+    where = ("--data.test", "hidden/test.csv", "--data.sample_submission", "hidden/sample.csv")
+    stage("predict", *where)
+    Path("train.csv").rename(train)
+    run_all(*where, stages=("blend", "submit"))
+    found = numbers("submissions/tiny/submission.csv")
+    assert list(found) == [row[0] for row in hidden[::-1]]
+    assert numbers("oof/tiny/mean/test.csv")[known[0]] == pytest.approx(before, abs=1e-5)
+    run_all(stages=("predict", "blend", "submit"))  # and back to the one that was there
+    assert list(numbers("submissions/tiny/submission.csv"))[::-1] == [row[0] for row in rows]
+
+
+def test_predict_without_models_says_what_to_run(copy, capsys):
+    shutil.rmtree("models/tiny/idf/fold1")
+    assert "models/tiny/idf/fold1: not there, 2 folds are needed" in refused(capsys, "predict")
+    shutil.rmtree("models/tiny/idf")
+    assert "models/tiny/idf/fold0: not there; run train" in refused(capsys, "predict")
+
+
+def test_a_unit_that_cannot_be_read_is_named_and_the_other_members_are_predicted(copy, capsys):
+    shutil.rmtree("oof")
+    weights = Path("models/tiny/mean/fold1/weights.safetensors")
+    weights.write_bytes(weights.read_bytes()[:500])
+    assert "mean fold 1" in refused(capsys, "predict")
+    assert Path("oof/tiny/idf/test.csv").is_file()
+    assert not Path("oof/tiny/mean/test.csv").exists()
+
+
+# --- train
+
+
+def test_members_can_be_trained_one_at_a_time(copy, finished):
+    shutil.rmtree("models")
+    shutil.rmtree("oof")
+    stage("train", "--members", "idf")
+    assert [path.parent.name for path in units_of_members()] == ["idf", "idf"]
+    assert not Path("oof/tiny/mean").exists()
+    stage("train")
+    for member in MEMBERS:  # alone or together makes no difference
+        was = finished("regression") / f"oof/tiny/{member}/oof.csv"
+        assert Path(f"oof/tiny/{member}/oof.csv").read_bytes() == was.read_bytes()
+
+
+def test_an_unknown_member_is_refused_with_the_known_ones(copy, capsys):
+    line = refused(capsys, "train", "--members", "maen")
+    assert "no member 'maen'; choose among: mean, idf" in line
+
+
+def test_a_changed_setting_is_refused_by_name_and_overwrite_trains_again(copy, capsys):
+    again = ("--training.epochs", "2", "--members", "mean")
+    line = refused(capsys, "train", *again)
+    assert "models/tiny/mean/fold0: trained with another epochs: 1.0 there, 2.0 now" in line
+    old = numbers("oof/tiny/mean/oof.csv")
+    stage("train", *again, "--overwrite")
+    new = numbers("oof/tiny/mean/oof.csv")
+    assert all(old[name] != new[name] for name in old)
+    # the other member still stands, and the old test predictions do not go with the new models
+    line = refused(capsys, "blend")
+    assert "oof/tiny/mean: oof.csv and test.csv come from different models" in line
+    stage("predict")
+    stage("blend")
+
+
+def test_changed_texts_are_refused(copy, capsys):
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    rows[5][2] += "!"
+    write_rows(Path("data/tiny/train.csv"), header, rows)
+    assert "trained with another texts: the data files have changed" in refused(capsys, "train")
+
+
+def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
+    shutil.rmtree("models")
+    bad = {"pooling": "idf", "trainer": {"lr_scheduler_type": "nonsense"}}
+    change_config(members=[bad, {"pooling": "mean"}])
+    with pytest.raises(SystemExit) as end:
+        stage("train")
+    message = str(end.value.code)  # a text: Python prints it and exits with 1
+    assert message.startswith("2 of 4 units failed, the others stand; first idf fold 0:")
+    assert "nonsense is not a valid SchedulerType" in message
+    assert [path.parent.name for path in units_of_members()] == ["mean", "mean"]
+    assert not [path for path in Path("models").rglob("*.tmp")]
+    change_config(members=SETTINGS["members"])
+    before = Path("models/tiny/mean/fold0/run.json").stat().st_mtime_ns
+    stage("train")
+    assert len(units_of_members()) == 4
+    assert Path("models/tiny/mean/fold0/run.json").stat().st_mtime_ns == before
+
+
+def test_a_pooling_option_that_does_not_exist_is_refused_before_any_unit_is_trained(copy, capsys):
+    shutil.rmtree("models")
+    change_config(members=[{"pooling": "mean"}, {"pooling": "max", "options": {"layer": 3}}])
+    assert "pooling 'max' has no option 'layer'" in refused(capsys, "train")
+    assert units_of_members() == []
+
+
+def test_a_seed_of_its_own_makes_a_member_of_the_same_pooling_another_model(copy):
+    members = [{"pooling": "mean"}, {"pooling": "mean", "name": "mean-s7", "seed": 7}]
+    change_config(members=members)
+    stage("train")
+    one, other = (numbers(f"oof/tiny/{name}/oof.csv") for name in ("mean", "mean-s7"))
+    assert np.corrcoef(list(one.values()), list(other.values()), rowvar=False)[0, 1] < 0.999
+
+
+# --- blend
+
+
+def test_no_blend_of_a_fold_depends_on_that_folds_targets(copy):
+    """Targets of fold 0 become garbage; what that moves in fold 0 is leakage."""
+    stage("blend", "--blend.methods", *METHODS)
+    before = {m: numbers(f"oof/tiny/blend_{m}/oof.csv") for m in METHODS if m != "logistic"}
+    folds = {name: fold for name, (fold,) in table("folds/tiny.csv").items()}
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    garbage = np.random.default_rng(0).normal(0, 1e3, len(rows))
+    for row, value in zip(rows, garbage, strict=True):
+        if folds[row[0]] == "0":
+            row[-1] = f"{value:.3f}"
+    write_rows(Path("data/tiny/train.csv"), header, rows)
+    stage("blend", "--blend.methods", *METHODS)
+    for method, was in before.items():
+        now = numbers(f"oof/tiny/blend_{method}/oof.csv")
+        moved = {folds[name] for name in was if was[name] != now[name]}
+        assert "0" not in moved, method
+        if method == "ridge":  # the garbage does reach the blend of fold 1
+            assert moved == {"1"}
+
+
+def foreign(folder, change=None):
+    """A predictor from elsewhere: nearly the truth, in another order of rows."""
+    _, rows = read_rows(Path("data/tiny/train.csv"))
+    rng = np.random.default_rng(0)
+    oof = [[row[0], f"{float(row[-1]) + rng.normal(0, 0.05):.4f}"] for row in rows]
+    test = [[name, f"{rng.normal():.4f}"] for name in table("data/tiny/test.csv")]
+    if change:
+        change(oof)
+    write_rows(Path(folder, "oof.csv"), ["id", "target"], oof[::-1])
+    write_rows(Path(folder, "test.csv"), ["id", "target"], test[::-1])
+
+
+def test_a_predictor_from_elsewhere_is_blended_and_submitted(copy):
+    foreign("elsewhere/notebook-7")
+    change_config(blend={"methods": ["convex"], "external": ["elsewhere/notebook-7"]})
+    run_all(stages=("prepare", "train", "predict", "blend", "submit"))
+    header, lines = read_rows(Path("oof/tiny/leaderboard.csv"))
+    board = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+    assert board["notebook-7"]["kind"] == "external"
+    assert board["blend_convex"]["chosen"] == "True"
+    weights = {name: float(w) for name, (w,) in table("oof/tiny/blend_convex/weights.csv").items()}
+    assert weights["notebook-7"] > 0.9
+    assert sum(weights.values()) == pytest.approx(1)
+    origin = json.loads(Path("submissions/tiny/submission.json").read_text())
+    assert origin["weights"] == pytest.approx(weights)
+    stage("submit", "--predictor", "notebook-7")
+    theirs = numbers("elsewhere/notebook-7/test.csv")
+    assert numbers("submissions/tiny/notebook-7.csv") == theirs
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda oof: oof.pop(3), "1 of 60 ids missing, first 'a003'"),
+        (lambda oof: oof.append(["zzz", "0"]), "1 ids that are not wanted, first 'zzz'"),
+        (lambda oof: oof[2].__setitem__(1, "nan"), "1 rows are no regression predictions"),
+    ],
+    ids=["missing", "extra", "nan"],
+)
+def test_a_predictor_from_elsewhere_that_does_not_fit_is_refused(change, message, copy, capsys):
+    foreign("elsewhere/notebook", change)
+    line = refused(capsys, "blend", "--blend.external", "elsewhere/notebook")
+    assert "elsewhere/notebook/oof.csv: " in line
+    assert message in line
+
+
+def test_any_predictor_can_be_submitted(copy, capsys):
+    stage("submit", "--predictor", "idf")
+    assert numbers("submissions/tiny/idf.csv") == numbers("oof/tiny/idf/test.csv")
+    line = refused(capsys, "submit", "--predictor", "idff")
+    assert "no predictor 'idff'; choose among: " in line
+
+
+# --- odd tables
+
+
+def test_odd_ids_texts_and_names_come_through_untouched(workplace, backbone_of, capsys):
+    """Ids with zeros, the text NA, pairs, groups, a TSV, a sample in an order of its own."""
+    settings = {
+        **SETTINGS,
+        "backbone": str(backbone_of("roberta")),
+        "data": {
+            "train": "data/tiny/train.tsv",
+            "id": "Row Id",
+            "text": ["text", "document"],
+            "group": "group",
+        },
+        "folds": {"n": 2, "scheme": "group"},
+        "members": [{"pooling": "max"}, {"pooling": "idf"}],
+    }
+    write_competition(workplace, "regression", settings=settings)
+    data = workplace / "data/tiny"
+    _, rows = read_rows(data / "train.csv")
+    ids = ["007", "7", "07", "NA", "1e3", "0x1F", "None", *(f"{k:05}" for k in range(53))]
+    for k, (row, name) in enumerate(zip(rows, ids, strict=True)):
+        row[0] = name
+        row.insert(3, f"g{k // 5}")
+    rows[0][2], rows[1][2], rows[2][2] = "NA", "null", 'two\nlines, "quoted"'
+    header = ["Row Id", "document", "text", "group", "target"]
+    lines = ["\t".join('"' + c.replace('"', '""') + '"' for c in row) for row in [header, *rows]]
+    (data / "train.tsv").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+    (data / "train.csv").unlink()
+    _, test = read_rows(data / "test.csv")
+    test[0][0], test[1][0] = "0001", "1"
+    write_rows(data / "test.csv", ["Row Id", "document", "text"], test)
+    sample = [["0", row[0]] for row in sorted(test, key=lambda row: row[2])]
+    write_rows(data / "sample_submission.csv", ["prediction", "Row Id"], sample)
+    run_all()
+    assert list(table("oof/tiny/idf/oof.csv")) == ids
+    header, found = read_rows(Path("submissions/tiny/submission.csv"))
+    assert header == ["prediction", "Row Id"]
+    assert [name for _, name in found] == [name for _, name in sample]
+    folds = {name: fold for name, (fold,) in table("folds/tiny.csv").items()}
+    of_group = {}
+    for row in rows:
+        of_group.setdefault(row[3], set()).add(folds[row[0]])
+    assert all(len(found) == 1 for found in of_group.values())
+    parity = json.loads(Path("models/tiny/max/fold0/parity.json").read_text())
+    assert all(len(pair) == 2 for pair in parity["texts"])
+
+
+def test_a_competition_without_ids_goes_by_row_numbers(workplace, backbone_of):
+    settings = {**SETTINGS, "backbone": str(backbone_of("bert")), "data": {"id": None}}
+    write_competition(workplace, "binary", settings=settings)
+    data = workplace / "data/tiny"
+    for name in ("train", "test"):
+        header, rows = read_rows(data / f"{name}.csv")
+        write_rows(data / f"{name}.csv", header[1:], [row[1:] for row in rows])
+    write_rows(data / "sample_submission.csv", ["target"], [["0.5"]] * 20)
+    run_all()
+    header, rows = read_rows(Path("submissions/tiny/submission.csv"))
+    assert header == ["target"]
+    predictions = numbers("oof/tiny/blend_mean/test.csv")
+    assert list(predictions) == [str(k) for k in range(20)]
+    origin = json.loads(Path("submissions/tiny/submission.json").read_text())
+    if origin["predictor"] == "blend_mean":
+        assert [[float(cell)] for (cell,) in rows] == list(predictions.values())
+
+
+def test_labels_are_submitted_where_the_metric_scores_them(copy, backbone_of):
+    """Grades 1, 2 and 4, a regression scored by qwk."""
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    for row in rows:
+        row[-1] = "1" if float(row[-1]) < 0 else "2" if float(row[-1]) < 1 else "4"
+    write_rows(Path("data/tiny/train.csv"), header, rows)
+    overrides = ("--metric", "qwk", "--competition", "grades", "--members", "mean")
+    run_all(*overrides)
+    found = {cell for (cell,) in table("submissions/grades/submission.csv").values()}
+    assert found <= {"1", "2", "4"}

@@ -1,0 +1,285 @@
+"""Fit and predict: the rows' order, the targets' scale, seeds, learning, what Trainer is told."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import BAD, CLASSES, GOOD, PLAIN
+from sklearn.metrics import roc_auc_score
+from tiny_backbones import make_tokenizer
+
+from pipeline.bert import finetune
+from pipeline.bert.finetune import (
+    Recipe,
+    Scaling,
+    fit,
+    labels_for_loss,
+    predict,
+    seed_everything,
+    training_arguments,
+)
+from pipeline.bert.network import build_network
+from pipeline.bert.tokens import collate, tokenize
+from pipeline.tasks import TASKS
+
+RECIPE = Recipe(
+    epochs=2, batch_size=8, learning_rate=1e-2, warmup=0.1, weight_decay=0.0, seed=5, trainer={}
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_tokenizer("bert")
+
+
+def build(backbone, task="regression", n_outputs=1, seed=3):
+    seed_everything(seed)
+    return build_network(backbone, "mean", {}, n_outputs, task, dropout=0.0, freeze_embeddings=True)
+
+
+def sentences(telling, longest=40):
+    """Texts of 3 to `longest` words, two of them of `telling[i]` in text i."""
+    rng = np.random.default_rng(0)
+    texts = []
+    for words in telling:
+        filler = rng.choice(PLAIN, rng.integers(1, longest - 1)).tolist()
+        texts.append((" ".join(rng.permutation([*filler, *rng.choice(words, 2)])),))
+    return texts
+
+
+def weights_of(network):
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+# --- predict
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_predictions_come_in_the_order_of_the_rows_whatever_their_lengths(
+    seed, tiny_backbone, tokenizer, monkeypatch
+):
+    monkeypatch.setitem(finetune.PREDICTION_TOKENS, "cpu", 64)  # many batches
+    texts = sentences([GOOD + BAD] * 50)
+    texts = [texts[i] for i in np.random.default_rng(seed).permutation(50)]
+    network = build(tiny_backbone).eval()
+    tokens = tokenize(tokenizer, texts, max_length=40)
+    assert len(set(tokens.lengths)) > 15
+    predictions = predict(network, tokens, "regression", None)
+    for row, text in enumerate(texts):
+        alone = network(**collate(tokenize(tokenizer, [text], 40), [0]))["logits"]
+        assert predictions[row, 0] == pytest.approx(alone.item(), abs=1e-5)
+    assert np.unique(predictions.round(4)).size > 40
+
+
+@pytest.mark.parametrize("at_most", [1, 100, 10**9])
+def test_predictions_do_not_depend_on_the_batches(at_most, tiny_backbone, tokenizer, monkeypatch):
+    tokens = tokenize(tokenizer, sentences([GOOD] * 40), max_length=40)
+    network = build(tiny_backbone)
+    wanted = predict(network, tokens, "regression", None)
+    monkeypatch.setitem(finetune.PREDICTION_TOKENS, "cpu", at_most)
+    np.testing.assert_allclose(predict(network, tokens, "regression", None), wanted, atol=1e-5)
+
+
+def test_a_text_predicts_the_same_in_another_table(tiny_backbone, tokenizer):
+    texts = sentences([GOOD] * 30)
+    network = build(tiny_backbone)
+    all_rows = predict(network, tokenize(tokenizer, texts, 40), "regression", None)
+    some = predict(network, tokenize(tokenizer, texts[20:25], 40), "regression", None)
+    np.testing.assert_allclose(some, all_rows[20:25], atol=1e-5)
+
+
+@pytest.mark.parametrize(("task", "c"), [("binary", 1), ("multiclass", 3), ("multilabel", 2)])
+def test_probabilities_are_probabilities(task, c, tiny_backbone, tokenizer):
+    network = build(tiny_backbone, task, c)
+    predictions = predict(network, tokenize(tokenizer, sentences([GOOD] * 9), 40), task, None)
+    assert predictions.shape == (9, c)
+    assert predictions.dtype == np.float64
+    assert ((predictions > 0) & (predictions < 1)).all()
+    if task == "multiclass":
+        np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-12)
+
+
+def test_no_texts_have_no_predictions(tiny_backbone, tokenizer):
+    network = build(tiny_backbone, "multiclass", 3)
+    assert predict(network, tokenize(tokenizer, [], 40), "multiclass", None).shape == (0, 3)
+
+
+def test_predicting_leaves_the_network_in_evaluation_mode_and_unchanged(tiny_backbone, tokenizer):
+    network = build(tiny_backbone)
+    before = weights_of(network)
+    predict(network.train(), tokenize(tokenizer, [("dull",)], 40), "regression", None)
+    assert not network.training
+    assert torch.equal(weights_of(network), before)
+
+
+# --- the targets' scale
+
+
+def test_scaling_is_each_columns_mean_and_deviation_and_a_constant_column_counts_as_1():
+    scaling = Scaling.of(np.array([[1.0, 7.0], [3.0, 7.0]]))
+    assert scaling == Scaling([2.0, 7.0], [1.0, 1.0])
+    labels = labels_for_loss("regression", np.array([[5.0, 8.0]]), scaling)
+    assert labels.tolist() == [[3.0, 1.0]]
+    assert labels.dtype == torch.float32
+
+
+def test_a_constant_that_rounding_gives_a_deviation_counts_as_one():
+    y = np.full((3, 1), 0.1)
+    assert y.std() > 0  # 1.4e-17
+    assert Scaling.of(y).sd == [1.0]
+
+
+def test_predictions_are_scaled_back_to_target_units(tiny_backbone, tokenizer):
+    network = build(tiny_backbone, n_outputs=2)
+    tokens = tokenize(tokenizer, sentences([GOOD] * 5), 40)
+    raw = predict(network, tokens, "regression", None)
+    scaled = predict(network, tokens, "regression", Scaling([100.0, -1.0], [10.0, 1e6]))
+    np.testing.assert_allclose(scaled, raw * [10.0, 1e6] + [100.0, -1.0])
+
+
+def test_labels_have_the_form_that_the_loss_wants():
+    binary = labels_for_loss("binary", np.array([0, 1, 1]), None)
+    assert (binary.tolist(), binary.dtype) == ([[0.0], [1.0], [1.0]], torch.float32)
+    multiclass = labels_for_loss("multiclass", np.array([2, 0]), None)
+    assert (multiclass.tolist(), multiclass.dtype) == ([2, 0], torch.int64)
+    multilabel = labels_for_loss("multilabel", np.array([[0.0, 1.0]]), None)
+    assert (multilabel.tolist(), multilabel.dtype) == ([[0.0, 1.0]], torch.float32)
+
+
+# --- fit
+
+
+def fitted(backbone, tokenizer, folder, recipe=RECIPE, seed=3):
+    """A network fitted on 24 rows of 36, what it took, and its log."""
+    texts = sentences(([GOOD] * 2 + [BAD]) * 12)
+    tokens = tokenize(tokenizer, texts, 40)
+    labels = torch.tensor([[1.0], [1.0], [-2.0]] * 8)
+    network = build(backbone, seed=seed)
+    log = folder / "train.log"
+    effort = fit(network, tokens, np.arange(24), labels, recipe, log)
+    return network, effort, log
+
+
+def test_one_seed_gives_one_network_bit_for_bit_and_another_seed_another(
+    tiny_backbone, tokenizer, tmp_path
+):
+    one, same, other_order, other_head = (
+        weights_of(fitted(tiny_backbone, tokenizer, tmp_path, replace(RECIPE, seed=s), head)[0])
+        for s, head in ((5, 3), (5, 3), (6, 3), (5, 4))
+    )
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other_order)
+    assert not torch.allclose(one, other_head)
+
+
+def test_what_is_drawn_at_random_before_does_not_matter(tiny_backbone, tokenizer, tmp_path):
+    one = weights_of(fitted(tiny_backbone, tokenizer, tmp_path)[0])
+    torch.rand(7)
+    np.random.rand(7)
+    assert torch.equal(one, weights_of(fitted(tiny_backbone, tokenizer, tmp_path)[0]))
+
+
+def test_rows_that_are_not_trained_on_do_not_matter(tiny_backbone, tokenizer, tmp_path):
+    texts = sentences([GOOD, BAD] * 8)
+    labels = torch.tensor([[1.0], [-1.0]] * 6)
+    found = []
+    for others in ([("dull",)] * 4, [("the film goes on and on",)] * 4):
+        tokens = tokenize(tokenizer, [*others[:2], *texts[:12], *others[2:]], 40)
+        network = build(tiny_backbone)
+        fit(network, tokens, np.arange(2, 14), labels, RECIPE, tmp_path / "train.log")
+        found.append(weights_of(network))
+    assert torch.equal(*found)
+
+
+def test_the_log_is_a_json_a_line_with_falling_loss(tiny_backbone, tokenizer, tmp_path):
+    recipe = replace(RECIPE, epochs=10)
+    _, effort, log = fitted(tiny_backbone, tokenizer, tmp_path, recipe)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert len(losses) >= 5
+    assert losses[-1] < losses[0] / 2
+    assert lines[-1]["step"] == effort["steps"] == 30
+    assert effort["seconds"] > 0
+    assert effort["tokens_per_second"] > 0
+    assert effort["precision"] == "fp32"
+
+
+def test_training_leaves_nothing_but_its_log_and_prints_nothing(
+    tiny_backbone, tokenizer, tmp_path, capsys
+):
+    fitted(tiny_backbone, tokenizer, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.log"]
+    assert capsys.readouterr().out == ""
+
+
+TOPICS = list(CLASSES.values())
+EASY = {
+    "regression": ([GOOD, BAD], np.array([[3.0], [1.0]])),
+    "binary": ([GOOD, BAD], np.array([1, 0])),
+    "multiclass": (TOPICS, np.array([0, 1, 2])),
+    "multilabel": ([GOOD, BAD, PLAIN[:1]], np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])),
+}
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_an_easy_task_is_learned_and_holds_on_other_rows(task, tiny_backbone, tokenizer, tmp_path):
+    words, targets = EASY[task]
+    code = np.arange(90) % len(words)
+    y = targets[code]
+    tokens = tokenize(tokenizer, sentences([words[k] for k in code], longest=8), 40)
+    training, held_out = np.arange(60), np.arange(60, 90)
+    scaling = Scaling.of(y[training]) if task == "regression" else None
+    network = build(tiny_backbone, task, 1 if task == "binary" else targets.shape[-1])
+    labels = labels_for_loss(task, y[training], scaling)
+    recipe = replace(RECIPE, epochs=8)
+    fit(network, tokens, training, labels, recipe, tmp_path / "train.log")
+    found, truth = predict(network, tokens.take(held_out), task, scaling), y[held_out]
+    if task == "regression":
+        assert np.corrcoef(found[:, 0], truth[:, 0])[0, 1] > 0.8
+        assert found.mean() == pytest.approx(2.0, abs=0.3)  # in the targets' units
+    elif task == "multiclass":
+        assert (found.argmax(axis=1) == truth).mean() > 0.8
+    else:
+        assert roc_auc_score(truth, found) > 0.9
+
+
+# --- what Trainer is told
+
+
+def test_an_unknown_trainer_key_is_named(tiny_backbone, tokenizer, tmp_path):
+    recipe = replace(RECIPE, trainer={"learning_rat": 1})
+    with pytest.raises(ValueError, match=r"training\.trainer: .*'learning_rat'"):
+        fitted(tiny_backbone, tokenizer, tmp_path, recipe)
+
+
+def test_trainer_keys_reach_the_trainer(tmp_path):
+    recipe = replace(RECIPE, trainer={"lr_scheduler_type": "constant", "logging_steps": 7})
+    arguments = training_arguments(recipe, tmp_path, gpu=False, bf16=False)
+    assert arguments.lr_scheduler_type == "constant"
+    assert arguments.logging_steps == 7
+    assert arguments.learning_rate == RECIPE.learning_rate
+
+
+def test_the_learning_rate_warms_up_by_its_share_and_falls_to_0(tiny_backbone, tokenizer, tmp_path):
+    recipe = replace(RECIPE, epochs=10, warmup=0.5, trainer={"logging_steps": 1})
+    _, _, log = fitted(tiny_backbone, tokenizer, tmp_path, recipe)
+    rates = [json.loads(line).get("learning_rate") for line in log.read_text().splitlines()][:-1]
+    assert np.argmax(rates) == 15
+    assert max(rates) == pytest.approx(1e-2)
+    assert rates[-1] == pytest.approx(1e-2 / 15)
+
+
+def test_accumulated_gradients_are_those_of_one_batch(tiny_backbone, tokenizer, tmp_path):
+    """All rows are one step, as one batch or as three: the mean of their losses is the same."""
+    whole = replace(RECIPE, batch_size=24, epochs=3, trainer={"optim": "sgd"})
+    parts = replace(
+        whole, batch_size=8, trainer={**whole.trainer, "gradient_accumulation_steps": 3}
+    )
+    results = [fitted(tiny_backbone, tokenizer, tmp_path, recipe) for recipe in (whole, parts)]
+    assert [effort["steps"] for _, effort, _ in results] == [3, 3]
+    one, other = (weights_of(network) for network, _, _ in results)
+    start = weights_of(build(tiny_backbone))
+    assert (one - start).abs().max() > 1e-3
+    assert torch.allclose(one, other, atol=1e-5)

@@ -1,0 +1,199 @@
+"""Jobs: results in order whatever fails, equal numbers on any number of workers, one GPU each."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import joblib
+import pytest
+from filelock import FileLock
+
+from pipeline import jobs
+from pipeline.jobs import Failure, claim_gpu, run_all
+
+ROOT = Path(__file__).parents[1]
+
+
+def halve(number: int) -> float:
+    if number == 0:
+        raise ZeroDivisionError("nothing to\n  halve")
+    time.sleep(0.02 * number)  # the first piece is the slowest
+    return number / 2
+
+
+def trained(seed: int) -> list[float]:
+    """Weights of a small network that torch trained, as many digits as there are."""
+    import torch
+
+    torch.manual_seed(seed)
+    x = torch.randn(256, 64)
+    network = torch.nn.Sequential(
+        torch.nn.Linear(64, 128), torch.nn.GELU(), torch.nn.Linear(128, 1)
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
+    for _ in range(5):
+        optimizer.zero_grad()
+        network(x).square().mean().backward()
+        optimizer.step()
+    return network[0].weight.detach().double().flatten().tolist()
+
+
+def state_of_worker(_: int) -> tuple[int, int, str]:
+    import torch
+
+    return os.getpid(), torch.get_num_threads(), os.environ["TOKENIZERS_PARALLELISM"]
+
+
+def run(function, arguments, *, backend="loky", n_jobs=1, threads=1):
+    pieces = [(f"piece {k}", (argument,)) for k, argument in enumerate(arguments)]
+    return run_all(function, pieces, backend=backend, n_jobs=n_jobs, threads=threads, title="test")
+
+
+# --- run_all
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "sequential"])
+def test_results_come_in_the_order_of_the_pieces(backend):
+    n_jobs = 2 if backend == "threading" else 1
+    assert run(halve, [6, 2, 4, 1], backend=backend, n_jobs=n_jobs) == [3, 1, 2, 0.5]
+
+
+def test_a_failing_piece_says_which_and_why_and_the_others_finish(capsys):
+    results = run(halve, [2, 0, 4, 0])
+    assert results[::2] == [1, 2]
+    failure = results[1]
+    assert failure.label == "piece 1"
+    assert failure.reason == "ZeroDivisionError: nothing to halve"  # in one line
+    assert "in halve" in failure.details
+    assert results[3].label == "piece 3"
+    shown = capsys.readouterr()
+    assert "piece 1 failed: ZeroDivisionError: nothing to halve" in shown.out + shown.err
+
+
+def test_two_processes_give_the_very_numbers_of_one():
+    """And they fail, keep the order and their threads like one, too."""
+    alone = run(trained, [1, 2, 3, 1])
+    side_by_side = run(trained, [1, 2, 3, 1], n_jobs=2)
+    assert side_by_side == alone
+    assert alone[0] == alone[3]
+    assert alone[0] != alone[1]
+
+    pids, threads, parallel = zip(*run(state_of_worker, range(4), n_jobs=2), strict=True)
+    assert os.getpid() not in pids
+    assert set(threads) == {1}
+    assert set(parallel) == {"false"}  # tokenizers would fork theirs otherwise
+
+    results = run(halve, [3, 0, 1], n_jobs=2)
+    assert [results[0], results[2]] == [1.5, 0.5]
+    assert isinstance(results[1], Failure)
+    assert results[1].reason == "ZeroDivisionError: nothing to halve"
+
+
+def test_threads_are_those_that_were_asked_for():
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        assert run(state_of_worker, [0], threads=3)[0][1] == 3
+        assert run(state_of_worker, [0], threads=None)[0][1] == 1  # without a GPU
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_n_jobs_null_is_as_many_as_cores(monkeypatch):
+    asked = []
+    parallel_config = joblib.parallel_config
+
+    def kept(**settings):
+        asked.append(settings["n_jobs"])
+        return parallel_config(**{**settings, "n_jobs": 1})
+
+    monkeypatch.setattr(jobs.joblib, "parallel_config", kept)
+    monkeypatch.setattr(jobs.joblib, "cpu_count", lambda: 3)
+    run(halve, [1] * 5, n_jobs=None)
+    run(halve, [1] * 2, n_jobs=None)  # no more than there are pieces
+    monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
+    monkeypatch.setattr(jobs, "claim_gpu", lambda n_gpus, folder: None)
+    monkeypatch.setattr(jobs, "_free_gpu_memory", lambda n_gpus: None)
+    run(halve, [1] * 5, n_jobs=None, threads=1)
+    assert asked == [3, 2, 2]
+
+
+def test_an_unknown_backend_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown backend 'locky'; choose one of: .*dask.*loky"):
+        run(halve, [1], backend="locky")
+
+
+@pytest.mark.parametrize(("backend", "package"), [("ray", "ray"), ("dask", "distributed")])
+def test_a_cluster_whose_package_is_not_there_says_what_to_install(backend, package, monkeypatch):
+    for module in ("ray", "ray.util.joblib", "dask", "dask.distributed"):
+        monkeypatch.setitem(sys.modules, module, None)  # an import of it fails
+    message = rf"jobs\.backend: {backend} is not installed .*pip install {package}"
+    with pytest.raises(ValueError, match=message):
+        run(halve, [1], backend=backend)
+
+
+# --- claim_gpu
+
+CLAIM = """
+import os, sys
+from pathlib import Path
+from pipeline.jobs import claim_gpu
+for _ in range(2):  # a worker runs several pieces and keeps its GPU
+    claim_gpu(int(sys.argv[1]), Path(sys.argv[2]))
+    print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+sys.stdin.read()
+"""
+
+
+def claims(n_workers: int, n_gpus: int, folder: Path, visible: str | None = None) -> list[str]:
+    """What CUDA_VISIBLE_DEVICES says in each of some workers that are alive together."""
+    environment = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
+    if visible is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = visible
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIM, str(n_gpus), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=ROOT,
+        )
+        for _ in range(n_workers)
+    ]
+    said = [[worker.stdout.readline().strip() for _ in range(2)] for worker in workers]
+    for worker in workers:
+        worker.communicate()  # closes its input, at which it ends
+    assert all(first == second for first, second in said)
+    return [first for first, _ in said]
+
+
+def test_two_workers_get_a_gpu_each_and_the_third_shares(tmp_path):
+    found = claims(3, 2, tmp_path)
+    assert set(found) == {"0", "1"}
+    assert len(claims(1, 2, tmp_path)) == 1  # those that ended hold nothing
+
+
+def test_workers_stay_among_the_gpus_that_they_are_allowed_to_see(tmp_path):
+    assert sorted(claims(2, 2, tmp_path, visible="5,GPU-7a/2")) == ["5", "GPU-7a/2"]
+
+
+def test_a_single_gpu_needs_no_claim(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    claim_gpu(1, tmp_path)
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_that_somebody_holds_is_left_to_him(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    monkeypatch.setattr(jobs, "_held", [])
+    lock = FileLock(tmp_path / f"text-ensembles-{os.getuid()}-gpu-4.lock")
+    with lock:
+        claim_gpu(2, tmp_path)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "6"
+    (held,) = jobs._held
+    held.release()

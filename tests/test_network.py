@@ -1,0 +1,254 @@
+"""Six architectures through one path: what trains, what stays, what is saved, what is refused."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_backbones import ARCHITECTURES, make_tokenizer, save_backbone
+
+from pipeline.bert import finetune
+from pipeline.bert.finetune import Recipe, fit, predict
+from pipeline.bert.network import Network, build_network, load_trained_tensors, trained_tensors
+from pipeline.bert.poolings import POOLINGS
+from pipeline.bert.tokens import Tokens, collate, tokenize
+
+TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
+RECIPE = Recipe(
+    epochs=2, batch_size=2, learning_rate=1e-2, warmup=0.0, weight_decay=0.0, seed=1, trainer={}
+)
+
+
+def build(backbone: Path, pooling: str = "mean", seed: int = 3, **options) -> Network:
+    torch.manual_seed(seed)
+    settings = {"dropout": 0.0, "freeze_embeddings": False, **options}
+    return build_network(backbone, pooling, {}, 1, "regression", **settings)
+
+
+def tokens_of(architecture: str) -> Tokens:
+    return tokenize(make_tokenizer(architecture), TEXTS, max_length=16)
+
+
+def train(network: Network, tokens: Tokens, folder: Path, recipe: Recipe = RECIPE) -> None:
+    labels = torch.tensor([[1.0], [-1.0], [2.0], [-2.0]])
+    fit(network, tokens, np.arange(len(tokens)), labels, recipe, folder / "train.log")
+
+
+def tensors_of(network: Network) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+@pytest.fixture
+def trainers(monkeypatch):
+    """The Trainers that `fit` makes."""
+    made = []
+
+    class Kept(finetune._LengthGroupedTrainer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    monkeypatch.setattr(finetune, "_LengthGroupedTrainer", Kept)
+    return made
+
+
+# --- every architecture
+
+
+@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "unfrozen"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_all_that_can_train_is_in_one_group_and_moves_and_all_else_stays(
+    architecture, frozen, backbone_of, trainers, tmp_path
+):
+    # attention has parameters of its own, which a copied snippet leaves out of the optimizer
+    network = build(backbone_of(architecture), "attention", freeze_embeddings=frozen)
+    before = tensors_of(network)
+    train(network, tokens_of(architecture), tmp_path)
+
+    (trainer,) = trainers
+    groups = trainer.optimizer.param_groups
+    grouped = [id(parameter) for group in groups for parameter in group["params"]]
+    trainable = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    assert sorted(grouped) == sorted(id(p) for p in trainable.values())
+
+    after = network.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == set(trainable)
+
+    embeddings = {name for name in before if name.startswith("backbone.embeddings.")}
+    assert embeddings
+    assert embeddings & moved == (set() if frozen else embeddings & set(trainable))
+    if architecture == "deberta-v2":
+        assert "backbone.encoder.rel_embeddings.weight" in moved
+
+
+def test_weight_decay_goes_to_weight_matrices_only(backbone_of, trainers, tmp_path):
+    network = build(backbone_of("bert"), "attention")
+    train(network, tokens_of("bert"), tmp_path, replace(RECIPE, weight_decay=0.1))
+    (trainer,) = trainers
+    groups = [group for group in trainer.optimizer.param_groups if group["weight_decay"]]
+    decayed = {id(parameter) for group in groups for parameter in group["params"]}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            is_matrix = parameter.ndim == 2
+            assert (id(parameter) in decayed) == is_matrix, name
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_saved_tensors_laid_over_the_backbone_predict_bit_for_bit_the_same(
+    architecture, backbone_of, tmp_path
+):
+    tokens = tokens_of(architecture)
+    network = build(backbone_of(architecture), "attention", freeze_embeddings=True)
+    train(network, tokens, tmp_path)
+    save_file(trained_tensors(network), tmp_path / "weights.safetensors")
+
+    again = build(backbone_of(architecture), "attention", seed=99, freeze_embeddings=True)
+    untrained = predict(again, tokens, "regression", None)
+    load_trained_tensors(again, load_file(tmp_path / "weights.safetensors"))
+    written = predict(network, tokens, "regression", None)
+    assert np.array_equal(predict(again, tokens, "regression", None), written)
+    assert not np.allclose(untrained, written)
+    assert np.unique(written).size == len(TEXTS)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_dropout_0_makes_training_mode_repeat_itself(architecture, backbone_of):
+    network = build(backbone_of(architecture), dropout=0.0).train()
+    batch = collate(tokens_of(architecture), [0, 1, 2])
+    assert torch.equal(network(**batch)["logits"], network(**batch)["logits"])
+
+
+@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - {"modernbert"}))
+def test_dropout_null_leaves_the_backbones_own(architecture, backbone_of):
+    network = build(backbone_of(architecture), dropout=None).train()
+    batch = collate(tokens_of(architecture), [0, 1, 2])
+    assert not torch.equal(network(**batch)["logits"], network(**batch)["logits"])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_given_dropout_reaches_every_architecture(architecture, backbone_of):
+    network = build(backbone_of(architecture), dropout=0.3).train()
+    batch = collate(tokens_of(architecture), [0, 1, 2])
+    assert not torch.equal(network(**batch)["logits"], network(**batch)["logits"])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_poolings_get_the_embeddings_and_every_layer_and_the_last_is_final(
+    architecture, backbone_of
+):
+    network = build(backbone_of(architecture)).eval()
+    seen = {}
+    network.pooling.register_forward_pre_hook(lambda _, args: seen.update(states=args[0]))
+    batch = collate(tokens_of(architecture), [0, 1])
+    network(**batch)
+    states = seen["states"]
+    assert [tuple(state.shape) for state in states] == [(*batch["input_ids"].shape, 16)] * 3
+    assert torch.equal(states[-1], network.backbone(**batch).last_hidden_state)
+    assert not torch.allclose(states[0], states[1])
+    assert not torch.allclose(states[1], states[2])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_text_does_not_notice_what_it_is_batched_with(architecture, backbone_of):
+    network = build(backbone_of(architecture)).eval()
+    tokens = tokens_of(architecture)
+    together = network(**collate(tokens, [0, 1, 2, 3]))["logits"]
+    alone = torch.cat([network(**collate(tokens, [row]))["logits"] for row in range(4)])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+# --- one architecture is enough
+
+
+@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+def test_every_pooling_trains_through_the_network(pooling, backbone_of, tmp_path):
+    options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]} if pooling == "idf" else {}
+    settings = {"dropout": 0.0, "freeze_embeddings": True}
+    network = build_network(backbone_of("bert"), pooling, options, 1, "regression", **settings)
+    tokens = tokens_of("bert")
+    before = predict(network, tokens, "regression", None)
+    train(network, tokens, tmp_path)
+    after = predict(network, tokens, "regression", None)
+    assert np.isfinite(after).all()
+    assert np.abs(after - before).min() > 1e-3
+
+
+def test_an_idf_learned_from_the_training_rows_is_among_the_saved_tensors(backbone_of, tmp_path):
+    options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]}
+    settings = {"dropout": 0.0, "freeze_embeddings": True}
+    network = build_network(backbone_of("bert"), "idf", options, 1, "regression", **settings)
+    tokens = tokens_of("bert")
+    labels = torch.tensor([[1.0], [2.0]])
+    fit(network, tokens, np.array([0, 2]), labels, RECIPE, tmp_path / "train.log")
+    idf = trained_tensors(network)["pooling.idf"]
+    once, never = np.log(3 / 2) + 1, np.log(3) + 1
+    film, dull = make_tokenizer("bert").convert_tokens_to_ids(["film", "dull"])
+    assert idf[film].item() == pytest.approx(once)
+    assert idf[dull].item() == pytest.approx(never)  # stands in a row that was not trained on
+
+
+def test_untouched_tensors_are_not_saved_twice(backbone_of):
+    saved = trained_tensors(build(backbone_of("bert"), freeze_embeddings=True))
+    assert not [name for name in saved if "embeddings" in name or "pooler" in name]
+    assert "backbone.encoder.layer.1.output.dense.weight" in saved
+    assert {"head.weight", "head.bias"} <= set(saved)
+
+
+def test_tensors_of_another_network_are_refused(backbone_of):
+    saved = trained_tensors(build(backbone_of("bert"), "attention"))
+    with pytest.raises(ValueError, match=r"5 tensors are missing or unknown.*'pooling\.score"):
+        load_trained_tensors(build(backbone_of("bert"), "mean"), saved)
+    del saved["head.bias"]
+    with pytest.raises(ValueError, match=r"1 tensors are missing or unknown, first 'head\.bias'"):
+        load_trained_tensors(build(backbone_of("bert"), "attention"), saved)
+
+
+def without(folder: Path, pattern: str) -> str:
+    """Remove a backbone's weights that match; the name of the first."""
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    gone = sorted(name for name in weights if re.search(pattern, name))
+    save_file({n: t for n, t in weights.items() if n not in gone}, path, {"format": "pt"})
+    return gone[0]
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path):
+    folder = save_backbone(tmp_path / "bert", "bert")
+    gone = without(folder, r"layer\.1\.output\.dense")
+    with pytest.raises(ValueError, match=rf"2 weights are missing, first '{re.escape(gone)}'"):
+        build(folder)
+
+
+def test_a_checkpoint_that_lacks_the_unused_pooler_is_fine(tmp_path):
+    folder = save_backbone(tmp_path / "bert", "bert")
+    without(folder, r"pooler")
+    build(folder)
+
+
+def test_a_float16_checkpoint_is_trained_in_float32(tmp_path):
+    folder = save_backbone(tmp_path / "bert", "bert")
+    path = folder / "model.safetensors"
+    half = {name: tensor.half() for name, tensor in load_file(path).items()}
+    save_file(half, path, {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
+    network = build(folder)
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    name = "encoder.layer.0.output.dense.weight"
+    assert torch.equal(network.backbone.state_dict()[name], half[name].float())
+
+
+def test_an_unknown_pooling_is_refused_with_the_known_ones(backbone_of):
+    with pytest.raises(ValueError, match="unknown pooling 'meen'; choose one of: attention, cls"):
+        build(backbone_of("bert"), "meen")
+
+
+def test_one_seed_builds_one_head_and_another_seed_another(backbone_of):
+    one, same, other = (build(backbone_of("bert"), seed=seed).head.weight for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)

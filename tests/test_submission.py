@@ -1,0 +1,237 @@
+"""The cells of a submission: each task in each form of sample, and what is refused."""
+
+import numpy as np
+import pytest
+
+from pipeline.metrics import METRICS
+from pipeline.sample_submission import Sample
+from pipeline.submission import constant_label, submission_cells
+
+P = np.array([[0.2], [0.5], [0.9]])  # binary, or one label
+PER_CLASS = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.3, 0.4, 0.3]])
+CLASSES = ("id", "money", "sport")
+CODES = np.array([0, 1, 2, 2])
+YES_NO = ("no", "yes")
+
+
+def sample_of(*header, id_at=0):
+    """A sample of three rows with these columns, the id among them."""
+    return Sample(header, id_at, ("b1", "b2", "b3"), ("b1", "b2", "b3"))
+
+
+def binary(metric, *header, form="auto", predictions=P, classes=YES_NO):
+    return submission_cells(
+        "binary",
+        metric,
+        form,
+        predictions,
+        sample=sample_of(*header),
+        columns=["target"],
+        classes=classes,
+        y=np.array([0, 1]),
+    )
+
+
+def multiclass(metric, *header, form="auto", predictions=PER_CLASS, id_at=0):
+    return submission_cells(
+        "multiclass",
+        metric,
+        form,
+        predictions,
+        sample=sample_of(*header, id_at=id_at),
+        columns=CLASSES,
+        classes=CLASSES,
+        y=CODES,
+    )
+
+
+def multilabel(metric, *header, form="auto", predictions=PER_CLASS, columns=("a", "b", "c")):
+    return submission_cells(
+        "multilabel",
+        metric,
+        form,
+        predictions,
+        sample=sample_of(*header),
+        columns=columns,
+        classes=(),
+        y=np.eye(len(columns)),
+    )
+
+
+def regression(metric, *header, form="auto", predictions=P, columns=("target",), y=None):
+    return submission_cells(
+        "regression",
+        metric,
+        form,
+        predictions,
+        sample=sample_of(*header),
+        columns=columns,
+        classes=(),
+        y=np.array([[1.0], [2.0], [4.0]]) if y is None else y,
+    )
+
+
+def metrics_of(task, decides):
+    found = [name for name, m in METRICS.items() if task in m.tasks and m.decides == decides]
+    assert found
+    return found
+
+
+# --- binary
+
+
+@pytest.mark.parametrize("metric", metrics_of("binary", decides=True))
+def test_one_binary_column_holds_labels_where_decisions_are_scored(metric):
+    assert binary(metric, "id", "target") == {"target": ["no", "yes", "yes"]}
+
+
+@pytest.mark.parametrize("metric", metrics_of("binary", decides=False))
+def test_one_binary_column_holds_the_positive_probability_elsewhere(metric):
+    assert binary(metric, "id", "prediction") == {"prediction": [0.2, 0.5, 0.9]}
+
+
+@pytest.mark.parametrize("metric", ["auc", "accuracy"])
+def test_both_classes_in_any_order_hold_their_probabilities(metric):
+    for header in (("id", "no", "yes"), ("id", "yes", "no")):
+        cells = binary(metric, *header)
+        assert list(cells) == list(header[1:])
+        assert cells["yes"] == [0.2, 0.5, 0.9]
+        assert cells["no"] == pytest.approx([0.8, 0.5, 0.1])
+
+
+def test_labels_are_spelled_as_in_the_training_file():
+    assert binary("f1", "id", "t", classes=("00", "1.0")) == {"t": ["00", "1.0", "1.0"]}
+
+
+# --- multiclass
+
+
+@pytest.mark.parametrize("metric", metrics_of("multiclass", decides=True))
+def test_one_multiclass_column_holds_the_likeliest_class(metric):
+    assert multiclass(metric, "id", "topic") == {"topic": ["id", "sport", "money"]}
+
+
+@pytest.mark.parametrize("metric", ["logloss", "accuracy"])
+@pytest.mark.parametrize("id_at", [0, 2, 3])
+def test_a_column_for_each_class_holds_its_probability_in_the_samples_order(metric, id_at):
+    header = ["sport", "id", "money"]  # a class bears the name of the id
+    header.insert(id_at, "id")
+    cells = multiclass(metric, *header, id_at=id_at)
+    assert list(cells) == ["sport", "id", "money"]
+    assert cells["sport"] == PER_CLASS[:, 2].tolist()
+    assert cells["id"] == PER_CLASS[:, 0].tolist()
+    assert cells["money"] == PER_CLASS[:, 1].tolist()
+
+
+@pytest.mark.parametrize("metric", metrics_of("multiclass", decides=False))
+def test_one_column_cannot_hold_the_probabilities_of_three_classes(metric):
+    message = rf"one column, 'topic', which .* 3 classes that {metric} scores; set submit\.as"
+    with pytest.raises(ValueError, match=message):
+        multiclass(metric, "id", "topic")
+
+
+# --- multilabel
+
+
+@pytest.mark.parametrize("metric", ["auc", "f1"])
+def test_several_labels_hold_probabilities_in_the_samples_order(metric):
+    cells = multilabel(metric, "id", "c", "a", "b")
+    assert list(cells) == ["c", "a", "b"]
+    assert cells["a"] == [0.7, 0.1, 0.3]
+    assert cells["c"] == [0.1, 0.6, 0.3]
+
+
+def test_a_single_label_is_decided_where_decisions_are_scored():
+    assert multilabel("f1", "id", "a", predictions=P, columns=("a",)) == {"a": [0, 1, 1]}
+    assert multilabel("auc", "id", "a", predictions=P, columns=("a",)) == {"a": [0.2, 0.5, 0.9]}
+
+
+# --- regression
+
+
+def test_one_target_may_stand_under_any_name_and_several_under_theirs():
+    assert regression("rmse", "id", "score") == {"score": [0.2, 0.5, 0.9]}
+    values = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
+    cells = regression("mcrmse", "id", "y", "x", predictions=values, columns=("x", "y"))
+    assert cells == {"y": [10.0, 20.0, 30.0], "x": [1.0, 2.0, 3.0]}
+    assert list(cells) == ["y", "x"]
+
+
+def test_qwk_rounds_a_regression_to_the_nearest_training_label():
+    values = np.array([[1.4], [1.6], [2.9], [3.1], [-7.0], [99.0]])  # of 1, 2 and 4
+    cells = regression("qwk", "id", "grade", predictions=values)
+    assert cells == {"grade": [1, 2, 2, 4, 1, 4]}
+    assert all(isinstance(cell, int) for cell in cells["grade"])  # 1 and not 1.0
+
+
+def test_labels_that_are_no_whole_numbers_stay_as_they_are():
+    y = np.array([[0.0], [0.5], [1.0]])
+    assert regression("qwk", "id", "grade", y=y) == {"grade": [0.0, 0.5, 1.0]}
+
+
+def test_several_grades_are_rounded_each_to_its_own_labels():
+    values = np.array([[1.4, 1.4], [2.6, 2.6]])
+    y = np.array([[1.0, 0.0], [2.0, 3.0]])
+    cells = regression("qwk", "id", "a", "b", predictions=values, columns=("a", "b"), y=y)
+    assert cells == {"a": [1, 2], "b": [0, 3]}
+
+
+# --- submit.as
+
+
+def test_labels_on_demand_where_probabilities_would_be_scored():
+    assert binary("auc", "id", "t", form="labels") == {"t": ["no", "yes", "yes"]}
+    assert multiclass("logloss", "id", "t", form="labels") == {"t": ["id", "sport", "money"]}
+    cells = multilabel("auc", "id", "a", "b", "c", form="labels")
+    assert cells == {"a": [1, 0, 0], "b": [0, 0, 0], "c": [0, 1, 0]}
+    assert regression("rmse", "id", "t", form="labels", predictions=P * 4) == {"t": [1, 2, 4]}
+
+
+def test_probabilities_on_demand_where_labels_would_be_scored():
+    assert binary("accuracy", "id", "t", form="probabilities") == {"t": [0.2, 0.5, 0.9]}
+    assert regression("qwk", "id", "t", form="probabilities") == {"t": [0.2, 0.5, 0.9]}
+    with pytest.raises(ValueError, match="one column, 't', which cannot hold"):
+        multiclass("accuracy", "id", "t", form="probabilities")
+
+
+def test_labels_do_not_fit_a_column_for_each_class():
+    with pytest.raises(ValueError, match=r"submit\.as: labels fill one column.* has 2: no, yes"):
+        binary("auc", "id", "no", "yes", form="labels")
+    with pytest.raises(ValueError, match=r"submit\.as: labels fill one column.* has 3"):
+        multiclass("accuracy", "id", *CLASSES, form="labels")
+
+
+# --- constants
+
+SAME = np.full((3, 1), 0.5)
+
+
+def test_a_constant_continuous_column_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"column 't' of the submission is 0\.5 on every row"):
+        binary("auc", "id", "t", predictions=SAME)
+    with pytest.raises(ValueError, match=r"column 't' of the submission is 0\.5 on every row"):
+        regression("rmse", "id", "t", predictions=SAME)
+    per_class = np.array([[0.2, 0.5, 0.3], [0.3, 0.5, 0.2]])
+    with pytest.raises(ValueError, match=r"column 'money' .* is 0\.5 on every row"):
+        multiclass("accuracy", "id", *CLASSES, predictions=per_class)
+    with pytest.raises(ValueError, match=r"column 'b' .* is 0\.5 on every row"):
+        multilabel("auc", "id", "a", "b", "c", predictions=per_class)
+
+
+def test_nearly_constant_columns_and_single_rows_are_fine():
+    binary("auc", "id", "t", predictions=np.array([[0.5], [0.5], [0.5 + 1e-12]]))
+    assert binary("auc", "id", "t", predictions=SAME[:1]) == {"t": [0.5]}
+
+
+@pytest.mark.parametrize("label", [1.0, 0.5])
+def test_constant_labels_are_told_and_not_refused(label):
+    y = np.array([[label], [7.0]])
+    cells = regression("qwk", "id", "t", predictions=SAME, y=y)
+    assert constant_label(cells) == f"{label:g}"
+    assert constant_label(binary("accuracy", "id", "t", predictions=SAME)) == "yes"
+
+
+def test_labels_that_differ_and_columns_of_probabilities_are_no_constant_label():
+    assert constant_label(binary("accuracy", "id", "t")) is None
+    assert constant_label(binary("auc", "id", "no", "yes")) is None
+    assert constant_label(binary("accuracy", "id", "t", predictions=SAME[:1])) is None

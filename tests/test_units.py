@@ -1,0 +1,426 @@
+"""Units: what makes one finished, what its folder holds, and how a wrong one is found."""
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_rows
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save_file
+
+from pipeline.backbones import keep_backbone
+from pipeline.bert.finetune import Recipe
+from pipeline.bert.tokens import Tokens
+from pipeline.bert.unit import (
+    Architecture,
+    UnitRows,
+    check_architecture,
+    predict_unit,
+    tokenize_texts,
+    train_unit,
+)
+from pipeline.units import (
+    Unit,
+    check_parity,
+    fingerprint,
+    is_finished,
+    locked,
+    models_hash,
+    read_oof,
+    read_run,
+    units_of,
+)
+
+DATA = {
+    "backbone": "0123456789ab",
+    "task": "regression",
+    "ids": ["a", "b"],
+    "texts": [("one",), ("two",)],
+    "y": np.array([[1.0], [2.0]]),
+    "columns": ["target"],
+    "folds": np.array([0, 1]),
+}
+SETTINGS = {"epochs": 2.0, "pooling": "mean", "options": {}, "seed": 7}
+N = 90
+
+
+def finished(unit: Unit, found: dict, n_folds: int = 2, weights: str = "w") -> None:
+    """A unit's folder with no more than its run.json."""
+    unit.folder.mkdir(parents=True, exist_ok=True)
+    run = {"fingerprint": found, "n_folds": n_folds, "weights_sha256": weights}
+    (unit.folder / "run.json").write_text(json.dumps(run))
+
+
+# --- finished or not
+
+
+def test_a_unit_is_finished_once_it_stands_there_with_its_fingerprint(workplace):
+    unit, wanted = Unit("tiny", "mean", 0), fingerprint(SETTINGS, **DATA)
+    assert not is_finished(unit, wanted, overwrite=False)
+    finished(unit, wanted)
+    assert is_finished(unit, wanted, overwrite=False)
+    assert is_finished(unit, wanted, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("epochs", 3.0), ("pooling", "max"), ("options", {"layer_start": 1}), ("seed", 8)],
+)
+def test_another_setting_is_refused_by_its_name_and_both_values(setting, value, workplace):
+    unit = Unit("tiny", "mean", 0)
+    finished(unit, fingerprint(SETTINGS, **DATA))
+    wanted = fingerprint({**SETTINGS, setting: value}, **DATA)
+    wanted = json.loads(json.dumps(wanted))
+    message = rf"models/tiny/mean/fold0: .*another {setting}: .*there, .*now.*--overwrite"
+    with pytest.raises(ValueError, match=message) as error:
+        is_finished(unit, wanted, overwrite=False)
+    assert f"{SETTINGS[setting]!r} there, {value!r} now" in str(error.value)
+    assert not is_finished(unit, wanted, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "name"),
+    [
+        ("ids", ["a", "c"], "ids"),
+        ("texts", [("one",), ("two ",)], "texts"),
+        ("y", np.array([[1.0], [2.5]]), "targets"),
+        ("folds", np.array([1, 0]), "folds"),
+    ],
+)
+def test_changed_data_is_refused_by_its_name_without_hashes(part, value, name, workplace):
+    unit = Unit("tiny", "mean", 0)
+    finished(unit, fingerprint(SETTINGS, **DATA))
+    wanted = fingerprint(SETTINGS, **{**DATA, part: value})
+    with pytest.raises(ValueError, match=f"another {name}: the data files have changed;"):
+        is_finished(unit, wanted, overwrite=False)
+
+
+def test_a_setting_that_is_new_is_refused_too(workplace):
+    unit = Unit("tiny", "mean", 0)
+    finished(unit, fingerprint(SETTINGS, **DATA))
+    wanted = fingerprint({**SETTINGS, "warmup": 0.2}, **DATA)
+    with pytest.raises(ValueError, match=r"another warmup: None there, 0\.2 now"):
+        is_finished(unit, wanted, overwrite=False)
+
+
+def test_where_one_text_ends_and_the_next_begins_counts():
+    pairs = [[("ab", "c"), ("d", "e")], [("a", "bc"), ("d", "e")]]
+    hashes = {fingerprint(SETTINGS, **{**DATA, "texts": texts})["texts"] for texts in pairs}
+    assert len(hashes) == 2
+
+
+def test_a_fingerprint_is_the_same_once_it_went_through_json():
+    found = fingerprint(SETTINGS, **DATA)
+    assert json.loads(json.dumps(found)) == found
+
+
+# --- locks
+
+
+def test_a_locked_unit_is_locked_for_everybody_else_until_it_is_left(workplace):
+    unit = Unit("tiny", "mean", 0)
+    other = FileLock("models/tiny/mean/.fold0.lock")
+    with locked(unit), pytest.raises(Timeout):
+        other.acquire(timeout=0)
+    other.acquire(timeout=0)
+    other.release()
+
+
+def test_who_waits_for_a_lock_gets_it_afterwards(workplace):
+    unit, order = Unit("tiny", "mean", 0), []
+
+    def wait() -> None:
+        with locked(unit):
+            order.append("second")
+
+    with locked(unit):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+
+
+def test_units_of_one_member_do_not_wait_for_each_other(workplace):
+    with locked(Unit("tiny", "mean", 0)), locked(Unit("tiny", "mean", 1)):
+        pass
+
+
+# --- a member's units
+
+
+def test_a_members_units_are_as_many_as_the_first_says(workplace):
+    units = [Unit("tiny", "mean", fold) for fold in range(3)]
+    for unit in units:
+        finished(unit, fingerprint(SETTINGS, **DATA), n_folds=3)
+    assert units_of("tiny", "mean") == units
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_missing_fold_is_named(missing, workplace):
+    for fold in {0, 1, 2} - {missing}:
+        finished(Unit("tiny", "mean", fold), fingerprint(SETTINGS, **DATA), n_folds=3)
+    with pytest.raises(FileNotFoundError, match=f"models/tiny/mean/fold{missing}: not there"):
+        units_of("tiny", "mean")
+
+
+def test_a_prediction_column_may_bear_the_name_of_the_id(workplace):
+    unit = Unit("tiny", "mean", 0)
+    write_rows(unit.folder / "oof.csv", ["id", "id", "money"], [["a", "0.25", "0.75"]])
+    ids, predictions = read_oof([unit], ["money", "id"])
+    assert ids == ["a"]
+    assert predictions.tolist() == [[0.75, 0.25]]
+
+
+def test_the_hash_of_the_models_is_that_of_all_their_weights(workplace):
+    units = [Unit("tiny", "mean", fold) for fold in range(2)]
+    found = fingerprint(SETTINGS, **DATA)
+    hashes = set()
+    for weights in (["a", "b"], ["a", "c"], ["b", "a"]):
+        for unit, sha in zip(units, weights, strict=True):
+            finished(unit, found, weights=sha)
+        hashes.add(models_hash(units))
+        assert models_hash(units) in hashes
+    assert len(hashes) == 3
+
+
+def test_folds_of_different_settings_are_no_member(workplace):
+    units = [Unit("tiny", "mean", fold) for fold in range(2)]
+    finished(units[0], fingerprint(SETTINGS, **DATA))
+    finished(units[1], fingerprint({**SETTINGS, "epochs": 9.0}, **DATA))
+    with pytest.raises(ValueError, match="fold1: trained with another epochs than fold 0"):
+        models_hash(units)
+
+
+# --- a trained unit
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, backbone_of):
+    """A folder with one trained unit, what it was trained with, and its tokens."""
+    folder = tmp_path_factory.mktemp("unit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        sha = keep_backbone(str(backbone_of("bert")), "tiny")
+        rng = np.random.default_rng(0)
+        words = np.array(["dull", "warm", "bright", "train", "driver", "goes"])
+        texts = [(" ".join(rng.choice(words, rng.integers(1, 12))),) for _ in range(N)]
+        tokens = tokenize_texts("tiny", sha, 16, texts)
+        fold = np.arange(N) % 2 == 0
+        ids = [f"a{i:02}" for i in range(N)]
+        held_out = np.flatnonzero(fold)
+        rows = UnitRows(
+            y=rng.normal(50, 20, (N, 1)),
+            fold=fold,
+            ids=[ids[i] for i in held_out],
+            texts=[texts[i] for i in held_out],
+            columns=["target"],
+            id_name="id",
+        )
+        arguments = (
+            Unit("tiny", "mean", 0),
+            fingerprint(SETTINGS, **DATA),
+            2,
+            Architecture(sha, "mean", {}, 16, 0.0, True),
+            Recipe(1, 16, 1e-3, 0.1, 0.0, 7, {}),
+            rows,
+            tokens,
+            "regression",
+            "rmse",
+        )
+        train_unit(*arguments)
+    return folder, arguments
+
+
+@pytest.fixture
+def in_folder_of(trained, tmp_path, monkeypatch):
+    """A copy of that folder, as the current one."""
+    import shutil
+
+    shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return trained[1]
+
+
+def alter(path: Path, name: str, change) -> None:
+    weights = load_file(path)
+    save_file({**weights, name: change(weights[name])}, path)
+
+
+def weights_path(unit: Unit) -> Path:
+    return unit.folder / "weights.safetensors"
+
+
+def test_a_units_folder_holds_just_what_it_should(in_folder_of):
+    unit = in_folder_of[0]
+    names = {path.name for path in unit.folder.iterdir()}
+    assert names == {"weights.safetensors", "run.json", "oof.csv", "parity.json", "train.log"}
+    assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
+
+
+def test_run_json_says_what_was_trained_how_and_with_what_result(in_folder_of):
+    unit, wanted, *_ = in_folder_of
+    run = read_run(unit)
+    assert run["fingerprint"] == wanted
+    assert run["rows"] == {"training": 45, "held_out": 45}
+    assert run["steps"] == 3
+    assert run["score"] > 0
+    for key in ("versions", "command", "git_commit", "seconds", "tokens_per_second", "metric"):
+        assert run[key] is not None or key == "git_commit"
+    y, fold = in_folder_of[5].y, in_folder_of[5].fold
+    assert run["scaling"]["mean"] == pytest.approx(y[~fold].mean())  # of the training rows alone
+    assert run["scaling"]["sd"] == pytest.approx(y[~fold].std())
+
+
+def test_held_out_predictions_stand_under_their_ids(in_folder_of):
+    unit, rows, tokens = in_folder_of[0], in_folder_of[5], in_folder_of[6]
+    ids, predictions = read_oof([unit], ["target"])
+    assert ids == rows.ids
+    again = predict_unit(unit, tokens.take(np.flatnonzero(rows.fold)))
+    np.testing.assert_array_equal(predictions, again)
+
+
+def test_parity_texts_are_spread_over_the_fold(in_folder_of):
+    unit, rows = in_folder_of[0], in_folder_of[5]
+    parity = json.loads((unit.folder / "parity.json").read_text())
+    assert len(parity["texts"]) == len(parity["predictions"]) == 32
+    known = [list(text) for text in rows.texts]
+    assert parity["texts"][0] == known[0]
+    assert parity["texts"][-1] == known[-1]
+
+
+def test_a_reloaded_unit_predicts_any_number_of_other_texts(in_folder_of):
+    unit, architecture = in_folder_of[0], in_folder_of[3]
+    for texts in ([], [("dull",)], [("warm train",)] * 70):
+        tokens = tokenize_texts("tiny", architecture.backbone, 16, texts)
+        assert predict_unit(unit, tokens).shape == (len(texts), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("head.weight", lambda tensor: -tensor),
+        ("head.bias", lambda tensor: tensor + 0.01),
+        ("head.bias", lambda tensor: tensor * torch.nan),
+        ("backbone.encoder.layer.0.output.dense.weight", lambda tensor: tensor.flip(0)),
+    ],
+    ids=["sign", "a hundredth of a deviation", "nan", "rows"],
+)
+def test_weights_that_were_changed_do_not_predict(name, change, in_folder_of):
+    unit, tokens = in_folder_of[0], in_folder_of[6]
+    alter(weights_path(unit), name, change)
+    message = "models/tiny/mean/fold0: reloaded, it predicts its own held-out rows .* away"
+    with pytest.raises(ValueError, match=message):
+        predict_unit(unit, tokens)
+
+
+def test_weights_that_differ_by_rounding_do(in_folder_of):
+    unit, tokens = in_folder_of[0], in_folder_of[6]
+    alter(weights_path(unit), "head.bias", lambda tensor: tensor + 1e-5)
+    predict_unit(unit, tokens)
+
+
+def test_a_backbone_that_was_changed_does_not_predict(in_folder_of):
+    unit, tokens = in_folder_of[0], in_folder_of[6]
+    path = Path("models/tiny/backbones", in_folder_of[3].backbone, "model.safetensors")
+    weights = load_file(path)
+    name = "embeddings.word_embeddings.weight"
+    save_file({**weights, name: weights[name].flip(0).contiguous()}, path, {"format": "pt"})
+    with pytest.raises(ValueError, match="predicts its own held-out rows"):
+        predict_unit(unit, tokens)
+
+
+def test_weights_that_lack_a_tensor_are_named(in_folder_of):
+    unit, tokens = in_folder_of[0], in_folder_of[6]
+    weights = load_file(weights_path(unit))
+    del weights["head.bias"]
+    save_file(weights, weights_path(unit))
+    message = r"fold0/weights\.safetensors: 1 tensors are missing or unknown, first 'head\.bias'"
+    with pytest.raises(ValueError, match=message):
+        predict_unit(unit, tokens)
+
+
+def test_weights_cut_short_are_named(in_folder_of):
+    unit, tokens = in_folder_of[0], in_folder_of[6]
+    path = weights_path(unit)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: .*train the unit again"):
+        predict_unit(unit, tokens)
+
+
+def test_another_device_may_differ_more(in_folder_of):
+    unit = in_folder_of[0]
+    written = np.array(json.loads((unit.folder / "parity.json").read_text())["predictions"])
+    sd = read_run(unit)["scaling"]["sd"][0]
+    check_parity(unit, written + 0.0009 * sd, "cpu")
+    with pytest.raises(ValueError, match=r"0\.0011 away .* 0\.001 is allowed"):
+        check_parity(unit, written + 0.0011 * sd, "cpu")
+    check_parity(unit, written + 0.019 * sd, "cuda")
+    with pytest.raises(ValueError, match=r"0\.021 away .* 0\.02 is allowed"):
+        check_parity(unit, written + 0.021 * sd, "cuda")
+
+
+def test_a_unit_that_another_run_finished_meanwhile_is_left_alone(in_folder_of):
+    before = {path: path.stat().st_mtime_ns for path in in_folder_of[0].folder.iterdir()}
+    train_unit(*in_folder_of)
+    assert {path: path.stat().st_mtime_ns for path in in_folder_of[0].folder.iterdir()} == before
+
+
+def test_a_unit_of_another_fingerprint_is_replaced_whole(in_folder_of):
+    unit, wanted, *others = in_folder_of
+    (unit.folder / "old").touch()
+    left = unit.folder.with_name(".fold0.12345678.tmp")  # of a run that was killed
+    left.mkdir()
+    (left / "run.json").touch()
+    train_unit(unit, {**wanted, "seed": 9}, *others)
+    assert read_run(unit)["fingerprint"]["seed"] == 9
+    assert not (unit.folder / "old").exists()
+    assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
+
+
+def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, monkeypatch):
+    unit, wanted, *others = in_folder_of
+    before = (unit.folder / "run.json").read_bytes()
+    monkeypatch.setattr("pipeline.bert.unit.predict", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train_unit(unit, {**wanted, "seed": 9}, *others)
+    assert (unit.folder / "run.json").read_bytes() == before
+    assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
+
+
+# --- what cannot be built
+
+
+def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):
+    sha = in_folder_of[3].backbone
+    check_architecture("tiny", Architecture(sha, "mean", {}, 64, 0.0, True))
+    with pytest.raises(ValueError, match="max_length is 65, but the backbone reads at most 64"):
+        check_architecture("tiny", Architecture(sha, "mean", {}, 65, 0.0, True))
+
+
+@pytest.mark.parametrize(
+    ("pooling", "options", "message"),
+    [
+        ("meen", {}, "unknown pooling 'meen'"),
+        ("mean", {"layer_start": 1}, "'mean' has no option 'layer_start'"),
+        ("weighted_layer", {"layer_start": 9}, r"in \[0, 2\], 0 the embeddings, got 9"),
+    ],
+)
+def test_a_pooling_that_cannot_be_built_is_refused_before_training(
+    pooling, options, message, in_folder_of
+):
+    sha = in_folder_of[3].backbone
+    with pytest.raises(ValueError, match=message):
+        check_architecture("tiny", Architecture(sha, pooling, options, 16, 0.0, True))
+
+
+def test_tokens_travel_to_workers_unchanged(in_folder_of):
+    import pickle
+
+    tokens: Tokens = in_folder_of[6]
+    again = pickle.loads(pickle.dumps(tokens))
+    assert np.array_equal(again.ids, tokens.ids)
+    assert np.array_equal(again.starts, tokens.starts)
