@@ -112,7 +112,7 @@ class Folds(Section):
 class Training(Section):
     """training"""
 
-    epochs: Real = Field(2, gt=0, description="passes over the training rows of a unit")
+    epochs: Real = Field(3, gt=0, description="passes over the training rows of a unit")
     batch_size: Whole = Field(32, ge=1, description="rows a step")
     learning_rate: Real = Field(1e-4, gt=0, description="peak of a linear decay")
     warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")

@@ -3,6 +3,7 @@
 `run_all` keeps going when a piece fails: the others finish, and the failures are told at the end.
 """
 
+import gc
 import os
 import tempfile
 import traceback
@@ -112,7 +113,7 @@ def _guarded(
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return i, Failure(label, reason, traceback.format_exc())
     finally:
-        _free_gpu_memory(n_gpus)
+        _free_memory(n_gpus)
 
 
 def claim_gpu(n_gpus: int, folder: Path) -> None:
@@ -138,13 +139,12 @@ def claim_gpu(n_gpus: int, folder: Path) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = visible[os.getpid() % len(visible)]
 
 
-def _free_gpu_memory(n_gpus: int) -> None:
+def _free_memory(n_gpus: int) -> None:
+    """Let go of the piece's model: Trainer and network refer to each other in a circle."""
+    gc.collect()
     if n_gpus:
-        import gc
-
         import torch
 
-        gc.collect()  # Trainer and its network refer to each other
         torch.cuda.empty_cache()
 
 

@@ -129,6 +129,11 @@ def test_decisions_by_hand():
     assert score("mcc", "binary", y, p) == pytest.approx((1 * 2 - 1 * 1) / 6)
 
 
+def test_mcc_of_one_decision_for_all_rows_is_0():
+    y, p = np.array([1, 0, 1]), np.full((3, 1), 0.9)
+    assert score("mcc", "binary", y, p) == 0
+
+
 def test_auc_by_hand_counts_a_tie_as_half():
     y = np.array([0, 0, 1, 1])
     p = np.array([[0.1], [0.4], [0.4], [0.8]])

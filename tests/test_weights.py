@@ -130,6 +130,17 @@ def test_convex_counts_targets_of_different_scale_alike():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_a_constant_target_has_no_scale_even_if_its_deviation_rounds_to_more_than_0():
+    y, preds = example("regression")
+    found = []
+    for constant in (0.0, 1.1):
+        y[:, 1] = constant
+        preds[:, :, 1] = constant + np.array([0, 0.01, 0.02, 0.03])
+        found.append(choose("convex", preds, y, "regression"))
+    assert y[:, 1].std() > 0
+    np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_convex_blends_the_same_with_a_member_twice(task):
     y, preds = example(task)
@@ -151,6 +162,7 @@ def test_convex_survives_members_that_are_surely_wrong(task):
     assert found[1] > 0.5
 
 
+@pytest.mark.filterwarnings("error")
 def test_convex_gives_members_that_are_all_wrong_equal_weights():
     y = np.array([0, 1, 0])
     preds = np.repeat((1.0 - y)[:, None, None], 4, axis=1)
@@ -161,15 +173,17 @@ def test_convex_weights_are_equal_where_a_solver_fails(monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("too many iterations")
 
-    class Nowhere:
-        def __init__(self, loss, start, **kwargs):
-            self.x = start * np.nan
+    class Solution:
+        x = np.full(4, np.nan)
 
     monkeypatch.setattr(weights, "nnls", fail)
-    monkeypatch.setattr(weights, "minimize", Nowhere)
+    monkeypatch.setattr(weights, "minimize", lambda *args, **kwargs: Solution)
     for task in ("regression", "binary"):
         y, preds = example(task)
         assert choose("convex", preds, y, task).tolist() == [0.25] * 4
+    preds[:, 3] = 1 - preds[:, 3]
+    Solution.x = np.array([0.0, 0, 0, 1])  # a corner, and a bad one
+    assert choose("convex", preds, y, "binary").tolist() == [0.25] * 4
 
 
 def test_hill_climbing_improves_the_metric_itself_whatever_its_direction():
@@ -181,13 +195,35 @@ def test_hill_climbing_improves_the_metric_itself_whatever_its_direction():
 
 def test_hill_climbing_ranks_an_undefined_score_last():
     y, preds = example("regression", m=2)
-    y, preds = y[:, :1], preds[:, :, :1]
+    y, preds = y[:, :1], preds[:, :, :1].copy()
     preds[:, 0] = 1.0  # no correlation with a constant
     found = choose("hill_climb", preds, y, "regression", "pearson")
     blend = np.einsum("nmc,m->nc", preds, found)
     alone = score("pearson", "regression", y, preds[:, 1])
     assert score("pearson", "regression", y, blend) == pytest.approx(alone)
     assert choose("hill_climb", preds[:, :1], y, "regression", "pearson") == 1
+
+
+def test_a_selection_that_cancels_to_a_constant_is_no_dead_end():
+    y, preds = example("regression", m=3)
+    noise = preds[:, 0] - y
+    preds = np.stack([y + noise, -y - noise, y - 3.5 * noise], axis=1)
+    # .78 and .22 of the first and last are the truth, but half of each is worse than the first
+    assert choose("hill_climb", preds, y, "regression", "pearson")[2] > 0.1
+
+
+def test_hill_climbing_rounds_to_the_labels_of_all_fit_rows(monkeypatch):
+    y, preds = example("regression")
+    y = np.round(y)
+
+    def spy(metric, task, y_bag, blend, y_train):
+        assert len(y_bag) == len(blend) == 60
+        assert y_train is y
+        return score(metric, task, y_bag, blend, y_train)
+
+    monkeypatch.setattr(weights, "score", spy)
+    monkeypatch.setattr(weights, "N_BAGS", 1)
+    assert choose("hill_climb", preds, y, "regression", "qwk").sum() == pytest.approx(1)
 
 
 def test_hill_climbing_weighs_equally_where_the_metric_is_undefined_everywhere():

@@ -117,7 +117,7 @@ def _weighted_mean(
 
 def _check(name: str, preds: Floats, y: NDArray[Any], new_preds: Floats, task: str) -> None:
     """Refuse what a blender would broadcast, or turn into NaN, in silence."""
-    if preds.ndim != 3 or new_preds.ndim != 3 or preds.shape[1:] != new_preds.shape[1:]:
+    if new_preds.ndim != 3 or preds.shape[1:] != new_preds.shape[1:]:
         raise ValueError(
             f"blender {name!r}: predictions are {preds.shape} to fit and {new_preds.shape} new, "
             "not (rows, predictors, columns) twice with the same predictors and columns"

@@ -35,7 +35,6 @@ BOOSTING: dict[str, Any] = {
     "force_row_wise": True,
     "num_threads": 1,
     "verbose": -1,
-    "boost_from_average": False,
 }
 
 

@@ -133,11 +133,10 @@ def _most_likely(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     elif task == "binary":
         of_truth = np.where(y[:, None] == 1, preds[:, :, 0], 1 - preds[:, :, 0])
     else:
-        of_truth = preds[np.arange(len(y)), :, y]
-    of_truth = np.clip(of_truth, TINY, None)  # (cases, m)
+        of_truth = preds[np.arange(len(y)), :, y]  # (cases, m)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        mixture = np.clip(of_truth @ weights, TINY**2, None)  # the solver may step just below 0
+        mixture = np.clip(of_truth @ weights, TINY, None)
         return -float(np.log(mixture).mean()), -(of_truth.T @ (1 / mixture)) / len(mixture)
 
     equal = np.full(preds.shape[1], 1 / preds.shape[1])

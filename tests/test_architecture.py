@@ -1,0 +1,144 @@
+"""Which file may import which, held against what they do import; a file that is not listed fails.
+
+Arrows run one way: from the stages down to what knows nothing of the others.
+"""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PIPELINE = Path(__file__).parents[1] / "pipeline"
+STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit")
+MAY_IMPORT = {
+    "__init__": "",
+    # what a stage reads from the command line and from the competition's tables
+    "command": "config",
+    "config": "metrics",
+    "competition": "config tables targets tasks",
+    "sample_submission": "artifacts config tables tasks",
+    "folds": "artifacts competition config splits tables tasks",
+    "targets": "tables",
+    "tables": "artifacts",
+    "splits": "",
+    "demos": "artifacts",
+    "backbones": "artifacts demos",
+    # what is trained: one member on one fold
+    "units": "artifacts tasks",
+    "bert.__init__": "",
+    "bert.unit": "artifacts bert.finetune bert.network bert.poolings bert.tokens metrics"
+    " predictors provenance tasks units",
+    "bert.finetune": "bert.network bert.tokens tasks",
+    "bert.network": "bert.poolings",
+    "bert.poolings": "",
+    "bert.tokens": "",
+    # what is blended
+    "ensemble.__init__": "",
+    "ensemble.blenders": "ensemble.stackers ensemble.weights tasks",
+    "ensemble.stackers": "tasks",
+    "ensemble.weights": "metrics tasks",
+    "ensemble.crossfit": "metrics tasks",
+    # what is written
+    "predictors": "artifacts tasks",
+    "submission": "metrics sample_submission tasks",
+    # what everybody may use
+    "artifacts": "",
+    "jobs": "",
+    "metrics": "tasks",
+    "provenance": "",
+    "tasks": "",
+}
+HEAVY = {"torch", "transformers", "accelerate", "safetensors"}
+MOST_LINES = 260
+# what is one list would not read better in two files; neither may grow
+LONGER = {"config": 310, "demos": 290}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PIPELINE).with_suffix("").parts)
+
+
+FILES = {module_of(path): path for path in sorted(PIPELINE.rglob("*.py"))}
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    """Full names of the modules imported anywhere below; relative ones start with a dot."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            of_package = {f"{module}.{alias.name}" for alias in node.names}
+            is_package = module.startswith("pipeline") and module_named(module) not in FILES
+            found |= of_package if is_package else {module}
+    return found
+
+
+def module_named(name: str) -> str:
+    return name.removeprefix("pipeline").removeprefix(".")
+
+
+def own_imports(module: str) -> set[str]:
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    return {module_named(name) for name in imports_of(tree) if name.startswith(("pipeline", "."))}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_imports_only_what_it_may(module):
+    if module in STAGES:
+        allowed = set(MAY_IMPORT)
+    else:
+        assert module in MAY_IMPORT, f"say in MAY_IMPORT what {module} may import"
+        allowed = set(MAY_IMPORT[module].split())
+    assert own_imports(module) <= allowed
+
+
+def test_the_table_lists_no_file_and_no_import_that_is_gone():
+    assert set(FILES) == {*MAY_IMPORT, *STAGES}
+    for module, allowed in MAY_IMPORT.items():
+        assert set(allowed.split()) == own_imports(module), module
+
+
+def test_arrows_run_one_way():
+    order = list(TopologicalSorter({m: own_imports(m) for m in FILES}).static_order())
+    assert set(order) == set(FILES)  # a circle raises
+
+
+def test_nobody_imports_a_stage():
+    for module in FILES:
+        assert own_imports(module).isdisjoint(STAGES), module
+
+
+def test_what_trains_and_what_blends_take_values_and_not_the_config():
+    for module in FILES:
+        if module.startswith(("bert.", "ensemble.")):
+            assert own_imports(module).isdisjoint({"config", "command", "competition"}), module
+
+
+def test_only_what_trains_imports_torch_when_it_is_imported():
+    """Whether all is done is known without it: it takes seconds to load."""
+    for module, path in FILES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        top = ast.Module([n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)], [])
+        names = imports_of(top)
+        at_once = {name.partition(".")[0] for name in names}
+        if not module.startswith("bert."):
+            assert at_once.isdisjoint(HEAVY), module
+            assert not [name for name in names if name.startswith("pipeline.bert")], module
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_says_what_it_is_for_and_is_short(module):
+    text = FILES[module].read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) <= LONGER.get(module, MOST_LINES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_a_main_that_a_test_can_call(stage):
+    tree = ast.parse(FILES[stage].read_text(encoding="utf-8"))
+    (main,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
+    assert [argument.arg for argument in main.args.args] == ["argv"]
+    assert ast.unparse(main.args.defaults[0]) == "None"
