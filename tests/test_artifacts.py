@@ -230,3 +230,8 @@ def test_rows_are_found_by_id_in_whatever_order(ids, data):
 def test_ids_that_differ_are_named_with_what_to_do(found, said):
     with pytest.raises(ValueError, match=rf"^oof\.csv: {said}; make it again$"):
         in_order_of(["a", "b", "c"], found, "oof.csv", "make it again")
+
+
+def test_a_cell_may_be_as_long_as_a_book():
+    book = "word " * 100_000
+    assert text_cells(f'id,text\n1,"{book}"\n'.encode(), "x.csv")["text"].tolist() == [book]
