@@ -30,9 +30,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         config, flags = parse(__doc__, argv, "overwrite")
         train = read_train(config.data, config.task)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
-        print(
-            f"train: {len(train.ids)} rows, {folds.max() + 1} folds, {len(config.members)} members"
-        )
         backbones = {
             name: keep_backbone(name, config.competition)
             for name in sorted({member.backbone for member in config.members})

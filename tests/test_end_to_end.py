@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import METRICS, read_rows, write_competition, write_rows
+from scipy.special import expit, logit
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit")
@@ -181,21 +182,25 @@ def test_predict_needs_no_training_table_and_repeats_itself_to_the_digit(copy):
     assert Path("oof/tiny/mean/test.csv").read_bytes() == before
 
 
-def test_test_predictions_are_the_mean_of_the_folds(copy):
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_test_predictions_are_the_mean_of_the_folds_and_for_classes_of_their_log_odds(
+    task, finished, monkeypatch
+):
     from pipeline.bert.unit import predict_unit, tokenize_texts
     from pipeline.units import read_run, units_of
 
+    monkeypatch.chdir(finished(task))
+    rows = table("data/tiny/test.csv")
     units = units_of("tiny", "idf")
-    ids, texts = zip(
-        *((name, cells[1]) for name, cells in table("data/tiny/test.csv").items()), strict=True
-    )
     backbone = read_run(units[0])["architecture"]["backbone"]
-    tokens = tokenize_texts("tiny", backbone, 32, [(text,) for text in texts])
-    folds = [predict_unit(unit, tokens) for unit in units]
-    assert np.abs(folds[0] - folds[1]).max() > 1e-3
+    tokens = tokenize_texts("tiny", backbone, 32, [(text,) for _, text in rows.values()])
+    one, other = (predict_unit(unit, tokens)[:, 0] for unit in units)
+    mean = (one + other) / 2 if task == "regression" else expit((logit(one) + logit(other)) / 2)
     found = numbers("oof/tiny/idf/test.csv")
-    for row, name in enumerate(ids):
-        assert found[name] == pytest.approx([(folds[0][row, 0] + folds[1][row, 0]) / 2])
+    np.testing.assert_allclose([found[name][0] for name in rows], mean, rtol=1e-12)
+    assert np.abs(one - other).max() > 1e-2
+    if task == "binary":
+        assert np.abs(mean - (one + other) / 2).max() > 1e-6
 
 
 def test_a_hidden_test_set_of_another_length_is_predicted_blended_and_submitted(copy):
