@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -9,6 +9,7 @@ from pipeline.tasks import SUM_TOLERANCE, TASKS, decide, out_of_range, predictio
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 @given(odds=arrays(np.float64, (5, 3), elements=st.floats(-20, 20)))
+@settings(deadline=None)
 def test_to_prediction_undoes_to_raw(task, odds):
     predictions = TASKS[task].to_prediction(odds)
     again = TASKS[task].to_prediction(TASKS[task].to_raw(predictions))

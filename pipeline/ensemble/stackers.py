@@ -128,7 +128,7 @@ def _classify(
     """(k, c) probabilities, each column's by a classifier of its own; classes sum to 1 again.
 
     For a class only the members' probabilities of that class are read (StackingC, Seewald 2002,
-    ICML): with all of them, boosting on 52 classes took 30 s instead of 3 and scored no better. A
+    ICML): with all of them, boosting on 52 classes took 30 s instead of 4 and scored no better. A
     column whose rows are all of one kind, such as a class that no fit row holds, stays the plain
     mean.
 
