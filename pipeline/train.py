@@ -46,10 +46,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
         n_units = len(config.members) * (int(folds.max()) + 1)
         print(f"train: {len(train.ids)} rows, {len(todo)} of {n_units} units to train")
-        if todo:
-            _train(config, todo, wanted, backbones, train, folds)
+        failures = _train(config, todo, wanted, backbones, train, folds) if todo else []
+        failed = {failure.label for failure in failures}
         for member in config.members:
-            _write_oof(config, member, train, folds)
+            if failed.isdisjoint(map(str, _units(config.competition, member, folds))):
+                _write_oof(config, member, train, folds)
+    if failures:
+        first = failures[0]
+        raise SystemExit(
+            f"{len(failures)} of {len(todo)} units failed, the others stand; "
+            f"first {first.label}:\n{first.details}"
+        )
 
 
 def _units(competition: str, member: Member, folds: NDArray[np.int64]) -> list[Unit]:
@@ -78,8 +85,8 @@ def _train(
     backbones: dict[str, str],
     train: Train,
     folds: NDArray[np.int64],
-) -> None:
-    """Train the units that are left; the failed ones are told once all others stand."""
+) -> list[Failure]:
+    """Train the units that are left; returns those that failed, once all others stand."""
     # imported here: torch takes seconds to load, and a finished competition needs none of it
     from pipeline.bert.finetune import Recipe
     from pipeline.bert.unit import (
@@ -122,12 +129,7 @@ def _train(
         )
         pieces.append((str(unit), arguments))
     results = run_all(train_unit, pieces, **config.jobs.model_dump(), title="train")
-    failures = [result for result in results if isinstance(result, Failure)]
-    if failures:
-        raise SystemExit(
-            f"{len(failures)} of {len(pieces)} units failed, the others stand; first "
-            f"{failures[0].label}:\n{failures[0].details}"
-        )
+    return [result for result in results if isinstance(result, Failure)]
 
 
 def _tell_cut(member: Member, n_cut: int, n: int) -> None:

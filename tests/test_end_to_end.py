@@ -285,6 +285,7 @@ def test_changed_texts_are_refused(copy, capsys):
 
 def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
     shutil.rmtree("models")
+    shutil.rmtree("oof")
     bad = {"pooling": "idf", "trainer": {"lr_scheduler_type": "nonsense"}}
     change_config(members=[bad, {"pooling": "mean"}])
     with pytest.raises(SystemExit) as end:
@@ -294,6 +295,7 @@ def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
     assert "nonsense is not a valid SchedulerType" in message
     assert [path.parent.name for path in units_of_members()] == ["mean", "mean"]
     assert not [path for path in Path("models").rglob("*.tmp")]
+    assert [path.parent.name for path in Path("oof").rglob("oof.csv")] == ["mean"]
     change_config(members=SETTINGS["members"])
     before = Path("models/tiny/mean/fold0/run.json").stat().st_mtime_ns
     stage("train")
