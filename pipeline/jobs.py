@@ -7,6 +7,7 @@ import gc
 import os
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,8 @@ def run_all(
     n_jobs = n_jobs or n_gpus or joblib.cpu_count()
     threads = threads or (max(1, joblib.cpu_count() // n_gpus) if n_gpus else 1)
     _register(backend)
+    # joblib renews a worker whose memory has grown; nothing is lost, so there is nothing to tell
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     results: list[Any] = [None] * len(pieces)
     # smoothing=0: the time left comes from the mean of all pieces, not of the last few
     with (
