@@ -148,7 +148,6 @@ def text_cells(content: bytes, where: str, delimiter: str = ",") -> pd.DataFrame
     if "\0" in text:
         raise ValueError(f"{where}: not a text file: character {text.index(chr(0))} is a NUL")
     rows: list[list[str]] = []
-    csv.field_size_limit(2**31 - 1)  # a text may be a book; the module's own limit is 131,072
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for row in reader:

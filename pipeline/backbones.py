@@ -6,7 +6,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.artifacts import backbones_dir, file_sha256, folder_written_whole
+from pipeline.artifacts import (
+    backbones_dir,
+    file_sha256,
+    folder_written_whole,
+    read_json,
+    write_json,
+)
 from pipeline.demos import DEMO_BACKBONES
 
 FILES = ("*.json", "*.txt", "*.model")
@@ -38,9 +44,16 @@ def demo_backbone_dir(name: str) -> Path:
 def keep_backbone(name: str, competition: str) -> str:
     """Copy a backbone's files to the competition's models, once.
 
+    A name of the hub is looked up there once: what it stands for may change, and a competition that
+    is trained needs no network.
+
     Returns:
         The 12 digits of their hash, the name of the copy's folder.
     """
+    known = backbones_dir(competition) / "hub.json"
+    fetched: dict[str, str] = read_json(known) if known.is_file() else {}
+    if name in fetched and (known.parent / fetched[name]).is_dir():
+        return fetched[name]
     files = _files(locate_backbone(name))
     digest = hashlib.sha256()
     for file in files:
@@ -53,6 +66,8 @@ def keep_backbone(name: str, competition: str) -> str:
             with folder_written_whole(copy) as temporary:
                 for file in files:
                     shutil.copy(file, temporary / file.name)
+    if name not in DEMO_BACKBONES and not Path(name).is_dir():
+        write_json(known, {**fetched, name: sha})
     return sha
 
 

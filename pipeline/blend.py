@@ -30,7 +30,13 @@ from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import METRICS, column_scores
-from pipeline.predictors import check_same_models, is_current, read_predictions, write_predictions
+from pipeline.predictors import (
+    check_made_for,
+    check_same_models,
+    is_current,
+    read_predictions,
+    write_predictions,
+)
 from pipeline.tasks import Floats
 
 
@@ -59,6 +65,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         folders = {m.name: predictor_dir(config.competition, m.name) for m in config.members}
         external = {Path(folder).name: Path(folder) for folder in config.blend.external}
         stack = _read_stack(config, train, test.ids, folders, external)
+        for folder in folders.values():
+            check_made_for(
+                folder, {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
+            )
         print(
             f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows, "
             f"{len(stack.test)} test rows"
@@ -141,7 +151,7 @@ def _blend(
 ) -> pd.DataFrame:
     """Write every blend; return the leaderboard of blends and single predictors."""
     # imported here: LightGBM takes a second to load, in vain where all stands
-    from pipeline.ensemble.blenders import BLENDERS
+    from pipeline.ensemble.blenders import BLENDERS, check_methods
     from pipeline.ensemble.crossfit import PLAIN_MEAN, Entry, cross_fit, leaderboard
     from pipeline.ensemble.weights import WEIGHTS
 
@@ -152,11 +162,8 @@ def _blend(
         for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True))
     ]
     methods = dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *config.blend.methods])
+    check_methods(methods)
     for method in methods:
-        if method not in BLENDERS:
-            raise ValueError(
-                f"blend.methods: unknown method {method!r}; choose among: {', '.join(BLENDERS)}"
-            )
         if not BLENDERS[method].supports(config.task):
             print(f"blend: {method} does not fit task {config.task}, passed over")
             continue

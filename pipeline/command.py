@@ -12,7 +12,7 @@ from typing import Any, NoReturn, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config import Config, Member
+from pipeline.config import Config, Member, Training
 
 FLAGS: dict[str, dict[str, Any]] = {
     "overwrite": {
@@ -147,6 +147,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(doc: str | None, flags: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         description=doc,
+        epilog=_about_members(),
         usage="%(prog)s configs/COMPETITION.yaml [--SETTING VALUE ...]",
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
@@ -167,6 +168,17 @@ def _parser(doc: str | None, flags: Sequence[str]) -> argparse.ArgumentParser:
         else:
             _add_setting(top, name, field)
     return parser
+
+
+def _about_members() -> str:
+    """Members stand in the YAML only; what one may hold is listed all the same."""
+    own = [name for name in Member.model_fields if name not in Training.model_fields]
+    about = [f"{name}: {Member.model_fields[name].description}" for name in own]
+    return (
+        "members, in the YAML: a list, each with "
+        + "; ".join(about).replace("%", "%%")
+        + "; and any key of training."
+    )
 
 
 def _add_setting(group: Any, key: str, field: Any) -> None:

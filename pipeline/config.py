@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from pipeline.metrics import METRICS
+from pipeline.trainer_keys import TRAINER_KEYS
 
 NAME = r"^[a-z0-9_.-]+$"
 
@@ -135,34 +136,6 @@ class Training(Section):
         return trainer
 
 
-# fields of TrainingArguments that we fill, and the setting to use instead
-TRAINER_KEYS = {
-    "num_train_epochs": "training.epochs",
-    "max_steps": "training.epochs",
-    "per_device_train_batch_size": "training.batch_size",
-    "per_device_eval_batch_size": "training.batch_size",
-    "learning_rate": "training.learning_rate",
-    "warmup_steps": "training.warmup",
-    "warmup_ratio": "training.warmup",
-    "weight_decay": "training.weight_decay",
-    "seed": "a member's seed",
-    "data_seed": "a member's seed",
-    "output_dir": "competition",
-    "use_cpu": "the machine: a GPU is used if there is one",
-    "bf16": "the machine: a GPU that has bf16 uses it",
-    "fp16": "the machine: a GPU that has bf16 uses it",
-    "train_sampling_strategy": "training: batches are always grouped by length",
-    "length_column_name": "training: batches are always grouped by length",
-    "remove_unused_columns": "training: the columns are fixed",
-    "label_names": "data.target",
-    "eval_strategy": "the folds: a unit predicts its fold once, at the end",
-    "save_strategy": "the unit: it is written once, whole",
-    "logging_strategy": "the unit's log",
-    "report_to": "the unit's log",
-    "disable_tqdm": "the bar over the units",
-}
-
-
 class Member(Training):
     """members"""
 
@@ -205,7 +178,9 @@ class Submit(Section):
 class Jobs(Section):
     """jobs"""
 
-    backend: Spelled = Field("loky", description="joblib backend: loky, dask or ray")
+    backend: Literal["loky", "dask", "ray"] = Field(
+        "loky", description="joblib backend: loky, dask or ray"
+    )
     n_jobs: Whole | None = Field(None, ge=1, description="units side by side; null: cores or GPUs")
     threads: Whole | None = Field(None, ge=1, description="threads a unit; null: 1 on CPU")
 
@@ -254,6 +229,12 @@ class Config(Section):
         if self.task in ("binary", "multiclass") and len(self.data.target) > 1:
             raise ValueError(
                 f"data.target names {len(self.data.target)} columns, task {self.task} has one"
+            )
+        if self.task != "multiclass" and any(
+            member.trainer.get("label_smoothing_factor") for member in self.members
+        ):
+            raise ValueError(
+                f"trainer.label_smoothing_factor goes with multiclass, not {self.task}"
             )
         if self.data.positive is not None and self.task != "binary":
             raise ValueError(f"data.positive goes with task: binary, not {self.task}")

@@ -162,9 +162,10 @@ def _register(backend: str) -> None:
             from dask.distributed import Client
 
             Client()  # the scheduler that Dask's own configuration names, or one on this machine
-        elif backend not in joblib.parallel.BACKENDS:
-            known = ", ".join(sorted({*joblib.parallel.BACKENDS, "dask", "ray"}))
-            raise ValueError(f"jobs.backend: unknown backend {backend!r}; choose one of: {known}")
+        elif backend != "loky":  # threads would share one seed and one GPU
+            raise ValueError(
+                f"jobs.backend: unknown backend {backend!r}; choose one of: dask, loky, ray"
+            )
     except ImportError as error:
         raise ValueError(
             f"jobs.backend: {backend} is not installed ({error}); "

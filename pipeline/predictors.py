@@ -4,7 +4,7 @@ Beside a CSV that we wrote stands a JSON of the same name that says which models
 folder from elsewhere needs none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,42 @@ def check_same_models(folder: Path) -> str | None:
             "run train and predict again"
         )
     return models.pop()
+
+
+def check_made_for(folder: Path, expected: dict[str, str]) -> None:
+    """Hold what an OOF of ours was made from against what it should be; one from elsewhere passes.
+
+    Args:
+        expected: hashes by what they are of, "folds" or "targets".
+    Raises:
+        ValueError: it was made from something else.
+    """
+    path = folder / "oof.json"
+    if not path.is_file():
+        return
+    source = read_json(path)
+    for what, value in expected.items():
+        if source.get(what) != value:
+            raise ValueError(
+                f"{folder}: made for other {what} than those of the config and its files; "
+                "run train, predict and blend again"
+            )
+
+
+def check_newer_than_its_predictors(folder: Path, folder_of: Callable[[str], Path]) -> None:
+    """Hold the files that a blend was made from against those that stand there.
+
+    Args:
+        folder_of: finds a predictor's folder by its name.
+    Raises:
+        ValueError: one of them was written since, or is gone.
+    """
+    path = folder / "test.json"
+    made_from = read_json(path).get("predictors", {}) if path.is_file() else {}
+    for name, hashes in made_from.items():
+        files = [folder_of(name) / f"{part}.csv" for part in ("oof", "test")]
+        if [file_sha256(f) if f.is_file() else None for f in files] != hashes:
+            raise ValueError(f"{folder}: {name} has changed since it was blended; run blend again")
 
 
 def _listed(names: Sequence[str]) -> str:

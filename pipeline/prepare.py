@@ -10,13 +10,16 @@ from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 
-from pipeline.artifacts import member_dir
+from pipeline.artifacts import unit_dir
 from pipeline.backbones import demo_backbone_dir
 from pipeline.command import one_line_errors, parse
-from pipeline.competition import read_test, read_train, warnings_about
+from pipeline.competition import Train, read_test, read_train, warnings_about
 from pipeline.config import Config, Data, Member
 from pipeline.demos import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
+from pipeline.predictors import read_predictions
 from pipeline.sample_submission import read_sample
+from pipeline.submission import check_form
+from pipeline.targets import as_number
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -30,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         train = read_train(config.data, config.task)
         test = read_test(config.data)
         sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
+        check_form(config.task, config.metric, config.submit.as_, sample, train.classes)
+        _check_grades(config, train)
+        for folder in map(Path, config.blend.external):
+            read_predictions(folder, "oof", train.ids, train.columns, config.task)
+            read_predictions(folder, "test", test.ids, train.columns, config.task)
         for line in warnings_about(config.data, config.task, train, test):
             print(f"warning: {line}")
         classes = f" of {len(train.classes)} classes" if train.classes else ""
@@ -41,22 +49,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _check_choices(config: Config) -> None:
     """Names that only slow libraries know, as long as there is something left to train."""
-    if all(member_dir(config.competition, member.name).is_dir() for member in config.members):
+    # the first fold's folder, which is there only when it is whole, stands for a member
+    if all(unit_dir(config.competition, member.name, 0).is_dir() for member in config.members):
         return
     # imported here: torch and LightGBM take seconds to load, in vain once all members are trained
     from pipeline.bert.poolings import pooling_options
-    from pipeline.ensemble.blenders import BLENDERS
+    from pipeline.ensemble.blenders import check_methods
 
     for member in config.members:
         _check_options(member, pooling_options(member.pooling))
         if member.trainer:
             _check_trainer(member)
-    for method in config.blend.methods:
-        if method not in BLENDERS:
-            raise ValueError(
-                f"blend.methods: unknown method {method!r}; "
-                f"choose among: {', '.join(sorted(BLENDERS))}"
-            )
+    check_methods(config.blend.methods)
 
 
 def _check_trainer(member: Member) -> None:
@@ -71,6 +75,16 @@ def _check_trainer(member: Member) -> None:
                 f"member {member.name}: training.trainer has {key!r}, which is no field of "
                 f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
             )
+
+
+def _check_grades(config: Config, train: Train) -> None:
+    """Kappa counts the steps between grades, which words sorted by the alphabet do not have."""
+    words = [name for name in train.classes if as_number(name) is None]
+    if config.metric == "qwk" and words:
+        raise ValueError(
+            f"{config.data.train}: metric qwk needs grades that are numbers, got {words[0]!r}; "
+            "write them as numbers in their order"
+        )
 
 
 def _check_options(member: Member, known: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.metrics import METRICS
 from pipeline.sample_submission import Sample
-from pipeline.tasks import Floats, decide
+from pipeline.tasks import TASKS, Floats, decide
 
 Cells = dict[str, list[Any]]
 
@@ -42,7 +42,8 @@ def submission_cells(
     Raises:
         ValueError: the form does not fit, or a column would be constant.
     """
-    wants_labels = form == "labels" or (form == "auto" and METRICS[metric].decides)
+    check_form(task, metric, form, sample, classes)
+    wants_labels = _wants_labels(metric, form)
     single = len(sample.columns) == 1
     if task == "regression":
         values = _nearest_labels(predictions, y) if wants_labels else predictions
@@ -54,25 +55,34 @@ def submission_cells(
         cells = _by_column(sample, columns, values)
     elif single and wants_labels:
         cells = {sample.columns[0]: [classes[code] for code in decide(task, predictions)]}
-    elif form == "labels":
-        raise ValueError(
-            f"submit.as: labels fill one column, but the sample submission has "
-            f"{len(sample.columns)}: {', '.join(sample.columns[:5])}; leave it at auto"
-        )
     elif task == "binary":
         both = np.hstack([1 - predictions, predictions])
         values = predictions if single else both
         cells = _by_column(sample, sample.columns if single else classes, values)
-    elif single:
-        raise ValueError(
-            f"the sample submission has one column, {sample.columns[0]!r}, which cannot hold the "
-            f"probabilities of {len(classes)} classes that {metric} scores; set submit.as: labels"
-        )
     else:
         cells = _by_column(sample, classes, predictions)
     if not (task == "regression" and wants_labels):  # labels, even 0.5, may be constant
         _refuse_constant(cells)
     return cells
+
+
+def check_form(task: str, metric: str, form: str, sample: Sample, classes: Sequence[str]) -> None:
+    """Raise a ValueError if the sample's columns cannot hold what is to be submitted."""
+    single = len(sample.columns) == 1
+    if TASKS[task].has_classes and form == "labels" and not single:
+        raise ValueError(
+            f"submit.as: labels fill one column, but the sample submission has "
+            f"{len(sample.columns)}: {', '.join(sample.columns[:5])}; leave it at auto"
+        )
+    if task == "multiclass" and single and not _wants_labels(metric, form):
+        raise ValueError(
+            f"the sample submission has one column, {sample.columns[0]!r}, which cannot hold the "
+            f"probabilities of {len(classes)} classes that {metric} scores; set submit.as: labels"
+        )
+
+
+def _wants_labels(metric: str, form: str) -> bool:
+    return form == "labels" or (form == "auto" and METRICS[metric].decides)
 
 
 def constant_label(cells: Cells) -> str | None:

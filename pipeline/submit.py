@@ -6,6 +6,7 @@ predictor, submissions/<c>/submission.csv.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ from pipeline.artifacts import (
     predictor_dir,
     read_csv_as_text,
     read_json,
+    sha256_of_array,
     submission_path,
     write_csv,
     write_json,
 )
 from pipeline.command import one_line_errors, parse
-from pipeline.competition import read_test, read_train
+from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
-from pipeline.predictors import read_predictions
+from pipeline.predictors import (
+    check_made_for,
+    check_newer_than_its_predictors,
+    check_same_models,
+    read_predictions,
+)
 from pipeline.provenance import provenance
 from pipeline.sample_submission import Sample, read_sample
 from pipeline.submission import Cells, constant_label, submission_cells
@@ -36,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, test = read_train(config.data, config.task), read_test(config.data)
         sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
         predictor, standing = _standing(config, flags.predictor)
+        _check_current(config, predictor, train)
         predictions = read_predictions(
             _folder(config, predictor), "test", sample.ids, train.columns, config.task
         )
@@ -68,16 +76,27 @@ def _standing(config: Config, predictor: str | None) -> tuple[str, dict[str, Any
         if predictor is None:
             raise FileNotFoundError(f"{path}: no such file; run blend, or name a --predictor")
         return predictor, {}
-    board = read_csv_as_text(path)
+    # a member may be called nan: only an empty cell is none
+    board = pd.read_csv(path, dtype={"name": str}, keep_default_na=False, na_values=[""])
+    board = board.set_index("name", drop=False)
     if predictor is None:
-        row = board[board["chosen"] == "True"].iloc[0]
-        return str(row["name"]), {str(k): v for k, v in row.items()}
-    found = board[board["name"] == predictor]
-    if found.empty and not _folder(config, predictor).is_dir():
+        predictor = str(board.index[board["chosen"]][0])
+    if predictor in board.index:
+        line = board.astype(object).where(board.notna(), None).loc[predictor]
+        return predictor, {str(name): value for name, value in line.items()}
+    if not _folder(config, predictor).is_dir():
         raise ValueError(
             f"--predictor: no predictor {predictor!r}; choose among: {', '.join(board['name'])}"
         )
-    return predictor, {str(k): v for k, v in found.iloc[0].items()} if len(found) else {}
+    return predictor, {}
+
+
+def _check_current(config: Config, predictor: str, train: Train) -> None:
+    """Refuse a predictor that was made for other targets or before those that it blends."""
+    folder = _folder(config, predictor)
+    check_same_models(folder)
+    check_made_for(folder, {"targets": sha256_of_array(train.y)})
+    check_newer_than_its_predictors(folder, partial(_folder, config))
 
 
 def _folder(config: Config, predictor: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts import in_order_of, predictor_dir
+from pipeline.artifacts import in_order_of, predictor_dir, sha256_of_array
 from pipeline.backbones import keep_backbone
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_train
@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
         n_units = len(config.members) * (int(folds.max()) + 1)
         print(f"train: {len(train.ids)} rows, {len(todo)} of {n_units} units to train")
-        failures = _train(config, todo, wanted, backbones, train, folds) if todo else []
+        failures = (
+            _train(config, todo, wanted, backbones, train, folds, flags.overwrite) if todo else []
+        )
         failed = {failure.label for failure in failures}
         for member in config.members:
             if failed.isdisjoint(map(str, _units(config.competition, member, folds))):
@@ -85,6 +87,7 @@ def _train(
     backbones: dict[str, str],
     train: Train,
     folds: NDArray[np.int64],
+    overwrite: bool,
 ) -> list[Failure]:
     """Train the units that are left; returns those that failed, once all others stand."""
     # imported here: torch takes seconds to load, and a finished competition needs none of it
@@ -126,6 +129,7 @@ def _train(
             tokens[source],
             config.task,
             config.metric,
+            overwrite,
         )
         pieces.append((str(unit), arguments))
     results = run_all(train_unit, pieces, **config.jobs.model_dump(), title="train")
@@ -143,7 +147,11 @@ def _tell_cut(member: Member, n_cut: int, n: int) -> None:
 def _write_oof(config: Config, member: Member, train: Train, folds: NDArray[np.int64]) -> None:
     units = _units(config.competition, member, folds)
     folder = predictor_dir(config.competition, member.name)
-    source = {"models": models_hash(units)}
+    source = {
+        "models": models_hash(units),
+        "folds": sha256_of_array(folds),
+        "targets": sha256_of_array(train.y),
+    }
     found, predictions = read_oof(units, train.columns)
     order = in_order_of(train.ids, found, f"models of {member.name}", "train the member again")
     predictions = predictions[order]

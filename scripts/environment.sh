@@ -27,6 +27,11 @@ for path in sys.argv[1:]:
 PY
 }
 
+# The demos are fetched by pip, so an environment without it will not do.
+has_pip() {
+    "$1" -m pip --version >/dev/null 2>&1 || { echo "it has no pip"; return 1; }
+}
+
 check_system() {
     command -v "$1" >/dev/null || fail "$1 not found; install Python 3.11 or newer"
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
@@ -47,7 +52,7 @@ use_environment() {
     local active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" reason file missing=""
     if [ -n "$active" ] && [ -x "$active/bin/python" ]; then
         check_system "$active/bin/python"
-        if reason=$(meets_pins "$active/bin/python" "$@" 2>&1); then
+        if reason=$(meets_pins "$active/bin/python" "$@" 2>&1 && has_pip "$active/bin/python"); then
             PYTHON="$active/bin/python"
             return
         fi

@@ -15,7 +15,8 @@ MAY_IMPORT = {
     "__init__": "",
     # what a stage reads from the command line and from the competition's tables
     "command": "config",
-    "config": "metrics",
+    "config": "metrics trainer_keys",
+    "trainer_keys": "",
     "competition": "config tables targets tasks",
     "sample_submission": "artifacts config tables tasks",
     "folds": "artifacts competition config splits tables tasks",
@@ -52,7 +53,7 @@ MAY_IMPORT = {
 HEAVY = {"torch", "transformers", "accelerate", "safetensors"}
 MOST_LINES = 260
 # what is one list would not read better in two files; neither may grow
-LONGER = {"config": 310, "demos": 290}
+LONGER = {"config": 290, "demos": 290}
 
 
 def module_of(path: Path) -> str:

@@ -121,7 +121,7 @@ def test_the_submission_says_what_the_chosen_blend_predicts_for_each_id(of_each_
     (chosen,) = [entry for entry in entries if entry["chosen"] == "True"]
     origin = json.loads(Path("submissions/tiny/submission.json").read_text())
     assert origin["predictor"] == chosen["name"] == "blend_mean" or float(chosen["gain_low"]) > 0
-    assert origin["leaderboard"]["score"] == chosen["score"]
+    assert origin["leaderboard"]["score"] == float(chosen["score"])
     header, _ = read_rows(Path("submissions/tiny/submission.csv"))
     columns, _ = read_rows(Path(f"oof/tiny/{chosen['name']}/test.csv"))
     predictions = table(f"oof/tiny/{chosen['name']}/test.csv")
@@ -335,6 +335,8 @@ def test_no_blend_of_a_fold_depends_on_that_folds_targets(copy):
         if folds[row[0]] == "0":
             row[-1] = f"{value:.3f}"
     write_rows(Path("data/tiny/train.csv"), header, rows)
+    for path in Path("oof/tiny").glob("[!b]*/*.json"):
+        path.unlink()  # as if from elsewhere: what is known to be made for other targets is refused
     stage("blend", "--blend.methods", *METHODS)
     for method, was in before.items():
         now = numbers(f"oof/tiny/blend_{method}/oof.csv")
@@ -385,9 +387,10 @@ def test_a_predictor_from_elsewhere_is_blended_and_submitted(copy):
 )
 def test_a_predictor_from_elsewhere_that_does_not_fit_is_refused(change, message, copy, capsys):
     foreign("elsewhere/notebook", change)
-    line = refused(capsys, "blend", "--blend.external", "elsewhere/notebook")
-    assert "elsewhere/notebook/oof.csv: " in line
-    assert message in line
+    for name in ("prepare", "blend"):  # the first before hours of training
+        line = refused(capsys, name, "--blend.external", "elsewhere/notebook")
+        assert "elsewhere/notebook/oof.csv: " in line
+        assert message in line
 
 
 def test_any_predictor_can_be_submitted(copy, capsys):
@@ -473,3 +476,68 @@ def test_labels_are_submitted_where_the_metric_scores_them(copy, backbone_of):
     run_all(*overrides)
     found = {cell for (cell,) in table("submissions/grades/submission.csv").values()}
     assert found <= {"1", "2", "4"}
+
+
+# --- what no longer fits is refused
+
+
+@pytest.fixture
+def copy_of(finished, workplace):
+    """A copy of the finished competition of a task, as the current folder."""
+
+    def copied(task):
+        shutil.copytree(finished(task), workplace, dirs_exist_ok=True)
+
+    return copied
+
+
+def test_members_of_other_folds_are_not_blended(copy, capsys):
+    stage("make_folds", "--overwrite", "--folds.seed", "7")
+    assert "made for other folds" in refused(capsys, "blend", "--folds.seed", "7")
+
+
+def test_predictions_of_the_other_class_are_not_submitted(copy_of, capsys):
+    copy_of("binary")
+    _, rows = read_rows(Path("data/tiny/train.csv"))
+    negative = sorted({row[-1] for row in rows})[0]
+    assert "made for other targets" in refused(capsys, "submit", "--data.positive", negative)
+
+
+def test_a_blend_older_than_its_members_is_not_submitted(copy, capsys):
+    stage("train", "--overwrite", "--training.epochs", "2")
+    stage("predict")
+    assert "mean has changed since it was blended; run blend again" in refused(capsys, "submit")
+    stage("blend", "--training.epochs", "2")
+    stage("submit", "--training.epochs", "2")
+
+
+def test_a_run_with_other_settings_does_not_replace_what_another_run_just_trained(
+    copy, monkeypatch
+):
+    before = Path("models/tiny/mean/fold0/run.json").read_bytes()
+    # as if the unit had not been there when this run looked
+    monkeypatch.setattr("pipeline.train.is_finished", lambda *_, **__: False)
+    with pytest.raises(SystemExit, match=r"trained with another epochs: 1\.0 there, 2\.0 now"):
+        stage("train", "--training.epochs", "2")
+    assert Path("models/tiny/mean/fold0/run.json").read_bytes() == before
+
+
+def test_what_can_never_be_submitted_is_refused_before_anything_is_trained(copy_of, capsys):
+    copy_of("multiclass")
+    assert "labels fill one column" in refused(capsys, "prepare", "--submit.as", "labels")
+    assert "metric qwk needs grades that are numbers" in refused(
+        capsys, "prepare", "--metric", "qwk"
+    )
+
+
+def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of, capsys):
+    copy_of("multiclass")
+    reach = "{label_smoothing_factor: 0.1, gradient_checkpointing: true}"
+    stage("train", "--overwrite", "--members", "mean", "--training.trainer", reach)
+    run = json.loads(Path("models/tiny/mean/fold0/run.json").read_text())
+    assert run["recipe"]["trainer"]["gradient_checkpointing"] is True
+
+
+def test_smoothed_labels_are_refused_where_there_are_no_classes(copy, capsys):
+    line = refused(capsys, "train", "--training.trainer", "{label_smoothing_factor: 0.1}")
+    assert "label_smoothing_factor goes with multiclass, not regression" in line

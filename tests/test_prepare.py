@@ -222,6 +222,10 @@ def test_a_foreign_predictor_that_is_not_there_is_named(workplace, refused, run,
         (workplace / "theirs/tfidf" / name).write_text("id,target\n")
     assert refused(config).startswith(f"error: blend.external: theirs/tfidf holds no {part}; ")
     (workplace / "theirs/tfidf" / part).write_text("id,target\n")
+    assert "theirs/tfidf/oof.csv: 60 of 60 ids missing" in refused(config)
+    for part_of, name in (("train", "oof.csv"), ("test", "test.csv")):
+        _, rows = read_rows(workplace / f"data/tiny/{part_of}.csv")
+        write_rows(workplace / "theirs/tfidf" / name, ["id", "target"], [[r[0], "1"] for r in rows])
     assert run(config)
 
 
@@ -272,7 +276,7 @@ def test_a_method_that_does_not_fit_the_task_is_left_to_blend(workplace, run):
 def test_nothing_slow_is_loaded_once_all_members_are_trained(workplace):
     config = write_competition(workplace, "binary")
     for member in ("mean", "max"):
-        (workplace / "models/tiny" / member).mkdir(parents=True)
+        (workplace / "models/tiny" / member / "fold0").mkdir(parents=True)
     code = (
         "import sys; from pipeline import make_folds, prepare\n"
         f"prepare.main([{str(config)!r}]); make_folds.main([{str(config)!r}])\n"

@@ -3,6 +3,8 @@
 Words of the tiny tokenizer are single tokens, so that lengths can be counted by hand.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -217,3 +219,9 @@ def test_batches_do_not_come_from_long_to_short():
 
 def test_no_rows_are_no_batches():
     assert list(LengthBatches(np.zeros(0, dtype=np.int64), 8, 0)) == []
+
+
+def test_a_slow_tokenizer_is_refused_by_name():
+    slow = SimpleNamespace(is_fast=False, name_or_path="some/backbone")
+    with pytest.raises(ValueError, match="some/backbone: has a slow tokenizer only"):
+        tokenize(slow, [("a text",)], 8)

@@ -231,7 +231,7 @@ def trained(tmp_path_factory, backbone_of):
             "regression",
             "rmse",
         )
-        train_unit(*arguments)
+        train_unit(*arguments, overwrite=False)
     return folder, arguments
 
 
@@ -365,7 +365,7 @@ def test_another_device_may_differ_more(in_folder_of):
 
 def test_a_unit_that_another_run_finished_meanwhile_is_left_alone(in_folder_of):
     before = {path: path.stat().st_mtime_ns for path in in_folder_of[0].folder.iterdir()}
-    train_unit(*in_folder_of)
+    train_unit(*in_folder_of, overwrite=True)
     assert {path: path.stat().st_mtime_ns for path in in_folder_of[0].folder.iterdir()} == before
 
 
@@ -375,7 +375,10 @@ def test_a_unit_of_another_fingerprint_is_replaced_whole(in_folder_of):
     left = unit.folder.with_name(".fold0.12345678.tmp")  # of a run that was killed
     left.mkdir()
     (left / "run.json").touch()
-    train_unit(unit, {**wanted, "seed": 9}, *others)
+    with pytest.raises(ValueError, match="trained with another seed: "):
+        train_unit(unit, {**wanted, "seed": 9}, *others, overwrite=False)
+    assert (unit.folder / "old").exists()
+    train_unit(unit, {**wanted, "seed": 9}, *others, overwrite=True)
     assert read_run(unit)["fingerprint"]["seed"] == 9
     assert not (unit.folder / "old").exists()
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
@@ -386,7 +389,7 @@ def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, mon
     before = (unit.folder / "run.json").read_bytes()
     monkeypatch.setattr("pipeline.bert.unit.predict", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        train_unit(unit, {**wanted, "seed": 9}, *others)
+        train_unit(unit, {**wanted, "seed": 9}, *others, overwrite=True)
     assert (unit.folder / "run.json").read_bytes() == before
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
 

@@ -29,9 +29,14 @@ class Network(nn.Module):
     def __init__(self, backbone: nn.Module, pooling: nn.Module, n_outputs: int, task: str) -> None:
         super().__init__()
         self.backbone = backbone
+        self.config = backbone.config  # Trainer looks there, when labels are smoothed for one
         self.pooling = pooling
         self.head = nn.Linear(pooling.output_dim, n_outputs)  # type: ignore[arg-type]
         self.loss = LOSSES[task]
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        """What Trainer calls to trade time for memory."""
+        self.backbone.activation_checkpointing_enable(**options)  # type: ignore[operator]
 
     def forward(
         self,

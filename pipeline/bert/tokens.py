@@ -68,8 +68,13 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
         tokenizer: a fast tokenizer of transformers.
         texts: n tuples of one text or of two.
     Raises:
-        ValueError: the tokenizer cannot pad.
+        ValueError: the tokenizer is not a fast one, or cannot pad.
     """
+    if not tokenizer.is_fast:
+        raise ValueError(
+            f"backbone {tokenizer.name_or_path}: has a slow tokenizer only; "
+            "choose one whose files hold a tokenizer.json"
+        )
     if tokenizer.pad_token_id is None:
         raise ValueError(
             f"backbone {tokenizer.name_or_path}: its tokenizer has no padding token; "

@@ -35,7 +35,18 @@ from pipeline.metrics import score
 from pipeline.predictors import predictions_table
 from pipeline.provenance import provenance
 from pipeline.tasks import Floats
-from pipeline.units import LOG, OOF, PARITY, RUN, WEIGHTS, Unit, check_parity, locked, read_run
+from pipeline.units import (
+    LOG,
+    OOF,
+    PARITY,
+    RUN,
+    WEIGHTS,
+    Unit,
+    check_parity,
+    is_finished,
+    locked,
+    read_run,
+)
 
 N_PARITY = 32
 
@@ -116,15 +127,19 @@ def train_unit(
     tokens: Tokens,
     task: str,
     metric: str,
+    overwrite: bool,
 ) -> None:
     """Train a unit, predict its fold, and write its folder in one piece.
 
     Args:
         wanted: the unit's fingerprint.
         tokens: all training rows.
+        overwrite: whether a unit with another fingerprint may be replaced.
+    Raises:
+        ValueError: it may not, and another run has put one there.
     """
     with locked(unit):
-        if unit.folder.exists() and read_run(unit)["fingerprint"] == wanted:
+        if is_finished(unit, wanted, overwrite=overwrite):
             return  # another run finished it while this one waited
         with folder_written_whole(unit.folder) as folder:
             seed_everything(recipe.seed)
@@ -208,4 +223,8 @@ def _all_options(architecture: Architecture, folder: Path) -> dict[str, Any]:
 
 
 def _tokenizer(folder: Path) -> Any:
-    return AutoTokenizer.from_pretrained(folder)
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (TypeError, ImportError) as error:  # a file or a package that this tokenizer wants
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"backbone {folder}: its tokenizer cannot be loaded: {reason}") from None

@@ -4,7 +4,7 @@ Letters: n fit rows, k new rows, m predictors, c columns. Weights and models on 
 `pipeline.ensemble.weights` and `.stackers` and are blenders as soon as they are registered there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -139,6 +139,14 @@ def _check(name: str, preds: Floats, y: NDArray[Any], new_preds: Floats, task: s
                 f"blender {name!r}: {what} not finite in {bad.sum()} of {len(values)} rows, first "
                 f"row {bad.argmax()}; find the predictor that holds NaN or infinity"
             )
+
+
+def check_methods(names: Iterable[str]) -> None:
+    """Raise a ValueError for a method that is no blender."""
+    for name in names:
+        if name not in BLENDERS:
+            known = ", ".join(sorted(BLENDERS))
+            raise ValueError(f"blend.methods: unknown method {name!r}; choose among: {known}")
 
 
 BLENDERS: dict[str, Blender] = {
