@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,29 @@ def backbone_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 @pytest.fixture
 def tiny_backbone(backbone_of: Callable[[str], Path]) -> Path:
     return backbone_of("bert")
+
+
+@pytest.fixture
+def run(request, capsys):
+    """Run the stage that the test's module calls STAGE; what it printed."""
+
+    def stage(config: Path, *words: str) -> str:
+        import_module(f"pipeline.{request.module.STAGE}").main([str(config), *words])
+        return capsys.readouterr().out
+
+    return stage
+
+
+@pytest.fixture
+def refused(request, capsys):
+    """Run the same stage, which has to fail and to say nothing but `before`; its one line."""
+
+    def stage(config: Path, *words: str, before: str = "") -> str:
+        with pytest.raises(SystemExit, match="2"):
+            import_module(f"pipeline.{request.module.STAGE}").main([str(config), *words])
+        told = capsys.readouterr()
+        assert told.out == before
+        (line,) = told.err.splitlines()
+        return line
+
+    return stage

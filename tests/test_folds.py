@@ -58,10 +58,10 @@ def test_a_kill_before_the_csv_leaves_no_folds(workplace, monkeypatch):
     write_folds("tiny", IDS, "id", FOLDS, {"n": 3})
 
     def killed(path, table):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(path)
 
     monkeypatch.setattr("pipeline.folds.write_csv", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"tiny\.csv"):
         write_folds("tiny", IDS, "id", FOLDS, {"n": 4})
     assert not folds_path("tiny").exists()
 

