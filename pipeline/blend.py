@@ -6,7 +6,6 @@ oof/<c>/leaderboard.csv.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,31 +29,8 @@ from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import METRICS, column_scores
-from pipeline.predictors import (
-    check_made_for,
-    check_same_models,
-    is_current,
-    read_predictions,
-    write_predictions,
-)
-from pipeline.tasks import Floats
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The predictors side by side.
-
-    Attributes:
-        names: m names.
-        kinds: member or external.
-        oof: (n, m, c) on the training rows.
-        test: (k, m, c) on the test rows.
-    """
-
-    names: list[str]
-    kinds: list[str]
-    oof: Floats
-    test: Floats
+from pipeline.predictors import check_made_for, is_current, write_predictions
+from pipeline.stack import Stack, read_stack
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         folders = {m.name: predictor_dir(config.competition, m.name) for m in config.members}
         external = {Path(folder).name: Path(folder) for folder in config.blend.external}
-        stack = _read_stack(config, train, test.ids, folders, external)
+        stack = read_stack(folders, external, train.ids, test.ids, train.columns, config.task)
         for folder in folders.values():
             check_made_for(
                 folder, {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
@@ -80,26 +56,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             write_csv(path, board)
             write_json(path.with_suffix(".json"), {**source, "sha256": file_sha256(path)})
         _tell(config, path)
-
-
-def _read_stack(
-    config: Config,
-    train: Train,
-    test_ids: Sequence[str],
-    folders: dict[str, Path],
-    external: dict[str, Path],
-) -> Stack:
-    oof, test = [], []
-    for folder in (*folders.values(), *external.values()):
-        oof.append(read_predictions(folder, "oof", train.ids, train.columns, config.task))
-        test.append(read_predictions(folder, "test", test_ids, train.columns, config.task))
-        check_same_models(folder)
-    return Stack(
-        [*folders, *external],
-        ["member"] * len(folders) + ["external"] * len(external),
-        np.stack(oof, axis=1),
-        np.stack(test, axis=1),
-    )
 
 
 def _source(

@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "ensemble.crossfit": "metrics tasks",
     # what is written
     "predictors": "artifacts tasks",
+    "stack": "predictors tasks",
     "submission": "metrics sample_submission tasks",
     # what everybody may use
     "artifacts": "",
