@@ -1,0 +1,121 @@
+"""Scores of the arms of a grid, on draws of rows and seeds.
+
+Letters: P poolings, S seeds, n rows, c columns.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.arms import Subset, seed_weights
+from pipeline.metrics import METRICS, score
+from pipeline.tasks import Floats
+
+Arm = tuple[str, int]  # its name and the size of its ensembles
+
+DIFFERENCES = (
+    ("poolings", "seeds"),
+    ("both", "seeds"),
+    ("both", "poolings"),
+    ("poolings", "seeds of best"),
+    ("both", "seeds of best"),
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Predictions of all cells on one part of a competition's rows.
+
+    Attributes:
+        preds: (P, S, n, c).
+        y: targets of the rows, as in `pipeline.tasks`.
+        y_train: targets of all training rows.
+        groups: (n,) what a draw takes as a whole; None: each row on its own.
+    """
+
+    preds: Floats
+    y: NDArray[Any]
+    y_train: NDArray[Any]
+    groups: NDArray[Any] | None
+
+
+def drawn_scores(
+    grid: Grid,
+    arms: dict[Arm, list[Subset]],
+    blends: dict[Subset, Floats],
+    metric: str,
+    task: str,
+    n_draws: int,
+) -> dict[Arm, Floats]:
+    """(1 + draws,) scores of each arm: on all rows and seeds, then on each draw of both.
+
+    Args:
+        blends: (n, c) predictions of each ensemble that an arm names.
+    """
+    rng = np.random.default_rng(0)
+    n, n_seeds = len(grid.y), grid.preds.shape[1]
+    unit = np.arange(n) if grid.groups is None else np.unique(grid.groups, return_inverse=True)[1]
+    n_units = int(unit.max()) + 1
+    found = {arm: np.full(1 + n_draws, np.nan) for arm in arms}
+    for i in range(1 + n_draws):
+        times, seeds = np.ones(n_units, dtype=int), np.ones(n_seeds)
+        if i:
+            times = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)
+            seeds = np.bincount(rng.integers(n_seeds, size=n_seeds), minlength=n_seeds).astype(
+                float
+            )
+        rows = np.repeat(np.arange(n), times[unit])
+        scores = {
+            subset: score(metric, task, grid.y[rows], blend[rows], grid.y_train)
+            for subset, blend in blends.items()
+        }
+        for arm, subsets in arms.items():
+            weights = seed_weights(subsets, seeds)
+            if weights.any():  # else too few different seeds were drawn for any ensemble
+                found[arm][i] = np.average([scores[s] for s in subsets], weights=weights)
+    return found
+
+
+def score_lines(
+    scores: dict[Arm, Floats], metric: str, blend: str, n_ensembles: dict[Arm, int]
+) -> list[dict[str, Any]]:
+    """A line for each arm, its gain over one member, and each difference; positive is better."""
+    sign = METRICS[metric].sign
+    lines = []
+
+    def add(arm: str, minus: str, size: int, values: Floats) -> None:
+        low, high = np.nanpercentile(values[1:], [2.5, 97.5])
+        n = n_ensembles[arm, size]
+        line = {"blend": blend, "arm": arm, "minus": minus, "size": size, "ensembles": n}
+        lines.append({**line, "value": values[0], "low": low, "high": high})
+
+    for (arm, size), values in scores.items():
+        add(arm, "", size, values)
+        if size > 1 and (arm, 1) in scores:
+            add(arm, "one member", size, sign * (values - scores[arm, 1]))
+    for arm, minus in DIFFERENCES:
+        for size in sorted({size for _, size in scores} - {1}):
+            if (arm, size) in scores and (minus, size) in scores:
+                add(arm, minus, size, sign * (scores[arm, size] - scores[minus, size]))
+    return lines
+
+
+def error_correlations(grid: Grid, task: str) -> dict[str, float]:
+    """Mean correlation of two cells' errors: same seed, same pooling, neither."""
+    y = grid.y if grid.y.ndim == 2 else None
+    if y is None:
+        c = grid.preds.shape[-1]
+        y = np.eye(c)[grid.y] if task == "multiclass" else grid.y[:, None]
+    n_poolings, n_seeds = grid.preds.shape[:2]
+    errors = (grid.preds - y).reshape(n_poolings * n_seeds, -1)
+    between = np.corrcoef(errors)
+    pooling, seed = np.divmod(np.arange(len(errors)), n_seeds)
+    pair = np.triu(np.ones_like(between, dtype=bool), 1)
+    same_pooling, same_seed = pooling[:, None] == pooling, seed[:, None] == seed
+    return {
+        "another pooling, same seed": float(between[pair & ~same_pooling & same_seed].mean()),
+        "same pooling, another seed": float(between[pair & same_pooling & ~same_seed].mean()),
+        "another of both": float(between[pair & ~same_pooling & ~same_seed].mean()),
+    }

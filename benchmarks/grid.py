@@ -1,0 +1,67 @@
+"""A grid of poolings x seeds on the same folds, trained by the stages and kept as predictors.
+
+The grid of a competition is a competition of its own, `<c>-grid`, whose member `mean-s2` is mean
+pooling with seed 2. All members of one seed see the same batches in the same order from the same
+start. What is trained already is not trained again, so a run that was stopped goes on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import make_folds, predict, prepare, train
+from pipeline.artifacts import predictor_dir
+from pipeline.command import load_config
+from pipeline.config import Config
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds the grid; `benchmarks.record` keeps it with the results.
+
+    Attributes:
+        rows: training rows used, all folds together; None: all of them.
+        folds: how many.
+        epochs: of every unit.
+    """
+
+    rows: int | None
+    folds: int
+    epochs: float
+
+
+def member_name(pooling: str, seed: int) -> str:
+    return f"{pooling}-s{seed}"
+
+
+def grid_config(path: str, poolings: Sequence[str], seeds: Sequence[int], limits: Limits) -> Path:
+    """Write the YAML of the grid of the competition whose YAML is `path`; returns its place."""
+    settings: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    settings["competition"] = f"{settings['competition']}-grid"
+    settings["data"]["train_rows"] = limits.rows
+    settings["folds"] = {**settings.get("folds", {}), "n": limits.folds}
+    settings["training"] = {**settings.get("training", {}), "epochs": limits.epochs}
+    # seed after seed: a grid that was stopped early has every pooling
+    settings["members"] = [
+        {"name": member_name(pooling, seed), "pooling": pooling, "seed": seed}
+        for seed in seeds
+        for pooling in poolings
+    ]
+    grid = predictor_dir(settings["competition"], "config").with_suffix(".yaml")
+    grid.parent.mkdir(parents=True, exist_ok=True)
+    grid.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    return grid
+
+
+def train_grid(path: str, poolings: Sequence[str], seeds: Sequence[int], limits: Limits) -> Config:
+    """Train and predict what is missing of the grid; returns its config.
+
+    Afterwards `oof/<c>-grid/<member>/` holds the predictions of every cell.
+    """
+    grid = str(grid_config(path, poolings, seeds, limits))
+    for stage in (prepare, make_folds, train, predict):
+        stage.main([grid])
+    return load_config(Path(grid))

@@ -1,0 +1,198 @@
+"""Do different poolings make a better ensemble than one pooling with different seeds?
+
+    python -m benchmarks.pooling_diversity                 trains four grids; it resumes
+    python -m benchmarks.pooling_diversity configs/nyt.yaml --rows 200 --epochs 1    a small look
+
+Trains a grid of poolings x seeds on the same folds and draws ensembles of equal size from it: of
+different poolings and one seed, of one pooling and different seeds, of both. Every ensemble is a
+plain mean; an arm's score is the mean over all its ensembles. `test` is scored on
+data/<c>/solution.csv, where each member is the mean of its folds' models; `oof` on the out-of-fold
+predictions.
+
+Intervals are 95 % bootstrap ones that draw rows (whole groups where there are any) and seeds: a
+seed counts as often as it is drawn. An arm that needs all seeds has one ensemble for each pooling
+only, so its interval holds the rows' noise and not the seeds'.
+
+The chosen blend of an arm is what `pipeline.blend` would choose among its ensemble's blends, fitted
+and chosen on the out-of-fold rows; at most --blends ensembles of each arm and size.
+
+Writes benchmarks/results/pooling_diversity.csv, a line for each score or difference of arms,
+pooling_members.csv, a line for each cell, and their .json, with the correlations of errors.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.arm_scores import Grid, drawn_scores, error_correlations, score_lines
+from benchmarks.arms import ARMS, Subset, all_arms
+from benchmarks.demo_scores import read_judge
+from benchmarks.grid import Limits, member_name, train_grid
+from benchmarks.record import record
+from pipeline.artifacts import predictor_dir
+from pipeline.bert.poolings import POOLINGS
+from pipeline.competition import read_train
+from pipeline.config import Config
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.crossfit import Entry, choose, cross_fit, leaderboard
+from pipeline.folds import origin_of, read_folds
+from pipeline.metrics import METRICS, score
+from pipeline.predictors import read_predictions
+from pipeline.tasks import Floats
+
+ARTICLE = ["mean", "max", "min", "weighted_layer", "attention"]
+CHOSEN_FROM = ("mean", "convex", "hill_climb", "ridge", "logistic")
+
+
+def read_grids(config: Config, poolings: Sequence[str], n_seeds: int) -> dict[str, Grid]:
+    """The grid on the training rows, out-of-fold, and on the test rows."""
+    judge = read_judge(config)
+    train = judge.train
+
+    def predictions(part: str, ids: Sequence[str]) -> Floats:
+        folders = [
+            [predictor_dir(config.competition, member_name(p, s)) for s in range(n_seeds)]
+            for p in poolings
+        ]
+        return np.array(
+            [
+                [read_predictions(f, part, ids, train.columns, config.task) for f in of_pooling]
+                for of_pooling in folders
+            ]
+        )
+
+    def as_array(groups: Sequence[str] | None) -> NDArray[Any] | None:
+        return None if groups is None else np.array(groups)
+
+    return {
+        "oof": Grid(predictions("oof", train.ids), train.y, train.y, as_array(train.groups)),
+        "test": Grid(predictions("test", judge.ids), judge.y, train.y, as_array(judge.groups)),
+    }
+
+
+def chosen_blends(
+    grids: dict[str, Grid], subsets: Sequence[Subset], folds: NDArray[Any], metric: str, task: str
+) -> dict[Subset, Floats]:
+    """(k, c) test predictions of the blend that the stage would choose for each ensemble."""
+    from_train, to_test = grids["oof"], grids["test"]
+    setting: dict[str, Any] = {"task": task, "metric": metric, "seed": 0}
+    methods = [BLENDERS[m] for m in CHOSEN_FROM if BLENDERS[m].supports(task)]
+    found = {}
+    for subset in subsets:
+        preds = np.stack([from_train.preds[cell] for cell in subset], axis=1)
+        entries = [
+            Entry(f"blend_{b.name}", "blend", cross_fit(b, preds, from_train.y, folds, **setting))
+            for b in methods
+        ]
+        board = leaderboard(
+            entries, from_train.y, folds, groups=from_train.groups, n_resamples=200, **setting
+        )
+        blender = BLENDERS[choose(board).removeprefix("blend_")]
+        new_preds = np.stack([to_test.preds[cell] for cell in subset], axis=1)
+        found[subset] = blender(preds, from_train.y, new_preds, **setting)
+    return found
+
+
+def member_lines(
+    grids: dict[str, Grid], poolings: Sequence[str], metric: str, task: str
+) -> list[dict[str, Any]]:
+    """A line for each cell, with its score on both parts."""
+    lines = []
+    for p, pooling in enumerate(poolings):
+        for s in range(grids["oof"].preds.shape[1]):
+            scores = {
+                part: score(metric, task, grid.y, grid.preds[p, s], grid.y_train)
+                for part, grid in grids.items()
+            }
+            lines.append({"pooling": pooling, "seed": s, **scores})
+    return lines
+
+
+def study(
+    path: str, poolings: Sequence[str], n_seeds: int, limits: Limits, n_draws: int, n_blends: int
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Train the grid of one competition and compare its arms.
+
+    Returns:
+        Lines of scores and differences, lines of cells, and the mean error correlations.
+    """
+    config = train_grid(path, poolings, range(n_seeds), limits)
+    metric, task = config.metric, config.task
+    grids = read_grids(config, poolings, n_seeds)
+    cells = pd.DataFrame(member_lines(grids, poolings, metric, task))
+    of_pooling = METRICS[metric].sign * cells.groupby("pooling")["oof"].mean()
+    best = poolings.index(str(of_pooling.idxmax()))
+    arms = all_arms(poolings, n_seeds, best)
+    n_ensembles = {arm: len(subsets) for arm, subsets in arms.items()}
+    drawn = {subset for subsets in arms.values() for subset in subsets}
+    lines = []
+    for part, grid in grids.items():
+        blends = {
+            subset: np.mean([grid.preds[cell] for cell in subset], axis=0) for subset in drawn
+        }
+        scores = drawn_scores(grid, arms, blends, metric, task, n_draws)
+        lines += [
+            {"part": part, **line} for line in score_lines(scores, metric, "mean", n_ensembles)
+        ]
+    size = min(len(poolings), n_seeds)
+    rng = np.random.default_rng(0)
+    few = {
+        (arm, size): [
+            arms[arm, size][i] for i in sorted(rng.permutation(n_ensembles[arm, size])[:n_blends])
+        ]
+        for arm in ARMS
+    }
+    drawn = {subset for subsets in few.values() for subset in subsets}
+    train = read_train(config.data, task)
+    folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
+    n_few = {arm: len(subsets) for arm, subsets in few.items()}
+    test = grids["test"]
+    for blend, of_subset in (
+        ("mean of those", {s: np.mean([test.preds[cell] for cell in s], axis=0) for s in drawn}),
+        ("chosen of those", chosen_blends(grids, sorted(drawn), folds, metric, task)),
+    ):
+        scores = drawn_scores(test, few, of_subset, metric, task, n_draws)
+        lines += [{"part": "test", **line} for line in score_lines(scores, metric, blend, n_few)]
+    name = config.competition.removesuffix("-grid")
+    tables = [pd.DataFrame(found) for found in (lines, cells)]
+    for table in tables:
+        table.insert(0, "competition", name)
+        table.insert(1, "metric", metric)
+    about = {part: error_correlations(grid, task) for part, grid in grids.items()}
+    return tables[0], tables[1], {"best pooling on oof": poolings[best], "error correlation": about}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    four = [f"configs/{name}.yaml" for name in ("tweets", "amazon", "nyt", "movies")]
+    parser.add_argument("configs", nargs="*", default=four)
+    parser.add_argument("--poolings", nargs="+", default=ARTICLE, choices=sorted(POOLINGS))
+    parser.add_argument("--seeds", type=int, default=4, help="how many")
+    parser.add_argument("--rows", type=int, default=1000, help="training rows; 0: all")
+    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--epochs", type=float, default=3)
+    parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--blends", type=int, default=20, help="ensembles an arm, chosen blend")
+    arguments = parser.parse_args(argv)
+
+    limits = Limits(arguments.rows or None, arguments.folds, arguments.epochs)
+    scores, cells, about = [], [], {}
+    for path in arguments.configs:
+        of_arms, of_cells, found = study(
+            path, arguments.poolings, arguments.seeds, limits, arguments.draws, arguments.blends
+        )
+        scores.append(of_arms)
+        cells.append(of_cells)
+        about[of_arms["competition"].iloc[0]] = found
+    record("pooling_members", pd.concat(cells, ignore_index=True), arguments, **about)
+    record("pooling_diversity", pd.concat(scores, ignore_index=True), arguments)
+
+
+if __name__ == "__main__":
+    main()
