@@ -9,6 +9,7 @@ from conftest import write_competition, write_rows
 from benchmarks.arm_scores import Grid, drawn_scores, error_correlations, score_lines
 from benchmarks.arms import ARMS, Subset, all_arms, seed_weights
 from benchmarks.grid import Limits
+from benchmarks.pooling_cost import table_of
 from benchmarks.pooling_diversity import study
 
 POOLINGS = ["mean", "max", "min"]
@@ -129,3 +130,13 @@ def test_a_small_grid_is_trained_scored_and_not_trained_again(
     assert "8 of 8 units to train" in capsys.readouterr().out
     study(str(path), ["mean", "max"], 2, limits, n_draws=1, n_blends=1)
     assert "0 of 8 units to train" in capsys.readouterr().out
+
+
+def test_the_cost_of_a_pooling_is_its_median_beside_mean_poolings() -> None:
+    lines = [
+        {"pooling": name, "parameters": n, "training_s": seconds, "prediction_s": 1.0}
+        for name, n, seconds in [("mean", 0, 2.0), ("mean", 0, 4.0), ("cls", 7, 6.0)]
+    ]
+    table = table_of(lines).set_index("pooling")
+    assert table["training_ratio"].tolist() == [1, 2]
+    assert table["parameters"].tolist() == [0, 7]

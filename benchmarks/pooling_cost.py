@@ -1,0 +1,111 @@
+"""What a pooling costs: parameters that it adds, seconds to train and to predict.
+
+    python -m benchmarks.pooling_cost                          about 4 minutes on a free core
+
+Every pooling fine-tunes the same backbone on the same rows of fold 0 of a competition, one thread,
+one epoch, and predicts rows of the held-out fold. Repeats alternate between the poolings; medians
+are compared with mean pooling's.
+
+Writes benchmarks/results/pooling_cost.csv, a line a pooling, and .json.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import AutoConfig, AutoTokenizer
+from transformers.utils import logging
+
+from benchmarks.first_fold import FirstFold, read_first_fold
+from benchmarks.record import record
+from pipeline.bert.finetune import (
+    Recipe,
+    Scaling,
+    fit,
+    labels_for_loss,
+    predict,
+    seed_everything,
+)
+from pipeline.bert.network import build_network
+from pipeline.bert.poolings import POOLINGS, pooling_options
+
+REFERENCE = "mean"
+
+
+def measure(fold: FirstFold, pooling: str, n_rows: int) -> dict[str, Any]:
+    """Parameters of the pooling, and seconds for `n_rows` rows of training and of prediction."""
+    task, settings = fold.config.task, fold.config.training
+    rows, held_out = fold.training[:n_rows], fold.held_out[:n_rows]
+    y = fold.train.y[rows]
+    facts: dict[str, Any] = {
+        "vocab_size": AutoConfig.from_pretrained(fold.backbone).vocab_size,
+        "special_ids": AutoTokenizer.from_pretrained(fold.backbone).all_special_ids,
+    }
+    seed_everything(0)
+    network = build_network(
+        fold.backbone,
+        pooling,
+        {key: facts[key] for key in pooling_options(pooling) if key in facts},
+        len(fold.train.columns),
+        task,
+        dropout=settings.dropout,
+        freeze_embeddings=settings.freeze_embeddings,
+    )
+    scaling = Scaling.of(y)
+    labels = labels_for_loss(task, y, scaling)
+    keys = ("batch_size", "learning_rate", "warmup", "weight_decay")
+    of_settings = {key: getattr(settings, key) for key in keys}
+    recipe = Recipe(epochs=1, seed=0, trainer={}, **of_settings)
+    with tempfile.TemporaryDirectory() as folder:
+        effort = fit(network, fold.tokens, rows, labels, recipe, Path(folder, "train.log"))
+    start = time.perf_counter()
+    predict(network, fold.tokens.take(held_out), task, scaling)
+    return {
+        "pooling": pooling,
+        "parameters": sum(p.numel() for p in network.pooling.parameters()),
+        "training_s": effort["seconds"],
+        "prediction_s": time.perf_counter() - start,
+    }
+
+
+def table_of(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Medians over the repeats, a line a pooling, and what training takes beside `REFERENCE`."""
+    table = pd.DataFrame(lines).groupby("pooling", sort=False).median()
+    table["parameters"] = table["parameters"].astype(int)
+    of_reference = table["training_s"].to_dict()[REFERENCE]
+    table["training_ratio"] = table["training_s"] / of_reference
+    return table.reset_index()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="configs/tweets.yaml", help="a regression")
+    parser.add_argument("--rows", type=int, default=320)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args(argv)
+
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the comparison is about the CPU
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()
+    fold = read_first_fold(arguments.config)
+    poolings = [REFERENCE, *sorted(set(POOLINGS) - {REFERENCE})]
+    measure(fold, REFERENCE, arguments.rows)  # the first run is slower
+    lines = []
+    for repeat in range(arguments.repeats):
+        order = np.random.default_rng(repeat).permutation(poolings)
+        lines += [measure(fold, str(pooling), arguments.rows) for pooling in order]
+    table = table_of(sorted(lines, key=lambda line: poolings.index(line["pooling"])))
+    record("pooling_cost", table, arguments)
+
+
+if __name__ == "__main__":
+    main()
