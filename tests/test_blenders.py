@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, softmax
 
-from pipeline.ensemble import weights
+from pipeline.ensemble import stackers, two_level, weights
 from pipeline.ensemble.blenders import BLENDERS, Blender, rank_mean
 from pipeline.metrics import score
 from pipeline.tasks import TASKS, out_of_range
@@ -24,10 +24,13 @@ METRIC = {
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_bags():
-    """Hill climbing as it is, but seven times faster."""
+def few_steps():
+    """Every blender as it is, but several times faster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weights, "N_BAGS", 3)
+        patch.setattr(stackers, "ELASTIC_NET_SHARES", [0.5])
+        patch.setattr(stackers, "KERNEL_STEPS", 2)
+        patch.setattr(two_level, "N_PARTS", 2)
         yield
 
 

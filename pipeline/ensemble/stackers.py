@@ -15,6 +15,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
@@ -32,6 +33,7 @@ ELASTIC_NET_SHARES = [0.1, 0.5, 0.9]  # of the absolute penalty
 LOGISTIC_C = 0.1  # of 0.01, 0.1 and 1 the one that never lost much, on 300 to 3,000 rows
 BOOSTING_ROUNDS = 100
 KERNEL_ROWS = 500  # a kernel's few parameters need no more, and each step costs their cube
+KERNEL_STEPS = 20
 ROWS_AT_ONCE = 1000  # new rows of a Gaussian process, each as long as all fit rows
 SUREST = 10.0  # log-odds: 100 small steps do not lead back from the 34 of a sure 0 that is wrong
 BOOSTING: dict[str, Any] = {
@@ -167,7 +169,7 @@ def gaussian_process(
         order = np.lexsort((np.random.default_rng(seed).random(len(target)), target))
         rows = order[np.linspace(0, len(order) - 1, min(len(order), KERNEL_ROWS)).astype(np.int64)]
         with _unfinished_is_fine():
-            tuned = model(kernel).fit(members[rows], target[rows]).kernel_
+            tuned = model(kernel, optimizer=_climb).fit(members[rows], target[rows]).kernel_
             return model(tuned, optimizer=None).fit(members, target)
 
     def apply_to_values(members: Floats, target: Floats, new_members: Floats) -> Floats:
@@ -185,6 +187,15 @@ def gaussian_process(
         missing = y - preds.mean(axis=1)
         return new_preds.mean(axis=1) + regress(apply_to_values, preds, missing, new_preds)
     return classify(apply_to_labels, preds, y, new_preds, task)
+
+
+def _climb(
+    loss: Callable[[Floats], tuple[float, Floats]], start: Floats, bounds: Floats
+) -> tuple[Floats, float]:
+    """A kernel's parameters after a few steps, which bounds the time, and their loss."""
+    options = {"maxiter": KERNEL_STEPS}
+    found = minimize(loss, start, method="L-BFGS-B", jac=True, bounds=bounds, options=options)
+    return found.x, found.fun
 
 
 def _in_parts(predict: Callable[[Floats], Floats], rows: Floats) -> Floats:
