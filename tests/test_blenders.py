@@ -28,6 +28,7 @@ def few_steps():
     """Every blender as it is, but several times faster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weights, "N_BAGS", 3)
+        patch.setattr(stackers, "BOOSTING_ROUNDS", 20)
         patch.setattr(stackers, "ELASTIC_NET_SHARES", [0.5])
         patch.setattr(stackers, "KERNEL_STEPS", 2)
         patch.setattr(two_level, "N_PARTS", 2)

@@ -69,7 +69,7 @@ def test_a_stacker_improves_the_mean_where_a_member_is_noise(name, task):
 def test_a_stacker_tempers_members_that_are_too_sure(name, task):
     preds, y, new_preds, y_new = example(task, n=500, confidence=4.0)
     found = stack(name, preds, y, new_preds, task)
-    assert error(task, y_new, found) < 0.9 * error(task, y_new, new_preds.mean(axis=1))
+    assert error(task, y_new, found) < 0.93 * error(task, y_new, new_preds.mean(axis=1))
 
 
 @pytest.mark.parametrize(
