@@ -120,8 +120,9 @@ def _blend(
     methods = dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *config.blend.methods])
     check_methods(methods)
     for method in methods:
-        if not BLENDERS[method].supports(config.task):
-            print(f"blend: {method} does not fit task {config.task}, passed over")
+        misfit = BLENDERS[method].misfit(config.task, n)
+        if misfit:
+            print(f"blend: {method} {misfit}; passed over")
             continue
         blender, name = BLENDERS[method], f"blend_{method}"
         honest = cross_fit(blender, stack.oof, y, folds, **setting)

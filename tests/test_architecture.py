@@ -36,8 +36,13 @@ MAY_IMPORT = {
     "bert.tokens": "",
     # what is blended
     "ensemble.__init__": "",
-    "ensemble.blenders": "ensemble.stackers ensemble.weights tasks",
-    "ensemble.stackers": "tasks",
+    "ensemble.blenders": "ensemble.stackers ensemble.two_level ensemble.weights tasks",
+    "ensemble.stackers": "ensemble.columns tasks",
+    "ensemble.columns": "tasks",
+    "ensemble.two_level": "ensemble.crossfit splits tasks",
+    "ensemble.decisions": "ensemble.calibration ensemble.thresholds metrics tasks",
+    "ensemble.calibration": "tasks",
+    "ensemble.thresholds": "metrics tasks",
     "ensemble.weights": "metrics tasks",
     "ensemble.crossfit": "metrics tasks",
     # what is written

@@ -1,0 +1,290 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit, softmax
+
+from pipeline.ensemble import thresholds
+from pipeline.ensemble.decisions import DECISIONS, check_decisions
+from pipeline.metrics import METRICS, score
+from pipeline.tasks import TASKS, out_of_range
+
+FITTING = [
+    (name, task, metric)
+    for name in sorted(DECISIONS)
+    for task in TASKS
+    for metric in METRICS
+    if DECISIONS[name].fits(task, metric)
+]
+UNFIT = [
+    (name, task, metric)
+    for name in sorted(DECISIONS)
+    for task in TASKS
+    for metric in METRICS
+    if not DECISIONS[name].fits(task, metric)
+]
+RATINGS = np.arange(5.0)
+
+
+def example(task, n=400, seed=0):
+    """A perfectly calibrated blend and its targets; ratings 0 to 4 for a regression."""
+    rng = np.random.default_rng(seed)
+    signal = rng.normal(size=(n, 1 if task == "binary" else 3))
+    if task == "regression":
+        truth = np.clip(np.round(2 + 1.2 * signal), 0, 4)
+        return truth + 0.3 * rng.normal(size=truth.shape), truth
+    if task == "multiclass":
+        p = softmax(1.5 * signal + [0, -0.5, -1], axis=1)
+        return p, (rng.random((n, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=2)
+    p = expit(2 * signal - 1)
+    y = (rng.random(p.shape) < p).astype(float)
+    return p, y[:, 0].astype(int) if task == "binary" else y
+
+
+def spoilt(name, task, blend):
+    """The same blend with a fault that the decision is there to undo."""
+    if name == "clip":
+        return 2 * blend - 2
+    if task == "regression":
+        return 0.4 * blend + 1.3
+    raw = TASKS[task].to_raw(blend)
+    if name in ("temperature", "isotonic"):
+        return TASKS[task].to_prediction(3 * raw)
+    bias = np.array([2.0, 0.0, -2.0]) if task == "multiclass" else -2.0
+    return TASKS[task].to_prediction(raw + bias)
+
+
+def decide(name, blend, y, new_blend, task, metric):
+    return DECISIONS[name](blend, y, new_blend, task=task, metric=metric)
+
+
+def gain(metric, task, y, after, before):
+    sign = METRICS[metric].sign
+    return sign * (score(metric, task, y, after) - score(metric, task, y, before))
+
+
+@pytest.mark.parametrize(("name", "task", "metric"), FITTING)
+def test_a_decision_undoes_the_fault_it_is_for(name, task, metric):
+    blend, y = example(task, n=2000)
+    blend = spoilt(name, task, blend)
+    found = decide(name, blend[:1000], y[:1000], blend[1000:], task, metric)
+    assert gain(metric, task, y[1000:], found, blend[1000:]) > 0.01
+
+
+@pytest.mark.parametrize(("name", "task", "metric"), FITTING)
+def test_a_blend_that_is_right_is_left_alone(name, task, metric):
+    blend, y = example(task, n=8000)
+    if METRICS[metric].decides:
+        if task == "regression":
+            sure = y
+        else:
+            held = np.eye(3)[y] if task == "multiclass" else y.reshape(blend.shape)
+            sure = 0.1 + (0.7 if task == "multiclass" else 0.8) * held
+        np.testing.assert_array_equal(decide(name, sure, y, sure, task, metric), sure)
+        return
+    if name == "clip":
+        blend = np.clip(blend, y.min(axis=0), y.max(axis=0))
+        np.testing.assert_array_equal(decide(name, blend, y, blend, task, metric), blend)
+        return
+    found = decide(name, blend[:4000], y[:4000], blend[4000:], task, metric)
+    assert np.abs(found - blend[4000:]).mean() < 0.025
+    assert gain(metric, task, y[4000:], found, blend[4000:]) > -0.006
+
+
+@pytest.mark.parametrize(("name", "task", "metric"), FITTING)
+def test_a_decision_keeps_the_scale_and_its_input(name, task, metric):
+    blend, y = example(task)
+    blend = spoilt(name, task, blend)
+    copies = blend.copy(), y.copy()
+    found = decide(name, blend[:300], y[:300], blend[300:], task, metric)
+    assert found.shape == blend[300:].shape
+    assert found.dtype == np.float64
+    assert not out_of_range(task, found).any()
+    np.testing.assert_array_equal(blend, copies[0])
+    np.testing.assert_array_equal(y, copies[1])
+
+
+@pytest.mark.parametrize(("name", "task", "metric"), FITTING)
+def test_a_new_row_does_not_depend_on_the_other_new_rows(name, task, metric):
+    blend, y = example(task)
+    blend = spoilt(name, task, blend)
+    together = decide(name, blend[:300], y[:300], blend[300:], task, metric)
+    alone = decide(name, blend[:300], y[:300], blend[307:308], task, metric)
+    np.testing.assert_allclose(alone, together[7:8], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "task", "metric"), FITTING)
+def test_nothing_is_learnt_from_targets_that_are_all_equal(name, task, metric):
+    blend, y = example(task)
+    for n in (1, 2, 300):
+        same = np.full_like(y[:n], y[0] if task != "multilabel" else 1)
+        found = decide(name, blend[:n], same, blend[300:], task, metric)
+        np.testing.assert_array_equal(found, blend[300:])
+
+
+@pytest.mark.parametrize(("name", "task", "metric"), FITTING)
+def test_few_rows_and_constant_and_sure_blends_are_survived(name, task, metric):
+    blend, y = example(task)
+    sure = np.round(blend) if task != "multiclass" else np.eye(3)[blend.argmax(axis=1)]
+    constant = np.repeat(blend[:1], len(blend), axis=0)
+    for values, n in ((blend, 2), (blend, 5), (sure, 300), (constant, 300)):
+        found = decide(name, values[:n], y[:n], sure, task, metric)
+        assert not out_of_range(task, found).any()
+        assert np.isfinite(score(metric, task, y, found))
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "metric"), [case for case in FITTING if case[1] != "multiclass"]
+)
+def test_the_order_of_rows_is_never_turned(name, task, metric):
+    blend, y = example(task)
+    blend = spoilt(name, task, blend)
+    found = decide(name, blend[:300], y[:300], blend[300:], task, metric)
+    for j in range(blend.shape[1]):
+        order = np.argsort(blend[300:, j])
+        assert (np.diff(found[order, j]) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("name", sorted(DECISIONS))
+def test_a_decision_says_what_it_does_not_fit(name):
+    wrong = [case for case in UNFIT if case[0] == name]
+    assert wrong
+    for _, task, metric in wrong:
+        blend, y = example(task, n=20)
+        message = f"decision '{name}' does not fit task '{task}' with metric '{metric}', only"
+        with pytest.raises(ValueError, match=message):
+            decide(name, blend, y, blend, task, metric)
+
+
+def test_rows_and_columns_that_disagree_are_refused():
+    blend, y = example("multilabel", n=20)
+    with pytest.raises(ValueError, match=r"\(20, 3\) to fit and \(20, 2\) new, its targets"):
+        decide("isotonic", blend, y, blend[:, :2], "multilabel", "logloss")
+    with pytest.raises(ValueError, match=r"its targets \(19, 3\); rows and columns"):
+        decide("isotonic", blend, y[:19], blend, "multilabel", "logloss")
+
+
+def test_an_unknown_decision_is_named_beside_the_known_ones():
+    check_decisions(DECISIONS)
+    with pytest.raises(ValueError, match="unknown decision 'sharpen'; choose among: clip, cut_"):
+        check_decisions(["clip", "sharpen"])
+
+
+def test_clip_by_hand():
+    blend, y = np.zeros((3, 2)), np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
+    new = np.array([[0.5, 9.0], [3.5, -9.0], [2.5, 5.0]])
+    found = decide("clip", blend, y, new, "regression", "rmse")
+    np.testing.assert_array_equal(found, [[1, 9], [3, -9], [2.5, 5]])  # 5 alone is no range
+
+
+def test_a_threshold_by_hand():
+    p, y = np.array([[0.05], [0.1], [0.2], [0.3], [0.4]]), np.array([0, 0, 1, 0, 1])
+    # f1 of deciding 1, 2, .. 5 rows: 2/3, 1/2, 4/5, 2/3, 4/7; so between .1 and .2
+    found = decide("threshold", p, y, np.array([[0.15], [0.14], [0.16]]), "binary", "f1")
+    np.testing.assert_allclose(found[0], 0.5)
+    assert found[1] < 0.5 < found[2]
+    odds = logit(np.array([0.14, 0.16])) - logit(0.15)
+    np.testing.assert_allclose(logit(found[1:, 0]), odds)
+
+
+def test_a_threshold_lies_in_the_middle_of_its_plateau():
+    p, y = np.array([[0.1], [0.2], [0.4]]), np.array([0, 0, 1])
+    found = decide("threshold", p, y, np.array([[0.3]]), "binary", "mcc")
+    np.testing.assert_allclose(found, 0.5)
+
+
+@given(
+    p=st.lists(st.integers(1, 19), min_size=6, max_size=12),
+    bits=st.lists(st.booleans(), min_size=12, max_size=12),
+    metric=st.sampled_from(["accuracy", "f1", "f1_macro", "mcc"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_no_threshold_scores_better_than_the_one_that_is_found(p, bits, metric):
+    p, y = np.array(p)[:, None] / 20, np.array(bits[: len(p)], dtype=int)
+    if y.min() == y.max():
+        return
+    found = score(metric, "binary", y, decide("threshold", p, y, p, "binary", metric))
+    shifted = [score(metric, "binary", y, np.clip(p + s, 0, 1)) for s in np.arange(-20, 21) / 20.5]
+    np.testing.assert_allclose(found, max(shifted))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1_macro", "mcc"])
+def test_counted_metrics_are_those_of_the_rows(metric):
+    rng = np.random.default_rng(0)
+    y, p = rng.integers(0, 3, 50), np.eye(4)[rng.integers(0, 3, 50)]  # nobody holds a fourth
+    eye, decided = np.eye(4), p.argmax(axis=1)
+    hits, actual, counts = eye[y[y == decided]].sum(0), eye[y].sum(0), eye[decided].sum(0)
+    found = thresholds.COUNTED[metric](hits[None], actual, counts[None])[0]
+    np.testing.assert_allclose(found, score(metric, "multiclass", y, p))
+
+
+def test_a_class_that_no_fit_row_holds_keeps_its_weight():
+    blend, y = example("multiclass")
+    held = y != 1
+    found = decide("threshold", blend[held], y[held], blend, "multiclass", "f1_macro")
+    assert (found[:, 1] > 0).all()
+
+
+def test_cut_points_arrive_in_the_middle_between_labels():
+    values = np.array([[0.0], [0.1], [0.4], [0.5], [2.0], [2.1]])
+    y = np.array([[1.0], [1.0], [2.0], [2.0], [5.0], [5.0]])
+    # best cuts .25 and 1.25 go to 1.5 and 3.5; outside them values are shifted alone
+    new = np.array([[0.25], [1.25], [0.75], [0.05], [2.25]])
+    found = decide("cut_points", values, y, new, "regression", "qwk")
+    np.testing.assert_allclose(found[:, 0], [1.5, 3.5, 2.5, 1.3, 4.5])
+
+
+@given(
+    values=st.lists(st.integers(0, 30), min_size=5, max_size=9),
+    targets=st.lists(st.integers(0, 2), min_size=9, max_size=9),
+)
+@settings(max_examples=30, deadline=None)
+def test_cut_points_never_score_worse_on_the_rows_that_fitted_them(values, targets):
+    values = np.array(values, dtype=float)[:, None] / 10
+    y = np.array(targets[: len(values)], dtype=float)[:, None]
+    if y.min() == y.max():
+        return
+    found = decide("cut_points", values, y, values, "regression", "qwk")
+    assert gain("qwk", "regression", y, found, values) >= -1e-9
+
+
+def test_one_cut_point_is_the_best_of_all():
+    rng = np.random.default_rng(0)
+    values, y = rng.normal(size=(30, 1)), rng.integers(0, 2, (30, 1)).astype(float)
+    moved = decide("cut_points", values, y, values, "regression", "qwk")
+    found = score("qwk", "regression", y, moved)
+    every = [score("qwk", "regression", y, (values > cut).astype(float)) for cut in values[:, 0]]
+    np.testing.assert_allclose(found, max(every))
+
+
+def test_a_target_of_many_values_is_not_cut():
+    rng = np.random.default_rng(0)
+    blend, y = rng.normal(size=(300, 1)), rng.normal(size=(300, 1))
+    found = decide("cut_points", blend, y, blend, "regression", "qwk")
+    np.testing.assert_array_equal(found, blend)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_the_temperature_is_what_it_was_heated_by(task):
+    blend, y = example(task, n=20_000)
+    hot = TASKS[task].to_prediction(3 * TASKS[task].to_raw(blend))
+    found = decide("temperature", hot, y, hot, task, "logloss")
+    np.testing.assert_allclose(found, blend, atol=0.03)
+
+
+def test_a_temperature_does_not_reach_certainty_on_a_few_rows_that_are_right():
+    p, y = np.array([[0.3], [0.4], [0.6], [0.7]]), np.array([0, 0, 1, 1])
+    found = decide("temperature", p, y, p, "binary", "logloss")
+    assert 0.7 < found[3, 0] < 0.99
+
+
+def test_isotonic_by_hand():
+    p = np.array([[0.1], [0.2], [0.3], [0.4]])
+    y = np.array([0, 1, 0, 1])
+    # with a 1 at .1 and a 0 at .4: means 1/2 | 1, 0 pool to 1/2 | 1/2, so all is 1/2
+    found = decide("isotonic", p, y, p, "binary", "logloss")
+    np.testing.assert_allclose(found, 0.5)
+    y = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    p = np.array([[0.1], [0.1], [0.1], [0.1], [0.2], [0.2], [0.2], [0.2]])
+    found = decide("isotonic", p, y, np.array([[0.0], [0.15], [0.9]]), "binary", "logloss")
+    np.testing.assert_allclose(found[:, 0], [0.2, 0.5, 0.8])  # 1 / 5, half-way, 4 / 5
