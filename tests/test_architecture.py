@@ -36,9 +36,12 @@ MAY_IMPORT = {
     "bert.tokens": "",
     # what is blended
     "ensemble.__init__": "",
-    "ensemble.blenders": "ensemble.stackers ensemble.weights tasks",
+    "ensemble.blenders": "ensemble.means ensemble.stackers ensemble.weights tasks",
+    "ensemble.means": "tasks",
     "ensemble.stackers": "tasks",
-    "ensemble.weights": "metrics tasks",
+    "ensemble.weights": "ensemble.objectives ensemble.selection tasks",
+    "ensemble.selection": "ensemble.objectives tasks",
+    "ensemble.objectives": "metrics tasks",
     "ensemble.crossfit": "metrics tasks",
     # what is written
     "predictors": "artifacts tasks",

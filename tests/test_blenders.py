@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, softmax
 
-from pipeline.ensemble import weights
-from pipeline.ensemble.blenders import BLENDERS, rank_mean
+from pipeline.ensemble import selection
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.means import rank_mean
 from pipeline.metrics import score
 from pipeline.tasks import TASKS, out_of_range
 
@@ -27,7 +28,7 @@ METRIC = {
 def few_bags():
     """Hill climbing as it is, but seven times faster."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "N_BAGS", 3)
+        patch.setattr(selection, "N_BAGS", 3)
         yield
 
 

@@ -1,9 +1,12 @@
 """Greedy selection of members for the metric itself, by adding them or by leaving them out.
 
-Letters: n rows, m predictors, c columns. Each way to choose weights is called as
+Letters: n rows, m predictors, c columns, s steps. Each way to choose weights is called as
 `hill_climb(preds, y, *, task, metric, seed) -> (m,)` with the predictions (n, m, c) of one target:
-c is 1, or the number of classes. Each is the average over bags of half of the rows, because one
-selection on all rows believes its own luck.
+c is 1, or the number of classes.
+
+A selection believes in the luck of its rows. So each of many bags goes its way on half of the rows,
+the other half scores every step of it, and the bags stop together where those scores are best on
+average: at the plain mean, if no step is of use. The weights are the mean of the bags' selections.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,17 +25,20 @@ ROWS_PER_BAG = 10_000  # half of the rows, but no more than this, so that a step
 
 
 def climb(preds: Floats, y: NDArray[Any], *, task: str, metric: str, n_steps: int) -> Floats:
-    """(m,) shares after one greedy walk on all rows, without bags: a part, and for timing."""
-    return walk(objective_of(preds, y, task=task, metric=metric, y_train=y), n_steps)
+    """(m,) shares of the best selection of one climb on all rows, without bags: for timing."""
+    objective = objective_of(preds, y, task=task, metric=metric, y_train=y)
+    counts = upwards(objective, n_steps)
+    best = counts[first_best(_values(objective, counts))]
+    return best / best.sum()
 
 
 def hill_climb(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
     """Greedy selection with replacement (Caruana et al. 2004, ICML).
 
-    Starts from the best few members, adds the member that helps most, again and again, and keeps
-    the best selection on the way; ties go to the earlier member and to the smaller selection.
+    Starts from the best few members and adds the member that helps most, again and again; ties go
+    to the earlier member and to the smaller selection.
     """
-    select = partial(walk, n_steps=N_STEPS)
+    select = partial(upwards, n_steps=N_STEPS)
     return _bagged(select, preds, y, task=task, metric=metric, seed=seed)
 
 
@@ -44,7 +50,7 @@ def hill_climb_signed(
     So a member whose errors the others share can be subtracted. Probabilities are clipped to
     [0, 1] and classes sum to 1 again, when a step is judged and when the weights are applied.
     """
-    select = partial(walk, n_steps=N_STEPS, signed=True)
+    select = partial(upwards, n_steps=N_STEPS, signed=True)
     return _bagged(select, preds, y, task=task, metric=metric, seed=seed, signed=True)
 
 
@@ -54,57 +60,53 @@ def backward_elimination(
     """The plain mean without the members that it is better off without.
 
     From the mean of all, leaves out the member without which the mean scores best, as long as that
-    helps; ties leave out the later member. A member's weight is its share averaged over bags.
+    helps; ties leave out the later member.
     """
-    return _bagged(eliminate, preds, y, task=task, metric=metric, seed=seed)
+    return _bagged(downwards, preds, y, task=task, metric=metric, seed=seed)
 
 
-def walk(objective: Blends, n_steps: int, signed: bool = False) -> Floats:
-    """(m,) shares of the best selection that one greedy walk meets; equal ones if it meets none."""
+def upwards(objective: Blends, n_steps: int, signed: bool = False) -> Floats:
+    """(2 + s, m) how often each member is in: all once, the best few once, then step by step."""
     members = objective.members
     n_members = len(members)
-    counts, total, size = np.zeros(n_members), np.zeros_like(members[0]), 0
-    best_value, best = -np.inf, (np.ones(n_members), members.sum(axis=0), n_members)
-
-    def add(chosen: int, step: int, found: float) -> None:
-        nonlocal counts, total, size, best_value, best
-        counts = counts + step * (np.arange(n_members) == chosen)
-        total, size = total + step * members[chosen], size + step
-        if is_better(found, best_value):
-            best_value, best = found, (counts, total, size)
-
     alone = np.array([objective.value(member, 1) for member in members])
-    for chosen in np.argsort(-alone, kind="stable"):
-        add(chosen, 1, objective.value(total + members[chosen], size + 1))
-    counts, total, size = best
+    order = np.argsort(-alone, kind="stable")
+    total, prefixes = np.zeros_like(members[0]), []
+    for size, chosen in enumerate(order, start=1):
+        total = total + members[chosen]
+        prefixes.append(objective.value(total, size))
+    size = 1 + first_best(np.array(prefixes))
+    counts = np.isin(np.arange(n_members), order[:size]).astype(np.float64)
+    path = [np.ones(n_members), counts]
     # steps that take away need a selection to take from, and to stay small beside it
     times = -(-2 * n_steps // size) if signed else 1
-    counts, total, size = times * counts, times * total, times * size
+    counts, total, size = times * counts, times * members[order[:size]].sum(axis=0), times * size
     for _ in range(n_steps):
         found = [objective.values(total, size, step) for step in ((1, -1) if signed else (1,))]
-        chosen = first_best(np.concatenate(found))
-        add(chosen % n_members, 1 if chosen < n_members else -1, np.concatenate(found)[chosen])
-    return best[0] / best[0].sum()
+        best = first_best(np.concatenate(found))
+        chosen, step = best % n_members, 1 if best < n_members else -1
+        counts = counts + step * (np.arange(n_members) == chosen)
+        total, size = total + step * members[chosen], size + step
+        path.append(counts)
+    return np.array(path)
 
 
-def eliminate(objective: Blends) -> Floats:
-    """(m,) equal shares of the members that backward elimination leaves, 0 for the others."""
-    kept = np.arange(len(objective.members))
+def downwards(objective: Blends) -> Floats:
+    """(m, m) which members are in: all, then one less each step; the same again where none helps."""
+    n_members = len(objective.members)
+    kept = np.arange(n_members)
     total = objective.members.sum(axis=0)
-    value = objective.value(total, len(kept))
-    while len(kept) > 1:
+    value = objective.value(total, n_members)
+    path = np.ones((n_members, n_members))
+    for i in range(1, n_members):
         found = objective.values(total, len(kept), -1, kept)
         last_best = len(kept) - 1 - first_best(found[::-1])
-        if not is_better(found[last_best], value):
+        if not found[last_best] > value + TIE * abs(value):
             break
         total, value = total - objective.members[kept[last_best]], found[last_best]
+        path[i:, kept[last_best]] = 0
         kept = np.delete(kept, last_best)
-    return np.isin(np.arange(len(objective.members)), kept) / len(kept)
-
-
-def is_better(found: float, best: float) -> bool:
-    """Whether a value is larger by more than rounding."""
-    return bool(found > best + TIE * abs(best)) if np.isfinite(best) else bool(found > best)
+    return path
 
 
 def _bagged(
@@ -117,27 +119,39 @@ def _bagged(
     seed: int,
     signed: bool = False,
 ) -> Floats:
-    """(m,) mean over bags of rows of what is selected; a bag of one target value weighs equally."""
-    n_members = preds.shape[1]
-    weights = np.zeros(n_members)
-    for rows in _bags(y.reshape(-1), seed):
-        if np.ptp(y[rows]) == 0:
-            weights += 1 / n_members
-            continue
-        weights += select(
+    """(m,) mean share over the bags, all stopped at the step that is best for rows left out."""
+    paths, values = [], []
+    for halves in _bags(y.reshape(-1), seed):
+        if any(np.ptp(y[rows]) == 0 for rows in halves):
+            continue  # of such rows most metrics say nothing
+        bag, left_out = (
             objective_of(preds[rows], y[rows], task=task, metric=metric, y_train=y, signed=signed)
+            for rows in halves
         )
-    return weights / N_BAGS
+        counts = select(bag)
+        paths.append(counts / counts.sum(axis=1, keepdims=True))
+        values.append(_values(left_out, counts))
+    if not paths:
+        return np.full(preds.shape[1], 1 / preds.shape[1])
+    return np.mean(paths, axis=0)[first_best(np.mean(values, axis=0))]
 
 
-def _bags(y: NDArray[Any], seed: int) -> Iterator[NDArray[Any]]:
-    """Rows of each bag: every second of the rows in the order of their targets.
+def _values(objective: Blends, counts: Floats) -> Floats:
+    """(s,) what each of (s, m) selections is worth."""
+    return np.array(
+        [objective.value(np.tensordot(row, objective.members, axes=1), row.sum()) for row in counts]
+    )
 
-    So that a bag holds each class, and each range of a target, in its share.
+
+def _bags(y: NDArray[Any], seed: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Rows of each bag and as many left out: every second of the rows in the order of targets.
+
+    So that each half holds each class, and each range of a target, in its share.
     """
     rng = np.random.default_rng(seed)
     every = max(2, -(-len(y) // ROWS_PER_BAG))
     for _ in range(N_BAGS):
         shuffled = rng.permutation(len(y))
         ordered = shuffled[np.argsort(y[shuffled], kind="stable")]
-        yield ordered[rng.integers(min(every, len(y))) :: every]
+        first, second = rng.permutation(min(every, len(y)))[:2]
+        yield ordered[first::every], ordered[second::every]
