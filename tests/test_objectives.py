@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
+from pipeline.ensemble import objectives
 from pipeline.ensemble.objectives import (
     OBJECTIVES,
     TIE,
@@ -45,6 +46,13 @@ def example(task, n=80, m=6, seed=0, digits=9):
 def both_ways(task, metric, preds, y, signed=False):
     setting = {"task": task, "metric": metric, "y_train": y}
     return objective_of(preds, y, **setting, signed=signed), Blends(preds, y, **setting)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_rows_are_few():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objectives, "FEW", 51)
+        yield
 
 
 @pytest.mark.parametrize(("task", "metric"), CASES)
@@ -143,6 +151,13 @@ def test_members_that_cancel_to_a_constant_have_no_correlation():
     short = Correlation(preds, y, task="regression", metric="pearson", y_train=y)
     assert short.value(short.members.sum(axis=0), 2) == -np.inf
     assert np.isfinite(short.values(short.members[0], 1)[0])
+
+
+def test_few_rows_are_sorted_at_once(monkeypatch):
+    y, preds = example("binary", n=50, m=4)
+    auc = Auc(preds, y, task="binary", metric="auc", y_train=y)
+    monkeypatch.setattr(auc, "_at_most", None)
+    assert np.isfinite(auc.values(auc.members[0], 1)).all()
 
 
 def test_auc_sorts_few_candidates(monkeypatch):

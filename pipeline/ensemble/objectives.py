@@ -19,6 +19,7 @@ from pipeline.tasks import Floats, as_probabilities
 TIE = 1e-12  # scores that differ by a smaller share of themselves differ by rounding
 ALL = slice(None)
 BLOCK = 4096  # rows of all members that fit a core's cache
+FEW = 1000  # rows that are sorted sooner than counted
 LEAST = np.finfo(np.float64).eps  # where `pipeline.metrics` clips the probability of the truth
 
 
@@ -54,9 +55,7 @@ class Blends:
 
     def value(self, total: Floats, size: float) -> float:
         """What `total / size` is worth, more being better; -inf where the metric is undefined."""
-        blend = as_probabilities(self.task, total / size)
-        found = score(self.metric, self.task, self.y, blend, self.y_train)
-        return -np.inf if np.isnan(found) else METRICS[self.metric].sign * found
+        return worth(total / size, self.y, task=self.task, metric=self.metric, y_train=self.y_train)
 
     def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
         """What the selection is worth after each member `among` all was added `step` times.
@@ -87,6 +86,7 @@ class Correlation(SquaredError):
     def boil_down(self, preds: Floats) -> Floats:
         members, y, center = preds[:, :, 0], self.y - self.y.mean(), preds[:, :, 0].mean(axis=0)
         moments = _moments(members, np.zeros_like(y), center)
+        y = y / np.abs(y).max()  # or squares of tiny targets would be 0
         # the sum of y is rounding, yet a member of a million would multiply it
         with_y = ((y.T @ members)[0] - y.sum() * center) / (len(y) * y.std())
         deviation = np.sqrt(np.diag(moments))
@@ -158,6 +158,8 @@ class Auc(Blends):
 
     def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
         members = self.members[among]
+        if len(self.y) < FEW:
+            return super().values(total, size, step, among)
         most = np.array([self._at_most(_add(total, one, step), size + step) for one in members])
         found = np.full(len(members), -np.inf)
         for i in np.argsort(-most, kind="stable"):
@@ -190,6 +192,14 @@ def first_best(values: Floats) -> int:
     """Index of the first value that only rounding keeps from being the largest."""
     best = values.max()
     return int(np.argmax(values >= best - TIE * np.abs(best)))
+
+
+def worth(
+    blend: Floats, y: NDArray[Any], *, task: str, metric: str, y_train: NDArray[Any]
+) -> float:
+    """The metric of (n, c) blends, more being better; -inf where it is undefined."""
+    found = score(metric, task, y, as_probabilities(task, blend), y_train)
+    return -np.inf if np.isnan(found) else METRICS[metric].sign * found
 
 
 def objective_of(

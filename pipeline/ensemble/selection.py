@@ -4,9 +4,10 @@ Letters: n rows, m predictors, c columns, s steps. Each way to choose weights is
 `hill_climb(preds, y, *, task, metric, seed) -> (m,)` with the predictions (n, m, c) of one target:
 c is 1, or the number of classes.
 
-A selection believes in the luck of its rows. So each of many bags goes its way on half of the rows,
-the other half scores every step of it, and the bags stop together where those scores are best on
-average: at the plain mean, if no step is of use. The weights are the mean of the bags' selections.
+A selection believes in the luck of its rows. So each of many bags goes its way on half of the rows.
+The weights are the mean of the bags' selections after the step, and at the part of the way there
+from the plain mean, that are best for the rows left out. With 40 alike members and 300 rows, RMSE,
+the bags alone lost .0034 to the plain mean, and so they gain .0008.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,19 +17,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.objectives import TIE, Blends, first_best, objective_of
+from pipeline.ensemble.objectives import Blends, first_best, objective_of, worth
 from pipeline.tasks import Floats
 
 N_BAGS = 20
 N_STEPS = 20  # a weight is a multiple of about 1/20 in one bag
 ROWS_PER_BAG = 10_000  # half of the rows, but no more than this, so that a step stays cheap
+PARTS = (0.25, 0.5, 0.75, 1.0)  # of the way from the plain mean to a selection
+N_JUDGES = 20_000  # rows at most that say where to stop
 
 
 def climb(preds: Floats, y: NDArray[Any], *, task: str, metric: str, n_steps: int) -> Floats:
     """(m,) shares of the best selection of one climb on all rows, without bags: for timing."""
     objective = objective_of(preds, y, task=task, metric=metric, y_train=y)
-    counts = upwards(objective, n_steps)
-    best = counts[first_best(_values(objective, counts))]
+    path = upwards(objective, n_steps)
+    totals = (np.tensordot(counts, objective.members, axes=1) for counts in path)
+    values = [objective.value(t, c.sum()) for t, c in zip(totals, path, strict=True)]
+    best = path[first_best(np.array(values))]
     return best / best.sum()
 
 
@@ -92,7 +97,7 @@ def upwards(objective: Blends, n_steps: int, signed: bool = False) -> Floats:
 
 
 def downwards(objective: Blends) -> Floats:
-    """(m, m) which members are in: all, then one less each step; the same again where none helps."""
+    """(m, m) which members are in: all, then one less a step; the same again where none helps."""
     n_members = len(objective.members)
     kept = np.arange(n_members)
     total = objective.members.sum(axis=0)
@@ -101,12 +106,17 @@ def downwards(objective: Blends) -> Floats:
     for i in range(1, n_members):
         found = objective.values(total, len(kept), -1, kept)
         last_best = len(kept) - 1 - first_best(found[::-1])
-        if not found[last_best] > value + TIE * abs(value):
+        if not is_better(found[last_best], value):
             break
         total, value = total - objective.members[kept[last_best]], found[last_best]
         path[i:, kept[last_best]] = 0
         kept = np.delete(kept, last_best)
     return path
+
+
+def is_better(value: float, best: float) -> bool:
+    """Whether a value is larger by more than rounding."""
+    return first_best(np.array([best, value])) == 1
 
 
 def _bagged(
@@ -119,39 +129,45 @@ def _bagged(
     seed: int,
     signed: bool = False,
 ) -> Floats:
-    """(m,) mean share over the bags, all stopped at the step that is best for rows left out."""
-    paths, values = [], []
-    for halves in _bags(y.reshape(-1), seed):
-        if any(np.ptp(y[rows]) == 0 for rows in halves):
+    """(m,) mean shares over the bags, at the step and part of the way best for rows left out.
+
+    Of a row, a step's blend is the mean over the bags that the row is not in. Ties go to the part
+    closer to the plain mean, with which every path begins, and to the earlier step.
+    """
+    setting: dict[str, Any] = {"task": task, "metric": metric, "y_train": y}
+    judges, *bags = _judges_and_bags(y.reshape(-1), seed)
+    paths, sums, times = [], np.zeros((1, 1, 1)), np.zeros(len(judges))
+    for rows in bags:
+        if np.ptp(y[rows]) == 0:
             continue  # of such rows most metrics say nothing
-        bag, left_out = (
-            objective_of(preds[rows], y[rows], task=task, metric=metric, y_train=y, signed=signed)
-            for rows in halves
-        )
-        counts = select(bag)
+        counts = select(objective_of(preds[rows], y[rows], signed=signed, **setting))
         paths.append(counts / counts.sum(axis=1, keepdims=True))
-        values.append(_values(left_out, counts))
-    if not paths:
+        left_out = ~np.isin(judges, rows)
+        of_bag = np.tensordot(paths[-1], preds[judges], axes=(1, 1))  # (s, judges, c)
+        sums = sums + left_out[:, None] * of_bag
+        times += left_out
+    judged = times > 0
+    if not judged.any():
         return np.full(preds.shape[1], 1 / preds.shape[1])
-    return np.mean(paths, axis=0)[first_best(np.mean(values, axis=0))]
+    blends, shares = sums[:, judged] / times[judged, None], np.mean(paths, axis=0)
+    best_value, best = -np.inf, shares[0]
+    for part in PARTS:
+        for blend, share in zip(blends, shares, strict=True):
+            towards = blends[0] + part * (blend - blends[0])
+            value = worth(towards, y[judges[judged]], **setting)
+            if is_better(value, best_value):
+                best_value, best = value, shares[0] + part * (share - shares[0])
+    return best
 
 
-def _values(objective: Blends, counts: Floats) -> Floats:
-    """(s,) what each of (s, m) selections is worth."""
-    return np.array(
-        [objective.value(np.tensordot(row, objective.members, axes=1), row.sum()) for row in counts]
-    )
+def _judges_and_bags(y: NDArray[Any], seed: int) -> Iterator[NDArray[Any]]:
+    """Rows that judge, then those of each bag: every so many of the rows in the order of targets.
 
-
-def _bags(y: NDArray[Any], seed: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Rows of each bag and as many left out: every second of the rows in the order of targets.
-
-    So that each half holds each class, and each range of a target, in its share.
+    So that each holds each class, and each range of a target, in its share.
     """
     rng = np.random.default_rng(seed)
-    every = max(2, -(-len(y) // ROWS_PER_BAG))
-    for _ in range(N_BAGS):
+    for i in range(1 + N_BAGS):
         shuffled = rng.permutation(len(y))
         ordered = shuffled[np.argsort(y[shuffled], kind="stable")]
-        first, second = rng.permutation(min(every, len(y)))[:2]
-        yield ordered[first::every], ordered[second::every]
+        every = max(2, -(-len(y) // ROWS_PER_BAG)) if i else -(-len(y) // N_JUDGES)
+        yield ordered[rng.integers(min(every, len(y))) :: every]

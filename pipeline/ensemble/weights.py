@@ -52,13 +52,13 @@ def nnls(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -
     Returns:
         (m,) weights; equal ones where the solver fails or nothing but 0 helps.
     """
+    if task == "multiclass":
+        return _of_sum_1(_least_error(preds, y, task), preds)
     triangle = _triangle(np.hstack(pair) for pair in _errors_and_truths(preds, y, task))
     errors, truth = triangle[:, :-1], triangle[:, -1]
     # errors plus truth are the members: formed last, so that large values cost no precision
     weights = _solve_above_0(errors + truth[:, None], truth)
-    if task == "multiclass" or not weights.any():
-        return _of_sum_1(weights, preds)
-    return weights if np.isfinite(weights).all() else _equal(preds)
+    return weights if np.isfinite(weights).all() and weights.any() else _equal(preds)
 
 
 def linear(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
