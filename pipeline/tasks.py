@@ -66,6 +66,19 @@ def decide(task: str, predictions: Floats) -> NDArray[np.int64]:
     return decisions[:, 0] if task == "binary" else decisions
 
 
+def as_probabilities(task: str, blend: Floats) -> Floats:
+    """(n, c) blends as predictions of the task, where negative weights left [0, 1].
+
+    Clipped; classes of a row that was clipped at 0 sum to 1 again. Targets stay as they are.
+    """
+    if not TASKS[task].is_probability:
+        return blend
+    clipped = np.clip(blend, 0, 1)
+    if task == "multiclass" and (off := (blend < 0).any(axis=1)).any():
+        clipped[off] /= clipped[off].sum(axis=1, keepdims=True)
+    return clipped
+
+
 def out_of_range(task: str, predictions: Floats) -> NDArray[np.bool_]:
     """(n,) rows that cannot be predictions of the task.
 

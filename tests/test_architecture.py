@@ -36,14 +36,18 @@ MAY_IMPORT = {
     "bert.tokens": "",
     # what is blended
     "ensemble.__init__": "",
-    "ensemble.blenders": "ensemble.stackers ensemble.two_level ensemble.weights tasks",
+    "ensemble.blenders": "ensemble.means ensemble.stackers ensemble.two_level ensemble.weights"
+    " tasks",
+    "ensemble.means": "tasks",
     "ensemble.stackers": "ensemble.columns tasks",
     "ensemble.columns": "tasks",
     "ensemble.two_level": "ensemble.crossfit splits tasks",
     "ensemble.decisions": "ensemble.calibration ensemble.thresholds metrics tasks",
     "ensemble.calibration": "tasks",
     "ensemble.thresholds": "metrics tasks",
-    "ensemble.weights": "metrics tasks",
+    "ensemble.weights": "ensemble.objectives ensemble.selection tasks",
+    "ensemble.selection": "ensemble.objectives tasks",
+    "ensemble.objectives": "metrics tasks",
     "ensemble.crossfit": "metrics tasks",
     # what is written
     "predictors": "artifacts tasks",

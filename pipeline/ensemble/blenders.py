@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ensemble.means import geometric_mean, rank_mean
 from pipeline.ensemble.stackers import STACKERS
 from pipeline.ensemble.two_level import two_level
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.tasks import TASKS, Floats
+from pipeline.tasks import TASKS, Floats, as_probabilities
 
 
 @dataclass(frozen=True)
@@ -93,40 +94,6 @@ def convex_of_blends(
     )
 
 
-def rank_mean(
-    preds: Floats, y: NDArray[Any], new_preds: Floats, *, task: str, metric: str, seed: int
-) -> Floats:
-    """Mean of ranks among the fit rows, on the scale of the plain mean.
-
-    Members that order the rows alike count alike, however they spread their values. Column by
-    column, each member's value becomes its rank among the fit rows, the ranks are added, and the
-    rank of that sum among the fit rows' sums becomes the quantile of their plain means. So the fit
-    rows' blends are distributed as their plain means are, and no new row leaves the range of those.
-    Classes sum to 1 again.
-    """
-    n, n_members, n_columns = preds.shape
-    plain = preds.mean(axis=1)
-    blend = np.empty((len(new_preds), n_columns))
-    for j in range(n_columns):
-        # sums, not means: halves add up exactly, so equal sums stay equal
-        sums, new_sums = np.zeros(n), np.zeros(len(new_preds))
-        for i in range(n_members):
-            sums += _rank(preds[:, i, j], preds[:, i, j])
-            new_sums += _rank(preds[:, i, j], new_preds[:, i, j])
-        blend[:, j] = np.interp(_rank(sums, new_sums), np.arange(n) + 0.5, np.sort(plain[:, j]))
-    if task != "multiclass":
-        return blend
-    total = blend.sum(axis=1, keepdims=True)
-    return np.where(total > 0, blend / np.where(total > 0, total, 1), new_preds.mean(axis=1))
-
-
-def _rank(fit: Floats, new: Floats) -> Floats:
-    """(k,) how many (n,) fit values lie below each new one, those that equal it counting half."""
-    values, counts = np.unique(fit, return_counts=True)
-    # between two fit values the rank is drawn as a line, so that no order is lost
-    return np.interp(new, values, np.cumsum(counts) - counts / 2)
-
-
 def _weighted_mean(
     weigh: Callable[..., Floats],
     preds: Floats,
@@ -137,9 +104,10 @@ def _weighted_mean(
     metric: str,
     seed: int,
 ) -> Floats:
-    """Arithmetic mean on the prediction scale, with one weight a member."""
+    """Sum on the prediction scale, with one weight a member or one a member and column."""
     weights = weigh(preds, y, task=task, metric=metric, seed=seed)
-    return np.einsum("kmc,m->kc", new_preds, weights)
+    which = "m" if weights.ndim == 1 else "mc"
+    return as_probabilities(task, np.einsum(f"kmc,{which}->kc", new_preds, weights))
 
 
 def _check(name: str, preds: Floats, y: NDArray[Any], new_preds: Floats, task: str) -> None:
@@ -181,6 +149,7 @@ BLENDERS: dict[str, Blender] = {
     for blender in [
         *(Blender(name, partial(_weighted_mean, weigh)) for name, weigh in WEIGHTS.items()),
         Blender("rank_mean", rank_mean),
+        Blender("geometric_mean", geometric_mean, ("binary", "multiclass", "multilabel")),
         *(Blender(name, s.function, s.tasks, s.max_rows) for name, s in STACKERS.items()),
         Blender("two_level", convex_of_blends),
     ]

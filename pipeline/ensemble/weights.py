@@ -1,139 +1,162 @@
 """Ways to choose one weight a predictor, and the registry `WEIGHTS`.
 
 Letters: n rows, m predictors, c columns. Each is called as
-`WEIGHTS[name](preds, y, *, task, metric, seed) -> (m,)` with `preds` (n, m, c) finite and `y` as in
-`pipeline.tasks`; `pipeline.ensemble.blenders` checks the input and applies the weights.
+`WEIGHTS[name](preds, y, *, task, metric, seed) -> (m,)`, or (m, c) where each of several targets
+has weights of its own, with `preds` (n, m, c) finite and `y` as in `pipeline.tasks`;
+`pipeline.ensemble.blenders` checks the input and applies the weights. The functions themselves see
+one target: `_for_each_target` makes a multilabel column a binary task and a regression column a
+regression.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
-from scipy.optimize import minimize, nnls
+from scipy.linalg import eigh, helmert
+from scipy.optimize import minimize
+from scipy.optimize import nnls as least_squares_above_0
 
-from pipeline.metrics import METRICS, score
+from pipeline.ensemble.objectives import first_best
+from pipeline.ensemble.selection import backward_elimination, hill_climb, hill_climb_signed
 from pipeline.tasks import TASKS, TINY, Floats
 
-N_BAGS = 20
-N_STEPS = 20  # a weight is a multiple of about 1/20 in one bag
-ROWS_PER_BAG = 10_000  # half of the rows, but no more than this, so that a step stays cheap
+BLOCK = 2048  # rows whose errors are formed at once: no copy of the stack
+N_PARTS = 10  # of the rows, to choose how strongly linear weights are pulled
+PULLS = np.logspace(3, -9, 25)  # strongest first, in shares of the errors' mean square
 
 
 def mean(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
     """The same weight for all: hard to beat where members are alike or rows are few."""
-    n_members = preds.shape[1]
-    return np.full(n_members, 1 / n_members)
+    return _equal(preds)
 
 
 def convex(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
     """Non-negative weights of sum 1 with the least squared error or log loss (Breiman 1996).
 
     The loss is the task's, whatever the metric: it is smooth and convex, so there is one optimum.
-    Targets of a regression are standardised first, so that each column counts the same.
 
     Returns:
         (m,) weights; equal ones where the solver fails.
     """
-    n_members = preds.shape[1]
-    solve = _most_likely if TASKS[task].is_probability else _least_squares
-    weights = np.clip(solve(preds, y, task), 0, None)
-    total = weights.sum()
-    if not (np.isfinite(total) and total > 0):
-        return np.full(n_members, 1 / n_members)
-    return weights / total
+    solve = _most_likely if TASKS[task].is_probability else _least_error
+    return _of_sum_1(solve(preds, y, task), preds)
 
 
-def hill_climb(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
-    """Greedy selection with replacement for the metric itself (Caruana et al. 2004, ICML).
+def nnls(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
+    """Non-negative weights of any sum with the least squared error (Breiman 1996).
 
-    Starts from the best few members, adds the member that helps most, again and again, and keeps
-    the best selection on the way; ties go to the earlier member and to the smaller selection.
-    Averaged over bags, each of half of the rows: with 8 alike members and 300 rows, one climb on
-    all rows lost .00075 AUC to the plain mean, the bags .0001. Leaving members out of bags as well
-    helped no further.
+    Of probabilities that is the Brier score. A sum below 1 shrinks members that are too sure;
+    probabilities of classes have sum 1, so there the weights have, too.
 
     Returns:
-        (m,) weights; equal ones where the metric is undefined.
+        (m,) weights; equal ones where the solver fails or nothing but 0 helps.
     """
-    n, n_members, _ = preds.shape
-    rng = np.random.default_rng(seed)
-    weights = np.zeros(n_members)
-    for _ in range(N_BAGS):
-        rows = rng.permutation(n)[: min((n + 1) // 2, ROWS_PER_BAG)]
-        members = np.ascontiguousarray(preds[rows].transpose(1, 0, 2))  # (m, rows, c)
-        y_bag = y[rows]
-
-        def value(blend: Floats, y_bag: NDArray[Any] = y_bag) -> float:
-            found = METRICS[metric].sign * score(metric, task, y_bag, blend, y_train=y)
-            return -np.inf if np.isnan(found) else found
-
-        weights += _climb(members, value)
-    return weights / N_BAGS
+    if task == "multiclass":
+        return _of_sum_1(_least_error(preds, y, task), preds)
+    triangle = _triangle(np.hstack(pair) for pair in _errors_and_truths(preds, y, task))
+    errors, truth = triangle[:, :-1], triangle[:, -1]
+    # errors plus truth are the members: formed last, so that large values cost no precision
+    weights = _solve_above_0(errors + truth[:, None], truth)
+    return weights if np.isfinite(weights).all() and weights.any() else _equal(preds)
 
 
-def _climb(members: Floats, value: Callable[[Floats], float]) -> Floats:
-    """(m,) shares of the best selection that one greedy walk over (m, rows, c) `members` meets."""
-    n_members = len(members)
-    counts = np.zeros(n_members)
-    total = np.zeros_like(members[0])  # running sum of the selection: a step costs one addition
-    best_value, best_counts, best_total = -np.inf, np.ones(n_members), members.sum(axis=0)
+def linear(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
+    """Weights of sum 1 and any sign with the least squared error, pulled to equal ones.
 
-    def add(chosen: int, found: float) -> None:
-        nonlocal total, best_value, best_counts, best_total
-        counts[chosen] += 1
-        total = total + members[chosen]
-        if found > best_value:
-            best_value, best_counts, best_total = found, counts.copy(), total
+    Without the pull they are the classic combination of forecasts (Bates & Granger 1969; Granger &
+    Ramanathan 1984), which loses to the mean where errors are alike. How strong the pull is, up to
+    the plain mean itself, is chosen by cross-validation: left-out rows need no more than their
+    second moments, (m, m). Of probabilities the error is the Brier score.
+    """
+    part_of = np.random.default_rng(seed).permutation(len(y)) % N_PARTS
+    parts = np.stack(
+        [
+            sum(
+                (errors.T @ errors for errors, _ in _errors_and_truths(preds[held], y[held], task)),
+                start=np.zeros((preds.shape[1],) * 2),
+            )
+            for held in (part_of == part for part in range(N_PARTS))
+        ]
+    )
+    moments = parts.sum(axis=0)
+    losses = np.zeros(1 + len(PULLS))
+    for held in parts:
+        candidates = _pulled(moments - held)
+        losses += np.einsum("pi,ij,pj->p", candidates, held, candidates)
+    return _pulled(moments)[first_best(-losses)]
 
-    alone = np.array([value(member) for member in members])
-    for size, chosen in enumerate(np.argsort(-alone, kind="stable"), start=1):
-        add(int(chosen), value((total + members[chosen]) / size))
-    counts, total = best_counts.copy(), best_total
-    for size in range(int(counts.sum()) + 1, int(counts.sum()) + 1 + N_STEPS):
-        found = [value((total + member) / size) for member in members]
-        chosen = int(np.argmax(found))
-        add(chosen, found[chosen])
-    return best_counts / best_counts.sum()
+
+def _pulled(moments: Floats) -> Floats:
+    """(1 + pulls, m) weights: equal ones, then those of least error under each weaker pull."""
+    n_members = len(moments)
+    equal = np.full(n_members, 1 / n_members)
+    if n_members == 1:
+        return np.ones((1 + len(PULLS), 1))
+    directions = helmert(n_members).T  # (m, m - 1) all ways to differ from equal at the same sum
+    squares, vectors = eigh(directions.T @ moments @ directions)
+    directions = directions @ vectors
+    squares = np.clip(squares, 0, None)
+    pulls = np.maximum(PULLS * squares.mean(), np.finfo(np.float64).tiny)
+    steps = -(directions.T @ moments @ equal) / (squares + pulls[:, None])
+    return np.vstack([equal, equal + steps @ directions.T])
 
 
-def _least_squares(preds: Floats, y: Floats, task: str) -> Floats:
+def _least_error(preds: Floats, y: Floats, task: str) -> Floats:
     """(m,) weights, up to their sum, of the blend with the least squared error.
 
     With weights of sum 1 the blend's error is the blend of the errors E. Minimising
     |Eu|^2 + (sum(u) - 1)^2 over u >= 0 finds the direction with the least |Ew| at sum 1, at any
     scale of E: along u = t w its minimum over t, |Ew|^2 / (1 + |Ew|^2), grows with |Ew|.
     """
-    # not std > 0: rounding lets the deviation of a constant differ from 0
-    spread = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1)
-    errors = (preds - y[:, None, :]) / spread
-    errors = errors.transpose(0, 2, 1).reshape(-1, preds.shape[1])  # (n * c, m)
-    lengths = np.linalg.norm(errors, axis=0)
+    triangle = _triangle(errors for errors, _ in _errors_and_truths(preds, y, task))
+    lengths = np.linalg.norm(triangle, axis=0)
     # a member a million times worse than the best would weigh less than a millionth
     useful = lengths <= 1e6 * lengths.min()
     weights = useful.astype(np.float64)
     if lengths.min() == 0:  # only those that are the truth are left
         return weights
-    # nothing but the triangle of the errors matters, and that is (m, m); the best member's is 1
-    triangle: Floats = qr(errors[:, useful] / lengths.min(), mode="r")[0][: useful.sum()]
-    system = np.vstack([triangle, np.ones(triangle.shape[1])])
-    try:
-        weights[useful] = nnls(system, np.append(np.zeros(len(triangle)), 1.0))[0]
-    except (RuntimeError, np.linalg.LinAlgError):
-        return np.full_like(weights, np.nan)
+    system = np.vstack([triangle[:, useful] / lengths.min(), np.ones(useful.sum())])
+    weights[useful] = _solve_above_0(system, np.append(np.zeros(len(triangle)), 1.0))
     return weights
+
+
+def _errors_and_truths(
+    preds: Floats, y: NDArray[Any], task: str
+) -> Iterator[tuple[Floats, Floats]]:
+    """Errors (cases, m) and truths (cases, 1), block by block; each class of a row is a case."""
+    n_members, n_columns = preds.shape[1:]
+    for start in range(0, len(y), BLOCK):
+        rows = slice(start, start + BLOCK)
+        truth = np.eye(n_columns)[y[rows]] if task == "multiclass" else y[rows].reshape(-1, 1)
+        errors = preds[rows] - truth[:, None, :]
+        yield errors.transpose(0, 2, 1).reshape(-1, n_members), truth.reshape(-1, 1)
+
+
+def _triangle(blocks: Iterator[Floats]) -> Floats:
+    """(at most k, k) triangle with the second moments of all (rows, k) blocks: squared error needs
+    no more, and unlike the moments themselves it keeps nearly all digits."""
+    triangle = np.empty((0, 0))
+    for block in blocks:
+        above = triangle.reshape(-1, block.shape[1])
+        triangle = np.asarray(np.linalg.qr(np.vstack([above, block]), mode="r"))
+    return triangle
+
+
+def _solve_above_0(system: Floats, target: Floats) -> Floats:
+    """(m,) non-negative solution of least squares (Lawson & Hanson 1974), NaN if none is found."""
+    try:
+        return np.asarray(least_squares_above_0(system, target)[0])
+    except (RuntimeError, np.linalg.LinAlgError):
+        return np.full(system.shape[1], np.nan)
 
 
 def _most_likely(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     """(m,) weights of the mixture under which the truth is most probable."""
-    if y.ndim == 2:  # multilabel: every label of every row is one case
-        of_truth = np.where(y[:, None, :] == 1, preds, 1 - preds)
-        of_truth = of_truth.transpose(0, 2, 1).reshape(-1, preds.shape[1])
-    elif task == "binary":
+    if task == "binary":
         of_truth = np.where(y[:, None] == 1, preds[:, :, 0], 1 - preds[:, :, 0])
     else:
-        of_truth = preds[np.arange(len(y)), :, y]  # (cases, m)
+        of_truth = preds[np.arange(len(y)), :, y]  # (n, m)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         mixture = np.clip(of_truth @ weights, TINY, None)
@@ -153,8 +176,57 @@ def _most_likely(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     return found if loss(found)[0] <= loss(equal)[0] else equal
 
 
+def _of_sum_1(weights: Floats, preds: Floats) -> Floats:
+    weights = np.clip(weights, 0, None)
+    total = weights.sum()
+    return weights / total if np.isfinite(total) and total > 0 else _equal(preds)
+
+
+def _equal(preds: Floats) -> Floats:
+    return np.full(preds.shape[1], 1 / preds.shape[1])
+
+
+def _for_each_target(choose: Callable[..., Floats]) -> Callable[..., Floats]:
+    """`choose`, which sees one target, for any number of them: (m,) weights, or (m, c)."""
+
+    def weigh(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
+        setting = {"metric": metric, "seed": seed}
+        if TASKS[task].has_classes:
+            return _choose_distinct(choose, preds, y, task=task, **setting)
+        weights = []
+        for j in range(y.shape[1]):
+            target = y[:, [j]] if task == "regression" else y[:, j].astype(np.int64)
+            single = "regression" if task == "regression" else "binary"
+            column = np.ascontiguousarray(preds[:, :, j : j + 1])
+            weights.append(_choose_distinct(choose, column, target, task=single, **setting))
+        return np.stack(weights, axis=1) if len(weights) > 1 else weights[0]
+
+    return weigh
+
+
+def _choose_distinct(
+    choose: Callable[..., Floats], preds: Floats, y: NDArray[Any], **setting: Any
+) -> Floats:
+    """(m,) weights of one target; members that are equal share what one of them would get.
+
+    A target of one value teaches nothing: equal weights.
+    """
+    if np.ptp(y) == 0:
+        return _equal(preds)
+    seen: dict[bytes, int] = {}
+    which = np.array([seen.setdefault(p.tobytes(), len(seen)) for p in preds.swapaxes(0, 1)])
+    if len(seen) == len(which):
+        return choose(preds, y, **setting)
+    first = np.unique(which, return_index=True)[1]
+    return (choose(preds[:, first], y, **setting) / np.bincount(which))[which]
+
+
 WEIGHTS: dict[str, Callable[..., Floats]] = {
     "mean": mean,
-    "convex": convex,
-    "hill_climb": hill_climb,
+    "convex": _for_each_target(convex),
+    "nnls": _for_each_target(nnls),
+    "linear": _for_each_target(linear),
+    "hill_climb": _for_each_target(hill_climb),
+    "hill_climb_signed": _for_each_target(hill_climb_signed),
+    "backward_elimination": _for_each_target(backward_elimination),
 }

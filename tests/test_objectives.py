@@ -1,0 +1,193 @@
+"""The short ways against the long one, which is the metric itself on the rows of every blend."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, softmax
+
+from pipeline.ensemble import objectives
+from pipeline.ensemble.objectives import (
+    OBJECTIVES,
+    TIE,
+    Auc,
+    Blends,
+    Correlation,
+    LogLoss,
+    first_best,
+    objective_of,
+)
+from pipeline.metrics import METRICS, score
+
+CASES = [
+    (task, metric)
+    for metric in sorted(OBJECTIVES)
+    for task in METRICS[metric].tasks
+    if task != "multilabel"  # a label is a binary task
+]
+
+
+def example(task, n=80, m=6, seed=0, digits=9):
+    """Targets and predictions of one target; few digits give many ties."""
+    rng = np.random.default_rng(seed)
+    signal = rng.normal(size=(n, 3 if task == "multiclass" else 1))
+    raw = signal[:, None] + rng.normal(size=(n, m, signal.shape[1]))
+    if task == "regression":
+        return signal, np.round(raw, digits)
+    if task == "binary":
+        y = (rng.random(n) < expit(signal[:, 0])).astype(int)
+        y[:2] = 0, 1
+        return y, np.round(expit(raw), digits)
+    y = (signal + rng.gumbel(size=signal.shape)).argmax(axis=1)
+    y[:3] = 0, 1, 2
+    return y, softmax(raw, axis=-1)
+
+
+def both_ways(task, metric, preds, y, signed=False):
+    setting = {"task": task, "metric": metric, "y_train": y}
+    return objective_of(preds, y, **setting, signed=signed), Blends(preds, y, **setting)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_rows_are_few():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objectives, "FEW", 51)
+        yield
+
+
+@pytest.mark.parametrize(("task", "metric"), CASES)
+@given(
+    seed=st.integers(0, 10_000),
+    digits=st.integers(1, 9),
+    counts=st.lists(st.integers(0, 4), min_size=6, max_size=6),
+    step=st.sampled_from([1, -1]),
+)
+@settings(max_examples=25, deadline=None)
+def test_the_short_way_chooses_what_the_metric_itself_chooses(
+    task, metric, seed, digits, counts, step
+):
+    y, preds = example(task, seed=seed, digits=digits)
+    short, long = both_ways(task, metric, preds, y)
+    counts = np.array(counts) + (step < 0)
+    found, expected = (
+        objective.values(np.tensordot(counts, objective.members, axes=1), counts.sum(), step)
+        for objective in (short, long)
+        if counts.sum() + step > 0
+    )
+    assert first_best(found) == first_best(expected)
+    if metric not in ("r2", "auc"):  # only ordered alike, or not all computed
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("task", "metric"), CASES)
+def test_the_short_way_values_one_blend_as_the_metric_does(task, metric):
+    y, preds = example(task)
+    weights = np.array([3, 0, 1, 1, 0, 2])
+    short, _ = both_ways(task, metric, preds, y)
+    found = short.value(np.tensordot(weights, short.members, axes=1), 7)
+    blend = np.einsum("nmc,m->nc", preds, weights / 7)
+    by = "rmse" if metric == "r2" else metric
+    assert found == pytest.approx(METRICS[by].sign * score(by, task, y, blend), rel=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["logloss", "auc"])
+@pytest.mark.parametrize("seed", range(10))
+def test_clipped_probabilities_are_judged_as_the_metric_judges_them(metric, seed):
+    y, preds = example("binary", seed=seed)
+    short, long = both_ways("binary", metric, preds, y, signed=True)
+    counts = np.array([6, -3, 2, -2, 1, 0])
+    for step in (1, -1):
+        found, expected = (
+            o.values(np.tensordot(counts, o.members, axes=1), 4, step) for o in (short, long)
+        )
+        assert first_best(found) == first_best(expected)
+        assert found.max() == pytest.approx(expected.max(), rel=1e-12)
+
+
+def test_classes_with_negative_weights_need_all_classes():
+    y, preds = example("multiclass")
+    for metric in ("logloss", "auc"):
+        assert type(both_ways("multiclass", metric, preds, y, signed=True)[0]) is Blends
+
+
+def test_sure_members_are_clipped_as_the_metric_clips():
+    y = np.array([1, 0, 1])
+    preds = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])[:, :, None]
+    short, long = both_ways("binary", "logloss", preds, y)
+    for objective in (short, long):
+        found = [objective.value(member, 1) for member in objective.members]
+        np.testing.assert_allclose(found, [0, np.log(np.finfo(float).eps)], atol=1e-12)
+
+
+def test_what_is_left_after_a_step_back_may_be_rounding_alone():
+    y, sure = np.array([1, 0]), np.array([1.0, 0.0])
+    preds = np.stack([sure, np.array([3e-16, 0.5])], axis=1)[:, :, None]
+    short, long = both_ways("binary", "logloss", preds, y)
+    found, expected = (o.values(o.members.sum(axis=0), 2, -1) for o in (short, long))
+    assert np.isfinite(found).all()
+    assert first_best(found) == first_best(expected) == 1
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_second_moments_keep_their_digits_at_a_million(offset):
+    y, preds = example("regression")
+    for metric in ("rmse", "pearson"):
+        short, long = both_ways("regression", metric, preds + offset, y + offset)
+        total, rows = (o.members[:2].sum(axis=0) for o in (short, long))
+        np.testing.assert_allclose(short.values(total, 2), long.values(rows, 2), rtol=1e-8)
+
+
+def test_a_huge_member_does_not_drown_the_others_in_rounding():
+    y, preds = example("regression")
+    preds[:, 5] *= 1e9
+    short, long = both_ways("regression", "rmse", preds, y)
+    found, expected = (o.values(o.members[:2].sum(axis=0), 2) for o in (short, long))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_members_that_cancel_to_a_constant_have_no_correlation():
+    y, preds = example("regression", m=2)
+    preds[:, 1] = 1 - preds[:, 0]
+    short = Correlation(preds, y, task="regression", metric="pearson", y_train=y)
+    assert short.value(short.members.sum(axis=0), 2) == -np.inf
+    assert np.isfinite(short.values(short.members[0], 1)[0])
+
+
+def test_few_rows_are_sorted_at_once(monkeypatch):
+    y, preds = example("binary", n=50, m=4)
+    auc = Auc(preds, y, task="binary", metric="auc", y_train=y)
+    monkeypatch.setattr(auc, "_at_most", None)
+    assert np.isfinite(auc.values(auc.members[0], 1)).all()
+
+
+def test_auc_sorts_few_candidates(monkeypatch):
+    y, preds = example("binary", n=5000, m=30)
+    auc = Auc(preds, y, task="binary", metric="auc", y_train=y)
+    sorted_sizes = []
+    value = auc.value
+    monkeypatch.setattr(auc, "value", lambda *args: sorted_sizes.append(1) or value(*args))
+    auc.values(auc.members[:3].sum(axis=0), 3)
+    assert len(sorted_sizes) < 10
+
+
+def test_the_bound_of_an_auc_is_no_less_than_it():
+    for seed in range(20):
+        y, preds = example("binary", seed=seed, digits=seed % 4 + 1)
+        auc = Auc(preds, y, task="binary", metric="auc", y_train=y)
+        for member in auc.members:
+            assert auc._at_most(member.copy(), 1) >= auc.value(member, 1) * (1 - TIE)
+
+
+def test_long_rows_are_summed_in_blocks():
+    y, preds = example("binary", n=10_001, m=2)
+    log_loss = LogLoss(preds, y, task="binary", metric="logloss", y_train=y)
+    expected = -score("logloss", "binary", y, preds.mean(axis=1))
+    assert log_loss.value(log_loss.members.sum(axis=0), 2) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [([1, 2, 2], 1), ([-1, -1 - 1e-15, -2], 0), ([-1 - 1e-15, -1], 0), ([-np.inf, -np.inf], 0)],
+)
+def test_ties_up_to_rounding_go_to_the_first(values, best):
+    assert first_best(np.array(values)) == best
