@@ -182,6 +182,6 @@ BLENDERS: dict[str, Blender] = {
         *(Blender(name, partial(_weighted_mean, weigh)) for name, weigh in WEIGHTS.items()),
         Blender("rank_mean", rank_mean),
         *(Blender(name, s.function, s.tasks, s.max_rows) for name, s in STACKERS.items()),
-        Blender("two_level", convex_of_blends),
+        Blender("two_level", convex_of_blends, max_rows=100_000),  # 10 classes take minutes
     ]
 }
