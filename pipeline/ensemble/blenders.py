@@ -151,6 +151,6 @@ BLENDERS: dict[str, Blender] = {
         Blender("rank_mean", rank_mean),
         Blender("geometric_mean", geometric_mean, ("binary", "multiclass", "multilabel")),
         *(Blender(name, s.function, s.tasks, s.max_rows) for name, s in STACKERS.items()),
-        Blender("two_level", convex_of_blends),
+        Blender("two_level", convex_of_blends, max_rows=100_000),  # 10 classes take minutes
     ]
 }
