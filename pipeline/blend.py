@@ -133,7 +133,9 @@ def _blend(
             write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
         if method in WEIGHTS:
             weights = WEIGHTS[method](stack.oof, y, **setting)
-            table = pd.DataFrame({"predictor": stack.names, "weight": weights})
+            columns = ["weight"] if weights.ndim == 1 else [f"weight in {c}" for c in train.columns]
+            table = pd.DataFrame(weights.reshape(len(weights), -1), columns=columns)
+            table.insert(0, "predictor", stack.names)
             write_csv(folder / "weights.csv", table)
         entries.append(Entry(name, "blend", honest, both[:n]))
     groups = None if train.groups is None else np.array(train.groups)

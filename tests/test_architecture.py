@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "ensemble.calibration": "tasks",
     "ensemble.thresholds": "metrics tasks",
     "ensemble.weights": "ensemble.objectives ensemble.selection tasks",
-    "ensemble.selection": "ensemble.objectives tasks",
+    "ensemble.selection": "ensemble.objectives ensemble.shortcuts tasks",
+    "ensemble.shortcuts": "ensemble.objectives tasks",
     "ensemble.objectives": "metrics tasks",
     "ensemble.crossfit": "metrics tasks",
     # what is written

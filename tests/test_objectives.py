@@ -6,17 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
-from pipeline.ensemble import objectives
-from pipeline.ensemble.objectives import (
-    OBJECTIVES,
-    TIE,
-    Auc,
-    Blends,
-    Correlation,
-    LogLoss,
-    first_best,
-    objective_of,
-)
+from pipeline.ensemble import shortcuts
+from pipeline.ensemble.objectives import TIE, Blends, first_best
+from pipeline.ensemble.shortcuts import OBJECTIVES, Auc, Correlation, LogLoss, objective_of
 from pipeline.metrics import METRICS, score
 
 CASES = [
@@ -51,7 +43,7 @@ def both_ways(task, metric, preds, y, signed=False):
 @pytest.fixture(autouse=True, scope="module")
 def no_rows_are_few():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objectives, "FEW", 51)
+        patch.setattr(shortcuts, "FEW", 51)
         yield
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.objectives import Blends, first_best, objective_of, worth
+from pipeline.ensemble.objectives import Blends, first_best, worth
+from pipeline.ensemble.shortcuts import objective_of
 from pipeline.tasks import Floats
 
 N_BAGS = 20
@@ -150,7 +151,7 @@ def _bagged(
     if not judged.any():
         return np.full(preds.shape[1], 1 / preds.shape[1])
     blends, shares = sums[:, judged] / times[judged, None], np.mean(paths, axis=0)
-    best_value, best = -np.inf, shares[0]
+    best_value, best = -np.inf, np.full(preds.shape[1], 1 / preds.shape[1])
     for part in PARTS:
         for blend, share in zip(blends, shares, strict=True):
             towards = blends[0] + part * (blend - blends[0])

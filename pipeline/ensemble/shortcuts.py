@@ -1,0 +1,214 @@
+"""Short ways to the member that the metric itself would choose, and the registry `OBJECTIVES`.
+
+Letters: n rows, m predictors, c columns, d numbers that stand for the rows. What the rows are
+boiled down to depends on the metric; where none of these ways fits, it is computed on the rows.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+from pipeline.ensemble.objectives import ALL, TIE, Blends
+from pipeline.tasks import Floats
+
+BLOCK = 4096  # rows of all members that fit a core's cache
+FEW = 1000  # rows that are sorted sooner than counted
+LEAST = np.finfo(np.float64).eps  # where `pipeline.metrics` clips the probability of the truth
+
+
+class SquaredError(Blends):
+    """Root mean squared error, by which `r2` orders too, from moments of the errors: d = m."""
+
+    def boil_down(self, preds: Floats) -> Floats:
+        return _rows_with_moments(_moments(preds[:, :, 0], self.y, np.zeros(preds.shape[1])))
+
+    def value(self, total: Floats, size: float) -> Any:
+        return -np.sqrt((total**2).sum(axis=-1)) / size
+
+    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
+        return np.asarray(self.value(total + step * self.members[among], size + step))
+
+
+class Correlation(SquaredError):
+    """Pearson's r from second moments: d = m, then the covariance with y and the deviation."""
+
+    def boil_down(self, preds: Floats) -> Floats:
+        members, y, center = preds[:, :, 0], self.y - self.y.mean(), preds[:, :, 0].mean(axis=0)
+        moments = _moments(members, np.zeros_like(y), center)
+        y = y / np.abs(y).max()  # or squares of tiny targets would be 0
+        # the sum of y is rounding, yet a member of a million would multiply it
+        with_y = ((y.T @ members)[0] - y.sum() * center) / (len(y) * y.std())
+        deviation = np.sqrt(np.diag(moments))
+        return np.column_stack([_rows_with_moments(moments), with_y, deviation])
+
+    def value(self, total: Floats, size: float) -> Any:
+        deviation = np.sqrt((total[..., :-2] ** 2).sum(axis=-1))
+        # members that cancel to a constant leave rounding, of which r would be anything
+        varies = deviation > 1e-7 * np.abs(total[..., -1])
+        r = total[..., -2] / np.where(varies, deviation, 1)
+        return np.where(varies, r, -np.inf)
+
+
+class LogLoss(Blends):
+    """Log loss from each row's probability of the truth: d = n.
+
+    Classes are made to sum to 1 first, as the metric does with the blend.
+    """
+
+    def boil_down(self, preds: Floats) -> Floats:
+        if self.task == "binary":
+            p = preds[:, :, 0].T
+            of_truth = np.where(self.y == 1, p, 1 - p)
+        else:
+            of_truth = (preds[np.arange(len(self.y)), :, self.y] / preds.sum(axis=2)).T
+        # where no member has to be clipped no sum of members has
+        self.clips = self.signed or of_truth.min() < LEAST or of_truth.max() > 1
+        return np.ascontiguousarray(of_truth)
+
+    def value(self, total: Floats, size: float) -> float:
+        return float(self._mean_log(total[None], np.zeros_like(total), size, 1)[0])
+
+    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
+        return self._mean_log(self.members[among], total, size + step, step)
+
+    def _mean_log(self, members: Floats, total: Floats, size: float, step: int) -> Floats:
+        """(m,) mean log of `(total + step * members) / size`, clipped as the metric clips."""
+        sums = np.zeros(len(members))
+        for start in range(0, len(total), BLOCK):
+            rows = slice(start, start + BLOCK)
+            mixture = _add(total[rows], members[:, rows], step)
+            if self.clips or step < 0:
+                np.clip(mixture, LEAST * size, size, out=mixture)
+            sums += _sum_of_logs(mixture)
+        return sums / len(total) - np.log(size)
+
+
+class Auc(Blends):
+    """Area under the ROC curve; a candidate is sorted only while it may be the best: d = c n.
+
+    Members are kept (m, c, n), positives first, so that no step has to look for them.
+    """
+
+    def boil_down(self, preds: Floats) -> Floats:
+        codes = [1] if self.task == "binary" else np.unique(self.y)
+        truths = [self.y == code for code in codes]
+        orders = [np.argsort(~truth, kind="stable") for truth in truths]
+        self.n_positives = [int(truth.sum()) for truth in truths]
+        columns = [0] if self.task == "binary" else codes
+        return np.stack(
+            [preds[order, :, j].T for order, j in zip(orders, columns, strict=True)], axis=1
+        )
+
+    def value(self, total: Floats, size: float) -> float:
+        blend = np.clip(total / size, 0, 1)
+        return float(
+            np.mean([_auc(s[:k], s[k:]) for s, k in zip(blend, self.n_positives, strict=True)])
+        )
+
+    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
+        members = self.members[among]
+        if len(self.y) < FEW:
+            return super().values(total, size, step, among)
+        most = np.array([self._at_most(_add(total, one, step), size + step) for one in members])
+        found = np.full(len(members), -np.inf)
+        for i in np.argsort(-most, kind="stable"):
+            if most[i] < found.max() * (1 - TIE):
+                break
+            found[i] = self.value(_add(total, members[i], step), size + step)
+        return found
+
+    def _at_most(self, total: Floats, size: float) -> float:
+        """A bound that no blend's value exceeds, from a histogram: pairs in one bin may be won.
+
+        Overwrites `total`.
+        """
+        total /= size
+        np.clip(total, 0, 1, out=total)
+        n_bins = max(256, total.shape[1] // 8)
+        bounds = []
+        for scores, k in zip(total, self.n_positives, strict=True):
+            low, high = scores.min(), scores.max()
+            scores -= low
+            scores *= (n_bins - 1) / (high - low) if high > low else 0.0
+            bins = scores.astype(np.intp)
+            positives = np.bincount(bins[:k], minlength=n_bins)
+            not_above = np.bincount(bins[k:], minlength=n_bins).cumsum()
+            bounds.append((positives @ not_above) / (k * (len(scores) - k)))
+        return float(np.mean(bounds))
+
+
+def objective_of(
+    preds: Floats,
+    y: NDArray[Any],
+    *,
+    task: str,
+    metric: str,
+    y_train: NDArray[Any],
+    signed: bool = False,
+) -> Blends:
+    """The objective of one target's predictions, by the shortest way that is exact.
+
+    Args:
+        signed: shares may be negative. Clipping a class at 0 moves the others of the row, so that
+            all of them are needed.
+    """
+    rows_needed = signed and task == "multiclass"
+    kind = Blends if rows_needed else OBJECTIVES.get(metric, Blends)
+    return kind(preds, y, task=task, metric=metric, y_train=y_train, signed=signed)
+
+
+def _add(total: Floats, members: Floats, step: int) -> Floats:
+    # a product with the step would cost as much as the sum
+    return total + members if step == 1 else total - members
+
+
+def _moments(members: Floats, y: Floats, center: Floats) -> Floats:
+    """(m, m) mean products of (n, m) members less (n, 1) targets less (m,) centers."""
+    moments = np.zeros((members.shape[1], members.shape[1]))
+    for start in range(0, len(y), BLOCK):  # in blocks: no copy of the members
+        rows = slice(start, start + BLOCK)
+        errors = members[rows] - y[rows] - center
+        moments += errors.T @ errors
+    return moments / len(y)
+
+
+def _rows_with_moments(moments: Floats) -> Floats:
+    """(m, m) rows whose products are the (m, m) moments."""
+    scale = np.sqrt(np.diag(moments))
+    scale = np.where(scale > 0, scale, 1)  # or a large member would drown the small in rounding
+    values, vectors = eigh(moments / scale / scale[:, None])
+    return scale[:, None] * vectors * np.sqrt(np.clip(values, 0, None))
+
+
+def _sum_of_logs(values: Floats) -> Floats:
+    """(m,) sums of the logs of (m, n) values of at least 1e-16: of products, to take fewer logs."""
+    sums = np.zeros(len(values))
+    for _ in range(4):  # 1e-16 to the 16th is still a float
+        half = values.shape[1] // 2
+        if values.shape[1] % 2:
+            sums += np.log(values[:, -1])
+        values = values[:, :half] * values[:, half : 2 * half]
+    return sums + np.log(values).sum(axis=1)
+
+
+def _auc(positives: Floats, negatives: Floats) -> float:
+    """The share of pairs in the right order, a tie being half a pair."""
+    positives, negatives = np.sort(positives), np.sort(negatives)
+    few, many = sorted([positives, negatives], key=len)
+    left = many.searchsorted(few, "left")
+    tied = many.take(left, mode="clip") == few
+    below = left.sum() + (many.searchsorted(few[tied], "right") - left[tied]).sum() / 2
+    share = float(below / (len(few) * len(many)))
+    return share if few is positives else 1 - share
+
+
+OBJECTIVES: dict[str, type[Blends]] = {
+    "rmse": SquaredError,
+    "mcrmse": SquaredError,
+    "r2": SquaredError,
+    "pearson": Correlation,
+    "logloss": LogLoss,
+    "auc": Auc,
+}

@@ -1,0 +1,193 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pipeline.ensemble import selection
+from pipeline.ensemble.objectives import Blends
+from pipeline.ensemble.selection import (
+    backward_elimination,
+    climb,
+    downwards,
+    hill_climb,
+    hill_climb_signed,
+    upwards,
+)
+from pipeline.ensemble.shortcuts import OBJECTIVES, objective_of
+from pipeline.metrics import METRICS, score
+
+WAYS = [hill_climb, hill_climb_signed, backward_elimination]
+
+
+@pytest.fixture
+def few_bags(monkeypatch):
+    """As it is, but seven times faster."""
+    monkeypatch.setattr(selection, "N_BAGS", 3)
+
+
+def example(n=400, m=5, seed=0):
+    """A target of a regression and alike members."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(n, 1))
+    return y, y[:, None] + rng.normal(size=(n, 1, 1)) + rng.normal(size=(n, m, 1))
+
+
+def choose(way, preds, y, metric="rmse", task="regression", seed=0):
+    return way(preds, y, task=task, metric=metric, seed=seed)
+
+
+class Near(Blends):
+    """How close the only row of a blend comes to a number."""
+
+    def __init__(self, members, number):
+        self.members, self.number = np.array(members, dtype=float), number
+
+    def value(self, total, size):
+        return -abs(float(total[0]) / size - self.number)
+
+
+def test_a_climb_by_hand():
+    # 0 is nearest to 1; its mean with 4 is 2, farther; then 0 0 4 = 1.33, then 0 0 0 4 = 1
+    path = upwards(Near([[0], [4], [9]], 1), n_steps=3)
+    assert path.tolist() == [[1, 1, 1], [1, 0, 0], [2, 0, 0], [2, 1, 0], [3, 1, 0]]
+
+
+def test_ties_go_to_the_earlier_member_and_the_smaller_selection():
+    path = upwards(Near([[5], [1], [1]], 1), n_steps=2)
+    assert path.tolist() == [[1, 1, 1], [0, 1, 0], [0, 2, 0], [0, 3, 0]]
+
+
+def test_a_climb_starts_from_the_best_few():
+    # alone 1.9 is best, then 0.2, then 7; the mean of the first two is nearest to 1
+    path = upwards(Near([[7], [0.2], [1.9]], 1), n_steps=0)
+    assert path.tolist() == [[1, 1, 1], [0, 1, 1]]
+
+
+def test_a_signed_climb_takes_away_what_is_not_there():
+    path = upwards(Near([[1], [2]], 0.5), n_steps=4, signed=True)
+    assert path[1].tolist() == [1, 0]
+    assert path[2].tolist() == [8, -1]  # 6 / 7, from 8 / 8
+    assert (path[2:].sum(axis=1) > 0).all()
+    values = [abs(counts @ [1, 2] / counts.sum() - 0.5) for counts in path[1:]]
+    assert values == sorted(values, reverse=True)
+
+
+def test_an_elimination_by_hand():
+    # 1 3 8 have the mean 4; without 8 it is 2, then without 3 it is 1
+    assert downwards(Near([[1], [3], [8]], 2)).tolist() == [[1, 1, 1], [1, 1, 0], [1, 1, 0]]
+    assert downwards(Near([[1], [3], [8]], 1)).tolist() == [[1, 1, 1], [1, 1, 0], [1, 0, 0]]
+    assert downwards(Near([[1], [3], [8]], 4)).tolist() == [[1, 1, 1]] * 3
+
+
+def test_an_elimination_leaves_out_the_later_of_two_that_are_equal():
+    assert downwards(Near([[1], [5], [5]], 3)).tolist() == [[1, 1, 1], [1, 1, 0], [1, 1, 0]]
+
+
+@given(members=arrays(np.float64, (4, 1), elements=st.floats(-5, 5)))
+@settings(max_examples=50, deadline=None)
+def test_each_step_down_is_better_than_the_one_before(members):
+    objective = Near(members, 1)
+    path = downwards(objective)
+    values = [objective.value(counts @ members, counts.sum()) for counts in path]
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("metric", sorted(OBJECTIVES))
+@pytest.mark.parametrize("seed", range(3))
+def test_the_short_way_walks_where_the_metric_itself_would(metric, seed):
+    task = METRICS[metric].tasks[0]
+    y, preds = example(n=60, m=8, seed=seed)
+    if task != "regression":
+        y, preds = (y[:, 0] > 0).astype(int), 1 / (1 + np.exp(-preds))
+    setting = {"task": task, "metric": metric, "y_train": y}
+    short, long = objective_of(preds, y, **setting), Blends(preds, y, **setting)
+    np.testing.assert_array_equal(upwards(short, 30), upwards(long, 30))
+    np.testing.assert_array_equal(downwards(short), downwards(long))
+    if task != "multiclass":
+        short = objective_of(preds, y, **setting, signed=True)
+        walks = [upwards(objective, 10, signed=True) for objective in (short, long)]
+        np.testing.assert_array_equal(*walks)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "pearson"])
+def test_one_climb_is_no_worse_than_the_best_member_and_the_plain_mean(metric):
+    y, preds = example()
+    found = climb(preds, y, task="regression", metric=metric, n_steps=10)
+    assert found.sum() == pytest.approx(1)
+    values = [
+        METRICS[metric].sign * score(metric, "regression", y, np.einsum("nmc,m->nc", preds, w))
+        for w in (found, np.full(5, 0.2), *np.eye(5))
+    ]
+    assert values[0] >= max(values) - 1e-12
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_metric_itself_is_improved_whatever_its_direction(way):
+    y, preds = example()
+    preds[:, 0] = y * 0.01 + 7  # useless for rmse, the truth for pearson
+    assert abs(choose(way, preds, y, "rmse")[0]) < 0.1  # of .2
+    if way is not backward_elimination:  # a hundred times smaller, it is of no use in a plain mean
+        assert choose(way, preds, y, "pearson")[0] > 0.5
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_but_noise_leaves_the_plain_mean(way):
+    far = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        y = rng.normal(size=(300, 1))
+        preds = y[:, None] + rng.normal(size=(300, 10, 1))
+        far.append(np.abs(choose(way, preds, y, seed=seed) - 0.1).sum())
+    assert np.mean(far) < 0.25
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_plain_mean_stays_where_the_metric_is_undefined(way):
+    y, preds = example()
+    preds[:] = 1.0
+    assert choose(way, preds, y, "pearson").tolist() == [0.2] * 5
+
+
+@pytest.mark.parametrize("way", [hill_climb, hill_climb_signed])
+@pytest.mark.usefixtures("few_bags")
+def test_another_seed_draws_other_bags(way):
+    y, preds = example()
+    found = [choose(way, preds, y, "mae", seed=seed) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).any()
+
+
+def test_bags_are_halves_that_hold_every_class():
+    y = np.array([1] * 4 + [0] * 96)
+    judges, *bags = selection._judges_and_bags(y, seed=0)
+    assert sorted(judges) == list(range(100))
+    assert len(bags) == selection.N_BAGS
+    for rows in bags:
+        assert len(set(rows)) == 50
+        assert y[rows].sum() == 2
+    assert len({tuple(sorted(rows)) for rows in bags}) == len(bags)
+
+
+def test_bags_of_many_rows_stay_small(monkeypatch):
+    monkeypatch.setattr(selection, "ROWS_PER_BAG", 100)
+    monkeypatch.setattr(selection, "N_JUDGES", 300)
+    judges, *bags = selection._judges_and_bags(np.arange(1000.0), seed=0)
+    assert 250 <= len(judges) <= 300
+    assert {len(rows) for rows in bags} == {100}
+
+
+@pytest.mark.usefixtures("few_bags")
+def test_labels_are_those_of_all_rows_not_of_the_bag(monkeypatch):
+    y, preds = example(n=100)
+    y = np.round(y)
+    seen = []
+
+    class Spy(Blends):
+        def __init__(self, preds, y_bag, *, y_train, **setting):
+            seen.append((len(y_bag), y_train is y))
+            super().__init__(preds, y_bag, y_train=y_train, **setting)
+
+    monkeypatch.setitem(OBJECTIVES, "qwk", Spy)
+    choose(hill_climb, preds, y, "qwk")
+    assert set(seen) == {(50, True)}
