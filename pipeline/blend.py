@@ -1,13 +1,14 @@
 """Blend the predictors by every method, score each blend on rows it did not see, choose one.
 
 Reads the training table, folds/<c>.csv and oof/<c>/<member>/{oof,test}.csv, and the folders of
-blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv (weights.csv too, if it has any) and
-oof/<c>/leaderboard.csv.
+blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv (weights.csv too, if it has any), the
+same for blend_<method>.<decision>, oof/<c>/leaderboard.csv, and leaderboard.json with what to
+expect of the choice.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,9 +29,16 @@ from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
-from pipeline.metrics import METRICS, column_scores
+from pipeline.metrics import column_scores
 from pipeline.predictors import check_made_for, is_current, write_predictions
 from pipeline.stack import Stack, read_stack
+from pipeline.summary import summary
+from pipeline.tasks import Floats
+
+if TYPE_CHECKING:
+    from pipeline.ensemble.decisions import Decision
+
+MOST_NESTED = 20_000  # rows: beyond, what the choice scores differs little from the chosen line
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -52,10 +60,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         source = _source(config, train, folds, {**folders, **external})
         path = leaderboard_path(config.competition)
         if not _stands(config, path, source):
-            board = _blend(config, stack, train, test.ids, folds, source)
+            board, expected = _blend(config, stack, train, test.ids, folds, source)
             write_csv(path, board)
-            write_json(path.with_suffix(".json"), {**source, "sha256": file_sha256(path)})
-        _tell(config, path)
+            of_board = {"sha256": file_sha256(path), "expected": expected}
+            write_json(path.with_suffix(".json"), {**source, **of_board})
+        expected = read_json(path.with_suffix(".json"))["expected"]
+        # a member may be called nan: only an empty cell is none
+        board = pd.read_csv(path, dtype={"name": str}, keep_default_na=False, na_values=[""])
+        print(f"\n{summary(board, config.metric, expected)}\n{path}: all columns\n")
 
 
 def _source(
@@ -70,6 +82,7 @@ def _source(
         "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
         "predictors": files,
         "methods": list(config.blend.methods),
+        "decisions": None if config.blend.decisions is None else list(config.blend.decisions),
         "task": config.task,
         "metric": config.metric,
         "seed": config.seed,
@@ -83,7 +96,9 @@ def _stands(config: Config, path: Path, source: dict[str, Any]) -> bool:
     """Whether leaderboard and blends were made from just this and are unchanged."""
     if not path.is_file() or not path.with_suffix(".json").is_file():
         return False
-    if read_json(path.with_suffix(".json")) != {**source, "sha256": file_sha256(path)}:
+    written = read_json(path.with_suffix(".json"))
+    written.pop("expected", None)
+    if written != {**source, "sha256": file_sha256(path)}:
         return False
     board = read_csv_as_text(path)
     return all(
@@ -104,40 +119,84 @@ def _blend(
     test_ids: Sequence[str],
     folds: NDArray[np.int64],
     source: dict[str, Any],
-) -> pd.DataFrame:
-    """Write every blend; return the leaderboard of blends and single predictors."""
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    """Write every blend.
+
+    Returns:
+        The leaderboard of blends and single predictors, and what to expect of the chosen one.
+    """
     # imported here: LightGBM takes a second to load, in vain where all stands
-    from pipeline.ensemble.blenders import BLENDERS, check_methods
-    from pipeline.ensemble.crossfit import PLAIN_MEAN, Entry, cross_fit, leaderboard
+    from pipeline.ensemble.blenders import BLENDERS
+    from pipeline.ensemble.candidates import candidates_of
+    from pipeline.ensemble.choice import score_of_choice
+    from pipeline.ensemble.leaderboard import Entry, leaderboard
+    from pipeline.ensemble.stability import weight_table
     from pipeline.ensemble.weights import WEIGHTS
 
-    y, n = train.y, len(train.ids)
+    y = train.y
     setting: dict[str, Any] = {"task": config.task, "metric": config.metric, "seed": config.seed}
+    groups = None if train.groups is None else np.array(train.groups)
+    methods, decisions = _fitting(config, len(np.unique(folds)))
+    is_choice = len(methods) * (1 + len(decisions)) > 1
+    is_nested = is_choice and len(y) <= MOST_NESTED and len(np.unique(folds)) > 2
     entries = [
         Entry(name, kind, stack.oof[:, i])
         for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True))
     ]
+    nested: dict[str, Floats] = {}
+    for method in methods:
+        for candidate in candidates_of(
+            BLENDERS[method], decisions, stack.oof, stack.test, y, folds, twice=is_nested, **setting
+        ):
+            name = f"blend_{candidate.method}"
+            folder, own = predictor_dir(config.competition, name), _source_of_blend(source, name)
+            for part, ids, values in (
+                ("oof", train.ids, candidate.honest),
+                ("test", test_ids, candidate.test),
+            ):
+                write_predictions(
+                    folder, part, ids, config.data.id_name, train.columns, values, own
+                )
+            entries.append(Entry(name, "blend", candidate.honest, candidate.in_sample))
+            if candidate.twice is not None:
+                nested[name] = candidate.twice
+        if method in WEIGHTS:
+            table = weight_table(
+                WEIGHTS[method],
+                stack.oof,
+                y,
+                folds,
+                stack.names,
+                train.columns,
+                groups=groups,
+                **setting,
+            )
+            write_csv(predictor_dir(config.competition, f"blend_{method}") / "weights.csv", table)
+    board = leaderboard(entries, y, folds, groups=groups, **setting)
+    expected = score_of_choice(nested, y, folds, groups=groups, **setting) if nested else None
+    board = _with_columns(config, board, entries, train)
+    return board, None if expected is None else expected.as_json()
+
+
+def _fitting(config: Config, n_folds: int) -> tuple[list[str], dict[str, Decision]]:
+    """Methods and decisions to try: those of the config that fit task and metric."""
+    from pipeline.ensemble.blenders import BLENDERS, check_methods
+    from pipeline.ensemble.decisions import DECISIONS, check_decisions
+    from pipeline.ensemble.leaderboard import PLAIN_MEAN
+
     methods = dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *config.blend.methods])
     check_methods(methods)
+    wanted = tuple(DECISIONS) if config.blend.decisions is None else config.blend.decisions
+    check_decisions(wanted)
     for method in methods:
         if not BLENDERS[method].supports(config.task):
             print(f"blend: {method} does not fit task {config.task}, passed over")
-            continue
-        blender, name = BLENDERS[method], f"blend_{method}"
-        honest = cross_fit(blender, stack.oof, y, folds, **setting)
-        # one fit on all rows serves both: a row's blend does not depend on the others
-        both = blender(stack.oof, y, np.concatenate([stack.oof, stack.test]), **setting)
-        folder, own = predictor_dir(config.competition, name), _source_of_blend(source, name)
-        for part, ids, values in (("oof", train.ids, honest), ("test", test_ids, both[n:])):
-            write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
-        if method in WEIGHTS:
-            weights = WEIGHTS[method](stack.oof, y, **setting)
-            table = pd.DataFrame({"predictor": stack.names, "weight": weights})
-            write_csv(folder / "weights.csv", table)
-        entries.append(Entry(name, "blend", honest, both[:n]))
-    groups = None if train.groups is None else np.array(train.groups)
-    board = leaderboard(entries, y, folds, groups=groups, **setting)
-    return _with_columns(config, board, entries, train)
+    fitting = {name: DECISIONS[name] for name in wanted}
+    fitting = {name: d for name, d in fitting.items() if d.fits(config.task, config.metric)}
+    if fitting and n_folds < 3:
+        print(f"blend: {', '.join(fitting)}: a decision takes 3 folds, passed over")
+        fitting = {}
+    return [method for method in methods if BLENDERS[method].supports(config.task)], fitting
 
 
 def _with_columns(
@@ -156,18 +215,6 @@ def _with_columns(
             print(f"warning: {config.metric} is undefined on {name!r}, which leaves its mean")
         board[f"{config.metric} of {name}"] = of_target
     return board
-
-
-def _tell(config: Config, path: Path) -> None:
-    board = pd.read_csv(path)
-    better = "higher" if METRICS[config.metric].greater_is_better else "lower"
-    print(f"\n{config.metric}, {better} is better; gain: over the plain mean, 95 % interval")
-    for _, line in board.iterrows():
-        mark = "*" if line["chosen"] else " "
-        optimism = "" if np.isnan(line["optimism"]) else f"  in-sample {line['optimism']:+.4f}"
-        gain = f"{line['gain']:+.4f} [{line['gain_low']:+.4f}, {line['gain_high']:+.4f}]"
-        print(f"{mark} {line['name']:24} {line['score']:.4f}  {gain}{optimism}")
-    print(f"{path}: * is chosen; blends are scored on rows that they were not fitted on\n")
 
 
 if __name__ == "__main__":

@@ -39,10 +39,17 @@ MAY_IMPORT = {
     "ensemble.blenders": "ensemble.stackers ensemble.weights tasks",
     "ensemble.stackers": "tasks",
     "ensemble.weights": "metrics tasks",
-    "ensemble.crossfit": "metrics tasks",
+    "ensemble.candidates": "ensemble.blenders ensemble.crossfit tasks",
+    "ensemble.crossfit": "tasks",
+    "ensemble.resampled": "metrics tasks",
+    "ensemble.intervals": "ensemble.resampled metrics tasks",
+    "ensemble.leaderboard": "ensemble.intervals metrics tasks",
+    "ensemble.choice": "ensemble.intervals ensemble.leaderboard metrics tasks",
+    "ensemble.stability": "tasks",
     # what is written
     "predictors": "artifacts tasks",
     "stack": "predictors tasks",
+    "summary": "metrics",
     "submission": "metrics sample_submission tasks",
     # what everybody may use
     "artifacts": "",

@@ -1,0 +1,173 @@
+"""Are cross-fitted gains honest? Small simulated stacks, and the very same blenders on fresh rows.
+
+    python -m benchmarks.honesty                                  about 10 minutes on one core
+    python -m benchmarks.honesty --draws 5 --fresh 2000 --choices 2            a smoke test
+
+A draw is 300 rows of 20 correlated members. Each method is cross-fitted over 5 folds, and its gain
+over the plain mean held against `fresh`: what the 5 fitted fold-blenders gain on rows that nobody
+saw, averaged. Beside it stands what in-sample scoring claims: the same 5 on the rows that fitted
+them. `bias` is the mean of claim minus fresh, `se` its standard error, `coverage` the share of draws
+whose 95 % interval holds the fresh gain, all in units of the metric, positive is better.
+
+The lines `choice` do the same for choosing: what the rule of the leaderboard chose without fold k
+is, fitted without fold k, what counts on fresh rows. `in_sample_bias` is there that of the chosen
+line's own gain, which was chosen and scored on the same rows.
+
+Writes benchmarks/results/honesty.csv, a line a task and method, and .json.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from benchmarks.record import record
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.choice import score_of_choice
+from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
+from pipeline.ensemble.intervals import difference_interval
+from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
+from pipeline.metrics import METRICS, score
+from pipeline.tasks import Floats
+
+N_ROWS, N_MEMBERS, N_FOLDS = 300, 20, 5
+TASKS = {
+    "regression": ("rmse", ("convex", "hill_climb", "ridge")),
+    "binary": ("logloss", ("convex", "hill_climb", "logistic")),
+}
+WORLD_SEED = 7  # how good and how alike the members are
+
+
+def rows_of(task: str, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[Any]]:
+    """(n, m, 1) predictions and their targets, of members whose errors correlate about .9.
+
+    The members stay the same from call to call: each its own share of three common errors, its own
+    noise, and, for classes, its own overconfidence.
+    """
+    world = np.random.default_rng(WORLD_SEED)
+    shares = 0.4 + 0.05 * world.normal(size=(3, N_MEMBERS))
+    noise = world.uniform(0.15, 0.45, N_MEMBERS)
+    steepness = world.uniform(0.8, 1.4, N_MEMBERS)
+    signal = rng.normal(size=n)
+    raw = signal[:, None] + rng.normal(size=(n, 3)) @ shares
+    raw += noise * rng.normal(size=(n, N_MEMBERS))
+    if task == "regression":
+        return raw[:, :, None], (signal + 0.3 * rng.normal(size=n))[:, None]
+    y = (rng.random(n) < expit(2 * signal)).astype(np.int64)
+    return expit(steepness * raw)[:, :, None], y
+
+
+def claims(
+    task: str, draw: int, fresh_preds: Floats, fresh_y: NDArray[Any], with_choice: bool
+) -> list[dict[str, Any]]:
+    """What cross-fitting and in-sample scoring claim on one draw of rows, and what is true."""
+    metric, methods = TASKS[task]
+    preds, y = rows_of(task, N_ROWS, np.random.default_rng([draw, 1]))
+    folds = np.random.default_rng([draw, 2]).permutation(np.arange(N_ROWS) % N_FOLDS)
+    setting: dict[str, Any] = {"task": task, "metric": metric, "seed": draw}
+
+    def gain(y: NDArray[Any], blend: Floats, preds: Floats) -> float:
+        plain = preds.mean(axis=1)
+        gap = score(metric, task, y, blend) - score(metric, task, y, plain)
+        return METRICS[metric].sign * gap
+
+    plain = preds.mean(axis=1)
+    found, fresh_gains = [], {PLAIN_MEAN: np.zeros(N_FOLDS)}
+    for method in methods:
+        honest, in_sample, fresh = np.empty_like(plain), [], []
+        for fold in range(N_FOLDS):
+            fit, new = folds != fold, folds == fold
+            blend = BLENDERS[method](
+                preds[fit], y[fit], np.concatenate([preds, fresh_preds]), **setting
+            )
+            honest[new] = blend[:N_ROWS][new]
+            in_sample.append(gain(y[fit], blend[:N_ROWS][fit], preds[fit]))
+            fresh.append(gain(fresh_y, blend[N_ROWS:], fresh_preds))
+        claimed, low, high = difference_interval(metric, task, y, honest, plain, seed=draw)
+        truth = float(np.mean(fresh))
+        fresh_gains[f"blend_{method}"] = np.array(fresh)
+        found.append(claim(task, method, truth, claimed, low, high, float(np.mean(in_sample))))
+    if with_choice:
+        twice = {
+            f"blend_{method}": cross_fit_twice(BLENDERS[method], preds, y, folds, **setting)
+            for method in ("mean", *methods)
+        }
+        entries = [Entry(name, "blend", of_own_fold(all_, folds)) for name, all_ in twice.items()]
+        board = leaderboard(entries, y, folds, **setting).set_index("name", drop=False)
+        expected = score_of_choice(twice, y, folds, **setting)
+        truth = float(np.mean([fresh_gains[name][k] for k, name in enumerate(expected.chosen)]))
+        line = board.loc[choose(board), "gain"]
+        found.append(
+            claim(
+                task,
+                "choice",
+                truth,
+                expected.gain,
+                expected.gain_low,
+                expected.gain_high,
+                float(line),
+            )
+        )
+    return found
+
+
+def claim(
+    task: str, method: str, fresh: float, claimed: float, low: float, high: float, in_sample: float
+) -> dict[str, Any]:
+    return {
+        "task": task,
+        "method": method,
+        "fresh": fresh,
+        "error": claimed - fresh,
+        "in_sample_error": in_sample - fresh,
+        "covered": low <= fresh <= high,
+    }
+
+
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """A line a task and method: biases with standard errors, their ratio, and the coverage."""
+    groups = found.groupby(["task", "method"], sort=False)
+    n = groups.size()
+    table = pd.DataFrame(
+        {
+            "draws": n,
+            "fresh": groups["fresh"].mean(),
+            "bias": groups["error"].mean(),
+            "se": groups["error"].std() / np.sqrt(n),
+            "in_sample_bias": groups["in_sample_error"].mean(),
+            "coverage": groups["covered"].mean(),
+        }
+    )
+    table.insert(5, "ratio", table["bias"].abs() / table["in_sample_bias"])
+    return table.reset_index()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--choices", type=int, default=300, help="draws with the lines `choice`")
+    parser.add_argument("--fresh", type=int, default=100_000, help="rows that nobody saw")
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--n_jobs", type=int, default=1, help="processes")
+    arguments = parser.parse_args(argv)
+
+    found: list[dict[str, Any]] = []
+    for task in arguments.tasks:
+        fresh = rows_of(task, arguments.fresh, np.random.default_rng(0))
+        for claimed in joblib.Parallel(n_jobs=arguments.n_jobs)(
+            joblib.delayed(claims)(task, draw, *fresh, draw < arguments.choices)
+            for draw in range(arguments.draws)
+        ):
+            found += claimed
+    record("honesty", summary(pd.DataFrame(found)), arguments)
+
+
+if __name__ == "__main__":
+    main()
