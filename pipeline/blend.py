@@ -136,9 +136,10 @@ def _blend(
     y = train.y
     setting: dict[str, Any] = {"task": config.task, "metric": config.metric, "seed": config.seed}
     groups = None if train.groups is None else np.array(train.groups)
-    methods, decisions = _fitting(config, len(np.unique(folds)))
+    n_folds = len(np.unique(folds))
+    methods, decisions = _fitting(config, len(y), n_folds)
     is_choice = len(methods) * (1 + len(decisions)) > 1
-    is_nested = is_choice and len(y) <= MOST_NESTED and len(np.unique(folds)) > 2
+    is_nested = is_choice and len(y) <= MOST_NESTED and n_folds > 2
     entries = [
         Entry(name, kind, stack.oof[:, i])
         for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True))
@@ -178,7 +179,9 @@ def _blend(
     return board, None if expected is None else expected.as_json()
 
 
-def _fitting(config: Config, n_folds: int) -> tuple[list[str], dict[str, Decision]]:
+def _fitting(
+    config: Config, n_rows: int, n_folds: int
+) -> tuple[list[str], dict[str, Decision]]:
     """Methods and decisions to try: those of the config that fit task and metric."""
     from pipeline.ensemble.blenders import BLENDERS, check_methods
     from pipeline.ensemble.decisions import DECISIONS, check_decisions
@@ -188,15 +191,20 @@ def _fitting(config: Config, n_folds: int) -> tuple[list[str], dict[str, Decisio
     check_methods(methods)
     wanted = tuple(DECISIONS) if config.blend.decisions is None else config.blend.decisions
     check_decisions(wanted)
+    fitting = []
     for method in methods:
-        if not BLENDERS[method].supports(config.task):
-            print(f"blend: {method} does not fit task {config.task}, passed over")
-    fitting = {name: DECISIONS[name] for name in wanted}
-    fitting = {name: d for name, d in fitting.items() if d.fits(config.task, config.metric)}
-    if fitting and n_folds < 3:
-        print(f"blend: {', '.join(fitting)}: a decision takes 3 folds, passed over")
-        fitting = {}
-    return [method for method in methods if BLENDERS[method].supports(config.task)], fitting
+        misfit = BLENDERS[method].misfit(config.task, n_rows)
+        if misfit:
+            print(f"blend: {method} {misfit}; passed over")
+        else:
+            fitting.append(method)
+    decisions = {
+        name: DECISIONS[name] for name in wanted if DECISIONS[name].fits(config.task, config.metric)
+    }
+    if decisions and n_folds < 3:
+        print(f"blend: a decision takes 3 folds; passed over: {', '.join(decisions)}")
+        decisions = {}
+    return fitting, decisions
 
 
 def _with_columns(

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit, softmax
 
 from pipeline.ensemble import weights
-from pipeline.ensemble.blenders import BLENDERS, rank_mean
+from pipeline.ensemble.blenders import BLENDERS, Blender, rank_mean
 from pipeline.metrics import score
 from pipeline.tasks import TASKS, out_of_range
 
@@ -205,13 +205,27 @@ def test_a_blender_that_does_not_fit_the_task_says_so(name, task):
         blend(name, preds, y, new_preds, task)
 
 
-def test_ridge_and_logistic_split_the_tasks_between_them():
-    assert sorted(UNFIT) == [
-        ("logistic", "regression"),
-        ("ridge", "binary"),
-        ("ridge", "multiclass"),
-        ("ridge", "multilabel"),
-    ]
+def test_only_the_linear_models_are_for_some_tasks_alone():
+    classes = ("binary", "multiclass", "multilabel")
+    of_regression = [(name, task) for name in ("elastic_net", "ridge") for task in classes]
+    assert sorted(UNFIT) == sorted([*of_regression, ("logistic", "regression")])
+
+
+def test_a_blender_refuses_more_rows_than_it_can_fit():
+    def first(preds, y, new_preds, **setting):
+        return new_preds[:, 0]
+
+    preds, y, new_preds = example("binary")
+    setting = {"task": "binary", "metric": "auc", "seed": 0}
+    exact = Blender("slow", first, max_rows=90)
+    assert exact.supports("binary", 90)
+    np.testing.assert_array_equal(exact(preds, y, new_preds, **setting), new_preds[:, 0])
+    less = Blender("slow", first, max_rows=89)
+    assert not less.supports("binary", 90)
+    with pytest.raises(
+        ValueError, match="blender 'slow' takes at most 89 rows to fit, got 90; take"
+    ):
+        less(preds, y, new_preds, **setting)
 
 
 @pytest.mark.parametrize(

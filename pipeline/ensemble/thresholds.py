@@ -1,0 +1,238 @@
+"""Hard decisions of one blend tuned for the metric: thresholds, weights of classes, cut points.
+
+Letters: n fit rows, k new rows, c columns, q classes or labels. `pipeline.ensemble.decisions`
+registers and checks what is here. Every search is exact along one coordinate: the rows are sorted
+by where they change sides, and running sums give the metric of every cut between two of them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.metrics import score
+from pipeline.tasks import TASKS, TINY, Floats
+
+MOST_ROUNDS = 20  # over all classes or cuts; three or four are usual
+MOST_LABELS = 100  # with more, a prediction is hardly rounded, and there is little to decide
+SAME = 1e-12  # two values of a metric that differ by rounding
+
+_to_log_odds = TASKS["binary"].to_raw
+
+
+def threshold(
+    blend: Floats, y: NDArray[Any], new_blend: Floats, *, task: str, metric: str
+) -> Floats:
+    """Odds shifted, for each label or class, so that deciding at 0.5 or by argmax scores best.
+
+    Two classes: the best of all thresholds, at the middle of the plateau that it lies on. More
+    classes: a weight for each, one after the other, until none helps (coordinate ascent).
+    """
+    raw, to_prediction = TASKS[task].to_raw(new_blend), TASKS[task].to_prediction
+    value = COUNTED[metric]
+    if task == "multiclass":
+        shift = _log_weights(blend, y, value, np.unique(y))
+        return to_prediction(raw + shift) if shift.any() else new_blend.copy()
+    shift = np.zeros(blend.shape[1])
+    for j, column in enumerate(y.reshape(len(y), -1).astype(np.int64).T):
+        sides = np.column_stack([1 - blend[:, j], blend[:, j]])
+        shift[j] = _log_weights(sides, column, value, np.unique(column)[1:])[1]
+    return np.where(shift == 0, new_blend, to_prediction(raw + shift))
+
+
+def _log_weights(
+    p: Floats, y: NDArray[np.int64], value: Callable[..., Floats], tuned: NDArray[np.int64]
+) -> Floats:
+    """(q,) logarithms to add to those of (n, q) probabilities before the greatest is decided.
+
+    Args:
+        tuned: classes whose weight is sought; that of the others stays 1.
+    """
+    log_p, log_weights = np.log(np.clip(p, TINY, None)), np.zeros(p.shape[1])
+    if len(np.unique(y)) < 2:
+        return log_weights
+    for _ in range(MOST_ROUNDS):
+        before = log_weights.copy()
+        for j in tuned:
+            rivals = log_p + log_weights
+            rivals[:, j] = -np.inf
+            # the share of the odds at which a row turns to class j, in [0, 1] whatever the odds
+            turns = 1 / (1 + np.exp(log_p[:, j] - rivals.max(axis=1)))
+            share = 1 / (1 + np.exp(-log_weights[j]))
+            best = _best_cut(turns, y, rivals.argmax(axis=1), j, value, p.shape[1], share)
+            if best != share:
+                log_weights[j] = _to_log_odds(np.array(best))
+        if (log_weights == before).all():
+            break
+    return log_weights
+
+
+def _best_cut(
+    turns: Floats,
+    y: NDArray[np.int64],
+    otherwise: NDArray[np.int64],
+    j: int,
+    value: Callable[..., Floats],
+    n_classes: int,
+    current: float,
+) -> float:
+    """The cut in [0, 1] that scores best if rows that turn below it are class j.
+
+    Args:
+        otherwise: (n,) what is decided for the rows above.
+        current: the cut to keep unless another is better.
+    """
+    order = np.argsort(turns, kind="stable")
+    turns, y, otherwise = turns[order], y[order], otherwise[order]
+    eye = np.eye(n_classes)
+    actual = eye[y].sum(axis=0)
+    # (n + 1, classes): row i holds the counts after the first i rows have turned
+    decided = _running(eye[otherwise].sum(axis=0), eye[j] - eye[otherwise])
+    right = eye[otherwise] * (otherwise == y)[:, None]
+    hits = _running(right.sum(axis=0), eye[j] * (y == j)[:, None] - right)
+    edges = np.concatenate([[0.0], turns, [1.0]])
+    apart = np.flatnonzero(np.append(True, edges[2:] > edges[1:-1]))  # not between equal rows
+    found = value(hits[apart], actual, decided[apart])
+    low, high = edges[apart], np.append(edges[apart[1:]], 1.0)
+    best = found >= found.max() - SAME
+    if best[np.searchsorted(low, current, side="right") - 1]:
+        return current
+    runs = np.split(np.flatnonzero(best), np.flatnonzero(np.diff(np.flatnonzero(best)) > 1) + 1)
+    widest = max(runs, key=lambda run: high[run[-1]] - low[run[0]])
+    return float(low[widest[0]] + high[widest[-1]]) / 2
+
+
+def _running(start: Floats, steps: Floats) -> Floats:
+    """(n + 1, classes): start, then with one more of the (n, classes) steps at a time."""
+    return np.cumsum(np.concatenate([start[None], steps]), axis=0)
+
+
+def _accuracy(hits: Floats, actual: Floats, decided: Floats) -> Floats:
+    return hits.sum(axis=1) / actual.sum()
+
+
+def _f1(hits: Floats, actual: Floats, decided: Floats) -> Floats:
+    return 2 * hits[:, 1] / (actual[1] + decided[:, 1])
+
+
+def _f1_macro(hits: Floats, actual: Floats, decided: Floats) -> Floats:
+    held = actual > 0
+    return np.mean(2 * hits[:, held] / (actual[held] + decided[:, held]), axis=1)
+
+
+def _mcc(hits: Floats, actual: Floats, decided: Floats) -> Floats:
+    n = actual.sum()
+    spread = (n**2 - actual @ actual) * (n**2 - (decided**2).sum(axis=1))
+    covariance = hits.sum(axis=1) * n - decided @ actual
+    return np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0)
+
+
+# `pipeline.metrics` for many decisions at once: (cuts, classes) hits and decided, (classes,) actual
+COUNTED: dict[str, Callable[[Floats, Floats, Floats], Floats]] = {
+    "accuracy": _accuracy,
+    "f1": _f1,
+    "f1_macro": _f1_macro,
+    "mcc": _mcc,
+}
+
+
+def cut_points(
+    blend: Floats, y: NDArray[Any], new_blend: Floats, *, task: str, metric: str
+) -> Floats:
+    """Values bent so that rounding to the nearest label gives the greatest weighted kappa.
+
+    Between two cut points the bend is a line, outside a shift. Of ordered classes, what is bent is
+    the expected code; the result lies on the two classes next to it.
+    """
+    moved = new_blend.copy()
+    if task == "regression":
+        for j in range(blend.shape[1]):
+            bend = _bend(blend[:, j], y[:, j], np.unique(y[:, j]))
+            moved[:, j] = bend(new_blend[:, j])
+        return moved
+    codes = np.arange(max(blend.shape[1], 2), dtype=np.float64)
+
+    def expected(p: Floats) -> Floats:
+        return p[:, 0] if task == "binary" else p @ codes
+
+    bend = _bend(expected(blend), y, codes)
+
+    def decided(p: Floats) -> Floats:
+        code = np.clip(bend(expected(p)), codes[0], codes[-1])[:, None]
+        return code if task == "binary" else np.clip(1 - np.abs(code - codes), 0, 1)
+
+    if score(metric, task, y, decided(blend)) > score(metric, task, y, blend) + SAME:
+        return decided(new_blend)
+    return moved
+
+
+def _bend(values: Floats, y: Floats, labels: Floats) -> Callable[[Floats], Floats]:
+    """The map that takes the best cut points of (n,) values to the middles between (q,) labels."""
+    middles = (labels[1:] + labels[:-1]) / 2
+    if len(np.unique(y)) < 2 or len(labels) > MOST_LABELS:
+        return np.copy
+    order = np.argsort(values, kind="stable")
+    values, y = values[order], y[order]
+    as_it_is = values.searchsorted(middles, side="right")
+    below = np.sort(y).searchsorted(labels[1:])  # rows of a lesser label
+    counts_kept = values.searchsorted(np.append(values, np.inf)[below])
+    center = y.mean()  # kappa does not mind, and loses its terms of the means
+    climbed = [
+        _climb(values, y - center, labels - center, start) for start in (as_it_is, counts_kept)
+    ]
+    (kappa, _), (other, _) = climbed
+    places = climbed[int(other > kappa + SAME)][1]
+    # a standard deviation beyond either end, where there is no value to lie next to
+    edges = np.concatenate([[values[0] - values.std()], values, [values[-1] + values.std()]])
+    cuts = np.where(places == as_it_is, middles, (edges[places] + edges[places + 1]) / 2)
+    cuts = np.maximum.accumulate(cuts)
+
+    def bend(new: Floats) -> Floats:
+        beyond = np.minimum(new - cuts[0], 0) + np.maximum(new - cuts[-1], 0)
+        return np.interp(new, cuts, middles) + beyond
+
+    return np.copy if (places == as_it_is).all() else bend
+
+
+def _climb(
+    values: Floats, y: Floats, labels: Floats, places: NDArray[np.int64]
+) -> tuple[float, NDArray[np.int64]]:
+    """The greatest kappa that moving one cut at a time reaches, and where the cuts are then.
+
+    With (n,) targets y of mean 0 and decisions d, Cohen's quadratic kappa is 2 y.d / (y.y + d.d).
+
+    Args:
+        values: (n,) ascending.
+        places: (q - 1,) how many rows lie below each cut at the start.
+    """
+    n, sums = len(y), np.concatenate([[0.0], np.cumsum(y)])
+    allowed = np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1, [n]])
+
+    def kappa(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
+        """(tried,) the kappa of each place for cut j."""
+        borders = np.concatenate([[0], at, [n]])
+        n_each, sum_each = np.diff(borders), np.diff(sums[borders])
+        low, high = borders[j], borders[j + 2]
+        n_each[j : j + 2], sum_each[j : j + 2] = 0, 0
+        products = sum_each @ labels + labels[j] * (sums[tried] - sums[low])
+        products = products + labels[j + 1] * (sums[high] - sums[tried])
+        squares = n_each @ labels**2 + labels[j] ** 2 * (tried - low)
+        squares = squares + labels[j + 1] ** 2 * (high - tried)
+        return 2 * products / (y @ y + squares)
+
+    places = places.copy()
+    best = float(kappa(places, 0, places[:1])[0])
+    for _ in range(MOST_ROUNDS):
+        before = best
+        for j in range(len(places)):
+            low = places[j - 1] if j > 0 else 0
+            high = places[j + 1] if j + 1 < len(places) else n
+            tried = allowed[(allowed >= low) & (allowed <= high)]
+            found = kappa(places, j, tried)
+            if found.max() > best + SAME:
+                tied = np.flatnonzero(found >= found.max() - SAME)
+                places[j], best = tried[tied[len(tied) // 2]], float(found.max())
+        if best <= before + SAME:
+            break
+    return best, places
