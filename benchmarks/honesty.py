@@ -1,17 +1,18 @@
 """Are cross-fitted gains honest? Small simulated stacks, and the very same blenders on fresh rows.
 
     python -m benchmarks.honesty                                  about 10 minutes on one core
-    python -m benchmarks.honesty --draws 5 --fresh 2000 --choices 2            a smoke test
+    python -m benchmarks.honesty --draws 5 --fresh 2000                       a smoke test
 
 A draw is 300 rows of 20 correlated members. Each method is cross-fitted over 5 folds, and its gain
 over the plain mean held against `fresh`: what the 5 fitted fold-blenders gain on rows that nobody
 saw, averaged. Beside it stands what in-sample scoring claims: the same 5 on the rows that fitted
-them. `bias` is the mean of claim minus fresh, `se` its standard error, `coverage` the share of draws
-whose 95 % interval holds the fresh gain, all in units of the metric, positive is better.
+them. `bias` is the mean of claim minus fresh, `se` its standard error, `coverage` the share of
+draws whose 95 % interval holds the fresh gain, `as_given` that of the interval without
+`variance_of_fits`; gains are in units of the metric, positive is better.
 
 The lines `choice` do the same for choosing: what the rule of the leaderboard chose without fold k
 is, fitted without fold k, what counts on fresh rows. `in_sample_bias` is there that of the chosen
-line's own gain, which was chosen and scored on the same rows.
+line's own gain, chosen and scored on the same rows, and `as_given` its interval's.
 
 Writes benchmarks/results/honesty.csv, a line a task and method, and .json.
 """
@@ -30,7 +31,7 @@ from benchmarks.record import record
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
-from pipeline.ensemble.intervals import difference_interval
+from pipeline.ensemble.intervals import difference_interval, variance_of_fits
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
 from pipeline.metrics import METRICS, score
 from pipeline.tasks import Floats
@@ -63,7 +64,7 @@ def rows_of(task: str, n: int, rng: np.random.Generator) -> tuple[Floats, NDArra
 
 
 def claims(
-    task: str, draw: int, fresh_preds: Floats, fresh_y: NDArray[Any], with_choice: bool
+    task: str, draw: int, fresh_preds: Floats, fresh_y: NDArray[Any]
 ) -> list[dict[str, Any]]:
     """What cross-fitting and in-sample scoring claim on one draw of rows, and what is true."""
     metric, methods = TASKS[task]
@@ -72,61 +73,59 @@ def claims(
     setting: dict[str, Any] = {"task": task, "metric": metric, "seed": draw}
 
     def gain(y: NDArray[Any], blend: Floats, preds: Floats) -> float:
-        plain = preds.mean(axis=1)
-        gap = score(metric, task, y, blend) - score(metric, task, y, plain)
+        gap = score(metric, task, y, blend) - score(metric, task, y, preds.mean(axis=1))
         return METRICS[metric].sign * gap
 
-    plain = preds.mean(axis=1)
-    found, fresh_gains = [], {PLAIN_MEAN: np.zeros(N_FOLDS)}
-    for method in methods:
-        honest, in_sample, fresh = np.empty_like(plain), [], []
-        for fold in range(N_FOLDS):
-            fit, new = folds != fold, folds == fold
-            blend = BLENDERS[method](
-                preds[fit], y[fit], np.concatenate([preds, fresh_preds]), **setting
-            )
-            honest[new] = blend[:N_ROWS][new]
-            in_sample.append(gain(y[fit], blend[:N_ROWS][fit], preds[fit]))
-            fresh.append(gain(fresh_y, blend[N_ROWS:], fresh_preds))
-        claimed, low, high = difference_interval(metric, task, y, honest, plain, seed=draw)
-        truth = float(np.mean(fresh))
-        fresh_gains[f"blend_{method}"] = np.array(fresh)
-        found.append(claim(task, method, truth, claimed, low, high, float(np.mean(in_sample))))
-    if with_choice:
-        twice = {
-            f"blend_{method}": cross_fit_twice(BLENDERS[method], preds, y, folds, **setting)
-            for method in ("mean", *methods)
-        }
-        entries = [Entry(name, "blend", of_own_fold(all_, folds)) for name, all_ in twice.items()]
-        board = leaderboard(entries, y, folds, **setting).set_index("name", drop=False)
-        expected = score_of_choice(twice, y, folds, **setting)
-        truth = float(np.mean([fresh_gains[name][k] for k, name in enumerate(expected.chosen)]))
-        line = board.loc[choose(board), "gain"]
+    found: list[dict[str, Any]] = []
+    of_fits, twice, fresh = {}, {}, {}
+
+    def add(method: str, truth: float, claimed: Floats, as_given: Floats, in_sample: float) -> None:
         found.append(
-            claim(
-                task,
-                "choice",
-                truth,
-                expected.gain,
-                expected.gain_low,
-                expected.gain_high,
-                float(line),
-            )
+            {
+                "task": task,
+                "method": method,
+                "fresh": truth,
+                "error": claimed[0] - truth,
+                "in_sample_error": in_sample - truth,
+                "covered": claimed[1] <= truth <= claimed[2],
+                "covered_as_given": as_given[1] <= truth <= as_given[2],
+            }
         )
+
+    for method in ("mean", *methods):
+        name, blender = f"blend_{method}", BLENDERS[method]
+        twice[name] = cross_fit_twice(blender, preds, y, folds, **setting)
+        of_fits[name] = variance_of_fits(metric, task, y, twice[name], folds, seed=draw)
+        fresh[name], in_sample = [], []
+        for fold in range(N_FOLDS):
+            fit = folds != fold
+            blend = blender(
+                preds[fit], y[fit], np.concatenate([preds[fit], fresh_preds]), **setting
+            )
+            in_sample.append(gain(y[fit], blend[: fit.sum()], preds[fit]))
+            fresh[name].append(gain(fresh_y, blend[fit.sum() :], fresh_preds))
+        if name != PLAIN_MEAN:
+            honest = of_own_fold(twice[name], folds)
+            as_given, claimed = (
+                np.array(
+                    difference_interval(
+                        metric, task, y, honest, preds.mean(axis=1), seed=draw, of_fits=variance
+                    )
+                )
+                for variance in (0.0, of_fits[name])
+            )
+            add(method, float(np.mean(fresh[name])), claimed, as_given, float(np.mean(in_sample)))
+    entries = [
+        Entry(name, "blend", of_own_fold(blends, folds), of_fits=of_fits[name])
+        for name, blends in twice.items()
+    ]
+    board = leaderboard(entries, y, folds, **setting).set_index("name", drop=False)
+    expected = score_of_choice(twice, y, folds, of_fits=of_fits, **setting)
+    truth = float(np.mean([fresh[name][k] for k, name in enumerate(expected.chosen)]))
+    claimed = np.array([expected.gain, expected.gain_low, expected.gain_high])
+    chosen = board.loc[choose(board)]
+    add("choice", truth, claimed, chosen[["gain", "gain_low", "gain_high"]], chosen["gain"])
     return found
-
-
-def claim(
-    task: str, method: str, fresh: float, claimed: float, low: float, high: float, in_sample: float
-) -> dict[str, Any]:
-    return {
-        "task": task,
-        "method": method,
-        "fresh": fresh,
-        "error": claimed - fresh,
-        "in_sample_error": in_sample - fresh,
-        "covered": low <= fresh <= high,
-    }
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:
@@ -141,6 +140,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
             "se": groups["error"].std() / np.sqrt(n),
             "in_sample_bias": groups["in_sample_error"].mean(),
             "coverage": groups["covered"].mean(),
+            "as_given": groups["covered_as_given"].mean(),
         }
     )
     table.insert(5, "ratio", table["bias"].abs() / table["in_sample_bias"])
@@ -152,7 +152,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--choices", type=int, default=300, help="draws with the lines `choice`")
     parser.add_argument("--fresh", type=int, default=100_000, help="rows that nobody saw")
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--n_jobs", type=int, default=1, help="processes")
@@ -162,8 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for task in arguments.tasks:
         fresh = rows_of(task, arguments.fresh, np.random.default_rng(0))
         for claimed in joblib.Parallel(n_jobs=arguments.n_jobs)(
-            joblib.delayed(claims)(task, draw, *fresh, draw < arguments.choices)
-            for draw in range(arguments.draws)
+            joblib.delayed(claims)(task, draw, *fresh) for draw in range(arguments.draws)
         ):
             found += claimed
     record("honesty", summary(pd.DataFrame(found)), arguments)

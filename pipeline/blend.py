@@ -8,7 +8,7 @@ expect of the choice.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,9 +34,6 @@ from pipeline.predictors import check_made_for, is_current, write_predictions
 from pipeline.stack import Stack, read_stack
 from pipeline.summary import summary
 from pipeline.tasks import Floats
-
-if TYPE_CHECKING:
-    from pipeline.ensemble.decisions import Decision
 
 MOST_NESTED = 20_000  # rows: beyond, what the choice scores differs little from the chosen line
 
@@ -147,7 +144,15 @@ def _blend(
     nested: dict[str, Floats] = {}
     for method in methods:
         for candidate in candidates_of(
-            BLENDERS[method], decisions, stack.oof, stack.test, y, folds, twice=is_nested, **setting
+            BLENDERS[method],
+            decisions,
+            stack.oof,
+            stack.test,
+            y,
+            folds,
+            twice=is_nested,
+            groups=groups,
+            **setting,
         ):
             name = f"blend_{candidate.method}"
             folder, own = predictor_dir(config.competition, name), _source_of_blend(source, name)
@@ -158,31 +163,27 @@ def _blend(
                 write_predictions(
                     folder, part, ids, config.data.id_name, train.columns, values, own
                 )
-            entries.append(Entry(name, "blend", candidate.honest, candidate.in_sample))
+            entries.append(
+                Entry(name, "blend", candidate.honest, candidate.in_sample, candidate.of_fits)
+            )
             if candidate.twice is not None:
                 nested[name] = candidate.twice
         if method in WEIGHTS:
-            table = weight_table(
-                WEIGHTS[method],
-                stack.oof,
-                y,
-                folds,
-                stack.names,
-                train.columns,
-                groups=groups,
-                **setting,
-            )
+            names = (stack.names, train.columns)
+            of_rows = (stack.oof, y, folds)
+            table = weight_table(WEIGHTS[method], *of_rows, *names, groups=groups, **setting)
             write_csv(predictor_dir(config.competition, f"blend_{method}") / "weights.csv", table)
     board = leaderboard(entries, y, folds, groups=groups, **setting)
-    expected = score_of_choice(nested, y, folds, groups=groups, **setting) if nested else None
     board = _with_columns(config, board, entries, train)
-    return board, None if expected is None else expected.as_json()
+    if not nested:
+        return board, None
+    of_fits = {entry.name: entry.of_fits for entry in entries}
+    expected = score_of_choice(nested, y, folds, of_fits=of_fits, groups=groups, **setting)
+    return board, expected.as_json()
 
 
-def _fitting(
-    config: Config, n_rows: int, n_folds: int
-) -> tuple[list[str], dict[str, Decision]]:
-    """Methods and decisions to try: those of the config that fit task and metric."""
+def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict[str, Any]]:
+    """Names of the methods and decisions by name: those of the config that fit."""
     from pipeline.ensemble.blenders import BLENDERS, check_methods
     from pipeline.ensemble.decisions import DECISIONS, check_decisions
     from pipeline.ensemble.leaderboard import PLAIN_MEAN

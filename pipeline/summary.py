@@ -30,7 +30,7 @@ def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -
         return f"{value:+.{decimals}f} [{low:+.{decimals}f}, {high:+.{decimals}f}]"
 
     def cell(value: float, sign: str = "") -> str:
-        return "" if np.isnan(value) else f"{value:{sign}.{decimals}f}"
+        return "undefined" if np.isnan(value) else f"{value:{sign}.{decimals}f}"
 
     table = [["", "", "", "score", "over the plain mean", "over the best single", "in-sample"]]
     table += [
@@ -38,10 +38,10 @@ def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -
             "*" if line["chosen"] else "",
             line["name"],
             line["kind"],
-            cell(line["score"]) or "undefined",
+            cell(line["score"]),
             gain(line, "gain"),
             gain(line, "gain_over_single"),
-            cell(line["optimism"], "+"),
+            cell(line["optimism"], "+") if line["kind"] == "blend" else "",
         ]
         for _, line in board.iterrows()
     ]

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from pipeline.ensemble import intervals
-from pipeline.ensemble.intervals import difference_interval, difference_intervals, resampled_scores
+from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
+from pipeline.ensemble.intervals import (
+    difference_interval,
+    difference_intervals,
+    intervals_of,
+    resampled_scores,
+    variance_of_fits,
+)
 from pipeline.metrics import score
 
 
@@ -118,3 +125,52 @@ def test_what_rounding_makes_is_no_difference():
     assert found == (0, 0, 0)
     found = interval("rmse", y, a * (1 - 1e-9), a)
     assert found[0] != 0
+
+
+# what fits add
+
+
+def least_squares(preds, y, new_preds, **_):
+    return new_preds[:, :, 0] @ np.linalg.lstsq(preds[:, :, 0], y, rcond=None)[0]
+
+
+def test_more_variance_widens_an_interval_about_its_value():
+    values, drawn = np.array([1.0, 2.0]), np.random.default_rng(0).normal([1, 2], size=(4000, 2))
+    narrow = intervals_of(values, drawn)
+    wide = intervals_of(values, drawn, np.array([0.0, 3 * drawn[:, 1].var()]))
+    np.testing.assert_array_equal(wide[0], narrow[0])
+    np.testing.assert_allclose(wide[1] - 2, 2 * (narrow[1] - 2))
+
+
+def test_what_is_not_fitted_has_no_variance_of_fits():
+    y, (a, _) = errors(n=60)
+    twice = np.repeat(a[None], 5, axis=0)
+    assert variance_of_fits("rmse", "regression", y, twice, np.arange(60) % 5, seed=0) == 0
+
+
+def test_the_variance_of_fits_is_what_intervals_of_useless_fits_lack():
+    """Least squares on noise: resampling with the fits as given sees half of the variance."""
+    rng, folds = np.random.default_rng(0), np.arange(100) % 5
+    gains, seen, added = [], [], []
+    for seed in range(150):
+        preds, y = rng.normal(size=(100, 5, 1)), rng.normal(size=(100, 1))
+        setting = {"task": "regression", "metric": "rmse", "seed": seed}
+        twice = cross_fit_twice(least_squares, preds, y, folds, **setting)
+        weights = [
+            np.linalg.lstsq(preds[folds != k, :, 0], y[folds != k], rcond=None)[0] for k in range(5)
+        ]
+        fresh = np.mean([1 - np.sqrt(1 + (w**2).sum()) for w in weights])  # of noise with sd 1
+        honest, nothing = of_own_fold(twice, folds), np.zeros_like(y)
+        gain, *_ = difference_interval(
+            "rmse", "regression", y, honest, nothing, n_resamples=2, seed=0
+        )
+        drawn = resampled_scores(
+            "rmse", "regression", y, [nothing, honest], n_resamples=60, seed=seed
+        )
+        gains.append(gain - fresh)
+        seen.append((drawn[:, 0] - drawn[:, 1]).var())
+        added.append(
+            variance_of_fits("rmse", "regression", y, twice, folds, n_resamples=60, seed=seed)
+        )
+    assert 0.3 < np.mean(seen) / np.var(gains) < 0.7
+    assert 0.8 < (np.mean(seen) + np.mean(added)) / np.var(gains) < 1.25

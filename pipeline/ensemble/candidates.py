@@ -19,6 +19,7 @@ from pipeline.ensemble.crossfit import (
     cross_fit_twice,
     of_own_fold,
 )
+from pipeline.ensemble.intervals import variance_of_fits
 from pipeline.tasks import Floats
 
 
@@ -32,13 +33,15 @@ class Candidate:
         in_sample: (n, c), fitted on these very rows.
         test: (k, c), fitted on all training rows.
         twice: (K, n, c) for `score_of_choice`; None where that is not asked for.
+        of_fits: `variance_of_fits` of the honest score; 0 where `twice` is not there to tell.
     """
 
     method: str
     honest: Floats
     in_sample: Floats
     test: Floats
-    twice: Floats | None
+    twice: Floats | None = None
+    of_fits: float = 0.0
 
 
 def candidates_of(
@@ -50,6 +53,7 @@ def candidates_of(
     folds: NDArray[Any],
     *,
     twice: bool,
+    groups: NDArray[Any] | None = None,
     task: str,
     metric: str,
     seed: int,
@@ -63,6 +67,7 @@ def candidates_of(
         oof: (n, m, c) out-of-fold predictions.
         test: (k, m, c).
         twice: keep what `score_of_choice` needs.
+        groups: (n,) as for `resampled_scores`.
     """
     setting: dict[str, Any] = {"task": task, "metric": metric}
     # one fit on all rows serves both: a row's blend does not depend on the others
@@ -70,17 +75,22 @@ def candidates_of(
     in_sample, new = both[: len(oof)], both[len(oof) :]
     if not twice and not decisions:
         honest = cross_fit(blender, oof, y, folds, **setting, seed=seed)
-        yield Candidate(blender.name, honest, in_sample, new, None)
+        yield Candidate(blender.name, honest, in_sample, new)
         return
+
+    def kept(blends: Floats) -> dict[str, Any]:
+        of_fits = variance_of_fits(metric, task, y, blends, folds, groups=groups, seed=seed)
+        return {"twice": blends, "of_fits": of_fits}
+
     blends = cross_fit_twice(blender, oof, y, folds, **setting, seed=seed)
     honest = of_own_fold(blends, folds)
-    yield Candidate(blender.name, honest, in_sample, new, blends if twice else None)
+    yield Candidate(blender.name, honest, in_sample, new, **kept(blends) if twice else {})
     for name, decision in decisions.items():
-        decided = cross_decide_twice(decision, blends, y, folds, **setting) if twice else None
+        layers = cross_decide_twice(decision, blends, y, folds, **setting) if twice else None
         yield Candidate(
             f"{blender.name}.{name}",
             cross_decide(decision, blends, y, folds, **setting),
             decision(in_sample, y, in_sample, **setting),
             decision(honest, y, new, **setting),
-            decided,
+            **{} if layers is None else kept(layers),
         )

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.intervals import N_RESAMPLES, difference_interval
+from pipeline.ensemble.crossfit import of_own_fold
+from pipeline.ensemble.intervals import N_RESAMPLES, difference_interval, variance_of_fits
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
 from pipeline.metrics import score
 from pipeline.tasks import Floats
@@ -44,6 +45,7 @@ def score_of_choice(
     *,
     task: str,
     metric: str,
+    of_fits: dict[str, float],
     groups: NDArray[Any] | None = None,
     n_resamples: int = N_RESAMPLES,
     seed: int,
@@ -53,15 +55,21 @@ def score_of_choice(
     Args:
         candidates: (K, n, c) of every blend by its name, of which [k] depends on no target of fold
             k (`cross_fit_twice`); `blend_mean` is one of them.
+        of_fits: `variance_of_fits` of every blend. It was found on all rows: it widens intervals
+            alike in every fold, a little more on fewer rows.
         groups: (n,) as for `resampled_scores`.
     """
     setting: dict[str, Any] = {"task": task, "metric": metric, "seed": seed}
-    pooled = np.empty(candidates[PLAIN_MEAN].shape[1:])
-    plain = np.empty_like(pooled)
+    pooled = np.empty_like(candidates[PLAIN_MEAN])
+    plain = of_own_fold(candidates[PLAIN_MEAN], folds)
     chosen = []
     for k, fold in enumerate(np.unique(folds)):
         seen, new = folds != fold, folds == fold
-        entries = [Entry(name, "blend", twice[k, seen]) for name, twice in candidates.items()]
+        more = (len(y) / seen.sum()) ** 2  # it falls with the square of the rows
+        entries = [
+            Entry(name, "blend", twice[k, seen], of_fits=more * of_fits[name])
+            for name, twice in candidates.items()
+        ]
         board = leaderboard(
             entries,
             y[seen],
@@ -71,9 +79,15 @@ def score_of_choice(
             **setting,
         )
         chosen.append(choose(board))
-        pooled[new] = candidates[chosen[-1]][k, new]
-        plain[new] = candidates[PLAIN_MEAN][k, new]
+        pooled[:, new] = candidates[chosen[-1]][:, new]
+    draws: dict[str, Any] = {"groups": groups, "n_resamples": n_resamples, "seed": seed}
     gain, low, high = difference_interval(
-        metric, task, y, pooled, plain, groups=groups, n_resamples=n_resamples, seed=seed
+        metric,
+        task,
+        y,
+        of_own_fold(pooled, folds),
+        plain,
+        of_fits=variance_of_fits(metric, task, y, pooled, folds, **draws),
+        **draws,
     )
-    return Expected(score(metric, task, y, pooled), gain, low, high, chosen)
+    return Expected(score(metric, task, y, of_own_fold(pooled, folds)), gain, low, high, chosen)

@@ -26,12 +26,15 @@ class Entry:
         kind: member, external or blend.
         predictions: (n, c), out-of-fold or cross-fitted.
         in_sample: (n, c) of a blend fitted on these very rows; None for single predictors.
+        of_fits: `variance_of_fits`, by which the intervals are widened; 0 where nothing is fitted
+            or it is not known.
     """
 
     name: str
     kind: str
     predictions: Floats
     in_sample: Floats | None = None
+    of_fits: float = 0.0
 
 
 def fold_scores(
@@ -82,9 +85,13 @@ def leaderboard(
         metric, task, y, predictions, groups=groups, n_resamples=n_resamples, seed=seed
     )
 
+    of_fits = np.array([entry.of_fits for entry in entries])
+
     def gains_over(base: int) -> Floats:
         return intervals_of(
-            improvements(metric, found, found[base]), improvements(metric, drawn, drawn[:, [base]])
+            improvements(metric, found, found[base]),
+            improvements(metric, drawn, drawn[:, [base]]),
+            of_fits,
         )
 
     over_mean = gains_over(names.index(PLAIN_MEAN))
