@@ -79,7 +79,7 @@ def _source(
         "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
         "predictors": files,
         "methods": list(config.blend.methods),
-        "decisions": None if config.blend.decisions is None else list(config.blend.decisions),
+        "decisions": list(config.blend.decisions),
         "task": config.task,
         "metric": config.metric,
         "seed": config.seed,
@@ -190,7 +190,7 @@ def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict
 
     methods = dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *config.blend.methods])
     check_methods(methods)
-    wanted = tuple(DECISIONS) if config.blend.decisions is None else config.blend.decisions
+    wanted = tuple(DECISIONS) if config.blend.decisions == ("all",) else config.blend.decisions
     check_decisions(wanted)
     fitting = []
     for method in methods:

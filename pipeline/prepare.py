@@ -62,7 +62,8 @@ def _check_choices(config: Config) -> None:
         if member.trainer:
             _check_trainer(member)
     check_methods(config.blend.methods)
-    check_decisions(config.blend.decisions or ())
+    if config.blend.decisions != ("all",):
+        check_decisions(config.blend.decisions)
 
 
 def _check_trainer(member: Member) -> None:

@@ -169,7 +169,7 @@ BAD_VALUES = {
     "members.seed": not_number | st.integers(max_value=-1) | st.integers(min_value=2**32),
     "members.options": not_number | words,
     "blend.methods": not_list | st.just(["mean", "mean"]) | st.just([["mean"]]),
-    "blend.decisions": st.just({"clip": 1}) | st.just([["clip"]]) | st.integers(),
+    "blend.decisions": not_list | st.just([["clip"]]),
     "blend.external": not_list | st.lists(st.sampled_from(["oof/max", "A b", ".."]), min_size=1),
     "submit.as": not_text | words.map("x".__add__),
     "jobs.n_jobs": st.booleans() | st.integers(max_value=0) | words.map("x".__add__),
