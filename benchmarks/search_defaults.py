@@ -32,7 +32,7 @@ from pipeline.bert.finetune import (
     seed_everything,
 )
 from pipeline.bert.network import build_network
-from pipeline.ensemble.crossfit import difference_interval
+from pipeline.ensemble.intervals import difference_interval
 from pipeline.jobs import Failure, run_all
 from pipeline.metrics import score
 from pipeline.tasks import Floats

@@ -1,8 +1,9 @@
 """Blend the predictors by every method, score each blend on rows it did not see, choose one.
 
 Reads the training table, folds/<c>.csv and oof/<c>/<member>/{oof,test}.csv, and the folders of
-blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv (weights.csv too, if it has any) and
-oof/<c>/leaderboard.csv.
+blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv (weights.csv too, if it has any), the
+same for blend_<method>.<decision>, oof/<c>/leaderboard.csv, and leaderboard.json with what to
+expect of the choice.
 """
 
 from collections.abc import Sequence
@@ -28,9 +29,13 @@ from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
-from pipeline.metrics import METRICS, column_scores
+from pipeline.metrics import column_scores
 from pipeline.predictors import check_made_for, is_current, write_predictions
 from pipeline.stack import Stack, read_stack
+from pipeline.summary import summary
+from pipeline.tasks import Floats
+
+MOST_NESTED = 20_000  # rows: beyond, what the choice scores differs little from the chosen line
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -52,10 +57,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         source = _source(config, train, folds, {**folders, **external})
         path = leaderboard_path(config.competition)
         if not _stands(config, path, source):
-            board = _blend(config, stack, train, test.ids, folds, source)
+            board, expected = _blend(config, stack, train, test.ids, folds, source)
             write_csv(path, board)
-            write_json(path.with_suffix(".json"), {**source, "sha256": file_sha256(path)})
-        _tell(config, path)
+            of_board = {"sha256": file_sha256(path), "expected": expected}
+            write_json(path.with_suffix(".json"), {**source, **of_board})
+        expected = read_json(path.with_suffix(".json"))["expected"]
+        # a member may be called nan: only an empty cell is none
+        board = pd.read_csv(path, dtype={"name": str}, keep_default_na=False, na_values=[""])
+        print(f"\n{summary(board, config.metric, expected)}\n{path}: all columns\n")
 
 
 def _source(
@@ -70,6 +79,7 @@ def _source(
         "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
         "predictors": files,
         "methods": list(config.blend.methods),
+        "decisions": list(config.blend.decisions),
         "task": config.task,
         "metric": config.metric,
         "seed": config.seed,
@@ -83,7 +93,9 @@ def _stands(config: Config, path: Path, source: dict[str, Any]) -> bool:
     """Whether leaderboard and blends were made from just this and are unchanged."""
     if not path.is_file() or not path.with_suffix(".json").is_file():
         return False
-    if read_json(path.with_suffix(".json")) != {**source, "sha256": file_sha256(path)}:
+    written = read_json(path.with_suffix(".json"))
+    written.pop("expected", None)
+    if written != {**source, "sha256": file_sha256(path)}:
         return False
     board = read_csv_as_text(path)
     return all(
@@ -104,43 +116,96 @@ def _blend(
     test_ids: Sequence[str],
     folds: NDArray[np.int64],
     source: dict[str, Any],
-) -> pd.DataFrame:
-    """Write every blend; return the leaderboard of blends and single predictors."""
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    """Write every blend.
+
+    Returns:
+        The leaderboard of blends and single predictors, and what to expect of the chosen one.
+    """
     # imported here: LightGBM takes a second to load, in vain where all stands
-    from pipeline.ensemble.blenders import BLENDERS, check_methods
-    from pipeline.ensemble.crossfit import PLAIN_MEAN, Entry, cross_fit, leaderboard
+    from pipeline.ensemble.blenders import BLENDERS
+    from pipeline.ensemble.candidates import candidates_of
+    from pipeline.ensemble.choice import score_of_choice
+    from pipeline.ensemble.leaderboard import Entry, leaderboard
+    from pipeline.ensemble.stability import weight_table
     from pipeline.ensemble.weights import WEIGHTS
 
-    y, n = train.y, len(train.ids)
+    y = train.y
     setting: dict[str, Any] = {"task": config.task, "metric": config.metric, "seed": config.seed}
+    groups = None if train.groups is None else np.array(train.groups)
+    n_folds = len(np.unique(folds))
+    methods, decisions = _fitting(config, len(y), n_folds)
+    is_choice = len(methods) * (1 + len(decisions)) > 1
+    is_nested = is_choice and len(y) <= MOST_NESTED and n_folds > 2
     entries = [
         Entry(name, kind, stack.oof[:, i])
         for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True))
     ]
+    nested: dict[str, Floats] = {}
+    for method in methods:
+        for candidate in candidates_of(
+            BLENDERS[method],
+            decisions,
+            stack.oof,
+            stack.test,
+            y,
+            folds,
+            twice=is_nested,
+            groups=groups,
+            **setting,
+        ):
+            name = f"blend_{candidate.method}"
+            folder, own = predictor_dir(config.competition, name), _source_of_blend(source, name)
+            for part, ids, values in (
+                ("oof", train.ids, candidate.honest),
+                ("test", test_ids, candidate.test),
+            ):
+                write_predictions(
+                    folder, part, ids, config.data.id_name, train.columns, values, own
+                )
+            entries.append(
+                Entry(name, "blend", candidate.honest, candidate.in_sample, candidate.of_fits)
+            )
+            if candidate.twice is not None:
+                nested[name] = candidate.twice
+        if method in WEIGHTS:
+            names = (stack.names, train.columns)
+            of_rows = (stack.oof, y, folds)
+            table = weight_table(WEIGHTS[method], *of_rows, *names, groups=groups, **setting)
+            write_csv(predictor_dir(config.competition, f"blend_{method}") / "weights.csv", table)
+    board = leaderboard(entries, y, folds, groups=groups, **setting)
+    board = _with_columns(config, board, entries, train)
+    if not nested:
+        return board, None
+    of_fits = {entry.name: entry.of_fits for entry in entries}
+    expected = score_of_choice(nested, y, folds, of_fits=of_fits, groups=groups, **setting)
+    return board, expected.as_json()
+
+
+def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict[str, Any]]:
+    """Names of the methods and decisions by name: those of the config that fit."""
+    from pipeline.ensemble.blenders import BLENDERS, check_methods
+    from pipeline.ensemble.decisions import DECISIONS, check_decisions
+    from pipeline.ensemble.leaderboard import PLAIN_MEAN
+
     methods = dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *config.blend.methods])
     check_methods(methods)
+    wanted = tuple(DECISIONS) if config.blend.decisions == ("all",) else config.blend.decisions
+    check_decisions(wanted)
+    fitting = []
     for method in methods:
-        misfit = BLENDERS[method].misfit(config.task, n)
+        misfit = BLENDERS[method].misfit(config.task, n_rows)
         if misfit:
             print(f"blend: {method} {misfit}; passed over")
-            continue
-        blender, name = BLENDERS[method], f"blend_{method}"
-        honest = cross_fit(blender, stack.oof, y, folds, **setting)
-        # one fit on all rows serves both: a row's blend does not depend on the others
-        both = blender(stack.oof, y, np.concatenate([stack.oof, stack.test]), **setting)
-        folder, own = predictor_dir(config.competition, name), _source_of_blend(source, name)
-        for part, ids, values in (("oof", train.ids, honest), ("test", test_ids, both[n:])):
-            write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
-        if method in WEIGHTS:
-            weights = WEIGHTS[method](stack.oof, y, **setting)
-            columns = ["weight"] if weights.ndim == 1 else [f"weight in {c}" for c in train.columns]
-            table = pd.DataFrame(weights.reshape(len(weights), -1), columns=columns)
-            table.insert(0, "predictor", stack.names)
-            write_csv(folder / "weights.csv", table)
-        entries.append(Entry(name, "blend", honest, both[:n]))
-    groups = None if train.groups is None else np.array(train.groups)
-    board = leaderboard(entries, y, folds, groups=groups, **setting)
-    return _with_columns(config, board, entries, train)
+        else:
+            fitting.append(method)
+    decisions = {
+        name: DECISIONS[name] for name in wanted if DECISIONS[name].fits(config.task, config.metric)
+    }
+    if decisions and n_folds < 3:
+        print(f"blend: a decision takes 3 folds; passed over: {', '.join(decisions)}")
+        decisions = {}
+    return fitting, decisions
 
 
 def _with_columns(
@@ -159,18 +224,6 @@ def _with_columns(
             print(f"warning: {config.metric} is undefined on {name!r}, which leaves its mean")
         board[f"{config.metric} of {name}"] = of_target
     return board
-
-
-def _tell(config: Config, path: Path) -> None:
-    board = pd.read_csv(path)
-    better = "higher" if METRICS[config.metric].greater_is_better else "lower"
-    print(f"\n{config.metric}, {better} is better; gain: over the plain mean, 95 % interval")
-    for _, line in board.iterrows():
-        mark = "*" if line["chosen"] else " "
-        optimism = "" if np.isnan(line["optimism"]) else f"  in-sample {line['optimism']:+.4f}"
-        gain = f"{line['gain']:+.4f} [{line['gain_low']:+.4f}, {line['gain_high']:+.4f}]"
-        print(f"{mark} {line['name']:24} {line['score']:.4f}  {gain}{optimism}")
-    print(f"{path}: * is chosen; blends are scored on rows that they were not fitted on\n")
 
 
 if __name__ == "__main__":

@@ -160,6 +160,7 @@ class Blend(Section):
         ("mean", "rank_mean", "convex", "hill_climb", "ridge", "logistic", "lightgbm"),
         description="blenders to try; those that do not fit the task are passed over",
     )
+    decisions: tuple[Spelled, ...] = Field(("all",), description="decisions to try: all, or names")
     external: tuple[str, ...] = Field(
         (), description="folders of predictors from elsewhere, each with oof.csv and test.csv"
     )

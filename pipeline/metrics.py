@@ -138,16 +138,14 @@ def _mean_of_defined(values: list[float]) -> float:
     return float(np.mean(defined)) if defined else np.nan
 
 
-def column_scores(
+def scored_columns(
     metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> Floats:
-    """The metric on each column, NaN where it is undefined.
+) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Targets and what the metric is given beside them, for each column that it is computed on.
 
     Args:
         y_train: (any, c) regression targets whose values are the labels to which `qwk` rounds;
             those of `y` when None.
-    Returns:
-        (c,) for regression and multilabel, (1,) for binary and multiclass.
     """
     chosen = METRICS[metric]
     p: NDArray[Any] = predictions
@@ -158,8 +156,20 @@ def column_scores(
     elif task == "binary":
         p = p[:, 0]
     if y.ndim == 2:
-        return np.array([chosen.function(y[:, j], p[:, j]) for j in range(y.shape[1])])
-    return np.array([chosen.function(y, p)])
+        return [(y[:, j], p[:, j]) for j in range(y.shape[1])]
+    return [(y, p)]
+
+
+def column_scores(
+    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
+) -> Floats:
+    """The metric on each of the `scored_columns`, NaN where it is undefined.
+
+    Returns:
+        (c,) for regression and multilabel, (1,) for binary and multiclass.
+    """
+    columns = scored_columns(metric, task, y, predictions, y_train)
+    return np.array([METRICS[metric].function(*column) for column in columns])
 
 
 def score(

@@ -55,12 +55,15 @@ def _check_choices(config: Config) -> None:
     # imported here: torch and LightGBM take seconds to load, in vain once all members are trained
     from pipeline.bert.poolings import pooling_options
     from pipeline.ensemble.blenders import check_methods
+    from pipeline.ensemble.decisions import check_decisions
 
     for member in config.members:
         _check_options(member, pooling_options(member.pooling))
         if member.trainer:
             _check_trainer(member)
     check_methods(config.blend.methods)
+    if config.blend.decisions != ("all",):
+        check_decisions(config.blend.decisions)
 
 
 def _check_trainer(member: Member) -> None:

@@ -141,9 +141,15 @@ def _write(
     )
 
 
-def _weights(path: Path) -> dict[str, float]:
-    table = read_csv_as_text(path)
-    return dict(zip(table["predictor"], table["weight"].astype(float), strict=True))
+def _weights(path: Path) -> dict[str, Any]:
+    """{predictor: weight}, or {predictor: {target: weight}} where each target has its own."""
+    table = read_csv_as_text(path).astype({"weight": float})
+    if "target" not in table:
+        return dict(zip(table["predictor"], table["weight"], strict=True))
+    return {
+        str(name): dict(zip(of_name["target"], of_name["weight"], strict=True))
+        for name, of_name in table.groupby("predictor", sort=False)
+    }
 
 
 if __name__ == "__main__":

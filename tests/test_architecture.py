@@ -49,10 +49,17 @@ MAY_IMPORT = {
     "ensemble.selection": "ensemble.objectives ensemble.shortcuts tasks",
     "ensemble.shortcuts": "ensemble.objectives tasks",
     "ensemble.objectives": "metrics tasks",
-    "ensemble.crossfit": "metrics tasks",
+    "ensemble.candidates": "ensemble.blenders ensemble.crossfit ensemble.intervals tasks",
+    "ensemble.crossfit": "tasks",
+    "ensemble.resampled": "metrics tasks",
+    "ensemble.intervals": "ensemble.resampled metrics tasks",
+    "ensemble.leaderboard": "ensemble.intervals metrics tasks",
+    "ensemble.choice": "ensemble.crossfit ensemble.intervals ensemble.leaderboard metrics tasks",
+    "ensemble.stability": "tasks",
     # what is written
     "predictors": "artifacts tasks",
     "stack": "predictors tasks",
+    "summary": "metrics",
     "submission": "metrics sample_submission tasks",
     # what everybody may use
     "artifacts": "",

@@ -15,12 +15,15 @@ from benchmarks.demo_scores import (
     standard_error,
     uploaded_predictions,
 )
+from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
 from benchmarks.search_defaults import BASE, SETTINGS
 from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
 from pipeline.artifacts import leaderboard_path, predictor_dir, submission_path
 from pipeline.command import load_config
 from pipeline.config import Training
 from pipeline.demos import Anchor
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.metrics import score
 from pipeline.predictors import write_predictions
 
 
@@ -142,3 +145,52 @@ def test_a_competition_is_scored_by_id_and_ranked_with_what_is_known(workplace: 
     assert table["se"].tolist()[0] == 0
     assert table["se"].tolist()[3] == pytest.approx(math.sqrt(0.25 / 20), rel=0.15)
     assert table["se"].isna().tolist() == [False, False, True, False]
+
+
+def test_members_of_the_simulation_are_alike_and_stay_the_same() -> None:
+    one, other = (rows_of("regression", 4000, np.random.default_rng(seed)) for seed in (0, 1))
+    scales = []
+    for preds, y in (one, other):
+        errors = preds[:, :, 0] - y
+        assert 0.8 < np.corrcoef(errors.T)[np.triu_indices(N_MEMBERS, 1)].mean() < 0.95
+        scales.append(errors.std(axis=0))
+    np.testing.assert_allclose(scales[0], scales[1], rtol=0.06)
+
+
+def test_a_claim_of_the_honesty_benchmark_is_held_against_the_same_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.honesty.TASKS", {"regression": ("rmse", ("convex",))})
+    fresh = rows_of("regression", 500, np.random.default_rng(0))
+    found = claims("regression", 3, *fresh)
+    assert [claim["method"] for claim in found] == ["convex", "choice"]
+    # the mean of 5 blenders' gains on 500 rows, from the outside
+    preds, y = rows_of("regression", 300, np.random.default_rng([3, 1]))
+    folds = np.random.default_rng([3, 2]).permutation(np.arange(300) % 5)
+    settings = {"task": "regression", "metric": "rmse", "seed": 3}
+    plain = score("rmse", "regression", fresh[1], fresh[0].mean(axis=1))
+    gains = [
+        plain
+        - score(
+            "rmse",
+            "regression",
+            fresh[1],
+            BLENDERS["convex"](preds[folds != k], y[folds != k], fresh[0], **settings),
+        )
+        for k in range(5)
+    ]
+    assert found[0]["fresh"] == pytest.approx(np.mean(gains))
+    assert found[0]["in_sample_error"] > 0
+
+
+def test_the_honesty_table_holds_biases_and_coverage() -> None:
+    lines = [
+        {"task": "t", "method": "m", "fresh": 0.1, "error": e, "in_sample_error": 2.0, "covered": c}
+        for e, c in ((0.1, True), (0.3, False))
+    ]
+    table = summary(pd.DataFrame(lines).assign(covered_as_given=False))
+    (line,) = table.to_dict("records")
+    assert line["bias"] == pytest.approx(0.2)
+    assert line["se"] == pytest.approx(0.1)
+    assert line["ratio"] == pytest.approx(0.1)
+    assert (line["coverage"], line["as_given"]) == (0.5, 0)

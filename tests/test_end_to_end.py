@@ -366,7 +366,7 @@ def test_a_predictor_from_elsewhere_is_blended_and_submitted(copy):
     board = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
     assert board["notebook-7"]["kind"] == "external"
     assert board["blend_convex"]["chosen"] == "True"
-    weights = {name: float(w) for name, (w,) in table("oof/tiny/blend_convex/weights.csv").items()}
+    weights = {name: w for name, (w, *_) in numbers("oof/tiny/blend_convex/weights.csv").items()}
     assert weights["notebook-7"] > 0.9
     assert sum(weights.values()) == pytest.approx(1)
     origin = json.loads(Path("submissions/tiny/submission.json").read_text())

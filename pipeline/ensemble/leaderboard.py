@@ -1,0 +1,133 @@
+"""The leaderboard and the choice: every predictor and blend on one table, and which to submit.
+
+Letters: n rows, c columns, K folds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.ensemble.intervals import N_RESAMPLES, improvements, intervals_of, resampled_scores
+from pipeline.metrics import METRICS, score
+from pipeline.tasks import Floats
+
+PLAIN_MEAN = "blend_mean"  # what every other blend has to beat to be chosen
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the leaderboard before it is scored.
+
+    Attributes:
+        kind: member, external or blend.
+        predictions: (n, c), out-of-fold or cross-fitted.
+        in_sample: (n, c) of a blend fitted on these very rows; None for single predictors.
+        of_fits: `variance_of_fits`, by which the intervals are widened; 0 where nothing is fitted
+            or it is not known.
+    """
+
+    name: str
+    kind: str
+    predictions: Floats
+    in_sample: Floats | None = None
+    of_fits: float = 0.0
+
+
+def fold_scores(
+    metric: str, task: str, y: NDArray[Any], predictions: Floats, folds: NDArray[Any]
+) -> Floats:
+    """(K,) the metric on each fold's rows, in the order of the folds."""
+    rows = [folds == fold for fold in np.unique(folds)]
+    return np.array([score(metric, task, y[r], predictions[r], y) for r in rows])
+
+
+def leaderboard(
+    entries: Sequence[Entry],
+    y: NDArray[Any],
+    folds: NDArray[Any],
+    *,
+    task: str,
+    metric: str,
+    groups: NDArray[Any] | None = None,
+    n_resamples: int = N_RESAMPLES,
+    seed: int,
+) -> pd.DataFrame:
+    """One line for each entry, best score first, undefined scores last.
+
+    The line that is `chosen` was chosen on the rows that it is scored on, and so was the best
+    single predictor that others are compared with: no blend profits from that, but the single one
+    does a little.
+
+    Args:
+        entries: names are unique; `blend_mean` is one of them.
+        groups: (n,) as for `resampled_scores`.
+    Returns:
+        Columns name, kind, score (all rows pooled), fold_mean, fold_sd, optimism (how much better
+        the in-sample score looks; NaN for single predictors), gain over the plain mean, gain_low
+        and gain_high (its 95 % interval), gain_over_single (over the best that is no blend; NaN
+        where there is none) with _low and _high, chosen (True once).
+    Raises:
+        ValueError: there is no plain mean to compare with.
+    """
+    names = [entry.name for entry in entries]
+    if PLAIN_MEAN not in names:
+        raise ValueError(
+            f"leaderboard: no {PLAIN_MEAN!r} among {sorted(names)}; add the plain mean"
+        )
+    sign = METRICS[metric].sign
+    predictions = [entry.predictions for entry in entries]
+    found = np.array([score(metric, task, y, p) for p in predictions])
+    drawn = resampled_scores(
+        metric, task, y, predictions, groups=groups, n_resamples=n_resamples, seed=seed
+    )
+
+    of_fits = np.array([entry.of_fits for entry in entries])
+
+    def gains_over(base: int) -> Floats:
+        return intervals_of(
+            improvements(metric, found, found[base]),
+            improvements(metric, drawn, drawn[:, [base]]),
+            of_fits,
+        )
+
+    over_mean = gains_over(names.index(PLAIN_MEAN))
+    singles = [i for i, e in enumerate(entries) if e.kind != "blend" and not np.isnan(found[i])]
+    over_single = np.full_like(over_mean, np.nan)
+    if singles:
+        over_single = gains_over(max(singles, key=lambda i: sign * found[i]))
+    lines = []
+    for entry, own in zip(entries, found.tolist(), strict=True):
+        by_fold = fold_scores(metric, task, y, entry.predictions, folds)
+        by_fold = by_fold[~np.isnan(by_fold)]
+        in_sample = np.nan if entry.in_sample is None else score(metric, task, y, entry.in_sample)
+        lines.append(
+            {
+                "name": entry.name,
+                "kind": entry.kind,
+                "score": own,
+                "fold_mean": by_fold.mean() if len(by_fold) else np.nan,
+                "fold_sd": by_fold.std(ddof=1) if len(by_fold) > 1 else np.nan,
+                "optimism": sign * (in_sample - own) + 0.0,  # no -0.0 in a table
+            }
+        )
+    board = pd.DataFrame(lines)
+    board[["gain", "gain_low", "gain_high"]] = over_mean
+    board[["gain_over_single", "gain_over_single_low", "gain_over_single_high"]] = over_single
+    board = board.sort_values(
+        "score", ascending=sign < 0, na_position="last", kind="stable", ignore_index=True
+    )
+    return board.assign(chosen=board["name"] == choose(board))
+
+
+def choose(board: pd.DataFrame) -> str:
+    """The best blend whose gain over the plain mean is surely positive, else the plain mean.
+
+    Args:
+        board: lines of `leaderboard`, best first, with name, kind and gain_low.
+    """
+    better = board[(board["kind"] == "blend") & (board["gain_low"] > 0)]
+    return PLAIN_MEAN if better.empty else str(better["name"].iloc[0])

@@ -1,0 +1,141 @@
+"""The blend stage on predictions written by hand: what it writes, says and refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import read_rows, write_competition, write_rows
+
+from pipeline import make_folds
+from pipeline.artifacts import read_json
+
+STAGE = "blend"
+METRICS = {"regression": "rmse", "binary": "f1"}
+DECISION = {"regression": "clip", "binary": "threshold"}
+OOF = Path("oof/tiny")
+
+
+@pytest.fixture
+def prepared(workplace, capsys):
+    """A competition of 90 rows with the predictions of two members; its YAML."""
+
+    def prepare(task, n_folds=3, **blend):
+        settings = {
+            "metric": METRICS[task],
+            "folds": {"scheme": "file", "path": "own.csv"},
+            "blend": {"methods": ["convex", "ridge", "logistic"], **blend},
+        }
+        config = write_competition(workplace, task, n_rows=90, settings={"folds": None})
+        loaded = {**yaml.safe_load(config.read_text()), **settings}
+        config.write_text(yaml.safe_dump(loaded))
+        _, rows = read_rows(Path("data/tiny/train.csv"))
+        own = [[row[0], str(k % n_folds)] for k, row in enumerate(rows)]
+        write_rows(Path("own.csv"), ["id", "fold"], own)
+        make_folds.main([str(config)])
+        _, test = read_rows(Path("data/tiny/test.csv"))
+        rng = np.random.default_rng(1)
+        truth = [{"yes": 0.7, "no": 0.3}.get(row[-1]) or float(row[-1]) for row in rows]
+        for member, noise in (("mean", 0.1), ("max", 0.2)):
+            oof = np.array(truth) + rng.uniform(-noise, noise, len(truth))
+            for part, ids, values in (("oof", rows, oof), ("test", test, rng.random(len(test)))):
+                lines = [[row[0], str(value)] for row, value in zip(ids, values, strict=True)]
+                write_rows(OOF / member / f"{part}.csv", ["id", "target"], lines)
+        capsys.readouterr()
+        return config
+
+    return prepare
+
+
+def board():
+    return pd.read_csv(OOF / "leaderboard.csv").set_index("name")
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_a_decided_blend_is_a_predictor_of_its_own(task, prepared, run):
+    run(prepared(task))
+    methods = {"regression": ["mean", "convex", "ridge"], "binary": ["mean", "convex", "logistic"]}
+    blends = [f"blend_{m}{d}" for m in methods[task] for d in ("", f".{DECISION[task]}")]
+    assert sorted(board().index) == sorted(["max", "mean", *blends])
+    for name in blends:
+        for part, n in (("oof", 90), ("test", 20)):
+            assert len(read_rows(OOF / name / f"{part}.csv")[1]) == n
+    assert not (OOF / "blend_convex.clip/weights.csv").exists()
+
+
+def test_decisions_are_those_that_are_named(prepared, run):
+    run(prepared("regression"), "--blend.decisions", "threshold")  # which fits no rmse
+    assert not [name for name in board().index if "." in name]
+
+
+def test_what_the_choice_scores_is_kept_and_told(prepared, run):
+    told = run(prepared("regression"))
+    expected = read_json(OOF / "leaderboard.json")["expected"]
+    assert len(expected["chosen"]) == 3
+    assert set(expected["chosen"]) <= set(board().index)
+    assert expected["gain_low"] <= expected["gain"] <= expected["gain_high"]
+    assert f"expect {expected['score']:.4f}: what choosing scores on folds" in told
+
+
+def test_weights_tell_how_stable_they_are(prepared, run):
+    run(prepared("regression"))
+    table = pd.read_csv(OOF / "blend_convex/weights.csv")
+    assert table.columns.tolist() == ["predictor", "weight", "mean", "sd", "selected"]
+    assert table["predictor"].tolist() == ["mean", "max"]
+    assert table["weight"].sum() == pytest.approx(1)
+
+
+def test_a_second_run_tells_the_same_and_writes_nothing(prepared, run):
+    config = prepared("regression")
+    first = run(config)
+    before = {path: path.stat().st_mtime_ns for path in OOF.rglob("*.*")}
+    assert run(config).partition("\n\n")[2] == first.partition("\n\n")[2] != ""
+    assert {path: path.stat().st_mtime_ns for path in OOF.rglob("*.*")} == before
+    run(config, "--blend.decisions", "threshold")
+    assert (OOF / "leaderboard.csv").stat().st_mtime_ns != before[OOF / "leaderboard.csv"]
+
+
+def test_two_folds_are_too_few_for_decisions_and_for_the_choice(prepared, run):
+    told = run(prepared("regression", n_folds=2))
+    assert "blend: a decision takes 3 folds; passed over: clip" in told
+    assert "expect a little less than" in told
+    assert read_json(OOF / "leaderboard.json")["expected"] is None
+    assert not [name for name in board().index if "." in name]
+
+
+def test_the_plain_mean_alone_leaves_nothing_to_choose(prepared, run):
+    told = run(prepared("regression", methods=["mean"], decisions=[]))
+    assert "expect a little less than" in told
+    assert read_json(OOF / "leaderboard.json")["expected"] is None
+
+
+def test_no_blend_and_no_decision_of_a_fold_depends_on_that_folds_targets(prepared, run):
+    config = prepared("regression")
+    folds = dict(read_rows(Path("folds/tiny.csv"))[1])
+    run(config)
+    blends = [name for name in board().index if name.startswith("blend_")]
+    before = {name: read_rows(OOF / name / "oof.csv")[1] for name in blends}
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    garbage = np.random.default_rng(0).normal(0, 1e3, len(rows))
+    for row, value in zip(rows, garbage, strict=True):
+        if folds[row[0]] == "1":
+            row[-1] = f"{value:.3f}"
+    write_rows(Path("data/tiny/train.csv"), header, rows)
+    run(config)
+    for name, was in before.items():
+        now = read_rows(OOF / name / "oof.csv")[1]
+        moved = {folds[old[0]] for old, new in zip(was, now, strict=True) if old != new}
+        assert "1" not in moved, name
+        if "ridge" in name:  # the garbage does reach the blends of the other folds
+            assert moved == {"0", "2"}
+
+
+def test_an_unknown_decision_is_refused(prepared, refused):
+    line = refused(
+        prepared("regression"),
+        "--blend.decisions",
+        "clop",
+        before="blend: 2 predictors, 90 training rows, 20 test rows\n",
+    )
+    assert "blend.decisions: unknown decision 'clop'; choose among: clip, " in line

@@ -1,0 +1,83 @@
+"""What the choice itself scores."""
+
+import numpy as np
+import pytest
+
+from pipeline.ensemble.choice import score_of_choice
+from pipeline.ensemble.intervals import difference_interval
+from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
+from pipeline.metrics import score
+
+SETTING = {"task": "regression", "metric": "rmse", "n_resamples": 60, "seed": 0}
+
+
+def errors(n, scales, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(n, 1))
+    return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
+
+
+def choice_of(candidates, *arguments, **settings):
+    of_fits = dict.fromkeys(candidates, 0.0)
+    return score_of_choice(candidates, *arguments, of_fits=of_fits, **settings)
+
+
+def same_for_all_folds(predictions, n_folds=3):
+    return np.repeat(predictions[None], n_folds, axis=0)
+
+
+def test_a_choice_that_is_the_same_everywhere_scores_as_what_it_chooses():
+    y, (bad, good) = errors(150, (1.0, 0.3))
+    folds = np.arange(150) % 3
+    candidates = {PLAIN_MEAN: same_for_all_folds(bad), "blend_good": same_for_all_folds(good)}
+    found = choice_of(candidates, y, folds, **SETTING)
+    assert found.chosen == ["blend_good"] * 3
+    assert found.score == score("rmse", "regression", y, good)
+    expected = difference_interval("rmse", "regression", y, good, bad, n_resamples=60, seed=0)
+    assert (found.gain, found.gain_low, found.gain_high) == expected
+
+
+def test_the_best_of_many_alike_looks_better_than_choosing_scores():
+    """60 blends that differ by luck alone: the chosen line flatters, the estimate does not."""
+    gaps = []
+    for seed in range(6):
+        y, (plain, *lucky) = errors(120, [1.0] * 61, seed)
+        folds = np.arange(120) % 3
+        candidates = {PLAIN_MEAN: plain} | {f"blend_{i}": p for i, p in enumerate(lucky)}
+        entries = [Entry(name, "blend", p) for name, p in candidates.items()]
+        board = leaderboard(entries, y, folds, **SETTING)
+        chosen = board.set_index("name").loc[choose(board), "score"]
+        twice = {name: same_for_all_folds(p) for name, p in candidates.items()}
+        found = choice_of(twice, y, folds, **SETTING)
+        gaps.append((1 - chosen, 1 - found.score))
+    flattered, honest = np.mean(gaps, axis=0)
+    assert flattered > 0.08
+    assert abs(honest) < 0.05
+
+
+def test_a_fold_is_chosen_for_without_its_targets():
+    y, (plain, *others) = errors(90, (1.0, 0.9, 0.8, 0.9))
+    folds = np.arange(90) % 3
+    candidates = {PLAIN_MEAN: plain} | {f"blend_{i}": p for i, p in enumerate(others)}
+    twice = {name: same_for_all_folds(p) for name, p in candidates.items()}
+    before = choice_of(twice, y, folds, **SETTING)
+    garbage = np.where((folds == 1)[:, None], -50 * y, y)
+    after = choice_of(twice, garbage, folds, **SETTING)
+    assert after.chosen[1] == before.chosen[1]
+    assert after.score > 5 * before.score
+
+
+def test_groups_are_drawn_whole():
+    y, (plain, better) = errors(90, (1.0, 0.3))
+    twice = {PLAIN_MEAN: same_for_all_folds(plain), "blend_b": same_for_all_folds(better)}
+    folds, groups = np.arange(90) // 30, np.arange(90) // 3
+    alone = choice_of(twice, y, folds, **SETTING)
+    together = choice_of(twice, y, folds, groups=groups, **SETTING)
+    assert (alone.gain_low, alone.gain_high) != (together.gain_low, together.gain_high)
+
+
+def test_the_plain_mean_alone_gains_nothing():
+    y, (plain,) = errors(60, (1.0,))
+    found = choice_of({PLAIN_MEAN: same_for_all_folds(plain)}, y, np.arange(60) % 3, **SETTING)
+    assert found.chosen == [PLAIN_MEAN] * 3
+    assert (found.gain, found.gain_low, found.gain_high) == pytest.approx((0, 0, 0))

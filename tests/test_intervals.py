@@ -1,0 +1,176 @@
+"""Paired bootstrap intervals of differences between scores."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from pipeline.ensemble import intervals
+from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
+from pipeline.ensemble.intervals import (
+    difference_interval,
+    difference_intervals,
+    intervals_of,
+    resampled_scores,
+    variance_of_fits,
+)
+from pipeline.metrics import score
+
+
+def errors(n=200, seed=0, scales=(1.0, 1.3)):
+    """A target and predictions of these root mean squared errors."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(n, 1))
+    return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
+
+
+def interval(metric, y, a, b, **settings):
+    return difference_interval(metric, "regression", y, a, b, **{"seed": 0, **settings})
+
+
+def test_a_difference_is_an_improvement_whatever_the_direction_of_the_metric():
+    y, (better, worse) = errors(n=500)
+    for metric in ("rmse", "pearson"):
+        difference, low, high = interval(metric, y, better, worse)
+        gap = score(metric, "regression", y, better) - score(metric, "regression", y, worse)
+        assert difference == pytest.approx(abs(gap))
+        assert 0 < low < difference < high
+        mirrored = interval(metric, y, worse, better)
+        assert mirrored == pytest.approx((-difference, -high, -low))
+
+
+@pytest.mark.parametrize("metric", ["rmse", "pearson"])
+def test_identical_predictions_differ_by_exactly_nothing(metric):
+    y, (a, _) = errors()
+    found = interval(metric, y, a, a.copy())
+    assert found == (0, 0, 0)
+    assert not np.signbit(found).any()
+
+
+def test_candidates_share_the_draws():
+    y, (a, b, c) = errors(scales=(1, 1.1, 1.2))
+    together = difference_intervals("rmse", "regression", y, [a, b], c, n_resamples=50, seed=3)
+    assert together.shape == (2, 3)
+    for row, candidate in zip(together, (a, b), strict=True):
+        assert tuple(row) == interval("rmse", y, candidate, c, n_resamples=50, seed=3)
+
+
+def test_the_interval_is_paired():
+    y, (a, _) = errors()
+    shifted = a + 0.01  # nearly the same errors, row by row
+    _, low, high = interval("rmse", y, a, shifted)
+    alone = [interval("rmse", y[i::2], p[i::2], 0 * y[i::2]) for i, p in ((0, a), (1, shifted))]
+    assert high - low < 0.1 * min(h - lo for _, lo, h in alone)
+
+
+def test_the_interval_is_that_of_a_plain_bootstrap():
+    y, (a, b) = errors(n=60)
+    _, low, high = interval("mae", y, a, b)
+    rng = np.random.default_rng(99)
+    gain = np.abs(b - y)[:, 0] - np.abs(a - y)[:, 0]
+    drawn = [rng.choice(gain, size=60).mean() for _ in range(4000)]
+    np.testing.assert_allclose([low, high], np.percentile(drawn, [2.5, 97.5]), atol=0.03)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    covered = 0
+    for seed in range(60):
+        y, (a, b) = errors(n=100, seed=seed, scales=(1.0, 1.2))
+        _, low, high = interval("rmse", y, a, b, n_resamples=150, seed=seed)
+        covered += low <= 0.2 <= high
+    assert 52 <= covered <= 59  # of 60, 57 expected
+
+
+def test_groups_are_drawn_whole():
+    y, (a, b) = errors(n=80)
+    expected = interval("rmse", y, a, b)
+    copies = np.repeat(np.arange(80), 5)  # five copies of a row are the evidence of one
+    names = np.array([f"g{i:02d}" for i in copies])
+    order = np.random.default_rng(0).permutation(len(copies))
+    found = interval("rmse", y[copies], a[copies], b[copies], groups=copies)
+    assert found == pytest.approx(expected)
+    found = interval(
+        "rmse", y[copies][order], a[copies][order], b[copies][order], groups=names[order]
+    )
+    assert found == pytest.approx(expected)
+    _, low, high = interval("rmse", y[copies], a[copies], b[copies])
+    assert 1.9 < (expected[2] - expected[1]) / (high - low) < 2.6  # sqrt(5)
+
+
+def test_draws_without_a_value_are_left_out():
+    y = np.array([1] + [0] * 9)  # a third of the draws hold no positive
+    rng = np.random.default_rng(0)
+    a, b = rng.random((10, 1)), rng.random((10, 1))
+    found = difference_interval("auc", "binary", y, a, b, seed=0)
+    assert np.isfinite(found).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nobody = difference_interval("auc", "binary", np.zeros(10, dtype=int), a, b, seed=0)
+    assert np.isnan(nobody).all()
+
+
+def test_the_draws_are_the_same_in_blocks(monkeypatch):
+    y, (a, b) = errors(n=40)
+    settings = {"n_resamples": 25, "seed": 3}
+    at_once = resampled_scores("pearson", "regression", y, [a, b], **settings)
+    monkeypatch.setattr(intervals, "AT_ONCE", 40 * 7)
+    np.testing.assert_allclose(
+        resampled_scores("pearson", "regression", y, [a, b], **settings), at_once, rtol=1e-12
+    )
+
+
+def test_what_rounding_makes_is_no_difference():
+    y, (a, _) = errors()
+    found = interval("rmse", y, a * (1 + 4e-16), a)
+    assert found == (0, 0, 0)
+    found = interval("rmse", y, a * (1 - 1e-9), a)
+    assert found[0] != 0
+
+
+# what fits add
+
+
+def least_squares(preds, y, new_preds, **_):
+    return new_preds[:, :, 0] @ np.linalg.lstsq(preds[:, :, 0], y, rcond=None)[0]
+
+
+def test_more_variance_widens_an_interval_about_its_value():
+    values, drawn = np.array([1.0, 2.0]), np.random.default_rng(0).normal([1, 2], size=(4000, 2))
+    narrow = intervals_of(values, drawn)
+    wide = intervals_of(values, drawn, np.array([0.0, 3 * drawn[:, 1].var()]))
+    np.testing.assert_array_equal(wide[0], narrow[0])
+    np.testing.assert_allclose(wide[1] - 2, 2 * (narrow[1] - 2))
+
+
+def test_what_is_not_fitted_has_no_variance_of_fits():
+    y, (a, _) = errors(n=60)
+    twice = np.repeat(a[None], 5, axis=0)
+    assert variance_of_fits("rmse", "regression", y, twice, np.arange(60) % 5, seed=0) == 0
+
+
+def test_the_variance_of_fits_is_what_intervals_of_useless_fits_lack():
+    """Least squares on noise: resampling with the fits as given sees half of the variance."""
+    rng, folds = np.random.default_rng(0), np.arange(100) % 5
+    gains, seen, added = [], [], []
+    for seed in range(150):
+        preds, y = rng.normal(size=(100, 5, 1)), rng.normal(size=(100, 1))
+        setting = {"task": "regression", "metric": "rmse", "seed": seed}
+        twice = cross_fit_twice(least_squares, preds, y, folds, **setting)
+        weights = [
+            np.linalg.lstsq(preds[folds != k, :, 0], y[folds != k], rcond=None)[0] for k in range(5)
+        ]
+        fresh = np.mean([1 - np.sqrt(1 + (w**2).sum()) for w in weights])  # of noise with sd 1
+        honest, nothing = of_own_fold(twice, folds), np.zeros_like(y)
+        gain, *_ = difference_interval(
+            "rmse", "regression", y, honest, nothing, n_resamples=2, seed=0
+        )
+        drawn = resampled_scores(
+            "rmse", "regression", y, [nothing, honest], n_resamples=60, seed=seed
+        )
+        gains.append(gain - fresh)
+        seen.append((drawn[:, 0] - drawn[:, 1]).var())
+        added.append(
+            variance_of_fits("rmse", "regression", y, twice, folds, n_resamples=60, seed=seed)
+        )
+    assert 0.3 < np.mean(seen) / np.var(gains) < 0.7
+    assert 0.8 < (np.mean(seen) + np.mean(added)) / np.var(gains) < 1.25

@@ -1,0 +1,214 @@
+"""The leaderboard and the choice."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.ensemble.intervals import difference_interval
+from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, fold_scores, leaderboard
+from pipeline.metrics import score
+
+
+def errors(n=200, seed=0, scales=(1.0, 1.3)):
+    """A target and predictions of these root mean squared errors."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(n, 1))
+    return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
+
+
+def test_fold_scores_round_to_the_labels_of_all_rows():
+    y = np.array([[0.0], [2.0], [0.0], [2.0], [1.0]])
+    p = np.array([[0.0], [1.2], [0.1], [1.9], [1.0]])
+    folds = np.array([1, 1, 0, 0, 0])
+    found = fold_scores("qwk", "regression", y, p, folds)
+    assert found == pytest.approx([1, 2 / 3])  # 1.2 goes to 1, a label of the other fold
+
+
+def board_of(metric="rmse", extra=(), n=300, **settings):
+    """A board of a good member, the plain mean of two, and more entries."""
+    y, (good, bad) = errors(n=n, scales=(0.5, 1.5))
+    mean = (good + bad) / 2
+    entries = [
+        Entry("bad", "member", bad),
+        Entry("good", "external", good),
+        Entry(PLAIN_MEAN, "blend", mean, mean),
+        *(make(y, good, bad) for make in extra),
+    ]
+    settings = {"task": "regression", "metric": metric, "n_resamples": 100, "seed": 0, **settings}
+    return leaderboard(entries, y, np.arange(n) % 3, **settings), y, good, bad
+
+
+def convex(y, good, bad):
+    return Entry("blend_convex", "blend", 0.9 * good + 0.1 * bad, (9 * good + bad + y) / 11)
+
+
+def useless(y, good, bad):
+    return Entry("blend_useless", "blend", bad, good)
+
+
+def undefined(y, good, bad):
+    return Entry("blend_undefined", "blend", np.ones_like(y), good)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "pearson"])
+def test_the_board_is_sorted_best_first_in_either_direction(metric):
+    board, *_ = board_of(metric, [useless, convex])
+    names = ["blend_convex", "good", PLAIN_MEAN, "bad", "blend_useless"]
+    if board["name"].iloc[0] == "good":
+        names[:2] = names[1::-1]
+    assert board["name"].tolist() == names
+    assert board["score"].is_monotonic_increasing == (metric == "rmse")
+
+
+def test_the_columns_of_the_board():
+    board, y, good, bad = board_of(extra=[convex])
+    gains = [
+        f"{gain}{end}" for gain in ("gain", "gain_over_single") for end in ("", "_low", "_high")
+    ]
+    columns = ["name", "kind", "score", "fold_mean", "fold_sd", "optimism", *gains, "chosen"]
+    assert board.columns.tolist() == columns
+    lines = board.set_index("name")
+    assert lines["kind"].to_dict() == {
+        "good": "external",
+        "bad": "member",
+        PLAIN_MEAN: "blend",
+        "blend_convex": "blend",
+    }
+    by_fold = [np.sqrt(np.mean((bad - y)[k::3] ** 2)) for k in range(3)]
+    assert lines.loc["bad", "score"] == pytest.approx(np.sqrt(np.mean((bad - y) ** 2)))
+    assert lines.loc["bad", "fold_mean"] == pytest.approx(np.mean(by_fold))
+    assert lines.loc["bad", "fold_sd"] == pytest.approx(np.std(by_fold, ddof=1))
+    gain = lines.loc[PLAIN_MEAN, "score"] - lines.loc["good", "score"]
+    assert lines.loc["good", "gain"] == pytest.approx(gain)
+    assert lines.loc["good", "gain_low"] < gain < lines.loc["good", "gain_high"]
+    assert lines.loc[PLAIN_MEAN, ["gain", "gain_low", "gain_high"]].tolist() == [0, 0, 0]
+
+
+def test_the_best_single_predictor_is_no_blend():
+    board, y, good, bad = board_of(extra=[convex])
+    lines = board.set_index("name")
+    gains = ["gain_over_single", "gain_over_single_low", "gain_over_single_high"]
+    assert lines.loc["good", gains].tolist() == [0, 0, 0]
+    for name, other in (("blend_convex", convex(y, good, bad).predictions), ("bad", bad)):
+        expected = difference_interval(
+            "rmse", "regression", y, other, good, n_resamples=100, seed=0
+        )
+        assert lines.loc[name, gains].tolist() == pytest.approx(expected)
+
+
+def test_blends_alone_have_no_single_predictor_to_beat():
+    y, (a, b) = errors(scales=(1, 2))
+    entries = [Entry(PLAIN_MEAN, "blend", a, a), Entry("blend_b", "blend", b, b)]
+    board = leaderboard(
+        entries, y, np.arange(200) % 2, task="regression", metric="rmse", n_resamples=9, seed=0
+    )
+    assert board.filter(like="single").isna().all(axis=None)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "pearson"])
+def test_optimism_is_how_much_better_the_in_sample_score_looks(metric):
+    board, y, good, bad = board_of(metric, [convex])
+    optimism = board.set_index("name")["optimism"]
+    assert np.isnan(optimism[["good", "bad"]]).all()
+    assert optimism[PLAIN_MEAN] == 0
+    entry = convex(y, good, bad)
+    in_sample, honest = (
+        score(metric, "regression", y, p) for p in (entry.in_sample, entry.predictions)
+    )
+    assert optimism["blend_convex"] == pytest.approx(abs(in_sample - honest))
+
+
+@pytest.mark.parametrize("metric", ["pearson", "spearman"])
+def test_an_undefined_score_comes_last_and_is_not_chosen(metric):
+    board, *_ = board_of(metric, [undefined, useless])
+    last = board.iloc[-1]
+    assert last["name"] == "blend_undefined"
+    assert np.isnan(last[["score", "fold_mean", "fold_sd", "gain_low"]].astype(float)).all()
+    assert not last["chosen"]
+
+
+def test_a_blend_surely_better_than_the_mean_is_chosen():
+    board, *_ = board_of(extra=[useless, convex])
+    assert board.loc[board["chosen"], "name"].tolist() == ["blend_convex"]
+
+
+def test_a_single_predictor_is_never_chosen_nor_a_blend_that_is_worse():
+    board, *_ = board_of(extra=[useless])
+    assert board["name"].iloc[0] == "good"
+    assert board.loc[board["chosen"], "name"].tolist() == [PLAIN_MEAN]
+
+
+def test_a_blend_that_may_be_better_by_chance_is_not_chosen():
+    def lucky(y, good, bad):
+        noise = np.random.default_rng(4).normal(size=y.shape)
+        return Entry("blend_lucky", "blend", (good + bad) / 2 + 0.05 * noise, good)
+
+    found = []
+    for n in (300, 301, 302):
+        board, *_ = board_of(extra=[lucky], n=n)
+        gain = board.set_index("name").loc["blend_lucky"]
+        assert gain["gain_low"] < 0 < gain["gain_high"]
+        assert board.loc[board["chosen"], "name"].tolist() == [PLAIN_MEAN]
+        found.append(gain["gain"])
+    assert max(found) > 0  # or the test would show nothing
+
+
+def test_one_predictor_alone_is_its_own_plain_mean():
+    y, (a,) = errors(scales=(1,))
+    entries = [Entry("only", "member", a), Entry(PLAIN_MEAN, "blend", a, a)]
+    board = leaderboard(
+        entries, y, np.arange(200) % 2, task="regression", metric="rmse", n_resamples=20, seed=0
+    )
+    assert board["gain"].tolist() == [0, 0]
+    assert board.set_index("name")["chosen"].to_dict() == {"only": False, PLAIN_MEAN: True}
+
+
+@pytest.mark.parametrize("metric", ["rmse", "pearson"])
+def test_ties_keep_their_order(metric):
+    def copy(i):
+        return lambda y, good, bad: Entry(f"copy_{i}", "member", good if i % 2 else bad)
+
+    board, *_ = board_of(metric, [copy(i) for i in range(60)], n_resamples=2)
+    names = board["name"].tolist()
+    assert names[:31] == ["good", *(f"copy_{i}" for i in range(1, 60, 2))]
+    assert names[32:] == ["bad", *(f"copy_{i}" for i in range(0, 60, 2))]
+
+
+def test_groups_widen_the_intervals_of_the_board():
+    groups = np.arange(300) // 30
+    alone, together = (board_of(groups=g)[0].set_index("name").loc["good"] for g in (None, groups))
+    assert alone["gain"] == together["gain"]
+    assert alone["gain_low"] != together["gain_low"]
+
+
+def test_a_board_without_the_plain_mean_is_refused():
+    y, (a,) = errors(scales=(1,))
+    with pytest.raises(ValueError, match=r"no 'blend_mean' among \['only'\]"):
+        leaderboard(
+            [Entry("only", "member", a)],
+            y,
+            np.arange(200) % 2,
+            task="regression",
+            metric="rmse",
+            seed=0,
+        )
+
+
+@pytest.mark.parametrize(
+    ("lows", "expected"),
+    [
+        ([0.2, 0.1, 0.3, 0.0], "blend_a"),  # the best score, not the widest margin
+        ([0.2, -0.1, 0.3, 0.0], "blend_b"),
+        ([0.2, 0.0, -0.3, 0.0], PLAIN_MEAN),  # above 0, not at it
+        ([0.2, np.nan, np.nan, 0.0], PLAIN_MEAN),
+    ],
+)
+def test_the_choice_is_the_best_blend_whose_interval_lies_above_0(lows, expected):
+    board = pd.DataFrame(
+        {
+            "name": ["member", "blend_a", "blend_b", PLAIN_MEAN],
+            "kind": ["member", "blend", "blend", "blend"],
+            "gain_low": lows,
+        }
+    )
+    assert choose(board) == expected

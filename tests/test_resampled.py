@@ -1,0 +1,82 @@
+"""Every metric on resamples told by counts, held against `pipeline.metrics` on gathered rows."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from pipeline.ensemble.resampled import RESAMPLED, resampled_score
+from pipeline.metrics import METRICS, score
+
+CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks]
+
+
+def rows_of(task, n, seed=0):
+    """Targets with ties and (n, c) predictions with ties."""
+    rng = np.random.default_rng(seed)
+    if task == "regression":
+        y = rng.integers(0, 4, (n, 2)).astype(float)
+        return y, np.round(y + rng.normal(size=y.shape), 1)
+    if task == "multilabel":
+        y = rng.integers(0, 2, (n, 3)).astype(float)
+        return y, np.round(0.3 * y + 0.7 * rng.random(y.shape), 2)
+    if task == "binary":
+        y = rng.integers(0, 2, n)
+        return y, np.round(0.3 * y + 0.7 * rng.random(n), 2)[:, None]
+    y = rng.integers(0, 4, n)
+    p = rng.random((n, 4)) + 0.5 * np.eye(4)[y]
+    return y, p / p.sum(axis=1, keepdims=True)
+
+
+def gathered(metric, task, y, p, times):
+    rows = [np.repeat(np.arange(len(y)), t.astype(int)) for t in times]
+    return [score(metric, task, y[r], p[r], y) for r in rows]
+
+
+def drawn(n, n_resamples, size=None, seed=0):
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(n, size=(n_resamples, size or n))
+    return np.array([np.bincount(rows, minlength=n) for rows in draws], dtype=float)
+
+
+def test_there_is_one_for_each_metric():
+    assert set(RESAMPLED) == set(METRICS)
+
+
+@pytest.mark.parametrize(("metric", "task"), CASES)
+def test_a_resample_scores_as_its_rows_do(metric, task):
+    y, p = rows_of(task, 80)
+    times = drawn(80, 30)
+    found = resampled_score(metric, task, y, p, y)(times)
+    np.testing.assert_allclose(found, gathered(metric, task, y, p, times), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("metric", "task"), CASES)
+def test_it_is_undefined_where_it_is_on_the_rows(metric, task):
+    y, p = rows_of(task, 12)
+    p[:9] = p[0]  # of 3 rows drawn all are often alike
+    times = drawn(12, 200, size=3)
+    expected = gathered(metric, task, y, p, times)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = resampled_score(metric, task, y, p, y)(times)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "r2", "pearson", "spearman"])
+def test_a_wild_row_spoils_only_the_draws_that_hold_it(metric):
+    y, p = rows_of("regression", 60)
+    y, p = y + 1e4, p + 1e4
+    y[7] = 1e9
+    times = drawn(60, 40)
+    assert 5 < (times[:, 7] == 0).sum() < 35
+    found = resampled_score(metric, "regression", y, p, y)(times)
+    expected = gathered(metric, "regression", y, p, times)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_constant_has_no_correlation_whatever_rounding_leaves_of_it():
+    y = np.full((50, 1), 0.1)
+    p = np.random.default_rng(0).normal(size=(50, 1))
+    for a, b in ((y, p), (p, y)):
+        assert np.isnan(resampled_score("pearson", "regression", a, b)(drawn(50, 10))).all()

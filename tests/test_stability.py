@@ -1,0 +1,91 @@
+"""How weights vary with the rows."""
+
+import numpy as np
+import pytest
+
+from pipeline.ensemble import stability
+from pipeline.ensemble.stability import N_BAGS, weight_table
+from pipeline.ensemble.weights import WEIGHTS
+
+SETTING = {"task": "regression", "metric": "rmse", "seed": 0}
+
+
+def stack(n=120, scales=(0.2, 1.0, 3.0)):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(n, 1))
+    preds = np.stack([y + scale * rng.normal(size=y.shape) for scale in scales], axis=1)
+    return preds, y, np.arange(n) % 4
+
+
+def table_of(weigh, n=120, columns=("target",), **settings):
+    preds, y, folds = stack(n)
+    names = ["a", "b", "c"]
+    return weight_table(weigh, preds, y, folds, names, columns, **{**SETTING, **settings})
+
+
+def test_equal_weights_do_not_vary():
+    table = table_of(WEIGHTS["mean"])
+    assert table.columns.tolist() == ["predictor", "weight", "mean", "sd", "selected"]
+    assert table["predictor"].tolist() == ["a", "b", "c"]
+    np.testing.assert_allclose(table["weight"], 1 / 3)
+    np.testing.assert_allclose(table["mean"], 1 / 3)
+    np.testing.assert_allclose(table["sd"], 0, atol=1e-15)
+    assert table["selected"].tolist() == [1, 1, 1]
+
+
+def test_the_best_predictor_is_always_selected_and_the_worst_seldom():
+    table = table_of(WEIGHTS["convex"]).set_index("predictor")
+    preds, y, _ = stack()
+    np.testing.assert_allclose(table["weight"], WEIGHTS["convex"](preds, y, **SETTING))
+    assert table.loc["a", "selected"] == 1
+    assert table.loc["c", "selected"] < 1
+    assert 0 < table.loc["a", "sd"] < 0.1
+
+
+def seen_by(n, most_rows, groups=None):
+    """The targets of every fit, in order."""
+    seen = []
+
+    def weigh(preds, y, **settings):
+        seen.append(y[:, 0])
+        return np.ones(3)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stability, "MOST_ROWS", most_rows)
+        table_of(weigh, n=n, groups=groups)
+    return seen
+
+
+def test_every_fold_and_every_bag_is_one_fit():
+    all_rows, *others = seen_by(120, 5000)
+    assert len(others) == 4 + N_BAGS
+    assert len(all_rows) == 120
+    for k, fit in enumerate(others[:4]):
+        assert set(fit) == set(all_rows[np.arange(120) % 4 != k])
+    for bag in others[4:]:
+        assert len(bag) == 120
+        assert 60 < len(set(bag)) < 90  # 63 % of the rows
+
+
+def test_no_other_fit_is_larger_than_what_is_allowed():
+    all_rows, *others = seen_by(120, 50)
+    assert [len(all_rows), *map(len, others)] == [120, *[50] * (4 + N_BAGS)]
+
+
+def test_bags_hold_whole_groups():
+    groups = np.array([f"g{k // 5}" for k in range(120)])
+    all_rows, *others = seen_by(120, 5000, groups)
+    row_of = {value: row for row, value in enumerate(all_rows)}
+    for bag in others[4:]:
+        times = np.bincount([row_of[value] for value in bag], minlength=120).reshape(24, 5)
+        assert (times == times[:, :1]).all()
+        assert times[:, 0].sum() == 24
+
+
+def test_targets_with_weights_of_their_own_have_lines_of_their_own():
+    weights = np.array([[0.5, 0.0], [0.5, 1.0], [0.0, 0.0]])
+    table = table_of(lambda preds, y, **_: weights, columns=("x", "y"))
+    assert table.columns.tolist()[:3] == ["predictor", "target", "weight"]
+    lines = list(table[["predictor", "target", "weight"]].itertuples(index=False, name=None))
+    assert lines[:3] == [("a", "x", 0.5), ("a", "y", 0.0), ("b", "x", 0.5)]
+    assert table["selected"].tolist() == [1, 0, 1, 1, 0, 0]

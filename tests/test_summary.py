@@ -1,0 +1,75 @@
+"""What the terminal says of a leaderboard."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.summary import summary
+
+NONE = np.nan
+COLUMNS = ["name", "kind", "score", "gain", "gain_low", "gain_high"]
+SINGLE = ["gain_over_single", "gain_over_single_low", "gain_over_single_high"]
+
+
+def board(chosen="blend_convex"):
+    lines = [
+        ["blend_convex", "blend", 0.5, 0.02, 0.01, 0.03, 0.04, 0.01, 0.05, 0.006],
+        ["blend_mean", "blend", 0.52, 0.0, 0.0, 0.0, 0.02, -0.01, 0.04, 0.0],
+        ["nan", "member", 0.54, -0.02, -0.04, 0.01, 0.0, 0.0, 0.0, NONE],
+        ["constant", "external", NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE],
+    ]
+    table = pd.DataFrame(lines, columns=[*COLUMNS, *SINGLE, "optimism"])
+    return table.assign(chosen=table["name"] == chosen)
+
+
+EXPECTED = {
+    "score": 0.51,
+    "gain": 0.01,
+    "gain_low": -0.005,
+    "gain_high": 0.02,
+    "chosen": ["blend_convex", "blend_mean", "blend_convex"],
+}
+
+
+def test_columns_are_aligned_and_the_chosen_line_is_marked():
+    lines = summary(board(), "rmse", EXPECTED).splitlines()
+    header, *rows = lines[2:7]
+    assert [row.split()[0] for row in rows] == ["*", "blend_mean", "nan", "constant"]
+    for title in ("score", "over the plain mean", "over the best single"):
+        end = header.index(title) + len(title)
+        assert {row[end - 1 : end + 1] for row in rows} <= {"0 ", "0", "] ", "]", "d ", "d"}
+    gains = ["+0.0200 [+0.0100, +0.0300]", "+0.0400 [+0.0100, +0.0500]"]
+    assert " ".join(rows[0].split()) == f"* blend_convex blend 0.5000 {' '.join(gains)} +0.0060"
+    assert rows[3].split() == ["constant", "external", *["undefined"] * 3]
+
+
+def test_it_says_why_and_what_to_expect():
+    told = summary(board(), "rmse", EXPECTED)
+    assert "rmse, lower is better" in told
+    assert "* chosen: blend_convex, the best blend whose gain over the plain mean is surely" in told
+    assert "expect 0.5100" in told
+    assert "+0.0100 [-0.0050, +0.0200] over the plain mean" in told
+    assert told.endswith("chosen without one of the folds: blend_convex (2), blend_mean (1)")
+
+
+def test_the_plain_mean_is_chosen_for_want_of_a_better_one():
+    told = summary(board("blend_mean"), "auc", EXPECTED)
+    assert "auc, higher is better" in told
+    assert "* chosen: the plain mean; no blend's gain" in told
+
+
+def test_an_estimate_that_was_not_made_is_not_told():
+    told = summary(board(), "rmse", None)
+    assert "expect a little less than 0.5000: it was chosen on the rows that it is scored" in told
+
+
+def test_an_undefined_estimate_is_told_as_such():
+    undefined = {**EXPECTED, "score": None, "gain": None, "gain_low": None, "gain_high": None}
+    assert "expect undefined" in summary(board(), "rmse", undefined)
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(1e-4, "0.00005000"), (1e3, "500.0000")])
+def test_small_scores_keep_four_digits(scale, shown):
+    numbers = board().select_dtypes(float).columns
+    scaled = board().assign(**{name: board()[name] * scale for name in numbers})
+    assert shown in summary(scaled, "rmse", None)
