@@ -80,8 +80,8 @@ def with_doubts(
         y: targets of the training rows, as in `pipeline.tasks`.
     """
     kinds, lines = list(stack.kinds), []
-    ours = [i for i, kind in enumerate(kinds) if kind == "member"]
-    members = (stack.oof[:, ours], stack.test[:, ours])
+    m = kinds.count("member")
+    members = (stack.oof[:, :m], stack.test[:, :m])  # they come first
     for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True)):
         if kind in MEANINGS:
             lines.append(f"{name}: {kind}: {MEANINGS[kind]}")

@@ -383,8 +383,9 @@ def test_an_oof_that_saw_its_targets_is_named_with_the_numbers(blended, workplac
     (line,) = [line for line in said.splitlines() if "suspicious" in line]
     assert re.match(
         r"warning: theirs: suspicious: on the training rows it explains \d+% of our members' "
-        r"squared error and is \d+% of it away from them, where the test rows let expect at most \d+% "
-        r"\(z \d+\.\d\); its OOF is 0\.\d{4} rmse better than our best member's\. Find out",
+        r"squared error and is \d+% of it away from them, where the test rows let expect "
+        r"at most \d+% \(z \d+\.\d\); its OOF is 0\.\d{4} rmse better than our best "
+        r"member's\. Find out",
         line,
     )
     _, again = blended("theirs")  # the leaderboard stands, and so does the doubt
