@@ -136,12 +136,15 @@ def score_table(config: Config, known: Sequence[Anchor]) -> pd.DataFrame:
     """A line for each predictor, the submission and each known score, best test score first."""
     judge, name = read_judge(config), config.competition
     classes, columns = judge.train.classes, judge.train.columns
-    external = {Path(folder).name: Path(folder) for folder in config.blend.external}
+    external = {one.name: Path(one.folder) for one in config.blend.external}
     lines = []
     board = pd.read_csv(leaderboard_path(name), dtype={"name": str})
     for entry in board.to_dict("records"):
         folder = external.get(entry["name"], predictor_dir(name, entry["name"]))
-        predictions = read_predictions(folder, "test", judge.ids, columns, config.task)
+        trusted = entry["name"] in config.blend.by_position
+        predictions = read_predictions(
+            folder, "test", judge.ids, columns, config.task, by_position=trusted
+        )
         line = judge.line(entry["name"], entry["kind"], predictions)
         lines.append({**line, "oof": entry["score"], "chosen": "*" if entry["chosen"] else ""})
     path = submission_path(name, "submission")

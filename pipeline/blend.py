@@ -29,9 +29,10 @@ from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
+from pipeline.foreign import part_sha256
 from pipeline.metrics import column_scores
 from pipeline.predictors import check_made_for, is_current, write_predictions
-from pipeline.stack import Stack, read_stack
+from pipeline.stack import Stack, read_stack, with_doubts
 from pipeline.summary import summary
 from pipeline.tasks import Floats
 
@@ -44,8 +45,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, test = read_train(config.data, config.task), read_test(config.data)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         folders = {m.name: predictor_dir(config.competition, m.name) for m in config.members}
-        external = {Path(folder).name: Path(folder) for folder in config.blend.external}
-        stack = read_stack(folders, external, train.ids, test.ids, train.columns, config.task)
+        external = {one.name: Path(one.folder) for one in config.blend.external}
+        stack = read_stack(
+            folders,
+            external,
+            train.ids,
+            test.ids,
+            train.columns,
+            config.task,
+            folds,
+            config.blend.by_position,
+        )
         for folder in folders.values():
             check_made_for(
                 folder, {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
@@ -54,7 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows, "
             f"{len(stack.test)} test rows"
         )
-        source = _source(config, train, folds, {**folders, **external})
+        stack, doubts = with_doubts(stack, train.y, task=config.task, metric=config.metric)
+        for line in doubts:
+            print(f"warning: {line}")
+        source = _source(config, train, folds, {**folders, **external}, stack.kinds)
         path = leaderboard_path(config.competition)
         if not _stands(config, path, source):
             board, expected = _blend(config, stack, train, test.ids, folds, source)
@@ -68,16 +81,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _source(
-    config: Config, train: Train, folds: NDArray[np.int64], folders: dict[str, Path]
+    config: Config,
+    train: Train,
+    folds: NDArray[np.int64],
+    folders: dict[str, Path],
+    kinds: Sequence[str],
 ) -> dict[str, Any]:
     """All that determines blends and leaderboard."""
     files = {
-        name: [file_sha256(folder / f"{part}.csv") for part in ("oof", "test")]
+        name: [part_sha256(folder, part) for part in ("oof", "test")]
         for name, folder in folders.items()
     }
     return {
         "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
         "predictors": files,
+        "kinds": dict(zip(files, kinds, strict=True)),
         "methods": list(config.blend.methods),
         "decisions": list(config.blend.decisions),
         "task": config.task,

@@ -237,7 +237,8 @@ def _unknown_key(location: tuple[Any, ...]) -> str:
     section: Any = Config
     for part in outer:
         if isinstance(part, str):
-            section = Member if part == "members" else section.model_fields[part].annotation
+            annotation = section.model_fields[part].annotation
+            section = next(iter(get_args(annotation)), annotation)  # of a list, what it holds
     known = [field.alias or name for name, field in section.model_fields.items()]
     near = difflib.get_close_matches(str(key), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"

@@ -153,6 +153,17 @@ class Member(Training):
         return _usable_name(name)
 
 
+class External(Section):
+    """blend.external"""
+
+    folder: str = Field(description="a predictor from elsewhere")
+    align: Literal["id", "position"] = Field("id", description="position: rows, where without ids")
+
+    @property
+    def name(self) -> str:
+        return PurePath(self.folder).name
+
+
 class Blend(Section):
     """blend"""
 
@@ -161,9 +172,22 @@ class Blend(Section):
         description="blenders to try; those that do not fit the task are passed over",
     )
     decisions: tuple[Spelled, ...] = Field(("all",), description="decisions to try: all, or names")
-    external: tuple[str, ...] = Field(
-        (), description="folders of predictors from elsewhere, each with oof.csv and test.csv"
+    external: tuple[External, ...] = Field(
+        (), description="folders of predictors from elsewhere: oof and test as csv, parquet or npy"
     )
+
+    @property
+    def by_position(self) -> set[str]:
+        """Names of the external predictors whose rows, without ids, are in our order."""
+        return {one.name for one in self.external if one.align == "position"}
+
+    @field_validator("external", mode="before")
+    @classmethod
+    def _folders(cls, entries: object) -> object:
+        """A folder's name alone stands for one that is aligned by id."""
+        if not isinstance(entries, list | tuple):
+            return entries
+        return [{"folder": one} if isinstance(one, str) else one for one in entries]
 
 
 class Submit(Section):
@@ -281,8 +305,7 @@ def _check_names(members: tuple[Member, ...], blend: Blend) -> None:
                 f"say {member.pooling + '-s7'!r} with seed: 7"
             )
         names.add(member.name)
-    for folder in blend.external:
-        name = PurePath(folder).name
+    for folder, name in ((one.folder, one.name) for one in blend.external):
         if re.fullmatch(NAME, name) is None:
             raise ValueError(f"blend.external: {folder!r}: a folder's name is to match {NAME}")
         if name in names:

@@ -1,7 +1,7 @@
 """A predictor: a folder with `oof.csv` and `test.csv`, the id first, then the prediction columns.
 
 Beside a CSV that we wrote stands a JSON of the same name that says which models it comes from; a
-folder from elsewhere needs none.
+folder from elsewhere needs none, and may hold the forms of `pipeline.foreign`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,12 @@ import pandas as pd
 from pipeline.artifacts import (
     file_sha256,
     in_order_of,
-    read_csv_as_text,
     read_json,
     write_csv,
     write_json,
 )
+from pipeline.foreign import REMEDY, part_path, part_sha256, read_part
 from pipeline.tasks import Floats, out_of_range
-
-REMEDY = "make it again or remove the folder"
 
 
 def predictions_table(
@@ -70,13 +68,21 @@ def is_current(folder: Path, part: str, source: dict[str, Any]) -> bool:
 
 
 def read_predictions(
-    folder: Path, part: str, ids: Sequence[str], columns: Sequence[str], task: str
+    folder: Path,
+    part: str,
+    ids: Sequence[str],
+    columns: Sequence[str],
+    task: str,
+    *,
+    by_position: bool = False,
 ) -> Floats:
     """Read `part` of a predictor in the order of `ids`.
 
     Args:
         ids: (n,) ids wanted, each once.
-        columns: the prediction columns wanted; their order in the file does not matter.
+        columns: the prediction columns wanted; their order in a file that names them is free.
+        by_position: the user says that a file without ids has its rows in the order of `ids`; a
+            file with ids is read by them all the same.
     Returns:
         (n, c) float64 on the prediction scale.
     Raises:
@@ -84,28 +90,33 @@ def read_predictions(
         ValueError: an id is absent, repeated or unexpected; a column is absent or unexpected; a
             value is no number, not finite, or no probability where the task wants one.
     """
-    path = folder / f"{part}.csv"
-    table = read_csv_as_text(path)
-    found = table.columns[1:].tolist()
-    if sorted(found) != sorted(columns):
+    path = part_path(folder, part)
+    found, values = read_part(path, columns)
+    if found is not None:
+        values = values[in_order_of(ids, found, str(path), _remedy(ids[0], found))]
+    elif not by_position:
+        table = "training" if part == "oof" else "test"
         raise ValueError(
-            f"{path}: prediction columns {_listed(found)} should be {_listed(columns)}; {REMEDY}"
+            f"{path}: has no ids; add them, or, if its rows are in the order of the {table} table, "
+            f"say so: blend.external: [{{folder: {folder}, align: position}}]"
         )
-    order = in_order_of(ids, table.iloc[:, 0].tolist(), str(path), REMEDY)
-    rows = table.iloc[order, 1:][list(columns)]  # without the id, whose name may be a class's
-    cells = rows.replace("", "nan").to_numpy()  # as most tools write a NaN
-    try:
-        values = cells.astype(np.float64)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; {REMEDY}") from None
+    elif len(values) != len(ids):
+        raise ValueError(f"{path}: {len(values)} rows without ids, should be {len(ids)}; {REMEDY}")
     bad = np.flatnonzero(out_of_range(task, values))
     if len(bad):
-        shown = ", ".join(f"{v:g}" for v in values[bad[0]][:5])
+        shown = ", ".join(f"{v:.9g}" for v in values[bad[0]][:5])
         raise ValueError(
             f"{path}: {len(bad)} rows are no {task} predictions, first id {ids[bad[0]]!r}: "
             f"{shown}; {REMEDY}"
         )
     return values
+
+
+def _remedy(wanted: str, found: Sequence[str]) -> str:
+    """What to do about other ids; whole numbers that a tool made floats are the usual case."""
+    if f"{wanted}.0" in found:
+        return f"ids were saved as floats ({wanted}.0): save them as whole numbers or text"
+    return REMEDY
 
 
 def check_same_models(folder: Path) -> str | None:
@@ -167,11 +178,9 @@ def check_newer_than_its_predictors(folder: Path, folder_of: Callable[[str], Pat
     path = folder / "test.json"
     made_from = read_json(path).get("predictors", {}) if path.is_file() else {}
     for name, hashes in made_from.items():
-        files = [folder_of(name) / f"{part}.csv" for part in ("oof", "test")]
-        if [file_sha256(f) if f.is_file() else None for f in files] != hashes:
+        try:
+            now = [part_sha256(folder_of(name), part) for part in ("oof", "test")]
+        except FileNotFoundError:
+            now = None
+        if now != hashes:
             raise ValueError(f"{folder}: {name} has changed since it was blended; run blend again")
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:6])
-    return f"[{shown}, … {len(names)} in all]" if len(names) > 6 else f"[{shown}]"

@@ -16,6 +16,7 @@ from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train, warnings_about
 from pipeline.config import Config, Data, Member
 from pipeline.demos import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
+from pipeline.foreign import part_path
 from pipeline.predictors import read_predictions
 from pipeline.sample_submission import read_sample
 from pipeline.submission import check_form
@@ -35,9 +36,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
         check_form(config.task, config.metric, config.submit.as_, sample, train.classes)
         _check_grades(config, train)
-        for folder in map(Path, config.blend.external):
-            read_predictions(folder, "oof", train.ids, train.columns, config.task)
-            read_predictions(folder, "test", test.ids, train.columns, config.task)
+        for one in config.blend.external:
+            for part, ids in (("oof", train.ids), ("test", test.ids)):
+                read_predictions(
+                    Path(one.folder),
+                    part,
+                    ids,
+                    train.columns,
+                    config.task,
+                    by_position=one.name in config.blend.by_position,
+                )
         for line in warnings_about(config.data, config.task, train, test):
             print(f"warning: {line}")
         classes = f" of {len(train.classes)} classes" if train.classes else ""
@@ -121,13 +129,14 @@ def _check_files(config: Config) -> None:
         _check_backbone(name)
     if config.folds.path is not None and not Path(config.folds.path).is_file():
         raise FileNotFoundError(f"folds.path: {config.folds.path}: no such file; correct the path")
-    for folder in config.blend.external:
-        for part in ("oof.csv", "test.csv"):
-            if not (Path(folder) / part).is_file():
+    for one in config.blend.external:
+        for part in ("oof", "test"):
+            try:
+                part_path(Path(one.folder), part)
+            except FileNotFoundError as error:
                 raise FileNotFoundError(
-                    f"blend.external: {folder} holds no {part}; a predictor has oof.csv and "
-                    "test.csv, put them there or leave it out"
-                )
+                    f"blend.external: {error}; put them there or leave it out"
+                ) from None
 
 
 def _check_backbone(name: str) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from pipeline.artifacts import (
     file_sha256,
+    in_order_of,
     leaderboard_path,
     predictor_dir,
     read_csv_as_text,
@@ -45,8 +46,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         predictor, standing = _standing(config, flags.predictor)
         _check_current(config, predictor, train)
         predictions = read_predictions(
-            _folder(config, predictor), "test", sample.ids, train.columns, config.task
+            _folder(config, predictor),
+            "test",
+            test.ids,
+            train.columns,
+            config.task,
+            by_position=predictor in config.blend.by_position,
         )
+        predictions = predictions[
+            in_order_of(sample.ids, test.ids, config.data.test, "correct the sample submission")
+        ]
         cells = submission_cells(
             config.task,
             config.metric,
@@ -100,7 +109,7 @@ def _check_current(config: Config, predictor: str, train: Train) -> None:
 
 
 def _folder(config: Config, predictor: str) -> Path:
-    external = {Path(folder).name: Path(folder) for folder in config.blend.external}
+    external = {one.name: Path(one.folder) for one in config.blend.external}
     return external.get(predictor, predictor_dir(config.competition, predictor))
 
 

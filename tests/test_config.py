@@ -286,6 +286,30 @@ def test_a_foreign_predictor_needs_a_name_that_every_file_system_can_bear(config
         config_of(blend={"external": ["my/My Model"]})
 
 
+def test_a_foreign_predictor_is_aligned_by_id_unless_the_config_says_otherwise(config_of):
+    trusted = {"folder": "b/svm", "align": "position"}
+    blend = config_of(blend={"external": ["a/tfidf", trusted]}).blend
+    assert [(one.name, one.align) for one in blend.external] == [
+        ("tfidf", "id"),
+        ("svm", "position"),
+    ]
+    assert blend.by_position == {"svm"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"folder": "a", "align": "order"}, r"blend\.external\.0\.align: .*got 'order'"),
+        ({"folder": "a", "aling": "id"}, r"'blend\.external\.0\.aling'; did you mean 'align'"),
+        ({"align": "id"}, r"blend\.external\.0\.folder is missing"),
+        (7, r"blend\.external\.0: should be settings"),
+    ],
+)
+def test_what_is_no_foreign_predictor_is_named(config_of, entry, said):
+    with pytest.raises(ValueError, match=said):
+        config_of(blend={"external": [entry]})
+
+
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_just_the_metrics_of_a_task_fit_it(config_of, task):
     for name, metric in METRICS.items():

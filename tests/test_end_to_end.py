@@ -364,7 +364,7 @@ def test_a_predictor_from_elsewhere_is_blended_and_submitted(copy):
     run_all(stages=("prepare", "train", "predict", "blend", "submit"))
     header, lines = read_rows(Path("oof/tiny/leaderboard.csv"))
     board = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
-    assert board["notebook-7"]["kind"] == "external"
+    assert board["notebook-7"]["kind"] == "external, folds unknown"
     assert board["blend_convex"]["chosen"] == "True"
     weights = {name: w for name, (w, *_) in numbers("oof/tiny/blend_convex/weights.csv").items()}
     assert weights["notebook-7"] > 0.9

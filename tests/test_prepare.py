@@ -197,7 +197,8 @@ def test_a_foreign_predictor_that_is_not_there_is_named(workplace, refused, run,
     (workplace / "theirs/tfidf").mkdir(parents=True)
     for name in {"oof.csv", "test.csv"} - {part}:
         (workplace / "theirs/tfidf" / name).write_text("id,target\n")
-    assert refused(config).startswith(f"error: blend.external: theirs/tfidf holds no {part}; ")
+    said = f"error: blend.external: theirs/tfidf/{part}: no such file, nor one ending in .parquet"
+    assert refused(config).startswith(said)
     (workplace / "theirs/tfidf" / part).write_text("id,target\n")
     assert "theirs/tfidf/oof.csv: 60 of 60 ids missing" in refused(config)
     for part_of, name in (("train", "oof.csv"), ("test", "test.csv")):

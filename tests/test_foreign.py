@@ -1,0 +1,392 @@
+"""What others made comes in by id in every form, or with an error; its folds are known or not."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import write_competition, write_rows
+
+from pipeline.artifacts import read_csv_as_text, sha256_of_array, write_json
+from pipeline.ensemble.crossfit import leaderboard
+from pipeline.foreign import (
+    FORMS,
+    NOT_NESTED,
+    OTHER_FOLDS,
+    PLAIN,
+    UNKNOWN_FOLDS,
+    kind_of,
+    part_path,
+    part_sha256,
+)
+from pipeline.make_folds import main as make_folds
+from pipeline.predictors import read_predictions
+
+STAGE = "blend"
+IDS = ["30", "4", "007", "a"]
+NUMBERS = ["30", "4", "7"]
+COLUMNS = ["no", "yes"]
+VALUES = np.array([[0.25, 0.75], [1.0, 0.0], [0.1, 0.9], [1 / 3, 2 / 3]])
+
+
+def save_csv(folder, part, ids, columns, values):
+    write_rows(
+        folder / f"{part}.csv",
+        ["key", *columns],
+        [[i, *v] for i, v in zip(ids, values, strict=True)],
+    )
+
+
+def save_parquet(folder, part, ids, columns, values):
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(values, columns=columns, index=pd.Index(ids))
+    table.to_parquet(folder / f"{part}.parquet")  # the index becomes the last column
+
+
+def save_npy(folder, part, ids, columns, values):
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / f"{part}.npy", values)
+    np.save(folder / f"{part}_ids.npy", np.array(ids))
+
+
+SAVE = {".csv": save_csv, ".parquet": save_parquet, ".npy": save_npy}
+
+
+def read(folder, ids=IDS, columns=COLUMNS, task="multiclass", **how):
+    return read_predictions(folder, "oof", ids, columns, task, **how)
+
+
+def with_ids(folder, name, content):
+    np.save(folder / "oof.npy", VALUES)
+    (folder / name).write_text(content, encoding="utf-8")
+
+
+# --- contract: every form
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_rows_come_by_id_and_to_the_last_digit(tmp_path, form):
+    rows = [2, 0, 3, 1]
+    SAVE[form](tmp_path, "oof", [IDS[i] for i in rows], COLUMNS, VALUES[rows])
+    assert np.array_equal(read(tmp_path), VALUES)
+
+
+@pytest.mark.parametrize("form", [".parquet", ".npy"])
+def test_ids_that_are_whole_numbers_match_as_they_are_written(tmp_path, form):
+    SAVE[form](tmp_path, "oof", [7, 30, 4], COLUMNS, VALUES[[2, 0, 1]])
+    assert np.array_equal(read(tmp_path, NUMBERS), VALUES[:3])
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_ids_that_became_floats_are_refused_with_the_reason(tmp_path, form):
+    SAVE[form](tmp_path, "oof", [30.0, 4.0, 7.0], COLUMNS, VALUES[:3])
+    with pytest.raises(ValueError, match=r"first '30'; ids were saved as floats \(30\.0\): save"):
+        read(tmp_path, NUMBERS)
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (["30", "4", "007", "b"], "1 of 4 ids missing, first 'a'"),
+        (["30", "4", "007", "4"], "id '4' stands there more than once"),
+        (["30", "4", "007", "a", "b"], "1 ids that are not wanted, first 'b'"),
+    ],
+)
+@pytest.mark.parametrize("by_position", [False, True])
+def test_ids_count_where_there_are_some(tmp_path, form, ids, said, by_position):
+    SAVE[form](tmp_path, "oof", ids, COLUMNS, VALUES[[0, 1, 2, 3, 3]][: len(ids)])
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path, by_position=by_position)
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+@pytest.mark.parametrize("bad", [[np.nan, 0.5], [0.5, 0.6], [-0.5, 1.5], [np.inf, 0.0]])
+def test_a_row_that_is_no_prediction_is_named(tmp_path, form, bad):
+    SAVE[form](tmp_path, "oof", IDS, COLUMNS, np.vstack([VALUES[:3], bad]))
+    with pytest.raises(ValueError, match="1 rows are no multiclass predictions, first id 'a'"):
+        read(tmp_path)
+
+
+# --- each form
+
+
+def test_the_id_may_stand_behind_the_predictions(tmp_path):
+    write_rows(tmp_path / "oof.csv", ["no", "yes", "key"], [["1", "0", "x"], ["0", "1", "y"]])
+    assert read(tmp_path, ["y", "x"]).tolist() == [[0, 1], [1, 0]]
+
+
+def test_an_index_that_a_tool_wrote_beside_the_id_is_named_with_the_columns(tmp_path):
+    write_rows(tmp_path / "oof.csv", ["", "id", "no", "yes"], [["0", "x", "1", "0"]])
+    with pytest.raises(ValueError, match=r"columns \[id, no, yes\] should be \[no, yes\], after"):
+        read(tmp_path, ["x"])
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_both_classes_of_a_binary_are_one_too_many(tmp_path, form):
+    SAVE[form](tmp_path, "oof", IDS, COLUMNS, VALUES)
+    with pytest.raises(ValueError, match="of two classes, only the probability of the positive"):
+        read(tmp_path, columns=["target"], task="binary")
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_one_column_of_an_array_may_have_a_second_axis_or_not(tmp_path, shape):
+    save_npy(tmp_path, "oof", IDS, ["target"], VALUES[:, 1].reshape(shape))
+    assert np.array_equal(read(tmp_path, columns=["target"], task="binary"), VALUES[:, 1:])
+
+
+def test_halves_and_whole_numbers_are_numbers(tmp_path):
+    save_npy(tmp_path, "oof", IDS, COLUMNS, VALUES.astype(np.float16))
+    assert read(tmp_path)[0].tolist() == [0.25, 0.75]
+    save_npy(tmp_path, "oof", IDS, COLUMNS, VALUES.round().astype(np.int8))
+    assert read(tmp_path).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("oof_ids.txt", "30\n4\n007\na\n"),
+        ("oof_ids.txt", "30\r\n4\r\n007\r\na"),
+        ("oof_ids.csv", "30\n4\n007\na\n"),
+        ("oof_ids.csv", 'id\n30\n4\n"007"\na\n'),
+    ],
+)
+def test_ids_of_an_array_may_be_a_text_with_one_a_line(tmp_path, name, content):
+    with_ids(tmp_path, name, content)
+    assert np.array_equal(read(tmp_path, IDS[::-1]), VALUES[::-1])
+
+
+@pytest.mark.parametrize(
+    ("save", "said"),
+    [
+        (lambda f: save_npy(f, "oof", IDS, [], VALUES[:, :1]), r"shape \(4, 1\) should be \(n, 2"),
+        (lambda f: save_npy(f, "oof", IDS, [], VALUES[None]), r"shape \(1, 4, 2\) should be"),
+        (lambda f: save_npy(f, "oof", IDS, [], VALUES.astype(str)), "oof.npy: holds <U.*numbers"),
+        (lambda f: save_npy(f, "oof", IDS[:3], [], VALUES), "oof_ids.npy: 3 ids for 4 rows"),
+        (lambda f: save_npy(f, "oof", [True] * 4, [], VALUES), "oof_ids.npy: holds bool"),
+        (lambda f: with_ids(f, "oof_ids.csv", "a,1\n"), "oof_ids.csv: 2 ids for 4 rows"),
+        (lambda f: (f / "oof.npy").write_bytes(b"no"), "oof.npy: not an array that can be read"),
+        (lambda f: (f / "oof.parquet").write_bytes(b"no"), "oof.parquet: not a readable Parquet"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, save, said):
+    save(tmp_path)
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["oof.npy", "oof_ids.npy"])
+def test_a_pickle_is_never_loaded(tmp_path, name):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    save_npy(tmp_path, "oof", IDS, COLUMNS, VALUES)
+    np.save(tmp_path / name, np.array([Trap()], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=f"{name}: not an array that can be read without pickle"):
+        read(tmp_path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_two_forms_of_one_part_are_refused(tmp_path):
+    save_csv(tmp_path, "oof", IDS, COLUMNS, VALUES)
+    save_npy(tmp_path, "oof", IDS, COLUMNS, VALUES)
+    with pytest.raises(ValueError, match="holds oof.csv and oof.npy; keep the one that counts"):
+        part_path(tmp_path, "oof")
+    (tmp_path / "oof.csv").unlink()
+    (tmp_path / "oof_ids.txt").write_text("\n".join(IDS))
+    with pytest.raises(ValueError, match="holds oof_ids.npy and oof_ids.txt; keep the one"):
+        read(tmp_path)
+
+
+def test_other_ids_make_another_hash_of_an_array(tmp_path):
+    save_npy(tmp_path, "oof", IDS, COLUMNS, VALUES)
+    before = part_sha256(tmp_path, "oof")
+    save_npy(tmp_path, "oof", IDS[::-1], COLUMNS, VALUES)
+    assert part_sha256(tmp_path, "oof") != before
+
+
+# --- without ids
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_without_ids_the_user_has_to_say_that_the_order_is_ours(tmp_path, form):
+    if form == ".npy":
+        np.save(tmp_path / "oof.npy", VALUES)
+    elif form == ".csv":
+        write_rows(tmp_path / "oof.csv", COLUMNS[::-1], VALUES[:, ::-1].tolist())
+    else:
+        pd.DataFrame(VALUES, columns=COLUMNS).to_parquet(tmp_path / "oof.parquet", index=False)
+    said = rf"has no ids; .* blend\.external: \[\{{folder: {tmp_path}, align: position\}}\]"
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path)
+    assert np.array_equal(read(tmp_path, by_position=True), VALUES)
+    with pytest.raises(ValueError, match="4 rows without ids, should be 3"):
+        read(tmp_path, IDS[:3], by_position=True)
+
+
+# --- kinds
+
+OURS = np.array([0, 0, 1, 1])
+
+
+def folds_csv(folder, folds, ids=IDS):
+    write_rows(
+        folder / "folds.csv", ["id", "fold"], [list(row) for row in zip(ids, folds, strict=True)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("folds", "kind"),
+    [
+        ([0, 0, 1, 1], PLAIN),
+        ([5, 5, 2, 2], PLAIN),
+        (["b", "b", "a", "a"], PLAIN),
+        ([0, 1, 0, 1], OTHER_FOLDS),
+        ([0, 0, 1, 2], OTHER_FOLDS),
+        ([0, 0, 0, 0], OTHER_FOLDS),
+    ],
+)
+def test_folds_are_ours_where_the_same_rows_stand_together(tmp_path, folds, kind):
+    folds_csv(tmp_path, folds[::-1], IDS[::-1])
+    assert kind_of(tmp_path, IDS, OURS) == kind
+
+
+def test_a_folder_that_tells_no_folds_is_marked(tmp_path):
+    assert kind_of(tmp_path, IDS, OURS) == UNKNOWN_FOLDS
+
+
+def test_a_member_of_ours_from_another_competition_tells_its_folds(tmp_path):
+    write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS)})
+    assert kind_of(tmp_path, IDS, OURS) == PLAIN
+    assert kind_of(tmp_path, IDS, OURS[::-1]) == OTHER_FOLDS
+
+
+def test_a_blend_of_ours_is_not_nested(tmp_path):
+    write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS), "method": "ridge"})
+    assert kind_of(tmp_path, IDS, OURS) == NOT_NESTED
+
+
+def test_a_folds_file_that_does_not_fit_is_refused(tmp_path):
+    folds_csv(tmp_path, [0, 0, 1], IDS[:3])
+    with pytest.raises(ValueError, match=r"folds\.csv: 1 of 4 ids missing, first 'a'; correct or"):
+        kind_of(tmp_path, IDS, OURS)
+    write_rows(tmp_path / "folds.csv", ["id"], [["a"]])
+    with pytest.raises(ValueError, match=r"folds\.csv: 1 columns, 'id'; it should have two"):
+        kind_of(tmp_path, IDS, OURS)
+
+
+# --- through the stage
+
+
+@pytest.fixture
+def blended(workplace, run, monkeypatch):
+    """Two members that predict alike; blend what is named beside them; the board and what it said.
+
+    Training is left out: what blend reads of a member is its files.
+    """
+    monkeypatch.setitem(leaderboard.__kwdefaults__, "n_resamples", 20)  # for speed
+    settings = {"blend": {"methods": ["convex"]}, "metric": "rmse", "folds": {"n": 3}}
+    config = write_competition(workplace, "regression", settings=settings)
+    make_folds([str(config)])
+    train = read_csv_as_text(workplace / "data/tiny/train.csv")
+    y = train["target"].astype(float).to_numpy()[:, None]
+    rng = np.random.default_rng(0)
+    ids = {"oof": train["id"].tolist(), "test": [f"b{k:03}" for k in range(20)]}
+    truth = {"oof": y, "test": rng.choice(y[:, 0], (20, 1))}
+    for member in ("mean", "max"):
+        for part in ids:
+            noise = 0.7 * rng.normal(size=truth[part].shape)
+            save_csv(
+                workplace / "oof/tiny" / member, part, ids[part], ["target"], truth[part] + noise
+            )
+    monkeypatch.setattr("pipeline.blend.check_made_for", lambda folder, expected: None)
+
+    def blend(*external):
+        said = run(config, "--blend.external", *external) if external else run(config)
+        return read_csv_as_text(workplace / "oof/tiny/leaderboard.csv").set_index("name"), said
+
+    blend.ids, blend.truth, blend.config = ids, truth, config
+    return blend
+
+
+def rival(blended, folder, save=save_csv, oof_noise=0.5, seed=1):
+    rng = np.random.default_rng(seed)
+    for part, noise in (("oof", oof_noise), ("test", 0.5)):
+        values = blended.truth[part] + noise * rng.normal(size=blended.truth[part].shape)
+        order = rng.permutation(len(values))
+        ids = [blended.ids[part][i] for i in order]
+        save(folder, part, ids, ["target"], values[order])
+
+
+def test_every_form_gives_the_same_leaderboard(blended, workplace):
+    boards = []
+    for form in sorted(FORMS):
+        rival(blended, workplace / form[1:] / "theirs", SAVE[form])
+        board, _ = blended(f"{form[1:]}/theirs")
+        boards.append(board.to_csv())
+    assert boards[0] == boards[1] == boards[2]
+    assert 'theirs,"external, folds unknown"' in boards[0]
+
+
+def test_the_kind_stands_in_the_leaderboard_and_a_warning_says_what_it_means(blended, workplace):
+    rival(blended, workplace / "theirs")
+    board, said = blended("theirs")
+    assert board["kind"]["theirs"] == UNKNOWN_FOLDS
+    assert "warning: theirs: external, folds unknown: " in said
+    folds = read_csv_as_text(workplace / "folds/tiny.csv")
+    folds_csv(workplace / "theirs", folds["fold"].replace({"0": "x"}), folds["id"])
+    board, said = blended("theirs")  # as its folds are known now, the board is made again
+    assert board["kind"]["theirs"] == "external"
+    assert "warning" not in said
+
+
+def test_a_blend_of_ours_may_be_blended_but_is_never_chosen_as_one(blended, workplace):
+    blended()
+    (workplace / "oof/tiny/blend_convex").rename(workplace / "level-1")
+    board, said = blended("level-1")
+    assert board["kind"]["level-1"] == NOT_NESTED
+    assert board["chosen"]["level-1"] == "False"
+    assert "warning: level-1: blend, not nested: " in said
+
+
+def test_rows_by_position_are_taken_in_the_order_of_the_tables(blended, workplace, refused, run):
+    rival(blended, workplace / "a/theirs")
+    expected, _ = blended("a/theirs")
+    (workplace / "b/theirs").mkdir(parents=True)
+    for part in ("oof", "test"):
+        values = read_predictions(
+            workplace / "a/theirs", part, blended.ids[part], ["target"], "regression"
+        )
+        np.save(workplace / f"b/theirs/{part}.npy", values)
+    line = refused(blended.config, "--blend.external", "b/theirs")
+    assert "b/theirs/oof.npy: has no ids; " in line
+    settings = yaml.safe_load(blended.config.read_text())
+    settings["blend"]["external"] = [{"folder": "b/theirs", "align": "position"}]
+    blended.config.write_text(yaml.safe_dump(settings))
+    board, _ = blended()
+    assert board.equals(expected)
+
+
+def test_an_oof_that_saw_its_targets_is_named_with_the_numbers(blended, workplace):
+    """On test rows it says nearly what our members say, on training rows what the targets say."""
+    rival(blended, workplace / "theirs", oof_noise=0.05)
+    ids = blended.ids["test"]
+    ours = [
+        read_predictions(workplace / "oof/tiny" / member, "test", ids, ["target"], "regression")
+        for member in ("mean", "max")
+    ]
+    save_csv(workplace / "theirs", "test", ids, ["target"], np.mean(ours, axis=0))
+    board, said = blended("theirs")
+    assert board["kind"]["theirs"] == "external, folds unknown, suspicious"
+    (line,) = [line for line in said.splitlines() if "suspicious" in line]
+    assert re.match(
+        r"warning: theirs: suspicious: on the training rows it explains \d+% of our members' "
+        r"squared error and is \d+% of it away from them, where the test rows let expect "
+        r"at most \d+% \(z \d+\.\d\); its OOF is 0\.\d{4} rmse better than our best "
+        r"member's\. Find out",
+        line,
+    )
+    _, again = blended("theirs")  # the leaderboard stands, and so does the doubt
+    assert line in again

@@ -1,0 +1,155 @@
+"""A predictor that saw its OOF rows is told from one that is merely good.
+
+The world here is known: the truth is a + b, ours see a through noise of their own, an honest rival
+may see b too.
+"""
+
+import numpy as np
+import pytest
+
+from pipeline.ensemble.suspicion import suspicion
+from pipeline.tasks import TASKS
+
+METRIC = {"regression": "rmse", "binary": "auc", "multiclass": "logloss", "multilabel": "logloss"}
+K = 5
+
+
+def world(task, seed=0, n=1500, k=800):
+    """y, our members' two parts, and what an honest rival predicts."""
+    rng = np.random.default_rng(seed)
+    to_prediction = TASKS[task].to_prediction
+    c = {"regression": 1, "binary": 1, "multiclass": 3, "multilabel": 2}[task]
+    a, b = rng.normal(0, 1.0, (2, n + k, c))
+
+    def parts(raw, noise):
+        """One model a training row, the average of K a test row."""
+        sd = np.repeat([noise, noise / np.sqrt(K)], [n, k])[:, None]
+        both = to_prediction(raw + sd * rng.normal(size=raw.shape))
+        return both[:n], both[n:]
+
+    members = [parts(0.9 * a, 0.3) for _ in range(3)]
+    ours = tuple(np.stack(part, axis=1) for part in zip(*members, strict=True))
+    raw = (a + b)[:n]
+    if task == "regression":
+        y = raw + rng.normal(size=raw.shape)
+    elif task == "multiclass":
+        y = (raw + rng.gumbel(size=raw.shape)).argmax(axis=1)
+    else:
+        y = (raw + rng.logistic(size=raw.shape) > 0).astype(np.int64)
+    y = y[:, 0] if task == "binary" else y.astype(np.float64) if task == "multilabel" else y
+    return y, ours, lambda strength, noise: parts(a + strength * b, noise)
+
+
+def known(y, task, share, oof, rng):
+    """The OOF of a model that knows this share of the rows' targets."""
+    c = oof.shape[1]
+    truth = np.eye(c)[y] if task == "multiclass" else y.reshape(len(oof), c)
+    seen = rng.random((len(oof), 1)) < share
+    return np.where(seen, 0.1 * oof + 0.9 * truth, oof)
+
+
+def verdict(y, ours, theirs, task):
+    return suspicion(ours, theirs, y, task=task, metric=METRIC[task])
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+@pytest.mark.parametrize(("strength", "noise"), [(1, 0.1), (1, 0.5), (0.3, 0.2), (0, 0.3)])
+def test_an_honest_predictor_is_not_suspected_however_good(task, strength, noise):
+    for seed in range(3):
+        y, ours, rival = world(task, seed)
+        found = verdict(y, ours, rival(strength, noise), task)
+        assert not found.is_too_good
+        assert found.z < 3
+    assert strength < 1 or found.gain > 0
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_a_predictor_that_knows_the_targets_of_its_rows_is_suspected(task, share):
+    y, ours, rival = world(task)
+    oof, test = rival(0.3, 0.2)
+    leaked = known(y, task, share, oof, np.random.default_rng(1))
+    found = verdict(y, ours, (leaked, test), task)
+    assert found.is_too_good
+    assert min(found.far, found.explained) > found.expected + 0.05
+
+
+def test_a_leak_in_a_predictor_that_is_honestly_better_is_found_too():
+    y, ours, rival = world("regression")
+    oof, test = rival(1, 0.2)
+    assert not verdict(y, ours, (oof, test), "regression").is_too_good
+    leaked = known(y, "regression", 1.0, oof, np.random.default_rng(1))
+    assert verdict(y, ours, (leaked, test), "regression").is_too_good
+
+
+def test_who_averages_many_models_on_the_test_rows_only_is_not_suspected():
+    y, ours, rival = world("regression")
+    found = verdict(y, ours, (rival(1, 0.8)[0], rival(1, 0.0)[1]), "regression")
+    assert found.far > found.expected + 0.1
+    assert not found.is_too_good
+
+
+def test_test_rows_that_vary_less_are_no_reason_for_suspicion():
+    y, ours, rival = world("regression")
+    oof, test = rival(1, 0.2)
+    narrow = (ours[0], ours[1] * 0.6)
+    assert not verdict(y, narrow, (oof, test * 0.6), "regression").is_too_good
+    leaked = known(y, "regression", 1.0, rival(0.3, 0.2)[0], np.random.default_rng(1))
+    assert verdict(y, narrow, (leaked, rival(0.3, 0.2)[1] * 0.6), "regression").is_too_good
+
+
+def test_a_leak_without_a_better_score_is_let_pass():
+    """A warning about a predictor that adds nothing would only cost attention."""
+    y, ours, rival = world("regression")
+    oof, test = rival(0, 3.0)
+    leaked = known(y, "regression", 0.2, oof, np.random.default_rng(1))
+    found = verdict(y, ours, (leaked, test), "regression")
+    assert found.gain < 0
+    assert not found.is_too_good
+
+
+def test_neither_scale_nor_place_of_a_regression_matter():
+    y, ours, rival = world("regression")
+    oof, test = rival(0.3, 0.2)
+    plain = verdict(y, ours, (oof, test), "regression")
+    other = verdict(y, ours, (oof * 1e-3 + 7, test * 1e-3 + 7), "regression")
+    assert [other.far, other.explained, other.expected, other.z] == pytest.approx(
+        [plain.far, plain.explained, plain.expected, plain.z]
+    )
+    far_away = tuple(part * 1e6 - 1e9 for part in ours)
+    moved = verdict(y * 1e6 - 1e9, far_away, (oof * 1e6 - 1e9, test * 1e6 - 1e9), "regression")
+    assert [moved.far, moved.z] == pytest.approx([plain.far, plain.z], rel=1e-4)
+
+
+def test_the_numbers_are_those_of_the_definition():
+    y = np.array([[-2.0], [2.0], [-2.0], [2.0]])
+    at = np.array([[-1.0], [1.0], [-1.0], [1.0]])
+    # two members around 1 and -1; the best line through their mean is y itself: no error is left
+    ours = (np.stack([at, at], axis=1), np.stack([at, at], axis=1))
+    assert suspicion(ours, (y, y), y, task="regression", metric="rmse") is None
+    # of a mean that says nothing, all is error: 4 of 4 is explained, at a distance of 4
+    nothing = np.stack([at[[0, 0, 1, 1]], at[[1, 1, 0, 0]]], axis=1)
+    found = suspicion((nothing, nothing), (y, y / 2), y, task="regression", metric="rmse")
+    assert [found.far, found.explained, found.expected] == pytest.approx([1, 1, 0.25])
+    assert found.gain == pytest.approx(np.sqrt(5))
+
+
+def test_nothing_is_said_with_one_member_for_there_is_no_spread_to_compare_with():
+    y, ours, rival = world("regression")
+    one = tuple(part[:, :1] for part in ours)
+    assert verdict(y, one, rival(1, 0.1), "regression") is None
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_constant_predictors_and_targets_are_survived(task):
+    y, ours, rival = world(task)
+    oof, test = rival(1, 0.1)
+    flat = (np.full_like(oof, 0.5), np.full_like(test, 0.5))
+    if task == "multiclass":
+        flat = (np.full_like(oof, 1 / 3), np.full_like(test, 1 / 3))
+    assert not verdict(y, ours, flat, task).is_too_good
+    same = verdict(np.ones_like(y), ours, (oof, test), task)
+    assert same is None or not same.is_too_good
+    still = tuple(np.repeat(part[:, None], 2, axis=1) for part in flat)
+    found = verdict(y, still, (oof, test), task)
+    assert found is None or np.isfinite(found.z)
