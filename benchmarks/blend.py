@@ -108,7 +108,7 @@ def compare(setting: Setting, members: str, outcomes: Sequence[dict[str, Any]]) 
         line |= {name: found, f"{name}_low": low, f"{name}_high": high}
         lows.append(low)
     tolerance = ROUNDING * means["chosen"]
-    line["met"] = None if np.isnan(lows).any() else max(lows) <= tolerance
+    line["met"] = None if np.isnan(lows).any() else bool(max(lows) <= tolerance)
     names = Counter(outcome["chosen"].removeprefix("blend_") for outcome in outcomes)
     line["chose"] = " ".join(f"{name}:{times}" for name, times in names.most_common())
     if outcomes[0]["auc"]:

@@ -5,7 +5,8 @@
 Packages pin versions that we do not have, so the peers may live in an environment of their own. The
 script there imports nothing of ours: for each path to an .npz that it reads from its standard
 input it blends with the peers asked for, writes their predictions beside it, and answers a line.
-Each runs in one thread and is stopped after a limit.
+Each runs in one thread and is stopped after a limit. Seconds are of the processor, so that other
+work on the machine changes little.
 
 Letters: n fit rows, k new rows, m members, c columns. Each peer is called as
 `PEERS[name](preds, y, new_preds, *, task, metric, **options) -> (k, c)`.
@@ -193,17 +194,17 @@ PEERS: dict[str, tuple[Callable[..., Array], str, tuple[str, ...]]] = {
 
 @contextlib.contextmanager
 def stopped_after(seconds: float) -> Iterator[None]:
-    """Raise a TimeoutError in the block once it has taken that long."""
+    """Raise a TimeoutError in the block once it has used the processor for that long."""
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"stopped after {seconds:g} s")
 
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def installed() -> dict[str, str]:
@@ -224,13 +225,13 @@ def blend_all(path: Path, names: Sequence[str], limit: float, asked: dict[str, s
         function, _, tasks = PEERS[name]
         if asked["task"] not in tasks or name not in installed():
             continue
-        remark, start = "", time.perf_counter()
+        remark, start = "", time.process_time()
         try:
             with stopped_after(limit):
                 np.save(path.with_name(f"{name}.npy"), function(*given, **asked))
         except Exception as error:  # a peer that breaks is a finding, not the end of the benchmark
             remark = f"{type(error).__name__}: {error}"
-        answer[name] = time.perf_counter() - start, remark
+        answer[name] = time.process_time() - start, remark
     return answer
 
 
