@@ -1,6 +1,6 @@
 """Our chosen blend against other packages' on synthetic stacks, scored on held-out rows.
 
-    python -m benchmarks.blend --peer_python PATH         HOURS on two free cores
+    python -m benchmarks.blend --peer_python PATH         about 2 hours on two free cores
     python -m benchmarks.blend --rows 300 --seeds 2       a smoke test
 
 18 settings: 1,000, 5,000 and 200,000 fit rows x regression (RMSE), binary and 10 classes (log loss)
