@@ -1,0 +1,226 @@
+"""Our chosen blend against other packages' on synthetic stacks, scored on held-out rows.
+
+    python -m benchmarks.blend --peer_python PATH         about 2 hours on two free cores
+    python -m benchmarks.blend --rows 300 --seeds 2       a smoke test
+
+18 settings: 1,000, 5,000 and 200,000 fit rows x regression (RMSE), binary and 10 classes (log loss)
+x calibrated and miscalibrated members (`benchmarks.stacks`). Each is measured on 30 seeds, 3 at
+200,000 rows; seeds have 8 and 40 members in turn. As many rows are held out as fitted, but no fewer
+than 20,000, so that their noise hides less.
+
+- chosen: what the blend stage would submit. The default `blend.methods` are cross-fitted on five
+  folds of the fit rows, the leaderboard chooses, and the chosen one is fitted on all fit rows.
+- chosen_by_score: likewise, but the best cross-fitted score, without the rule about intervals.
+- blend_*: every blender of ours that fits; only the default ones above MOST_ROWS_FOR_ALL.
+- single: the member with the best score on the fit rows.
+- peer_*: other packages on the same arrays (`benchmarks.blend_peers`), run by --peer_python because
+  they pin versions; those that are not installed there, or took longer than --peer_seconds on one
+  of a setting's stacks, are left out and listed. A setting's best peer is named with hindsight.
+
+A setting is met where the chosen blend is worse neither than the best peer nor than the plain mean
+beyond the paired 95 % interval over seeds (Student's t), rounding aside.
+
+Each stack's outcome is kept in --cache: a run that was stopped goes on where it was. Outcomes of
+other code are used again too, so empty it after a change. Writes benchmarks/results/blend.csv, for
+each setting a line for all seeds and one for each number of members; blend_losses.csv, the mean
+losses of all; and blend.json.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from benchmarks.blend_peers import Peers
+from benchmarks.blend_stack import MEMBERS, METRIC, PEERS, Setting, measure
+from benchmarks.record import RESULTS, record
+from pipeline.artifacts import read_json, write_csv, write_json
+from pipeline.config import Blend
+from pipeline.jobs import Failure, run_all
+from pipeline.tasks import Floats
+
+LARGE = 200_000  # rows from which --large_seeds holds
+WANTED = 16  # of 18 settings
+ROUNDING = 1e-6  # of a loss: where two solvers of one problem stop
+SEEDS_A_PIECE = 5  # a piece starts one process of peers
+
+
+def measure_seeds(setting: Setting, seeds: Sequence[int], arguments: argparse.Namespace) -> None:
+    """Measure each seed into the cache. Workers run this."""
+    with Peers(arguments.peer_python) as peers:
+        for seed in seeds:
+            n_held_out = max(setting.n_rows, arguments.held_out)
+            asked = {"names": arguments.peers, "limit": arguments.peer_seconds}
+            found = measure(setting, seed, n_held_out, peers, **asked)
+            write_json(cached(arguments.cache, setting, seed), found)
+
+
+def cached(folder: Path, setting: Setting, seed: int) -> Path:
+    return Path(folder, str(setting), f"{seed}.json")
+
+
+def paired_interval(a: Floats, b: Floats) -> tuple[float, float, float]:
+    """Mean of a - b over seeds, low, high; the last two NaN for one seed."""
+    difference = a - b
+    if len(difference) < 2:
+        return float(difference.mean()), np.nan, np.nan
+    error = difference.std(ddof=1) / np.sqrt(len(difference))
+    half = float(student.ppf(0.975, len(difference) - 1) * error)
+    return float(difference.mean()), difference.mean() - half, difference.mean() + half
+
+
+def losses_of(outcomes: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """A line a stack and a column a blend, without those that did not blend every stack."""
+    return pd.DataFrame([outcome["loss"] for outcome in outcomes]).dropna(axis=1)
+
+
+def compare(setting: Setting, members: str, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A setting's line of the table; `met` is None where one seed is too few to say."""
+    losses = losses_of(outcomes)
+    means = losses.mean()
+    ours = means[means.index.str.startswith("blend_")].idxmin()
+    peer = means[means.index.str.startswith("peer_")].idxmin()
+    chosen = losses["chosen"].to_numpy()
+    line = {
+        "task": setting.task,
+        "rows": setting.n_rows,
+        "calibrated": setting.calibrated,
+        "members": members,
+        "seeds": len(outcomes),
+        "chosen": means["chosen"],
+        "by_score": means["chosen_by_score"],
+        "mean": means["blend_mean"],
+        "single": means["single"],
+        "best_ours": ours.removeprefix("blend_"),
+        "ours": means[ours],
+        "best_peer": peer.removeprefix("peer_"),
+        "peer": means[peer],
+    }
+    lows = []
+    for name, base in (("over_peer", peer), ("over_mean", "blend_mean")):
+        found, low, high = paired_interval(chosen, losses[base].to_numpy())
+        line |= {name: found, f"{name}_low": low, f"{name}_high": high}
+        lows.append(low)
+    tolerance = ROUNDING * means["chosen"]
+    line["met"] = None if np.isnan(lows).any() else bool(max(lows) <= tolerance)
+    names = Counter(outcome["chosen"].removeprefix("blend_") for outcome in outcomes)
+    line["chose"] = " ".join(f"{name}:{times}" for name, times in names.most_common())
+    if outcomes[0]["auc"]:
+        aucs = pd.DataFrame([outcome["auc"] for outcome in outcomes]).mean()
+        line |= {"auc_chosen": aucs["chosen"], "auc_mean": aucs["blend_mean"]}
+        line |= {"auc_peer": aucs[peer]}
+    return line
+
+
+def by_members(outcomes: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """All outcomes of a setting, and those of each number of members."""
+    parts = {"all": list(outcomes)}
+    for n_members in sorted(MEMBERS):
+        parts[str(n_members)] = [o for o in outcomes if o["members"] == n_members]
+    return parts
+
+
+def long_table(found: dict[Setting, list[dict[str, Any]]]) -> pd.DataFrame:
+    """Mean loss, AUC and seconds of every blend, for each setting and number of members."""
+    lines = []
+    for setting, outcomes in found.items():
+        for members, part in by_members(outcomes).items():
+            if members == "all":
+                continue
+            measures = {
+                what: pd.DataFrame([o[what] for o in part]) for what in ("loss", "auc", "seconds")
+            }
+            for name in measures["loss"].columns:
+                line = {"setting": str(setting), "members": members, "blend": name}
+                line["stacks"] = measures["loss"][name].count()
+                for what, table in measures.items():
+                    line[what] = float(f"{table[name].mean():.6g}") if name in table else None
+                lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", nargs="+", type=int, default=[1_000, 5_000, LARGE])
+    parser.add_argument("--tasks", nargs="+", choices=list(METRIC), default=list(METRIC))
+    parser.add_argument("--seeds", type=int, default=30, help="at least 2")
+    parser.add_argument("--large_seeds", type=int, default=3, help=f"from {LARGE} rows on")
+    parser.add_argument("--held_out", type=int, default=20_000, help="rows, at least")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--peer_python", default=sys.executable, help="that has the peers")
+    parser.add_argument("--peer_seconds", type=float, default=60, help="a peer's limit on a stack")
+    parser.add_argument("--n_jobs", type=int, help="pieces side by side; all cores if not given")
+    parser.add_argument("--cache", default="reports/blend_benchmark", help="folder of outcomes")
+    arguments = parser.parse_args(argv)
+
+    seeds = {
+        Setting(task, n_rows, calibrated): range(
+            arguments.large_seeds if n_rows >= LARGE else arguments.seeds
+        )
+        for n_rows in arguments.rows
+        for task in arguments.tasks
+        for calibrated in (True, False)
+    }
+    pieces = []
+    for setting, wanted in seeds.items():
+        missing = [s for s in wanted if not cached(arguments.cache, setting, s).is_file()]
+        size = 1 if setting.n_rows >= LARGE else SEEDS_A_PIECE
+        for start in range(0, len(missing), size):
+            piece = missing[start : start + size]
+            pieces.append((f"{setting}, seeds {piece}", (setting, piece, arguments)))
+    if pieces:
+        results = run_all(
+            measure_seeds,
+            pieces,
+            backend="loky",
+            n_jobs=arguments.n_jobs,
+            threads=1,
+            title="blend",
+        )
+        failures = [result for result in results if isinstance(result, Failure)]
+        if failures:
+            raise SystemExit(f"{failures[0].label} failed:\n{failures[0].details}")
+    found = {
+        setting: [read_json(cached(arguments.cache, setting, seed)) for seed in wanted]
+        for setting, wanted in seeds.items()
+    }
+    table = pd.DataFrame(
+        compare(setting, members, part)
+        for setting, outcomes in found.items()
+        for members, part in by_members(outcomes).items()
+        if part
+    )
+    whole = table[table["members"] == "all"]
+    outcomes = [outcome for of_setting in found.values() for outcome in of_setting]
+    n_met = int(whole["met"].eq(True).sum())
+    record(
+        "blend",
+        table,
+        arguments,
+        settings=len(whole),
+        met=n_met,
+        peers=outcomes[0]["peers"],
+        not_finished=Counter(
+            f"{o['setting']}, {o['members']} members, {name}: {remark}"
+            for o in outcomes
+            for name, remark in o["remarks"].items()
+        ),
+        chosen_among=Blend().methods,
+        commits_of_outcomes=sorted({str(o["commit"]) for o in outcomes}),
+    )
+    write_csv(RESULTS / "blend_losses.csv", long_table(found))
+    print("peers:", ", ".join(sorted(set(outcomes[0]["peers"].values()))))
+    verdict = "met" if n_met >= WANTED else "MISSED"
+    print(f"{n_met} of {len(whole)} settings met, wanted {WANTED} of 18: {verdict}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What blend.py measures on one synthetic stack: what was chosen, and everybody's held-out loss."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.blend_peers import Peers
+from benchmarks.stacks import Stack, draw_stack
+from pipeline.config import Blend
+from pipeline.ensemble.blenders import BLENDERS, Blender
+from pipeline.ensemble.crossfit import Entry, cross_fit, leaderboard
+from pipeline.metrics import METRICS, score
+from pipeline.provenance import provenance
+from pipeline.tasks import Floats
+
+METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss"}
+MEMBERS = (40, 8)  # by seed, in turn
+PEERS = ("hillclimbers", "autogluon", "sklearn_stacking", "scipy_slsqp")
+MOST_ROWS_FOR_ALL = 5_000  # above, only what is chosen among is fitted
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A kind of stack."""
+
+    task: str
+    n_rows: int
+    calibrated: bool
+
+    def __str__(self) -> str:
+        kind = "calibrated" if self.calibrated else "miscalibrated"
+        return f"{self.task}-{self.n_rows}-{kind}"
+
+
+def fits(blender: Blender, setting: Setting) -> bool:
+    """Whether a blender is fitted on all fit rows of such a stack."""
+    most = getattr(blender, "max_rows", None) or setting.n_rows
+    asked = setting.n_rows <= MOST_ROWS_FOR_ALL or blender.name in Blend().methods
+    return blender.supports(setting.task) and setting.n_rows <= most and asked
+
+
+def choose_blenders(stack: Stack, setting: Setting, seed: int) -> dict[str, str]:
+    """Names of the blenders that the blend stage's rule and the best cross-fitted score choose."""
+    how = {"task": setting.task, "metric": METRIC[setting.task], "seed": seed}
+    entries = [
+        Entry(
+            f"blend_{name}",
+            "blend",
+            cross_fit(BLENDERS[name], stack.oof, stack.y, stack.folds, **how),
+        )
+        for name in Blend().methods
+        if fits(BLENDERS[name], setting)
+    ]
+    board = leaderboard(entries, stack.y, stack.folds, **how)
+    chosen = board.loc[board["chosen"], "name"].iloc[0]
+    return {"chosen": chosen, "chosen_by_score": board["name"].iloc[0]}
+
+
+def measure(
+    setting: Setting, seed: int, n_held_out: int, peers: Peers, **asked_of_peers: Any
+) -> dict[str, Any]:
+    """What was chosen on one stack, everybody's loss on its held-out rows, and CPU seconds."""
+    n_members, metric = MEMBERS[seed % len(MEMBERS)], METRIC[setting.task]
+    stack = draw_stack(
+        setting.task,
+        setting.n_rows,
+        n_held_out,
+        n_members,
+        calibrated=setting.calibrated,
+        seed=seed,
+    )
+    how: dict[str, Any] = {"task": setting.task, "metric": metric}
+    blends: dict[str, Floats] = {"single": stack.new[:, best_member(stack, **how)]}
+    seconds, remarks = {}, {}
+    for name, blender in BLENDERS.items():
+        if fits(blender, setting):
+            start = time.process_time()
+            blend = blender(stack.oof, stack.y, stack.new, seed=seed, **how)
+            seconds[f"blend_{name}"] = time.process_time() - start
+            blends[f"blend_{name}"] = blend
+    start = time.process_time()
+    names = choose_blenders(stack, setting, seed)
+    seconds["chosen"] = time.process_time() - start
+    blends |= {rule: blends[name] for rule, name in names.items()}
+    for name, found, took, remark in peers.blend(
+        stack.oof, stack.y, stack.new, **how, **asked_of_peers
+    ):
+        seconds[f"peer_{name}"] = took
+        if found is None:
+            remarks[f"peer_{name}"] = remark
+        else:
+            blends[f"peer_{name}"] = found
+
+    def scores(of: str) -> dict[str, float]:
+        return {k: score(of, setting.task, stack.new_y, p, stack.y) for k, p in blends.items()}
+
+    return {
+        "setting": str(setting),
+        "seed": seed,
+        "members": n_members,
+        **names,
+        "loss": scores(metric),
+        "auc": scores("auc") if setting.task == "binary" else {},
+        "seconds": seconds,
+        "remarks": remarks,
+        "peers": peers.versions,
+        "commit": provenance()["git_commit"],
+    }
+
+
+def best_member(stack: Stack, *, task: str, metric: str) -> int:
+    """The member with the best score on the fit rows."""
+    alone = [score(metric, task, stack.y, p) for p in stack.oof.swapaxes(0, 1)]
+    return int(np.argmax(METRICS[metric].sign * np.array(alone)))
