@@ -10,7 +10,8 @@ from benchmarks.blend_peers import Peers
 from benchmarks.stacks import Stack, draw_stack
 from pipeline.config import Blend
 from pipeline.ensemble.blenders import BLENDERS, Blender
-from pipeline.ensemble.crossfit import Entry, cross_fit, leaderboard
+from pipeline.ensemble.crossfit import cross_fit
+from pipeline.ensemble.leaderboard import Entry, leaderboard
 from pipeline.metrics import METRICS, score
 from pipeline.provenance import provenance
 from pipeline.tasks import Floats
@@ -36,9 +37,8 @@ class Setting:
 
 def fits(blender: Blender, setting: Setting) -> bool:
     """Whether a blender is fitted on all fit rows of such a stack."""
-    most = getattr(blender, "max_rows", None) or setting.n_rows
     asked = setting.n_rows <= MOST_ROWS_FOR_ALL or blender.name in Blend().methods
-    return blender.supports(setting.task) and setting.n_rows <= most and asked
+    return blender.supports(setting.task, setting.n_rows) and asked
 
 
 def choose_blenders(stack: Stack, setting: Setting, seed: int) -> dict[str, str]:

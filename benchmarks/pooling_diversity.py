@@ -38,7 +38,8 @@ from pipeline.bert.poolings import POOLINGS
 from pipeline.competition import read_train
 from pipeline.config import Config
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.ensemble.crossfit import Entry, choose, cross_fit, leaderboard
+from pipeline.ensemble.crossfit import cross_fit
+from pipeline.ensemble.leaderboard import Entry, choose, leaderboard
 from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import METRICS, score
 from pipeline.predictors import read_predictions

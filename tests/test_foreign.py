@@ -9,7 +9,7 @@ import yaml
 from conftest import write_competition, write_rows
 
 from pipeline.artifacts import read_csv_as_text, sha256_of_array, write_json
-from pipeline.ensemble.crossfit import leaderboard
+from pipeline.ensemble.leaderboard import leaderboard
 from pipeline.foreign import (
     FORMS,
     NOT_NESTED,
