@@ -7,7 +7,6 @@ A model is built by `Class(task=, n_columns=, seed=, **options)`, fitted by `fit
 keyword arguments of its constructor that have a default.
 """
 
-import warnings
 from inspect import Parameter, signature
 from typing import Any, ClassVar, Protocol
 
@@ -15,11 +14,11 @@ import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor
 from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
+from sklearn.utils.extmath import randomized_svd
 
 from pipeline.classic.heads import Shares, fit_heads
 from pipeline.classic.statistics import statistics
@@ -104,7 +103,8 @@ class EmbeddingSvr:
 
     Of a pair it reads both vectors, their difference and their product (Conneau et al. 2017,
     arXiv:1705.02364). Decision values become probabilities by a sigmoid fitted on inner folds
-    (Platt 1999), one a class where there are several (Zadrozny & Elkan 2002).
+    (Platt 1999), one a class where there are several (Zadrozny & Elkan 2002); a class with fewer
+    rows than inner folds counts as not seen.
 
     Args:
         max_length: tokens kept of a text, at most as many as the backbone reads.
@@ -136,14 +136,15 @@ class EmbeddingSvr:
     def _fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
         if self.task == "regression":
             return SVR(C=self.inverse_penalty, epsilon=0.1, cache_size=500).fit(features, target)
-        if np.sort(np.bincount(target))[-2] < N_INNER:  # too few of all classes but one
+        often = (
+            np.bincount(target)[target] >= N_INNER
+        )  # (n,) rows of a class that inner folds share
+        if len(set(target[often])) < 2:
             return Shares(target)
         inner = StratifiedKFold(N_INNER, shuffle=True, random_state=self.seed)
-        model = SVC(C=self.inverse_penalty, cache_size=500)
-        with warnings.catch_warnings():  # of classes with fewer rows than inner folds
-            warnings.simplefilter("ignore")
-            splits = list(inner.split(features, target))
-            return CalibratedClassifierCV(model, cv=splits, ensemble=False).fit(features, target)
+        machine = SVC(C=self.inverse_penalty, cache_size=500)
+        model = CalibratedClassifierCV(machine, cv=inner, ensemble=False)
+        return model.fit(features[often], target[often])
 
 
 class LightgbmText:
@@ -168,7 +169,7 @@ class LightgbmText:
         seed: int,
         directions: int = 100,
         rounds: int = 300,
-        max_features: int = 50_000,
+        max_features: int = 20_000,
     ) -> None:
         self.task, self.n_columns, self.seed = task, n_columns, seed
         self.directions, self.rounds = directions, rounds
@@ -177,7 +178,7 @@ class LightgbmText:
     def fit(self, inputs: Texts, y: NDArray[Any]) -> None:
         counts = self.tfidf.fit_transform(inputs)
         n = min(self.directions, *counts.shape)
-        self.svd = TruncatedSVD(n, random_state=self.seed).fit(counts)
+        self.basis = randomized_svd(counts, n, n_iter=4, random_state=self.seed)[2].T  # (f, n)
         features = self._features(inputs, counts)
         self.heads = fit_heads(self.task, self.n_columns, features, y, self._fit_head)
 
@@ -185,7 +186,7 @@ class LightgbmText:
         return self.heads.predict(self._features(inputs, self.tfidf.transform(inputs)))
 
     def _features(self, inputs: Texts, counts: Any) -> Floats:
-        return np.hstack([self.svd.transform(counts), statistics(inputs)])
+        return np.hstack([counts @ self.basis, statistics(inputs)])
 
     def _fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
         kind = LGBMRegressor if self.task == "regression" else LGBMClassifier
