@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from pipeline.section import Name, Real, Section, Spelled, Whole, usable_name
 from pipeline.trainer_keys import TRAINER_KEYS
@@ -72,18 +72,6 @@ class ClassicMember(Named):
     def default_name(self) -> str:
         return self.model
 
-    @model_validator(mode="after")
-    def _fits(self) -> "ClassicMember":
-        # imported here: scikit-learn takes a second to load, in vain without a classic member
-        from pipeline.classic.classics import check_options
-
-        check_options(self.model, self.options)
-        if _reads_embeddings(self.model) and self.backbone is None:
-            raise ValueError(f"model {self.model} reads a backbone's embeddings; set backbone")
-        if not _reads_embeddings(self.model) and self.backbone is not None:
-            raise ValueError(f"model {self.model} reads no backbone; leave it out here")
-        return self
-
 
 FINE_TUNED, CLASSIC = "fine-tuned", "classic"
 KINDS: dict[str, type[Member] | type[ClassicMember]] = {
@@ -104,25 +92,40 @@ AnyMember = Annotated[
 
 
 def filled_in(member: object, training: Training, backbone: str | None, seed: int) -> object:
-    """A member with what it leaves out: name, seed, and what its kind inherits."""
+    """A member with what it leaves out: name, seed, and what its kind inherits.
+
+    Raises:
+        ValueError: its model is unknown, or does not take what it is given.
+    """
     if not isinstance(member, dict):
         return member
     if "model" in member:
-        if "pooling" in member:
-            raise ValueError("a member has a pooling (fine-tuned) or a model (classic), not both")
-        inherited = {"backbone": backbone} if _reads_embeddings(member["model"]) else {}
+        member = _filled_in_classic(member, backbone)
     else:
-        inherited = training.model_dump()
-        if backbone is not None:
-            inherited["backbone"] = backbone
+        shared = {} if backbone is None else {"backbone": backbone}
+        member = {**training.model_dump(), **shared, **member}
     name = member.get("name", member.get("pooling", member.get("model")))
-    return {**inherited, "name": name, "seed": derived_seed(seed, str(name)), **member}
+    return {"name": name, "seed": derived_seed(seed, str(name)), **member}
 
 
-def _reads_embeddings(model: object) -> bool:
-    from pipeline.classic.classics import CLASSICS
+def _filled_in_classic(member: dict[str, Any], backbone: str | None) -> dict[str, Any]:
+    # imported here: scikit-learn takes a second to load, in vain without a classic member
+    from pipeline.classic.classics import CLASSICS, check_options, default_options
 
-    return isinstance(model, str) and model in CLASSICS and CLASSICS[model].reads_embeddings
+    model, options = member["model"], member.get("options", {})
+    if "pooling" in member:
+        raise ValueError("a member has a pooling (fine-tuned) or a model (classic), not both")
+    if not isinstance(model, str) or not isinstance(options, dict):
+        raise ValueError(f"a model is a name, and its options are key: value, got {member}")
+    check_options(model, options)
+    own = member.get("backbone")
+    if own is not None and not CLASSICS[model].reads_embeddings:
+        raise ValueError(f"model {model} reads no backbone; leave it out of the member")
+    if CLASSICS[model].reads_embeddings:
+        own = backbone if own is None else own
+        if own is None:
+            raise ValueError(f"model {model} reads the embeddings of a backbone; set backbone")
+    return {**member, "options": {**default_options(model), **options}, "backbone": own}
 
 
 def derived_seed(seed: int, name: str) -> int:

@@ -57,7 +57,7 @@ def _check_choices(config: Config) -> None:
     from pipeline.ensemble.blenders import check_methods
 
     for member in config.members:
-        if isinstance(member, Member):  # the config itself has checked the others
+        if isinstance(member, Member):  # reading the config has checked the classic ones
             from pipeline.bert.poolings import pooling_options
 
             _check_options(member, pooling_options(member.pooling))

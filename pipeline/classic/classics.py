@@ -28,7 +28,7 @@ from pipeline.tasks import Floats
 PENALTIES = (0.3, 1.0, 3.0, 10.0)  # Ridge's, of unit rows and standardised targets
 N_INNER = 3  # folds of the unit's own rows that choose a penalty or calibrate
 BOOSTING: dict[str, Any] = {
-    "num_leaves": 15,
+    "num_leaves": 7,
     "learning_rate": 0.05,
     "reg_lambda": 5.0,
     "colsample_bytree": 0.3,
@@ -136,9 +136,7 @@ class EmbeddingSvr:
     def _fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
         if self.task == "regression":
             return SVR(C=self.inverse_penalty, epsilon=0.1, cache_size=500).fit(features, target)
-        often = (
-            np.bincount(target)[target] >= N_INNER
-        )  # (n,) rows of a class that inner folds share
+        often = np.bincount(target)[target] >= N_INNER  # (n,) enough for the inner folds
         if len(set(target[often])) < 2:
             return Shares(target)
         inner = StratifiedKFold(N_INNER, shuffle=True, random_state=self.seed)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.classic.classics import CLASSICS, check_options, default_options
+from pipeline.classic.classics import CLASSICS, check_options
 from pipeline.classic.unit import predict_unit, train_unit
 from pipeline.tasks import Floats
 from pipeline.unit_folder import Assignment
@@ -18,6 +18,7 @@ class ClassicPlan:
     """See `pipeline.plans.Plan`; units take texts or, where there is a backbone, embeddings.
 
     Attributes:
+        options: all that the model has.
         backbone: name of the folder in the competition's `backbones`.
     """
 
@@ -31,14 +32,10 @@ class ClassicPlan:
         return ClassicPlan(*(settings[key] for key in ("model", "options", "seed", "backbone")))
 
     @property
-    def _all_options(self) -> dict[str, Any]:
-        return {**default_options(self.model), **self.options}
-
-    @property
     def source(self) -> tuple[str | int, ...]:
         if self.backbone is None:
             return ("texts",)
-        return "embeddings", self.backbone, self._all_options["max_length"]
+        return "embeddings", self.backbone, self.options["max_length"]
 
     @property
     def needs_torch(self) -> bool:
@@ -53,7 +50,7 @@ class ClassicPlan:
         # imported here: torch takes seconds to load, and other models need none of it
         from pipeline.bert.embeddings import embed_texts
 
-        longest = self._all_options["max_length"]
+        longest = self.options["max_length"]
         return embed_texts(competition, self.backbone, longest, texts, jobs)
 
     def warning(self, inputs: Any) -> str | None:
@@ -66,7 +63,7 @@ class ClassicPlan:
             seed=self.seed,
             **self.options,
         )
-        facts = {"model": self.model, "options": self._all_options, "seed": self.seed}
+        facts = {"model": self.model, "options": self.options, "seed": self.seed}
         train_unit(assignment, model, inputs, self._device(), facts)
 
     def predict(self, unit: Unit, inputs: Any) -> Floats:
@@ -75,7 +72,7 @@ class ClassicPlan:
                 return texts
             from pipeline.bert.embeddings import embed
 
-            longest = self._all_options["max_length"]
+            longest = self.options["max_length"]
             return embed(unit.competition, self.backbone, longest, texts)
 
         return predict_unit(unit, inputs, read, self._device())
