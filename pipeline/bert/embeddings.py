@@ -57,7 +57,8 @@ def embed(
     network = build_network(
         folder, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
     )
-    longest = min(max_length, tokenizer.model_max_length, config.max_position_embeddings)
+    reads = getattr(config, "max_position_embeddings", tokenizer.model_max_length)
+    longest = min(max_length, reads, tokenizer.model_max_length)
     flat = tokenize(tokenizer, [(text,) for row in texts for text in row], longest)
     width = config.hidden_size
     vectors = outputs_of(network, lambda batch: network.pooled(**batch), width, flat)
