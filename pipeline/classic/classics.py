@@ -56,8 +56,8 @@ class Classic(Protocol):
 class TfidfLinear:
     """Ridge or logistic regression on TF-IDF of words and characters.
 
-    Ridge's penalty is the best of `PENALTIES` on inner folds. The logistic one has a default: on
-    twenty classes each fit more costs a minute.
+    Ridge's penalty is the best of `PENALTIES` on inner folds; the logistic one is an option, since
+    its fits take a multiple of Ridge's.
 
     Args:
         max_features: most frequent terms kept, of words and of characters each.
@@ -176,7 +176,8 @@ class LightgbmText:
     def fit(self, inputs: Texts, y: NDArray[Any]) -> None:
         counts = self.tfidf.fit_transform(inputs)
         n = min(self.directions, *counts.shape)
-        self.basis = randomized_svd(counts, n, n_iter=4, random_state=self.seed)[2].T  # (f, n)
+        _, _, basis = randomized_svd(counts, n, n_iter=4, random_state=self.seed)
+        self.basis = basis.T.astype(np.float32)  # (f, n), most of what the unit's folder holds
         features = self._features(inputs, counts)
         self.heads = fit_heads(self.task, self.n_columns, features, y, self._fit_head)
 
