@@ -23,10 +23,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from pipeline.bert.finetune import Recipe, Scaling, fit, labels_for_loss, seed_everything
+from pipeline.bert.finetune import Recipe, fit, labels_for_loss, seed_everything
 from pipeline.bert.network import Network, build_network
 from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows
-from pipeline.tasks import Floats
+from pipeline.tasks import Floats, Scaling
 
 GEMM_SIZE = 2048
 GEMM_SECONDS = 3.0

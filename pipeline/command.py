@@ -12,7 +12,8 @@ from typing import Any, NoReturn, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config import Config, Member, Training
+from pipeline.config import Config
+from pipeline.members import KINDS, Training
 
 FLAGS: dict[str, dict[str, Any]] = {
     "overwrite": {
@@ -172,13 +173,12 @@ def _parser(doc: str | None, flags: Sequence[str]) -> argparse.ArgumentParser:
 
 def _about_members() -> str:
     """Members stand in the YAML only; what one may hold is listed all the same."""
-    own = [name for name in Member.model_fields if name not in Training.model_fields]
-    about = [f"{name}: {Member.model_fields[name].description}" for name in own]
-    return (
-        "members, in the YAML: a list, each with "
-        + "; ".join(about).replace("%", "%%")
-        + "; and any key of training."
-    )
+    about = []
+    for kind, section in KINDS.items():
+        fields = section.model_fields.items()
+        own = [f"{n}: {field.description}" for n, field in fields if n not in Training.model_fields]
+        about.append(f"{kind} ones with " + "; ".join(own).replace("%", "%%"))
+    return "members, in the YAML: a list; " + ", and any key of training; ".join(about) + "."
 
 
 def _add_setting(group: Any, key: str, field: Any) -> None:
@@ -221,7 +221,7 @@ PLAIN = {
 def _in_plain_words(error: ValidationError) -> str:
     """The first complaint: where, what was found, what is allowed."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = _dotted(first["loc"])
     if first["type"] == "extra_forbidden":
         return _unknown_key(first["loc"])
     if first["type"] == "missing":
@@ -236,13 +236,20 @@ def _unknown_key(location: tuple[Any, ...]) -> str:
     *outer, key = location
     section: Any = Config
     for part in outer:
-        if isinstance(part, str):
+        if part in KINDS:  # it says which kind of member a list's entry is
+            section = KINDS[part]
+        elif isinstance(part, str) and part != "members":
             annotation = section.model_fields[part].annotation
             section = next(iter(get_args(annotation)), annotation)  # of a list, what it holds
     known = [field.alias or name for name, field in section.model_fields.items()]
     near = difflib.get_close_matches(str(key), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-    return f"unknown key {'.'.join(map(str, location))!r}; {hint}"
+    return f"unknown key {_dotted(location)!r}; {hint}"
+
+
+def _dotted(location: tuple[Any, ...]) -> str:
+    """As in the YAML, where nothing but its keys says of what kind a member is."""
+    return ".".join(str(part) for part in location if part not in KINDS)
 
 
 def _short(value: object) -> str:

@@ -4,55 +4,15 @@ Every setting stands here once, with its meaning, its default and its limits: `-
 and the README's table are made from these fields.
 """
 
-import hashlib
 import re
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pipeline.members import AnyMember, Member, Training, filled_in
 from pipeline.metrics import METRICS
-from pipeline.trainer_keys import TRAINER_KEYS
-
-NAME = r"^[a-z0-9_.-]+$"
-
-
-def _as_spelled(value: object) -> object:
-    """Whole numbers are fine as names; what YAML took for a truth value or a float is not."""
-    if isinstance(value, bool | float):
-        raise ValueError(f"is read as {value!r}; write it in quotes, as in the file")
-    return str(value) if isinstance(value, int) else value
-
-
-def _not_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("should be a number, not a truth value")
-    return value
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str | int) else value
-
-
-Spelled = Annotated[str, BeforeValidator(_as_spelled)]
-Columns = Annotated[tuple[Spelled, ...], BeforeValidator(_listed)]
-Whole = Annotated[int, BeforeValidator(_not_bool)]
-Real = Annotated[float, BeforeValidator(_not_bool)]
-Name = Annotated[Spelled, Field(pattern=NAME)]
-
-
-class Section(BaseModel):
-    """A part of the YAML: frozen, and a key that it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from pipeline.section import NAME, Columns, Name, Section, Spelled, Whole, usable_name
 
 
 class Data(Section):
@@ -108,49 +68,6 @@ class Folds(Section):
         if self.scheme == "file" and "n" in self.model_fields_set:
             raise ValueError("n is read from the file; leave it out")
         return self
-
-
-class Training(Section):
-    """training"""
-
-    epochs: Real = Field(3, gt=0, description="passes over the training rows of a unit")
-    batch_size: Whole = Field(32, ge=1, description="rows a step")
-    learning_rate: Real = Field(1e-4, gt=0, description="peak of a linear decay")
-    warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
-    weight_decay: Real = Field(0.0, ge=0, description="AdamW's, on weight matrices")
-    max_length: Whole = Field(128, ge=4, description="tokens kept of a text, special ones included")
-    dropout: Real | None = Field(
-        0.0, ge=0, lt=1, description="in the backbone; null: as the backbone was pretrained"
-    )
-    freeze_embeddings: bool = Field(True, description="leave the embedding tables untrained")
-    trainer: dict[str, Any] = Field(
-        {}, description="any other field of transformers.TrainingArguments"
-    )
-
-    @field_validator("trainer")
-    @classmethod
-    def _not_ours(cls, trainer: dict[str, Any]) -> dict[str, Any]:
-        for key in trainer:
-            if key in TRAINER_KEYS:
-                raise ValueError(f"{key} is set by {TRAINER_KEYS[key]}; use that")
-        return trainer
-
-
-class Member(Training):
-    """members"""
-
-    name: Name = Field(description="unique; the pooling's name unless two members share it")
-    pooling: Spelled = Field(description="how tokens become one vector")
-    options: dict[str, Any] = Field({}, description="options of the pooling")
-    backbone: Spelled = Field(description="a demo name, a folder or a hub id")
-    seed: Whole = Field(ge=0, lt=2**32, description="derived from the seed and the name")
-
-    @field_validator("name")
-    @classmethod
-    def _free(cls, name: str) -> str:
-        if name.startswith("blend_"):
-            raise ValueError(f"{name!r}: names that start with blend_ are kept for blends")
-        return _usable_name(name)
 
 
 class External(Section):
@@ -220,10 +137,13 @@ class Config(Section):
     metric: Spelled = Field(description="what the competition scores: " + ", ".join(METRICS))
     data: Data
     folds: Folds = Folds()
-    backbone: Spelled = Field(description="pretrained encoder: a demo name, a folder or a hub id")
+    backbone: Spelled | None = Field(
+        None,
+        description="pretrained encoder: a demo name, a folder or a hub id; null: none is needed",
+    )
     seed: Whole = Field(42, ge=0, description="every member's own seed is derived from it")
     training: Training = Training()
-    members: tuple[Member, ...] = Field(min_length=1, description="the models to train")
+    members: tuple[AnyMember, ...] = Field(min_length=1, description="the models to train")
     blend: Blend = Blend()
     submit: Submit = Submit()
     jobs: Jobs = Jobs()
@@ -231,17 +151,16 @@ class Config(Section):
     @field_validator("competition")
     @classmethod
     def _usable(cls, name: str) -> str:
-        return _usable_name(name)
+        return usable_name(name)
 
     @field_validator("members", mode="before")
     @classmethod
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
-        """Give every member what it leaves out: name, seed, backbone and the training keys."""
         known = info.data
         if not isinstance(members, list) or not {"backbone", "seed", "training"} <= set(known):
             return members  # the error about the type, or about what is not known, comes first
-        shared = {"backbone": known["backbone"], **known["training"].model_dump()}
-        return [_filled_in(m, shared, known["seed"]) for m in members]
+        shared = known["training"], known["backbone"], known["seed"]
+        return [filled_in(member, *shared) for member in members]
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
@@ -256,7 +175,9 @@ class Config(Section):
                 f"data.target names {len(self.data.target)} columns, task {self.task} has one"
             )
         if self.task != "multiclass" and any(
-            member.trainer.get("label_smoothing_factor") for member in self.members
+            member.trainer.get("label_smoothing_factor")
+            for member in self.members
+            if isinstance(member, Member)
         ):
             raise ValueError(
                 f"trainer.label_smoothing_factor goes with multiclass, not {self.task}"
@@ -269,32 +190,7 @@ class Config(Section):
         return self
 
 
-def _filled_in(member: object, shared: dict[str, Any], seed: int) -> object:
-    if not isinstance(member, dict):
-        return member
-    name = member.get("name", member.get("pooling"))
-    return {**shared, "name": name, "seed": derived_seed(seed, str(name)), **member}
-
-
-def derived_seed(seed: int, name: str) -> int:
-    """A seed of 32 bits that depends on the competition's seed and on the member's name.
-
-    Members of one seed see the same batches from the same start and become near copies.
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")
-
-
-# files and folders that stand among those of members and predictors
-TAKEN = ("backbones", "leaderboard.csv", "submission")
-
-
-def _usable_name(name: str) -> str:
-    if name.strip(".") == "" or name in TAKEN:
-        raise ValueError(f"{name!r} cannot be a name; . and .. and {', '.join(TAKEN)} are taken")
-    return name
-
-
-def _check_names(members: tuple[Member, ...], blend: Blend) -> None:
+def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:
     names = {f"blend_{method}" for method in blend.methods}
     if len(names) < len(blend.methods):
         raise ValueError(f"blend.methods lists one twice: {', '.join(blend.methods)}")
@@ -302,7 +198,7 @@ def _check_names(members: tuple[Member, ...], blend: Blend) -> None:
         if member.name in names:
             raise ValueError(
                 f"two members are called {member.name!r}; name one of them, "
-                f"say {member.pooling + '-s7'!r} with seed: 7"
+                f"say {member.default_name + '-s7'!r} with seed: 7"
             )
         names.add(member.name)
     for folder, name in ((one.folder, one.name) for one in blend.external):
@@ -310,4 +206,4 @@ def _check_names(members: tuple[Member, ...], blend: Blend) -> None:
             raise ValueError(f"blend.external: {folder!r}: a folder's name is to match {NAME}")
         if name in names:
             raise ValueError(f"blend.external: {folder} bears the name of another predictor")
-        names.add(_usable_name(name))
+        names.add(usable_name(name))

@@ -16,6 +16,7 @@ from typing import Any
 import joblib
 from filelock import FileLock, Timeout
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 _held: list[FileLock] = []  # the GPU that this process claimed, until it ends
@@ -44,6 +45,7 @@ def run_all(
     n_jobs: int | None,
     threads: int | None,
     title: str,
+    needs_torch: bool = True,
 ) -> list[Any]:
     """Call `function(*arguments)` for each labelled piece, side by side, under one progress bar.
 
@@ -53,12 +55,13 @@ def run_all(
         backend: of joblib; "dask" and "ray" need the cluster's own package.
         n_jobs: pieces side by side; None: as many as GPUs, or as CPU cores.
         threads: threads of each piece; None: one on CPU, a GPU's share of the cores otherwise.
+        needs_torch: whether a piece computes with it; without it no GPU is looked for.
     Returns:
         What each call returned, in the order of `pieces`; a `Failure` where it raised.
     Raises:
         ValueError: the backend is unknown, its package is not installed, or a worker was killed.
     """
-    n_gpus = count_gpus()
+    n_gpus = count_gpus() if needs_torch else 0
     n_jobs = n_jobs or n_gpus or joblib.cpu_count()
     threads = threads or (max(1, joblib.cpu_count() // n_gpus) if n_gpus else 1)
     _register(backend)
@@ -71,7 +74,7 @@ def run_all(
         tqdm(total=len(pieces), desc=title, unit="unit", smoothing=0, dynamic_ncols=True) as bar,
     ):
         calls = (
-            joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus)
+            joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus, needs_torch)
             for i, piece in enumerate(pieces)
         )
         try:
@@ -102,16 +105,19 @@ def _guarded(
     arguments: tuple[Any, ...],
     threads: int,
     n_gpus: int,
+    needs_torch: bool,
 ) -> tuple[int, Any]:
     """Run piece `i` in the worker; threads and GPU are set here, as loky may run it in process."""
     try:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         if n_gpus:
             claim_gpu(n_gpus, Path(tempfile.gettempdir()))
-        import torch
+        if needs_torch:
+            import torch
 
-        torch.set_num_threads(threads)
-        return i, function(*arguments)
+            torch.set_num_threads(threads)
+        with threadpool_limits(threads):  # what NumPy, SciPy and scikit-learn compute with
+            return i, function(*arguments)
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return i, Failure(label, reason, traceback.format_exc())

@@ -3,7 +3,8 @@
 Reads models/<c>/ and the test table, never the training table; writes oof/<c>/<member>/test.csv.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from pipeline.command import one_line_errors, parse
 from pipeline.competition import Test, read_test
 from pipeline.config import Config
 from pipeline.jobs import Failure, run_all
+from pipeline.plans import plan_of, predict_unit
 from pipeline.predictors import is_current, write_predictions
 from pipeline.tasks import TASKS
 from pipeline.units import Unit, models_hash, read_run, units_of
@@ -43,19 +45,16 @@ def _predict(
     sources: dict[str, dict[str, str]],
     test: Test,
 ) -> None:
-    # imported here: torch takes seconds to load, and is not needed where all is predicted
-    from pipeline.bert.unit import predict_unit, tokenize_texts
-
-    tokens = {}
+    jobs = config.jobs.model_dump()
+    inputs: dict[Hashable, Any] = {}
     pieces = []
     for units in todo.values():
-        for unit in units:
-            built = read_run(unit)["architecture"]
-            source = (built["backbone"], built["max_length"])
-            if source not in tokens:
-                tokens[source] = tokenize_texts(config.competition, *source, test.texts)
-            pieces.append((str(unit), (unit, tokens[source])))
-    results = run_all(predict_unit, pieces, **config.jobs.model_dump(), title="predict")
+        plan = plan_of(read_run(units[0])["fingerprint"])
+        if plan.source not in inputs:
+            inputs[plan.source] = plan.read_inputs(config.competition, test.texts, jobs)
+        pieces += [(str(unit), (plan, unit, inputs[plan.source])) for unit in units]
+    needs_torch = any(plan.needs_torch for _, (plan, *_) in pieces)
+    results = run_all(predict_unit, pieces, **jobs, title="predict", needs_torch=needs_torch)
     failures = [result for result in results if isinstance(result, Failure)]
     by_unit = dict(zip((label for label, _ in pieces), results, strict=True))
     for name, units in todo.items():

@@ -14,9 +14,10 @@ from pipeline.artifacts import unit_dir
 from pipeline.backbones import demo_backbone_dir
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train, warnings_about
-from pipeline.config import Config, Data, Member
+from pipeline.config import Config, Data
 from pipeline.demos import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
 from pipeline.foreign import part_path
+from pipeline.members import Member
 from pipeline.predictors import read_predictions
 from pipeline.sample_submission import read_sample
 from pipeline.submission import check_form
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
         _check_choices(config)
-        _fetch_demos(config.data, {member.backbone for member in config.members})
+        _fetch_demos(config.data, {m.backbone for m in config.members if m.backbone})
         _check_files(config)
         train = read_train(config.data, config.task)
         test = read_test(config.data)
@@ -61,14 +62,16 @@ def _check_choices(config: Config) -> None:
     if all(unit_dir(config.competition, member.name, 0).is_dir() for member in config.members):
         return
     # imported here: torch and LightGBM take seconds to load, in vain once all members are trained
-    from pipeline.bert.poolings import pooling_options
     from pipeline.ensemble.blenders import check_methods
     from pipeline.ensemble.decisions import check_decisions
 
     for member in config.members:
-        _check_options(member, pooling_options(member.pooling))
-        if member.trainer:
-            _check_trainer(member)
+        if isinstance(member, Member):  # reading the config has checked the classic ones
+            from pipeline.bert.poolings import pooling_options
+
+            _check_options(member, pooling_options(member.pooling))
+            if member.trainer:
+                _check_trainer(member)
     check_methods(config.blend.methods)
     if config.blend.decisions != ("all",):
         check_decisions(config.blend.decisions)
@@ -125,7 +128,7 @@ def _fetch_demos(data: Data, backbones: set[str]) -> None:
 
 def _check_files(config: Config) -> None:
     """What later stages read, found missing before anything long starts."""
-    for name in sorted({member.backbone for member in config.members}):
+    for name in sorted({m.backbone for m in config.members if m.backbone}):
         _check_backbone(name)
     if config.folds.path is not None and not Path(config.folds.path).is_file():
         raise FileNotFoundError(f"folds.path: {config.folds.path}: no such file; correct the path")

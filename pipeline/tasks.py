@@ -37,6 +37,26 @@ class Task:
     to_prediction: Callable[[Floats], Floats]
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and standard deviation (c,) of a unit's regression targets; other tasks have none."""
+
+    mean: list[float]
+    sd: list[float]
+
+    @staticmethod
+    def of(y: Floats) -> "Scaling":
+        # not sd > 0: rounding lets the deviation of a constant differ from 0
+        sd = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
+        return Scaling(y.mean(axis=0).tolist(), sd.tolist())
+
+    def standardise(self, y: Floats) -> Floats:
+        return (y - np.array(self.mean)) / np.array(self.sd)
+
+    def restore(self, standardised: Floats) -> Floats:
+        return standardised * np.array(self.sd) + np.array(self.mean)
+
+
 def _identity(values: Floats) -> Floats:
     return values
 

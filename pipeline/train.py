@@ -4,7 +4,7 @@ Reads the training table, folds/<c>.csv and the backbone; writes models/<c>/<mem
 oof/<c>/<member>/oof.csv.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,15 @@ from pipeline.artifacts import in_order_of, predictor_dir, sha256_of_array
 from pipeline.backbones import keep_backbone
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_train
-from pipeline.config import Config, Member
+from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
 from pipeline.jobs import Failure, run_all
+from pipeline.members import ClassicMember, Member
 from pipeline.metrics import score
+from pipeline.plans import plan_of, train_unit
 from pipeline.predictors import is_current, write_predictions
+from pipeline.unit_folder import Assignment, UnitRows
 from pipeline.units import Unit, fingerprint, is_finished, models_hash, read_oof
-
-RECIPE = ("epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "seed", "trainer")
-ARCHITECTURE = ("pooling", "options", "max_length", "dropout", "freeze_embeddings")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         backbones = {
             name: keep_backbone(name, config.competition)
-            for name in sorted({member.backbone for member in config.members})
+            for name in sorted({m.backbone for m in config.members if m.backbone is not None})
         }
         wanted = {
-            member.name: _fingerprint(member, backbones[member.backbone], config.task, train, folds)
+            member.name: _fingerprint(member, backbones, config.task, train, folds)
             for member in config.members
         }
         todo = [
@@ -46,9 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
         n_units = len(config.members) * (int(folds.max()) + 1)
         print(f"train: {len(train.ids)} rows, {len(todo)} of {n_units} units to train")
-        failures = (
-            _train(config, todo, wanted, backbones, train, folds, flags.overwrite) if todo else []
-        )
+        failures = _train(config, todo, wanted, train, folds, flags.overwrite) if todo else []
         failed = {failure.label for failure in failures}
         for member in config.members:
             if failed.isdisjoint(map(str, _units(config.competition, member, folds))):
@@ -61,16 +59,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
 
 
-def _units(competition: str, member: Member, folds: NDArray[np.int64]) -> list[Unit]:
+def _units(
+    competition: str, member: Member | ClassicMember, folds: NDArray[np.int64]
+) -> list[Unit]:
     return [Unit(competition, member.name, fold) for fold in range(folds.max() + 1)]
 
 
 def _fingerprint(
-    member: Member, backbone: str, task: str, train: Train, folds: NDArray[np.int64]
+    member: Member | ClassicMember,
+    backbones: dict[str, str],
+    task: str,
+    train: Train,
+    folds: NDArray[np.int64],
 ) -> dict[str, Any]:
     return fingerprint(
         member.model_dump(exclude={"name", "backbone"}),
-        backbone=backbone,
+        backbone=None if member.backbone is None else backbones[member.backbone],
         task=task,
         ids=train.ids,
         texts=train.texts,
@@ -82,42 +86,33 @@ def _fingerprint(
 
 def _train(
     config: Config,
-    todo: Sequence[tuple[Member, Unit]],
+    todo: Sequence[tuple[Member | ClassicMember, Unit]],
     wanted: dict[str, dict[str, Any]],
-    backbones: dict[str, str],
     train: Train,
     folds: NDArray[np.int64],
     overwrite: bool,
 ) -> list[Failure]:
     """Train the units that are left; returns those that failed, once all others stand."""
-    # imported here: torch takes seconds to load, and a finished competition needs none of it
-    from pipeline.bert.finetune import Recipe
-    from pipeline.bert.unit import (
-        Architecture,
-        UnitRows,
-        check_architecture,
-        tokenize_texts,
-        train_unit,
-    )
-
-    tokens = {}
+    jobs = config.jobs.model_dump()
+    plans = {member.name: plan_of(wanted[member.name]) for member, _ in todo}
+    for plan in plans.values():
+        plan.check(config.competition)
+    inputs: dict[Hashable, Any] = {}
+    for plan in plans.values():
+        if plan.source not in inputs:
+            inputs[plan.source] = plan.read_inputs(config.competition, train.texts, jobs)
+            warning = plan.warning(inputs[plan.source])
+            if warning is not None:
+                print(f"warning: {warning}")
     pieces = []
-    for member, unit in todo:
-        settings = member.model_dump()
-        backbone = backbones[member.backbone]
-        architecture = Architecture(backbone, **{key: settings[key] for key in ARCHITECTURE})
-        source = (backbone, member.max_length)
-        check_architecture(config.competition, architecture)
-        if source not in tokens:
-            tokens[source] = tokenize_texts(config.competition, *source, train.texts)
-            _tell_cut(member, tokens[source].n_cut, len(train.ids))
+    # long ones first: the workers end together, and the bar does not promise too early an end
+    for member, unit in sorted(todo, key=lambda piece: isinstance(piece[0], ClassicMember)):
+        plan = plans[member.name]
         rows = np.flatnonzero(folds == unit.fold)
-        arguments = (
+        assignment = Assignment(
             unit,
             wanted[member.name],
             int(folds.max() + 1),
-            architecture,
-            Recipe(**{key: settings[key] for key in RECIPE}),
             UnitRows(
                 train.y,
                 folds == unit.fold,
@@ -126,25 +121,19 @@ def _train(
                 list(train.columns),
                 config.data.id_name,
             ),
-            tokens[source],
             config.task,
             config.metric,
             overwrite,
         )
-        pieces.append((str(unit), arguments))
-    results = run_all(train_unit, pieces, **config.jobs.model_dump(), title="train")
+        pieces.append((str(unit), (plan, assignment, inputs[plan.source])))
+    needs_torch = any(plan.needs_torch for plan in plans.values())
+    results = run_all(train_unit, pieces, **jobs, title="train", needs_torch=needs_torch)
     return [result for result in results if isinstance(result, Failure)]
 
 
-def _tell_cut(member: Member, n_cut: int, n: int) -> None:
-    if n_cut:
-        print(
-            f"warning: {n_cut} of {n} texts ({n_cut / n:.1%}) are longer than "
-            f"training.max_length {member.max_length} and lose their end"
-        )
-
-
-def _write_oof(config: Config, member: Member, train: Train, folds: NDArray[np.int64]) -> None:
+def _write_oof(
+    config: Config, member: Member | ClassicMember, train: Train, folds: NDArray[np.int64]
+) -> None:
     units = _units(config.competition, member, folds)
     folder = predictor_dir(config.competition, member.name)
     source = {

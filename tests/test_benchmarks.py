@@ -20,9 +20,9 @@ from benchmarks.search_defaults import BASE, SETTINGS
 from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
 from pipeline.artifacts import leaderboard_path, predictor_dir, submission_path
 from pipeline.command import load_config
-from pipeline.config import Training
 from pipeline.demos import Anchor
 from pipeline.ensemble.blenders import BLENDERS
+from pipeline.members import Training
 from pipeline.metrics import score
 from pipeline.predictors import write_predictions
 

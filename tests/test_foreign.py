@@ -380,7 +380,7 @@ def test_an_oof_that_saw_its_targets_is_named_with_the_numbers(blended, workplac
     save_csv(workplace / "theirs", "test", ids, ["target"], np.mean(ours, axis=0))
     board, said = blended("theirs")
     assert board["kind"]["theirs"] == "external, folds unknown, suspicious"
-    (line,) = [line for line in said.splitlines() if "suspicious" in line]
+    (line,) = [line for line in said.splitlines() if "suspicious" in line and "warning" in line]
     assert re.match(
         r"warning: theirs: suspicious: on the training rows it explains \d+% of our members' "
         r"squared error and is \d+% of it away from them, where the test rows let expect "

@@ -9,6 +9,7 @@ from pathlib import Path
 import joblib
 import pytest
 from filelock import FileLock
+from threadpoolctl import threadpool_info
 
 from pipeline import jobs
 from pipeline.jobs import Failure, claim_gpu, run_all
@@ -51,6 +52,11 @@ def run(function, arguments, *, backend="loky", n_jobs=1, threads=1):
     return run_all(function, pieces, backend=backend, n_jobs=n_jobs, threads=threads, title="test")
 
 
+def threads_of_libraries(_: int) -> set[int]:
+    """Those of NumPy, SciPy and whatever else computes here."""
+    return {library["num_threads"] for library in threadpool_info()}
+
+
 # --- run_all
 
 
@@ -69,6 +75,13 @@ def test_a_failing_piece_says_which_and_why_and_the_others_finish(capsys):
     assert results[3].label == "piece 3"
     shown = capsys.readouterr()
     assert "piece 1 failed: ZeroDivisionError: nothing to halve" in shown.out + shown.err
+
+
+def test_pieces_without_torch_ask_for_no_gpu_and_keep_their_threads_too(monkeypatch):
+    monkeypatch.setattr(jobs, "count_gpus", lambda: pytest.fail("asked for GPUs"))
+    how = {"backend": "loky", "n_jobs": 1, "title": "test", "needs_torch": False}
+    for threads in (1, 2):
+        assert run_all(threads_of_libraries, [("a", (0,))], threads=threads, **how) == [{threads}]
 
 
 def test_two_processes_give_the_very_numbers_of_one():

@@ -23,10 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import make_folds, prepare
-from pipeline.config import TAKEN, TRAINER_KEYS, Blend, Config, Data, Folds, Jobs, Member, Submit
-from pipeline.config import Training as TrainingSection
+from pipeline.config import Blend, Config, Data, Folds, Jobs, Submit
+from pipeline.members import Member
+from pipeline.members import Training as TrainingSection
 from pipeline.metrics import METRICS
+from pipeline.section import TAKEN
 from pipeline.targets import as_number
+from pipeline.trainer_keys import TRAINER_KEYS
 
 YAML = "configs/tiny.yaml"
 TABLES = {name: f"data/tiny/{name}.csv" for name in ("train", "test", "sample_submission")}

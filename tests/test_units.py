@@ -2,7 +2,9 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,15 +18,14 @@ from pipeline.bert.finetune import Recipe
 from pipeline.bert.tokens import Tokens
 from pipeline.bert.unit import (
     Architecture,
-    UnitRows,
     check_architecture,
     predict_unit,
     tokenize_texts,
     train_unit,
 )
+from pipeline.unit_folder import Assignment, UnitRows, check_parity
 from pipeline.units import (
     Unit,
-    check_parity,
     fingerprint,
     is_finished,
     locked,
@@ -198,9 +199,25 @@ def test_folds_of_different_settings_are_no_member(workplace):
 # --- a trained unit
 
 
+class Trained(NamedTuple):
+    """A unit and what it was trained with."""
+
+    unit: Unit
+    assignment: Assignment
+    architecture: Architecture
+    recipe: Recipe
+    tokens: Tokens
+
+    def again(self, *, seed: int, overwrite: bool) -> None:
+        """Train it with a fingerprint of this seed."""
+        wanted = {**self.assignment.wanted, "seed": seed}
+        assignment = replace(self.assignment, wanted=wanted, overwrite=overwrite)
+        train_unit(assignment, self.architecture, self.recipe, self.tokens)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, backbone_of):
-    """A folder with one trained unit, what it was trained with, and its tokens."""
+    """A folder with one trained unit, and what it was trained with."""
     folder = tmp_path_factory.mktemp("unit")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -220,19 +237,11 @@ def trained(tmp_path_factory, backbone_of):
             columns=["target"],
             id_name="id",
         )
-        arguments = (
-            Unit("tiny", "mean", 0),
-            fingerprint(SETTINGS, **DATA),
-            2,
-            Architecture(sha, "mean", {}, 16, 0.0, True),
-            Recipe(1, 16, 1e-3, 0.1, 0.0, 7, {}),
-            rows,
-            tokens,
-            "regression",
-            "rmse",
-        )
-        train_unit(*arguments, overwrite=False)
-    return folder, arguments
+        unit, wanted = Unit("tiny", "mean", 0), fingerprint(SETTINGS, **DATA)
+        how = Architecture(sha, "mean", {}, 16, 0.0, True), Recipe(1, 16, 1e-3, 0.1, 0.0, 7, {})
+        assignment = Assignment(unit, wanted, 2, rows, "regression", "rmse", overwrite=False)
+        train_unit(assignment, *how, tokens)
+    return folder, Trained(unit, assignment, *how, tokens)
 
 
 @pytest.fixture
@@ -255,14 +264,14 @@ def weights_path(unit: Unit) -> Path:
 
 
 def test_a_units_folder_holds_just_what_it_should(in_folder_of):
-    unit = in_folder_of[0]
+    unit = in_folder_of.unit
     names = {path.name for path in unit.folder.iterdir()}
     assert names == {"weights.safetensors", "run.json", "oof.csv", "parity.json", "train.log"}
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
 
 
 def test_run_json_says_what_was_trained_how_and_with_what_result(in_folder_of):
-    unit, wanted, *_ = in_folder_of
+    unit, wanted = in_folder_of.unit, in_folder_of.assignment.wanted
     run = read_run(unit)
     assert run["fingerprint"] == wanted
     assert run["rows"] == {"training": 45, "held_out": 45}
@@ -270,13 +279,13 @@ def test_run_json_says_what_was_trained_how_and_with_what_result(in_folder_of):
     assert run["score"] > 0
     for key in ("versions", "command", "git_commit", "seconds", "tokens_per_second", "metric"):
         assert run[key] is not None or key == "git_commit"
-    y, fold = in_folder_of[5].y, in_folder_of[5].fold
+    y, fold = in_folder_of.assignment.rows.y, in_folder_of.assignment.rows.fold
     assert run["scaling"]["mean"] == pytest.approx(y[~fold].mean())  # of the training rows alone
     assert run["scaling"]["sd"] == pytest.approx(y[~fold].std())
 
 
 def test_held_out_predictions_stand_under_their_ids(in_folder_of):
-    unit, rows, tokens = in_folder_of[0], in_folder_of[5], in_folder_of[6]
+    unit, rows, tokens = in_folder_of.unit, in_folder_of.assignment.rows, in_folder_of.tokens
     ids, predictions = read_oof([unit], ["target"])
     assert ids == rows.ids
     again = predict_unit(unit, tokens.take(np.flatnonzero(rows.fold)))
@@ -284,7 +293,7 @@ def test_held_out_predictions_stand_under_their_ids(in_folder_of):
 
 
 def test_parity_texts_are_spread_over_the_fold(in_folder_of):
-    unit, rows = in_folder_of[0], in_folder_of[5]
+    unit, rows = in_folder_of.unit, in_folder_of.assignment.rows
     parity = json.loads((unit.folder / "parity.json").read_text())
     assert len(parity["texts"]) == len(parity["predictions"]) == 32
     known = [list(text) for text in rows.texts]
@@ -293,7 +302,7 @@ def test_parity_texts_are_spread_over_the_fold(in_folder_of):
 
 
 def test_a_reloaded_unit_predicts_any_number_of_other_texts(in_folder_of):
-    unit, architecture = in_folder_of[0], in_folder_of[3]
+    unit, architecture = in_folder_of.unit, in_folder_of.architecture
     for texts in ([], [("dull",)], [("warm train",)] * 70):
         tokens = tokenize_texts("tiny", architecture.backbone, 16, texts)
         assert predict_unit(unit, tokens).shape == (len(texts), 1)
@@ -310,7 +319,7 @@ def test_a_reloaded_unit_predicts_any_number_of_other_texts(in_folder_of):
     ids=["sign", "a hundredth of a deviation", "nan", "rows"],
 )
 def test_weights_that_were_changed_do_not_predict(name, change, in_folder_of):
-    unit, tokens = in_folder_of[0], in_folder_of[6]
+    unit, tokens = in_folder_of.unit, in_folder_of.tokens
     alter(weights_path(unit), name, change)
     message = "models/tiny/mean/fold0: reloaded, it predicts its own held-out rows .* away"
     with pytest.raises(ValueError, match=message):
@@ -318,14 +327,14 @@ def test_weights_that_were_changed_do_not_predict(name, change, in_folder_of):
 
 
 def test_weights_that_differ_by_rounding_do(in_folder_of):
-    unit, tokens = in_folder_of[0], in_folder_of[6]
+    unit, tokens = in_folder_of.unit, in_folder_of.tokens
     alter(weights_path(unit), "head.bias", lambda tensor: tensor + 1e-5)
     predict_unit(unit, tokens)
 
 
 def test_a_backbone_that_was_changed_does_not_predict(in_folder_of):
-    unit, tokens = in_folder_of[0], in_folder_of[6]
-    path = Path("models/tiny/backbones", in_folder_of[3].backbone, "model.safetensors")
+    unit, tokens = in_folder_of.unit, in_folder_of.tokens
+    path = Path("models/tiny/backbones", in_folder_of.architecture.backbone, "model.safetensors")
     weights = load_file(path)
     name = "embeddings.word_embeddings.weight"
     save_file({**weights, name: weights[name].flip(0).contiguous()}, path, {"format": "pt"})
@@ -334,7 +343,7 @@ def test_a_backbone_that_was_changed_does_not_predict(in_folder_of):
 
 
 def test_weights_that_lack_a_tensor_are_named(in_folder_of):
-    unit, tokens = in_folder_of[0], in_folder_of[6]
+    unit, tokens = in_folder_of.unit, in_folder_of.tokens
     weights = load_file(weights_path(unit))
     del weights["head.bias"]
     save_file(weights, weights_path(unit))
@@ -344,7 +353,7 @@ def test_weights_that_lack_a_tensor_are_named(in_folder_of):
 
 
 def test_weights_cut_short_are_named(in_folder_of):
-    unit, tokens = in_folder_of[0], in_folder_of[6]
+    unit, tokens = in_folder_of.unit, in_folder_of.tokens
     path = weights_path(unit)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: .*train the unit again"):
@@ -352,7 +361,7 @@ def test_weights_cut_short_are_named(in_folder_of):
 
 
 def test_another_device_may_differ_more(in_folder_of):
-    unit = in_folder_of[0]
+    unit = in_folder_of.unit
     written = np.array(json.loads((unit.folder / "parity.json").read_text())["predictions"])
     sd = read_run(unit)["scaling"]["sd"][0]
     check_parity(unit, written + 0.0009 * sd, "cpu")
@@ -364,32 +373,32 @@ def test_another_device_may_differ_more(in_folder_of):
 
 
 def test_a_unit_that_another_run_finished_meanwhile_is_left_alone(in_folder_of):
-    before = {path: path.stat().st_mtime_ns for path in in_folder_of[0].folder.iterdir()}
-    train_unit(*in_folder_of, overwrite=True)
-    assert {path: path.stat().st_mtime_ns for path in in_folder_of[0].folder.iterdir()} == before
+    before = {path: path.stat().st_mtime_ns for path in in_folder_of.unit.folder.iterdir()}
+    in_folder_of.again(seed=SETTINGS["seed"], overwrite=True)
+    assert {path: path.stat().st_mtime_ns for path in in_folder_of.unit.folder.iterdir()} == before
 
 
 def test_a_unit_of_another_fingerprint_is_replaced_whole(in_folder_of):
-    unit, wanted, *others = in_folder_of
+    unit = in_folder_of.unit
     (unit.folder / "old").touch()
     left = unit.folder.with_name(".fold0.12345678.tmp")  # of a run that was killed
     left.mkdir()
     (left / "run.json").touch()
     with pytest.raises(ValueError, match="trained with another seed: "):
-        train_unit(unit, {**wanted, "seed": 9}, *others, overwrite=False)
+        in_folder_of.again(seed=9, overwrite=False)
     assert (unit.folder / "old").exists()
-    train_unit(unit, {**wanted, "seed": 9}, *others, overwrite=True)
+    in_folder_of.again(seed=9, overwrite=True)
     assert read_run(unit)["fingerprint"]["seed"] == 9
     assert not (unit.folder / "old").exists()
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
 
 
 def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, monkeypatch):
-    unit, wanted, *others = in_folder_of
+    unit = in_folder_of.unit
     before = (unit.folder / "run.json").read_bytes()
     monkeypatch.setattr("pipeline.bert.unit.predict", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError, match="division by zero"):
-        train_unit(unit, {**wanted, "seed": 9}, *others, overwrite=True)
+        in_folder_of.again(seed=9, overwrite=True)
     assert (unit.folder / "run.json").read_bytes() == before
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
 
@@ -398,7 +407,7 @@ def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, mon
 
 
 def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):
-    sha = in_folder_of[3].backbone
+    sha = in_folder_of.architecture.backbone
     check_architecture("tiny", Architecture(sha, "mean", {}, 64, 0.0, True))
     with pytest.raises(ValueError, match="max_length is 65, but the backbone reads at most 64"):
         check_architecture("tiny", Architecture(sha, "mean", {}, 65, 0.0, True))
@@ -415,7 +424,7 @@ def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_fol
 def test_a_pooling_that_cannot_be_built_is_refused_before_training(
     pooling, options, message, in_folder_of
 ):
-    sha = in_folder_of[3].backbone
+    sha = in_folder_of.architecture.backbone
     with pytest.raises(ValueError, match=message):
         check_architecture("tiny", Architecture(sha, pooling, options, 16, 0.0, True))
 
@@ -423,7 +432,7 @@ def test_a_pooling_that_cannot_be_built_is_refused_before_training(
 def test_tokens_travel_to_workers_unchanged(in_folder_of):
     import pickle
 
-    tokens: Tokens = in_folder_of[6]
+    tokens: Tokens = in_folder_of.tokens
     again = pickle.loads(pickle.dumps(tokens))
     assert np.array_equal(again.ids, tokens.ids)
     assert np.array_equal(again.starts, tokens.starts)

@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from pipeline.bert.network import Network
 from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows, collate
-from pipeline.tasks import TASKS, Floats
+from pipeline.tasks import TASKS, Floats, Scaling
 
 # tokens of a prediction batch, padding included; a CPU is twice as fast on what its cache holds
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 65_536}
@@ -32,20 +34,6 @@ class Recipe:
     weight_decay: float
     seed: int
     trainer: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Mean and standard deviation (c,) of a unit's regression targets; None for other tasks."""
-
-    mean: list[float]
-    sd: list[float]
-
-    @staticmethod
-    def of(y: Floats) -> "Scaling":
-        # not sd > 0: rounding lets the deviation of a constant differ from 0
-        sd = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
-        return Scaling(y.mean(axis=0).tolist(), sd.tolist())
 
 
 def seed_everything(seed: int) -> None:
@@ -127,12 +115,29 @@ def training_arguments(recipe: Recipe, folder: Path, gpu: bool, bf16: bool) -> T
         raise ValueError(f"training.trainer: {error}; see transformers.TrainingArguments") from None
 
 
-@torch.inference_mode()
 def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None) -> Floats:
-    """Predictions (n, c) float64 of all texts, in their order, on the prediction scale.
+    """Predictions (n, c) float64 of all texts, in their order, on the prediction scale."""
+    width = network.head.out_features
+    logits = outputs_of(network, lambda batch: network(**batch)["logits"], width, tokens)
+    if scaling is not None:
+        return scaling.restore(logits)
+    return TASKS[task].to_prediction(logits)
+
+
+@torch.inference_mode()
+def outputs_of(
+    network: nn.Module,
+    forward: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+    width: int,
+    tokens: Tokens,
+) -> Floats:
+    """What `forward` gives for all texts, (n, width) float64 in their order.
 
     Batches are cut from the texts sorted by length, so that little is computed for padding; always
     in float32, on whatever precision the network was trained.
+
+    Args:
+        forward: (B, T) tensors by argument name to (B, width), through `network`.
     """
     network.eval()
     device = best_device()
@@ -145,21 +150,19 @@ def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None
         longest = max(1, int(lengths[order[start]]))
         stop = start + max(1, PREDICTION_TOKENS[device.type] // longest)
         batch = collate(tokens, order[start:stop].tolist())
-        logits = network(**{name: tensor.to(device) for name, tensor in batch.items()})["logits"]
-        outputs.append(logits.double().cpu().numpy())
+        found = forward({name: tensor.to(device) for name, tensor in batch.items()})
+        outputs.append(found.double().cpu().numpy())
         start = stop
-    in_order = np.empty((len(order), network.head.out_features))
+    in_order = np.empty((len(order), width))
     if outputs:
         in_order[order] = np.concatenate(outputs)
-    if scaling is not None:
-        return in_order * np.array(scaling.sd) + np.array(scaling.mean)
-    return TASKS[task].to_prediction(in_order)
+    return in_order
 
 
 def labels_for_loss(task: str, y: NDArray[Any], scaling: Scaling | None) -> torch.Tensor:
     """Targets as the task's loss takes them: standardised, 0/1 columns, or class codes."""
     if scaling is not None:
-        y = (y - np.array(scaling.mean)) / np.array(scaling.sd)
+        y = scaling.standardise(y)
     if task == "binary":
         y = y[:, None]
     return torch.from_numpy(y.astype(np.int64 if task == "multiclass" else np.float32))

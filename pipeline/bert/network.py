@@ -38,6 +38,18 @@ class Network(nn.Module):
         """What Trainer calls to trade time for memory."""
         self.backbone.activation_checkpointing_enable(**options)  # type: ignore[operator]
 
+    def pooled(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        """The vectors (B, output_dim) float32 of a batch of (B, T) tokens, before the head."""
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        found = self.backbone(**inputs, output_hidden_states=True)
+        # some backbones normalise once more after the last hidden state that they list
+        hidden_states = (*found.hidden_states[:-1], found.last_hidden_state)  # L + 1 of (B, T, H)
+        return self.pooling(hidden_states, attention_mask, input_ids)
+
     def forward(
         self,
         input_ids: Tensor,
@@ -46,13 +58,7 @@ class Network(nn.Module):
         labels: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Outputs (B, c) of a batch of (B, T) tokens, and the loss where labels are given."""
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if token_type_ids is not None:
-            inputs["token_type_ids"] = token_type_ids
-        found = self.backbone(**inputs, output_hidden_states=True)
-        # some backbones normalise once more after the last hidden state that they list
-        hidden_states = (*found.hidden_states[:-1], found.last_hidden_state)  # L + 1 of (B, T, H)
-        pooled = self.pooling(hidden_states, attention_mask, input_ids)  # (B, output_dim) float32
+        pooled = self.pooled(input_ids, attention_mask, token_type_ids)
         with torch.autocast(pooled.device.type, enabled=False):
             logits = self.head(pooled)
             result = {"logits": logits}

@@ -5,23 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoTokenizer
 
-from pipeline.artifacts import (
-    backbones_dir,
-    file_sha256,
-    folder_written_whole,
-    read_json,
-    write_csv,
-    write_json,
-)
+from pipeline.artifacts import backbones_dir
 from pipeline.bert.finetune import (
     Recipe,
-    Scaling,
     best_device,
     fit,
     labels_for_loss,
@@ -31,24 +21,18 @@ from pipeline.bert.finetune import (
 from pipeline.bert.network import Network, build_network, load_trained_tensors, trained_tensors
 from pipeline.bert.poolings import build_pooling, pooling_options
 from pipeline.bert.tokens import Tokens, tokenize
-from pipeline.metrics import score
-from pipeline.predictors import predictions_table
-from pipeline.provenance import provenance
 from pipeline.tasks import Floats
-from pipeline.units import (
-    LOG,
-    OOF,
-    PARITY,
-    RUN,
-    WEIGHTS,
-    Unit,
+from pipeline.unit_folder import (
+    Assignment,
+    Outcome,
     check_parity,
-    is_finished,
-    locked,
-    read_run,
+    fill_unit,
+    parity_texts,
+    scaling_of,
 )
+from pipeline.units import Unit, read_run
 
-N_PARITY = 32
+WEIGHTS, LOG = "weights.safetensors", "train.log"
 
 
 @dataclass(frozen=True)
@@ -67,27 +51,6 @@ class Architecture:
     max_length: int
     dropout: float | None
     freeze_embeddings: bool
-
-
-@dataclass(frozen=True)
-class UnitRows:
-    """The rows that a unit sees.
-
-    Attributes:
-        y: targets of all training rows, as in `pipeline.tasks`.
-        fold: (n,) bool, the rows of the unit's fold.
-        ids: ids of the fold's rows, in their order.
-        texts: their texts.
-        columns: the c prediction columns.
-        id_name: name of the id's column.
-    """
-
-    y: NDArray[Any]
-    fold: NDArray[np.bool_]
-    ids: list[str]
-    texts: list[tuple[str, ...]]
-    columns: list[str]
-    id_name: str
 
 
 def check_architecture(competition: str, architecture: Architecture) -> None:
@@ -118,64 +81,29 @@ def tokenize_texts(
 
 
 def train_unit(
-    unit: Unit,
-    wanted: dict[str, Any],
-    n_folds: int,
-    architecture: Architecture,
-    recipe: Recipe,
-    rows: UnitRows,
-    tokens: Tokens,
-    task: str,
-    metric: str,
-    overwrite: bool,
+    assignment: Assignment, architecture: Architecture, recipe: Recipe, tokens: Tokens
 ) -> None:
     """Train a unit, predict its fold, and write its folder in one piece.
 
     Args:
-        wanted: the unit's fingerprint.
         tokens: all training rows.
-        overwrite: whether a unit with another fingerprint may be replaced.
     Raises:
-        ValueError: it may not, and another run has put one there.
+        ValueError: a unit with another fingerprint stands there.
     """
-    with locked(unit):
-        if is_finished(unit, wanted, overwrite=overwrite):
-            return  # another run finished it while this one waited
-        with folder_written_whole(unit.folder) as folder:
-            seed_everything(recipe.seed)
-            network = _network(unit.competition, architecture, len(rows.columns), task)
-            training = np.flatnonzero(~rows.fold)
-            scaling = Scaling.of(rows.y[training]) if task == "regression" else None
-            labels = labels_for_loss(task, rows.y[training], scaling)
-            effort = fit(network, tokens, training, labels, recipe, folder / LOG)
-            held_out = np.flatnonzero(rows.fold)
-            predictions = predict(network, tokens.take(held_out), task, scaling)
-            table = predictions_table(rows.ids, rows.id_name, rows.columns, predictions)
-            write_csv(folder / OOF, table)
-            shown = np.unique(np.linspace(0, len(held_out) - 1, N_PARITY).astype(int))
-            parity = {
-                "texts": [rows.texts[i] for i in shown],
-                "predictions": predictions[shown].tolist(),
-            }
-            write_json(folder / PARITY, parity)
-            save_file(trained_tensors(network), folder / WEIGHTS)
-            run = {
-                "fingerprint": wanted,
-                "n_folds": n_folds,
-                "task": task,
-                "columns": rows.columns,
-                "architecture": asdict(architecture),
-                "recipe": asdict(recipe),
-                "scaling": asdict(scaling) if scaling else None,
-                "weights_sha256": file_sha256(folder / WEIGHTS),
-                "metric": metric,
-                "score": score(metric, task, rows.y[held_out], predictions, rows.y),
-                "rows": {"training": len(training), "held_out": len(held_out)},
-                "device": best_device().type,
-                **effort,
-                **provenance(),
-            }
-            write_json(folder / RUN, run)
+    rows, task = assignment.rows, assignment.task
+
+    def train(folder: Path) -> Outcome:
+        seed_everything(recipe.seed)
+        network = _network(assignment.unit.competition, architecture, len(rows.columns), task)
+        scaling = assignment.scaling()
+        labels = labels_for_loss(task, rows.y[rows.training], scaling)
+        effort = fit(network, tokens, rows.training, labels, recipe, folder / LOG)
+        predictions = predict(network, tokens.take(rows.held_out), task, scaling)
+        save_file(trained_tensors(network), folder / WEIGHTS)
+        how = {"architecture": asdict(architecture), "recipe": asdict(recipe)}
+        return Outcome(predictions, WEIGHTS, scaling, best_device().type, {**how, **effort})
+
+    fill_unit(assignment, train)
 
 
 def predict_unit(unit: Unit, tokens: Tokens) -> Floats:
@@ -191,11 +119,10 @@ def predict_unit(unit: Unit, tokens: Tokens) -> Floats:
         load_trained_tensors(network, load_file(unit.folder / WEIGHTS))
     except (ValueError, SafetensorError) as error:
         raise ValueError(f"{unit.folder / WEIGHTS}: {error}; train the unit again") from None
-    scaling = Scaling(**run["scaling"]) if run["scaling"] else None
-    texts = [tuple(text) for text in read_json(unit.folder / PARITY)["texts"]]
-    known = tokenize_texts(unit.competition, architecture.backbone, architecture.max_length, texts)
-    again = predict(network, known, run["task"], scaling)
-    check_parity(unit, again, best_device().type)
+    scaling = scaling_of(run)
+    source = (architecture.backbone, architecture.max_length)
+    known = tokenize_texts(unit.competition, *source, parity_texts(unit))
+    check_parity(unit, predict(network, known, run["task"], scaling), best_device().type)
     return predict(network, tokens, run["task"], scaling)
 
 

@@ -1,0 +1,1 @@
+"""Members that are not fine-tuned: TF-IDF, frozen embeddings and text statistics."""

@@ -1,0 +1,136 @@
+"""The models to train: fine-tuned members and classic ones, and what they inherit."""
+
+import hashlib
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag, field_validator
+
+from pipeline.section import Name, Real, Section, Spelled, Whole, usable_name
+from pipeline.trainer_keys import TRAINER_KEYS
+
+
+class Training(Section):
+    """training"""
+
+    epochs: Real = Field(3, gt=0, description="passes over the training rows of a unit")
+    batch_size: Whole = Field(32, ge=1, description="rows a step")
+    learning_rate: Real = Field(1e-4, gt=0, description="peak of a linear decay")
+    warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+    weight_decay: Real = Field(0.0, ge=0, description="AdamW's, on weight matrices")
+    max_length: Whole = Field(128, ge=4, description="tokens kept of a text, special ones included")
+    dropout: Real | None = Field(
+        0.0, ge=0, lt=1, description="in the backbone; null: as the backbone was pretrained"
+    )
+    freeze_embeddings: bool = Field(True, description="leave the embedding tables untrained")
+    trainer: dict[str, Any] = Field(
+        {}, description="any other field of transformers.TrainingArguments"
+    )
+
+    @field_validator("trainer")
+    @classmethod
+    def _not_ours(cls, trainer: dict[str, Any]) -> dict[str, Any]:
+        for key in trainer:
+            if key in TRAINER_KEYS:
+                raise ValueError(f"{key} is set by {TRAINER_KEYS[key]}; use that")
+        return trainer
+
+
+class Named(Section):
+    """What every member has."""
+
+    name: Name = Field(description="unique; that of the pooling or model unless two share it")
+    seed: Whole = Field(ge=0, lt=2**32, description="derived from the seed and the name")
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name.startswith("blend_"):
+            raise ValueError(f"{name!r}: names that start with blend_ are kept for blends")
+        return usable_name(name)
+
+
+class Member(Training, Named):
+    """A fine-tuned backbone."""
+
+    pooling: Spelled = Field(description="how tokens become one vector")
+    options: dict[str, Any] = Field({}, description="options of the pooling")
+    backbone: Spelled = Field(description="a demo name, a folder or a hub id")
+
+    @property
+    def default_name(self) -> str:
+        return self.pooling
+
+
+class ClassicMember(Named):
+    """A model that is not fine-tuned; `training` does not concern it."""
+
+    model: Spelled = Field(description="a classic model, instead of a pooling")
+    options: dict[str, Any] = Field({}, description="options of the model")
+    backbone: Spelled | None = Field(None, description="of a model that reads embeddings")
+
+    @property
+    def default_name(self) -> str:
+        return self.model
+
+
+FINE_TUNED, CLASSIC = "fine-tuned", "classic"
+KINDS: dict[str, type[Member] | type[ClassicMember]] = {
+    FINE_TUNED: Member,
+    CLASSIC: ClassicMember,
+}
+
+
+def _kind(member: object) -> str:
+    is_classic = "model" in member if isinstance(member, dict) else hasattr(member, "model")
+    return CLASSIC if is_classic else FINE_TUNED
+
+
+AnyMember = Annotated[
+    Annotated[Member, Tag(FINE_TUNED)] | Annotated[ClassicMember, Tag(CLASSIC)],
+    Discriminator(_kind),
+]
+
+
+def filled_in(member: object, training: Training, backbone: str | None, seed: int) -> object:
+    """A member with what it leaves out: name, seed, and what its kind inherits.
+
+    Raises:
+        ValueError: its model is unknown, or does not take what it is given.
+    """
+    if not isinstance(member, dict):
+        return member
+    if "model" in member:
+        member = _filled_in_classic(member, backbone)
+    else:
+        shared = {} if backbone is None else {"backbone": backbone}
+        member = {**training.model_dump(), **shared, **member}
+    name = member.get("name", member.get("pooling", member.get("model")))
+    return {"name": name, "seed": derived_seed(seed, str(name)), **member}
+
+
+def _filled_in_classic(member: dict[str, Any], backbone: str | None) -> dict[str, Any]:
+    # imported here: scikit-learn takes a second to load, in vain without a classic member
+    from pipeline.classic.classics import CLASSICS, check_options, default_options
+
+    model, options = member["model"], member.get("options", {})
+    if "pooling" in member:
+        raise ValueError("a member has a pooling (fine-tuned) or a model (classic), not both")
+    if not isinstance(model, str) or not isinstance(options, dict):
+        raise ValueError(f"a model is a name, and its options are key: value, got {member}")
+    check_options(model, options)
+    own = member.get("backbone")
+    if own is not None and not CLASSICS[model].reads_embeddings:
+        raise ValueError(f"model {model} reads no backbone; leave it out of the member")
+    if CLASSICS[model].reads_embeddings:
+        own = backbone if own is None else own
+        if own is None:
+            raise ValueError(f"model {model} reads the embeddings of a backbone; set backbone")
+    return {**member, "options": {**default_options(model), **options}, "backbone": own}
+
+
+def derived_seed(seed: int, name: str) -> int:
+    """A seed of 32 bits that depends on the competition's seed and on the member's name.
+
+    Members of one seed see the same batches from the same start and become near copies.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")

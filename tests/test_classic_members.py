@@ -1,0 +1,316 @@
+"""Classic members through the stages: their settings, their units, and what they do without."""
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import yaml
+from conftest import read_rows, write_competition, write_rows
+
+from pipeline.classic import classics
+from pipeline.classic.classics import CLASSICS
+from pipeline.command import load_config
+
+ROOT = Path(__file__).parents[1]
+CONFIG = Path("configs/tiny.yaml")
+OPTIONS = {"lightgbm_text": {"rounds": 10}}
+MEMBERS = [
+    {"model": n, **({"options": OPTIONS[n]} if n in OPTIONS else {})} for n in sorted(CLASSICS)
+]
+SETTINGS = {
+    "folds": {"n": 2},
+    "members": MEMBERS,
+    "blend": {"methods": ["mean", "convex"]},
+    "jobs": {"n_jobs": 1},
+}
+UNIT = {"model.joblib", "run.json", "oof.csv", "parity.json"}
+
+
+def stages(*names, words=()):
+    for name in names:
+        import_module(f"pipeline.{name}").main([str(CONFIG), *words])
+
+
+def refused(capsys, name, *words):
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        import_module(f"pipeline.{name}").main([str(CONFIG), *words])
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+    return line
+
+
+def units():
+    return sorted(Path("models/tiny").glob("*/fold[0-9]"))
+
+
+def change_config(**settings):
+    CONFIG.write_text(yaml.safe_dump({**yaml.safe_load(CONFIG.read_text()), **settings}))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, backbone_of):
+    """The folder of a competition of a task that went through train, predict and blend."""
+    folders = {}
+
+    def folder_of(task):
+        if task not in folders:
+            folders[task] = tmp_path_factory.mktemp(task)
+            settings = {**SETTINGS, "backbone": str(backbone_of("bert"))}
+            write_competition(folders[task], task, settings=settings)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folders[task])
+                stages("prepare", "make_folds", "train", "predict", "blend", "submit")
+        return folders[task]
+
+    return folder_of
+
+
+@pytest.fixture(params=["multiclass", "regression"])
+def of_each_task(request, finished, monkeypatch):
+    monkeypatch.chdir(finished(request.param))
+    return request.param
+
+
+@pytest.fixture
+def copy(finished, workplace):
+    shutil.copytree(finished("regression"), workplace, dirs_exist_ok=True)
+    return workplace
+
+
+# --- every task
+
+
+def test_every_model_is_a_predictor_of_its_task_and_is_blended(of_each_task):
+    for name in sorted(CLASSICS):
+        for part, n in (("oof", 60), ("test", 20)):
+            header, rows = read_rows(Path(f"oof/tiny/{name}/{part}.csv"))
+            wanted, _ = read_rows(Path(f"oof/tiny/blend_mean/{part}.csv"))
+            assert (header, len(rows)) == (wanted, n)
+    assert Path("submissions/tiny/submission.csv").is_file()
+
+
+def test_a_units_folder_is_that_of_any_member(of_each_task):
+    assert len(units()) == 2 * len(CLASSICS)
+    for unit in units():
+        assert {path.name for path in unit.iterdir()} == UNIT
+        run = json.loads((unit / "run.json").read_text())
+        assert run["model"] == run["fingerprint"]["model"] == unit.parent.name
+        for key in ("options", "seed", "seconds", "score", "versions", "weights_sha256", "device"):
+            assert run[key] is not None
+
+
+def test_a_second_run_leaves_everything_as_it_is(of_each_task, capsys):
+    before = {path: path.stat().st_mtime_ns for path in Path("models").rglob("*.*")}
+    stages("train", "predict")
+    told = capsys.readouterr().out
+    assert "0 of 6 units to train" in told
+    assert "0 of 3 members to do" in told
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+# --- resumed, refused
+
+
+def test_predict_needs_no_training_table_and_repeats_itself_to_the_digit(copy):
+    before = {path: path.read_bytes() for path in Path("oof/tiny").glob("*[!e]/test.csv")}
+    before = {path: data for path, data in before.items() if "blend_" not in str(path)}
+    assert len(before) == len(CLASSICS)
+    shutil.rmtree("oof")
+    Path("data/tiny/train.csv").unlink()
+    stages("predict")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_shared_training_settings_do_not_concern_a_classic_member(copy, capsys):
+    stages("train", words=("--training.epochs", "9", "--training.max_length", "64"))
+    assert "0 of 6 units to train" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+def test_an_option_that_changed_is_refused_by_name_and_overwrite_trains_again(name, copy, capsys):
+    option = list(classics.default_options(name))[0]
+    change_config(members=[{"model": name, "options": {option: 12}}])
+    assert f"models/tiny/{name}/fold0: trained with another options" in refused(capsys, "train")
+    stages("train", words=("--overwrite",))
+    run = json.loads(Path(f"models/tiny/{name}/fold1/run.json").read_text())
+    assert run["options"][option] == 12
+
+
+def test_only_a_missing_unit_is_trained_and_gives_the_same_predictions(copy, capsys):
+    before = Path("oof/tiny/tfidf_linear/oof.csv").read_bytes()
+    shutil.rmtree("models/tiny/tfidf_linear/fold1")
+    shutil.rmtree("oof")
+    stages("train")
+    assert "1 of 6 units to train" in capsys.readouterr().out
+    assert Path("oof/tiny/tfidf_linear/oof.csv").read_bytes() == before
+
+
+class Trap:
+    """What a file from elsewhere may do to those who open it."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("sprung"),)
+
+
+def test_a_model_file_that_is_not_the_trained_one_is_refused_without_being_opened(copy, capsys):
+    shutil.rmtree("oof")
+    joblib.dump(Trap(), "models/tiny/tfidf_linear/fold0/model.joblib")
+    line = refused(capsys, "predict")
+    assert "tfidf_linear/fold0/model.joblib: not the file that was trained" in line
+    assert not Path("sprung").exists()
+    assert Path("oof/tiny/lightgbm_text/test.csv").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+def test_a_unit_that_does_not_reproduce_its_own_predictions_is_refused(name, copy, capsys):
+    shutil.rmtree("oof")
+    path = Path(f"models/tiny/{name}/fold0/parity.json")
+    parity = json.loads(path.read_text())
+    parity["predictions"][3][0] += 0.05
+    path.write_text(json.dumps(parity))
+    line = refused(capsys, "predict", "--members", name)
+    assert f"models/tiny/{name}/fold0: reloaded, it predicts its own held-out rows" in line
+
+
+def test_what_is_fitted_is_fitted_on_the_units_training_rows_only(copy):
+    """Texts and targets of fold 0 become garbage: what its unit predicts elsewhere stays."""
+    folds = {name: fold for name, fold in read_rows(Path("folds/tiny.csv"))[1]}
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    rng = np.random.default_rng(0)
+    for row in rows:
+        if folds[row[0]] == "0":
+            row[2] = f"garbage {row[2]} garbage!!"
+            row[-1] = f"{rng.normal(0, 1e3):.3f}"
+    write_rows(Path("data/tiny/train.csv"), header, rows)
+    before = [Path(f"models/tiny/{n}/fold0/run.json").read_text() for n in sorted(CLASSICS)]
+    tests = [unit_predictions(name) for name in sorted(CLASSICS)]
+    shutil.copy("folds/tiny.csv", "own.csv")
+    change_config(folds={"scheme": "file", "path": "own.csv"})
+    stages("make_folds", "train", words=("--overwrite",))
+    after = [Path(f"models/tiny/{n}/fold0/run.json").read_text() for n in sorted(CLASSICS)]
+    assert all(a != b for a, b in zip(after, before, strict=True))
+    for name, was in zip(sorted(CLASSICS), tests, strict=True):
+        np.testing.assert_allclose(unit_predictions(name), was, rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+def unit_predictions(name):
+    """What the unit of fold 0 predicts for the test rows."""
+    from pipeline.plans import plan_of
+    from pipeline.units import Unit, read_run
+
+    unit = Unit("tiny", name, 0)
+    plan = plan_of(read_run(unit)["fingerprint"])
+    texts = [(row[2],) for row in read_rows(Path("data/tiny/test.csv"))[1]]
+    inputs = plan.read_inputs("tiny", texts, {"backend": "loky", "n_jobs": 1, "threads": 1})
+    return plan.predict(unit, inputs)
+
+
+# --- beside fine-tuned members, and without them
+
+
+def test_fine_tuned_and_classic_members_are_trained_in_one_run(copy, backbone_of):
+    training = {"epochs": 1, "batch_size": 16, "max_length": 32}
+    change_config(members=[{"model": "tfidf_linear"}, {"pooling": "max"}], training=training)
+    before = Path("models/tiny/tfidf_linear/fold0/run.json").stat().st_mtime_ns
+    stages("prepare", "train", "predict", "blend")
+    assert Path("models/tiny/tfidf_linear/fold0/run.json").stat().st_mtime_ns == before
+    board = Path("oof/tiny/leaderboard.csv").read_text()
+    assert "tfidf_linear" in board
+    assert "\nmax," in board
+
+
+def test_without_a_backbone_all_stages_run_and_none_imports_torch(tmp_path):
+    members = [member for member in MEMBERS if not CLASSICS[member["model"]].reads_embeddings]
+    settings = {**SETTINGS, "members": members, "backbone": None}
+    write_competition(tmp_path, "multiclass", settings=settings)
+    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
+    code += "from test_classic_members import stages\n"
+    code += "stages('prepare', 'make_folds', 'train', 'predict', 'blend', 'submit')\n"
+    code += "print(*(m for m in ('torch', 'transformers') if m in sys.modules))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
+    assert (tmp_path / "submissions/tiny/submission.csv").is_file()
+
+
+def test_pairs_go_through_all_stages(workplace, backbone_of):
+    settings = {**SETTINGS, "backbone": str(backbone_of("bert")), "data": {"text": ["text", "id"]}}
+    settings["data"]["id"] = None
+    write_competition(workplace, "binary", settings=settings)
+    stages("make_folds", "train", "predict")
+    assert len(units()) == 6
+
+
+# --- settings
+
+
+@pytest.fixture
+def config_of(workplace):
+    """Load a config of these members."""
+
+    def load(*members, backbone="nobody/tiny"):
+        settings = {"members": list(members), "backbone": backbone}
+        return load_config(write_competition(workplace, "regression", settings=settings))
+
+    return load
+
+
+def test_a_classic_member_bears_its_models_name_and_has_a_seed_of_its_own(config_of):
+    one, other = config_of({"model": "tfidf_linear"}, {"model": "lightgbm_text"}).members
+    assert (one.name, other.name) == ("tfidf_linear", "lightgbm_text")
+    assert one.seed != other.seed
+
+
+def test_two_members_of_one_model_must_be_named_and_a_name_is_proposed(config_of):
+    with pytest.raises(ValueError, match="'tfidf_linear'; .*'tfidf_linear-s7' with seed: 7"):
+        config_of({"model": "tfidf_linear"}, {"model": "tfidf_linear"})
+
+
+def test_a_backbone_is_read_by_those_that_embed_only(config_of):
+    one, other = config_of({"model": "tfidf_linear"}, {"model": "embedding_svr"}).members
+    assert (one.backbone, other.backbone) == (None, "nobody/tiny")
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ({"model": "svm"}, "unknown model 'svm'; choose one of: embedding_svr, lightgbm_text, t"),
+        ({"model": None}, "a model is a name, .*got {'model': None}"),
+        ({"model": ["a"]}, r"a model is a name, .*got {'model': \['a'\]}"),
+        ({"model": "tfidf_linear", "options": 5}, "options are key: value, got .*5}"),
+        ({"model": "tfidf_linear", "pooling": "mean"}, "a pooling .* or a model .*, not both"),
+        ({"model": "tfidf_linear", "options": {"c": 1}}, "no option 'c'; it takes max_features, "),
+        ({"model": "tfidf_linear", "backbone": "x"}, "tfidf_linear reads no backbone; leave it"),
+        ({"model": "tfidf_linear", "name": "blend_x"}, r"members\.0\.name: 'blend_x'"),
+        ({"model": "tfidf_linear", "optoins": {}}, r"'members\.0\.optoins'; did you mean 'option"),
+    ],
+)
+def test_a_wrong_setting_of_a_classic_member_is_named(member, said, config_of):
+    with pytest.raises(ValueError, match=said):
+        config_of(member)
+
+
+@pytest.mark.parametrize("key", ["epochs", "learning_rate", "max_length", "trainer"])
+def test_a_training_setting_on_a_classic_member_is_refused_with_what_is_allowed(key, config_of):
+    known = "name, seed, model, options, backbone"
+    with pytest.raises(ValueError, match=rf"unknown key 'members\.0\.{key}'; known here: {known}"):
+        config_of({"model": "tfidf_linear", key: 1})
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ({"model": "embedding_svr"}, "embedding_svr reads the embeddings of a backbone; set backb"),
+        ({"pooling": "mean"}, r"members\.0\.backbone is missing"),
+    ],
+)
+def test_who_needs_a_backbone_says_so(member, said, config_of):
+    with pytest.raises(ValueError, match=said):
+        config_of(member, backbone=None)

@@ -1,0 +1,282 @@
+"""Classic models: every one of them on every task, by one contract; then what each is for."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from conftest import MAKERS
+from scipy.special import expit
+
+from pipeline.classic import classics
+from pipeline.classic.classics import CLASSICS, check_options, default_options
+from pipeline.metrics import score
+from pipeline.tasks import TASKS, out_of_range
+
+EACH = [(name, task) for name in sorted(CLASSICS) for task in TASKS]
+FIT, NEW = slice(0, 80), slice(80, 120)
+LABELS = {"binary": ["no", "yes"], "multiclass": ["id", "money", "sport"]}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_trees():
+    """Boosting as it is, but ten times faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classics.LightgbmText.__init__, "__kwdefaults__", QUICK)
+        yield
+
+
+QUICK = {"directions": 10, "rounds": 100, "max_features": 2_000}
+
+
+def example(name, task, n_texts=1, n=120):
+    """Inputs as the model takes them and targets as it gets them, which the inputs tell."""
+    rng = np.random.default_rng(0)
+    made = [MAKERS[task](rng) for _ in range(n)]
+    texts = [(text,) * n_texts for text, _ in made]
+    if task in LABELS:
+        y = np.array([LABELS[task].index(cells[0]) for _, cells in made])
+    else:
+        y = np.array([[float(cell) for cell in cells] for _, cells in made])
+    if task == "regression":
+        y = np.hstack([y, -y])
+        y = (y - y.mean(axis=0)) / y.std(axis=0)
+    if not CLASSICS[name].reads_embeddings:
+        return texts, y
+    columns = np.eye(3)[y] if y.ndim == 1 else y
+    vectors = columns @ rng.normal(size=(columns.shape[1], 12)) + rng.normal(0, 0.5, (n, 12))
+    return np.stack([vectors] * n_texts, axis=1).astype(np.float32), y
+
+
+def n_columns(task, y):
+    return {"binary": 1, "multiclass": 3}.get(task, y.shape[-1])
+
+
+def fitted(name, task, inputs, y, seed=0, columns=None, **options):
+    model = CLASSICS[name](task=task, n_columns=columns or n_columns(task, y), seed=seed, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a solver that did not converge would say so
+        model.fit(inputs, y)
+    return model
+
+
+def predicted(model, inputs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return model.predict(inputs)
+
+
+def assert_valid(found, n, columns, task):
+    assert found.shape == (n, columns)
+    assert found.dtype == np.float64
+    assert not out_of_range(task, found).any()
+
+
+# --- every model, every task
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_it_predicts_new_rows_validly_and_better_than_chance(name, task):
+    inputs, y = example(name, task)
+    found = predicted(fitted(name, task, inputs[FIT], y[FIT]), inputs[NEW])
+    assert_valid(found, 40, n_columns(task, y), task)
+    if task == "regression":
+        assert score("pearson", task, y[NEW], found) > 0.3
+    else:
+        assert score("auc", task, y[NEW], found) > 0.75
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_the_same_seed_gives_the_same_numbers_and_so_does_the_reloaded_model(name, task):
+    inputs, y = example(name, task)
+    model = fitted(name, task, inputs[FIT], y[FIT], seed=3)
+    wanted = predicted(model, inputs[NEW])
+    again = fitted(name, task, inputs[FIT], y[FIT], seed=3)
+    np.testing.assert_array_equal(predicted(again, inputs[NEW]), wanted)
+    reloaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(predicted(reloaded, inputs[NEW]), wanted)
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_a_rows_prediction_does_not_depend_on_the_other_new_rows(name, task):
+    inputs, y = example(name, task)
+    model = fitted(name, task, inputs[FIT], y[FIT])
+    together = predicted(model, inputs[NEW])
+    for row in (0, 7):
+        alone = predicted(model, inputs[80 + row : 81 + row])
+        np.testing.assert_allclose(alone[0], together[row], atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_it_takes_pairs(name, task):
+    inputs, y = example(name, task, n_texts=2)
+    found = predicted(fitted(name, task, inputs[FIT], y[FIT]), inputs[NEW])
+    assert_valid(found, 40, n_columns(task, y), task)
+
+
+# --- rows that teach little
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("n_rare", [0, 1, 2])
+def test_a_class_with_hardly_a_row_keeps_its_column_and_is_never_impossible(name, n_rare):
+    inputs, y = example(name, "multiclass")
+    rare = np.flatnonzero(y == 1)
+    kept = np.sort(np.concatenate([rare[:n_rare], np.flatnonzero(y != 1)]))
+    rows = inputs[kept] if isinstance(inputs, np.ndarray) else [inputs[k] for k in kept]
+    found = predicted(fitted(name, "multiclass", rows, y[kept]), inputs)
+    assert_valid(found, 120, 3, "multiclass")
+    assert (found > 0).all()
+    if n_rare == 0:
+        np.testing.assert_allclose(found[:, 1], 1 / (len(kept) + 3))  # Laplace's
+    assert (found[kept].argmax(axis=1) == y[kept]).mean() > 0.6  # the others are in place
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+def test_a_label_that_is_constant_or_borne_once_does_not_disturb_the_others(name):
+    inputs, y = example(name, "multilabel")
+    wanted = predicted(fitted(name, "multilabel", inputs[FIT], y[FIT]), inputs[NEW])[:, 0]
+    for rare in ([], [5]):
+        y[:, 1], y[rare, 1], y[:, 2] = 0, 1, 1
+        found = predicted(fitted(name, "multilabel", inputs[FIT], y[FIT]), inputs[NEW])
+        assert_valid(found, 40, 3, "multilabel")
+        np.testing.assert_allclose(found[:, 0], wanted, atol=1e-12)
+        assert found[:, 1].mean() < 0.1
+        np.testing.assert_allclose(found[:, 2], 81 / 82)  # Laplace's: 80 of 80 rows
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+def test_a_binary_unit_of_one_class_says_so_with_the_doubt_of_its_number_of_rows(name):
+    inputs, _ = example(name, "binary")
+    ones = np.ones(80, dtype=int)
+    found = predicted(fitted(name, "binary", inputs[FIT], ones), inputs[NEW])
+    np.testing.assert_allclose(found, 81 / 82)
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+def test_a_target_that_is_constant_is_predicted(name):
+    inputs, y = example(name, "regression")
+    y[:, 1] = 0  # standardised
+    found = predicted(fitted(name, "regression", inputs[FIT], y[FIT]), inputs[NEW])
+    np.testing.assert_allclose(found[:, 1], 0, atol=1e-9)
+    assert score("pearson", "regression", y[NEW][:, :1], found[:, :1]) > 0.3
+
+
+@pytest.mark.parametrize("name", [n for n in sorted(CLASSICS) if not CLASSICS[n].reads_embeddings])
+@pytest.mark.parametrize("text", ["", " \n", "😀", "\ud800", "a" * 50_000])
+def test_texts_without_a_word_are_taken_in_training_and_in_prediction(name, text):
+    _, y = example(name, "regression", n=30)
+    alike = fitted(name, "regression", [(text,)] * 30, y)
+    np.testing.assert_allclose(predicted(alike, [(text,), ("warm",)]), 0, atol=0.1)
+    texts, _ = example(name, "regression", n=30)
+    model = fitted(name, "regression", texts, y)
+    assert_valid(predicted(model, [(text,)] * 2), 2, 2, "regression")
+
+
+def test_nothing_is_learnt_from_the_words_of_other_rows_than_those_it_is_fitted_on():
+    model = fitted("tfidf_linear", "regression", *example("tfidf_linear", "regression", n=30))
+    before = [len(v.vocabulary_) for v in model.tfidf.vectorizers]
+    predicted(model, [("zyzzyva zyzzyva",)] * 3)
+    assert [len(v.vocabulary_) for v in model.tfidf.vectorizers] == before
+    np.testing.assert_allclose(
+        predicted(model, [("qqq",)]), predicted(model, [("xxxxx",)]), atol=1e-12
+    )
+
+
+# --- what each is for
+
+
+def test_ridge_shrinks_where_the_target_is_noise_and_trusts_where_it_is_not():
+    texts, y = example("tfidf_linear", "regression")
+    noise = np.random.default_rng(1).normal(size=(120, 1))
+    model = fitted("tfidf_linear", "regression", texts, np.hstack([y[:, :1], noise]))
+    clear, vague = (head.alpha for head in model.heads.models)
+    assert clear < vague == max(classics.PENALTIES)
+
+
+def test_probabilities_of_support_vectors_are_calibrated():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(1200, 1, 4)).astype(np.float32)
+    chance = expit(2 * vectors[:, 0, 0] - 1)
+    y = (rng.random(1200) < chance).astype(int)
+    model = fitted("embedding_svr", "binary", vectors[:600], y[:600])
+    found = predicted(model, vectors[600:])[:, 0]
+    assert np.abs(found - chance[600:]).mean() < 0.12
+    for low, high in ((0, 0.2), (0.2, 0.5), (0.5, 1)):
+        there = (found >= low) & (found < high)
+        assert abs(found[there].mean() - chance[600:][there].mean()) < 0.15
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+def test_whether_two_texts_say_the_same_is_seen(name):
+    rng = np.random.default_rng(0)
+    words = np.array([f"word{k}" for k in range(40)])
+    one = rng.integers(0, 40, (400, 6))
+    same = rng.random(400) < 0.5
+    other = np.where(same[:, None], one[:, ::-1], rng.integers(0, 40, (400, 6)))
+    if CLASSICS[name].reads_embeddings:
+        lookup = rng.normal(size=(40, 16))
+        bags = [np.eye(40)[rows].sum(axis=1) @ lookup for rows in (one, other)]
+        inputs = np.stack(bags, axis=1).astype(np.float32)
+    else:
+        inputs = [(" ".join(words[a]), " ".join(words[b])) for a, b in zip(one, other, strict=True)]
+    model = fitted(name, "binary", inputs[:300], same[:300].astype(int))
+    assert score("auc", "binary", same[300:].astype(int), predicted(model, inputs[300:])) > 0.9
+
+
+def test_boosting_sees_what_no_word_says():
+    """How long a text is, and how much of it is shouted."""
+    rng = np.random.default_rng(0)
+    lengths, shouted = rng.integers(3, 40, 300), rng.random(300) < 0.5
+    texts = [
+        (" ".join(("WARM" if loud else "warm") for _ in range(n)),)
+        for n, loud in zip(lengths, shouted, strict=True)
+    ]
+    y = np.column_stack([lengths, shouted]).astype(float)
+    y = (y - y.mean(axis=0)) / y.std(axis=0)
+    model = fitted("lightgbm_text", "regression", texts[:200], y[:200])
+    found = predicted(model, texts[200:])
+    assert np.corrcoef(found[:, 0], y[200:, 0])[0, 1] > 0.95
+    assert np.corrcoef(found[:, 1], y[200:, 1])[0, 1] > 0.95
+
+
+# --- options
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+def test_every_option_has_a_default_that_it_takes(name):
+    check_options(name, {})
+    check_options(name, default_options(name))
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=f"'svm'; choose one of: {', '.join(sorted(CLASSICS))}"):
+        check_options("svm", {})
+
+
+@pytest.mark.parametrize("name", sorted(CLASSICS))
+def test_an_unknown_option_is_refused_with_the_known_ones(name):
+    known = ", ".join(default_options(name))
+    with pytest.raises(ValueError, match=f"model {name} has no option 'depth'; it takes {known}"):
+        check_options(name, {"depth": 3})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "kind"),
+    [
+        ("max_features", 0, "whole number"),
+        ("max_features", 1.5, "whole number"),
+        ("max_features", True, "whole number"),
+        ("inverse_penalty", "10", "number"),
+        ("inverse_penalty", float("inf"), "number"),
+        ("inverse_penalty", float("nan"), "number"),
+    ],
+)
+def test_a_value_that_is_no_positive_number_is_refused(option, value, kind):
+    message = f"option {option} of tfidf_linear is a positive {kind}, got {value!r}"
+    with pytest.raises(ValueError, match=message):
+        check_options("tfidf_linear", {option: value})
+
+
+def test_a_whole_number_does_where_a_number_is_wanted():
+    check_options("tfidf_linear", {"inverse_penalty": 3})
