@@ -165,6 +165,22 @@ def tiny_backbone(backbone_of: Callable[[str], Path]) -> Path:
     return backbone_of("bert")
 
 
+@pytest.fixture(scope="module")
+def few_steps():
+    """Every blender as it is, but several times faster."""
+    # imported here: LightGBM takes a second to load
+    from pipeline.ensemble import selection, stackers, two_level
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "N_BAGS", 3)
+        patch.setattr(stackers, "BOOSTING_ROUNDS", 20)
+        patch.setattr(stackers, "ELASTIC_NET_SHARES", [0.5])
+        patch.setattr(stackers, "KERNEL_STEPS", 2)
+        patch.setattr(stackers, "KERNEL_ROWS", 50)
+        patch.setattr(two_level, "N_PARTS", 2)
+        yield
+
+
 @pytest.fixture
 def run(request, capsys):
     """Run the stage that the test's module calls STAGE; what it printed."""

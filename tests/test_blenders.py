@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, softmax
 
-from pipeline.ensemble import selection, stackers, two_level
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.means import rank_mean
 from pipeline.ensemble.weights import WEIGHTS
@@ -25,16 +24,7 @@ METRIC = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def few_steps():
-    """Every blender as it is, but several times faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "N_BAGS", 3)
-        patch.setattr(stackers, "BOOSTING_ROUNDS", 20)
-        patch.setattr(stackers, "ELASTIC_NET_SHARES", [0.5])
-        patch.setattr(stackers, "KERNEL_STEPS", 2)
-        patch.setattr(two_level, "N_PARTS", 2)
-        yield
+pytestmark = pytest.mark.usefixtures("few_steps")
 
 
 def example(task, n=90, n_new=30, m=3, seed=0):

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from pipeline.ensemble import selection
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.crossfit import (
     cross_decide,
@@ -17,12 +16,7 @@ CASES = [(n, t) for n in sorted(BLENDERS) for t in TASKS if BLENDERS[n].supports
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss", "multilabel": "auc"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def few_bags():
-    """Hill climbing as it is, but seven times faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "N_BAGS", 3)
-        yield
+pytestmark = pytest.mark.usefixtures("few_steps")
 
 
 def example(task, n=90, m=3, seed=0):
