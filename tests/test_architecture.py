@@ -40,6 +40,9 @@ MAY_IMPORT = {
     "ensemble.stackers": "tasks",
     "ensemble.weights": "metrics tasks",
     "ensemble.crossfit": "metrics tasks",
+    "ensemble.diversity": "tasks",
+    "ensemble.moments": "tasks",
+    "ensemble.shapley": "ensemble.diversity ensemble.moments metrics tasks",
     # what is written
     "predictors": "artifacts tasks",
     "stack": "predictors tasks",
