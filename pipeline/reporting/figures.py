@@ -1,0 +1,173 @@
+"""The figures of a report, each from numbers of the summary."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.reporting.numbers import short, signed, value
+from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, drawn
+
+KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
+MOST_CELLS = 12  # predictors up to which a heatmap's cells hold their numbers
+
+
+def height_of(n_lines: int) -> float:
+    """Inches for a figure of n lines."""
+    return 0.75 + 0.24 * n_lines
+
+
+def gains(summary: dict[str, Any]) -> str:
+    """Each line's gain over the plain mean with its interval."""
+    board = summary["leaderboard"]
+
+    def draw(figure: Figure) -> None:
+        axes = _lines(figure, [line["name"] for line in board])
+        axes.axvline(0, color=QUIET, linewidth=0.8)
+        for at, line in enumerate(board):
+            if line["gain"] is None:
+                continue
+            colour = KIND[line["kind"]]
+            if line["gain_low"] is not None:
+                axes.plot([line["gain_low"], line["gain_high"]], [at, at], color=colour, alpha=0.6)
+            axes.plot(line["gain"], at, "o", color=colour, markersize=8 if line["chosen"] else 5)
+        axes.set_xlabel(f"gain in {summary['metric']} over the plain mean, 95 % interval")
+
+    best = board[0]
+    alt = (
+        f"Gain over the plain mean of {len(board)} predictors and blends; the best is "
+        f"{best['name']} with {signed(best['gain'])}, from {signed(best['gain_low'])} to "
+        f"{signed(best['gain_high'])}."
+    )
+    return drawn(draw, height_of(len(board)), alt)
+
+
+def three_scores(summary: dict[str, Any]) -> str:
+    """In-sample, honest and test score of each line."""
+    board = summary["leaderboard"]
+    kinds = [("in_sample", "o", PAPER, QUIET), ("score", "o", BLUE, BLUE)]
+    kinds.append(("test", "D", GREEN, GREEN))
+    names = {"in_sample": "in-sample", "score": "held out", "test": "test"}
+
+    def draw(figure: Figure) -> None:
+        axes = _lines(figure, [line["name"] for line in board])
+        for at, line in enumerate(board):
+            known = [line[key] for key, *_ in kinds if line[key] is not None]
+            if known:
+                axes.plot([min(known), max(known)], [at, at], color=LINE, linewidth=3, zorder=1)
+        for key, marker, face, edge in kinds:
+            points = [(line[key], at) for at, line in enumerate(board) if line[key] is not None]
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True),
+                    marker,
+                    markersize=5,
+                    markerfacecolor=face,
+                    markeredgecolor=edge,
+                    label=names[key],
+                )
+        axes.set_xlabel(summary["metric"])
+        figure.legend(loc="outside upper right", ncols=3, handletextpad=0.1, columnspacing=1)
+
+    chosen = summary["chosen"]
+    alt = (
+        f"Scores of every predictor; {chosen['name']}: held out {value(chosen['score'])}, "
+        f"in-sample {value(chosen['in_sample'])}, test {value(chosen['test'])}."
+    )
+    return drawn(draw, height_of(len(board)) + 0.2, alt)
+
+
+def correlations(summary: dict[str, Any]) -> str:
+    """Heatmap of error correlations, alike predictors side by side."""
+    names = summary["diversity"]["order"]
+    cells = np.array(summary["diversity"]["error_correlation"], dtype=np.float64)
+    m = len(names)
+    beside = cells[~np.eye(m, dtype=bool)]
+    low = float(np.nanmin(beside)) if m > 1 and not np.isnan(beside).all() else 0.0
+    scale = colormaps["cividis_r"]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.grid(False)
+        axes.set_aspect("equal")
+        shade = (cells - low) / max(1 - low, 1e-9)
+        axes.pcolormesh(
+            np.nan_to_num(shade), cmap=scale, vmin=0, vmax=1, edgecolors=PAPER, linewidth=1
+        )
+        axes.invert_yaxis()
+        axes.set_xticks(np.arange(m) + 0.5, names, rotation=90 if m > 6 else 30)
+        if m <= 6:
+            for label in axes.get_xticklabels():
+                label.set_horizontalalignment("right")
+        axes.set_yticks(np.arange(m) + 0.5, names)
+        axes.tick_params(axis="x", labelcolor=INK)
+        axes.spines[:].set_visible(False)
+        if m <= MOST_CELLS:
+            for i in range(m):
+                for j in range(m):
+                    colour = "#ffffff" if shade[i, j] > 0.5 else "#10151c"
+                    text = short(cells[i, j]).removeprefix("0") if i != j else ""
+                    axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", color=colour,
+                              fontsize=8 if m <= 8 else 6.5)
+
+    alt = (
+        f"Heatmap of the correlations between the errors of {m} predictors, from "
+        f"{value(low)} to 1; their mean is {value(summary['diversity']['mean_correlation'])}."
+    )
+    return drawn(draw, max(2.6, 0.9 + 0.24 * m if m > 8 else 0.42 * m + 1.2), alt)
+
+
+def weights(summary: dict[str, Any], blend: str) -> str:
+    """One blend's weights, with their spread over other fits where it is known."""
+    lines = summary["weights"][blend]
+    names = [
+        f"{line['predictor']} · {line['target']}" if "target" in line else line["predictor"]
+        for line in lines
+    ]
+
+    def draw(figure: Figure) -> None:
+        axes = _lines(figure, names)
+        for at, line in enumerate(lines):
+            axes.barh(at, line["weight"], height=0.62, color=BLUE, alpha=0.75)
+            if line.get("sd") is not None:
+                ends = [line["mean"] - line["sd"], line["mean"] + line["sd"]]
+                axes.plot(ends, [at, at], color=INK, linewidth=1.2)
+                axes.plot(line["mean"], at, "o", color=INK, markersize=3)
+        axes.set_xlabel("weight")
+
+    told = ", ".join(f"{n} {short(line['weight'])}" for n, line in zip(names, lines, strict=True))
+    return drawn(draw, height_of(len(lines)), f"Weights of {blend}: {told}.")
+
+
+def contributions(summary: dict[str, Any], key: str, label: str) -> str:
+    """Shapley or leave-one-out values as bars with intervals, the largest first."""
+    lines = summary["contributions"]["predictors"]
+    lines = sorted(lines, key=lambda line: -(line[key][0] or 0))
+
+    def draw(figure: Figure) -> None:
+        axes = _lines(figure, [line["name"] for line in lines])
+        axes.axvline(0, color=QUIET, linewidth=0.8)
+        for at, line in enumerate(lines):
+            found, low, high = line[key]
+            if found is None:
+                continue
+            axes.barh(at, found, height=0.62, color=BLUE if found >= 0 else ORANGE, alpha=0.75)
+            if low is not None:
+                axes.plot([low, high], [at, at], color=INK, linewidth=1.2)
+        axes.set_xlabel(f"{label}, in {summary['metric']}, 95 % interval")
+
+    told = ", ".join(f"{line['name']} {signed(line[key][0])}" for line in lines)
+    return drawn(draw, height_of(len(lines)), f"{label} of every predictor: {told}.")
+
+
+def _lines(figure: Figure, names: list[str]) -> Axes:
+    """Axes with one named line for each, the first at the top."""
+    axes: Axes = figure.subplots()
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
+    return axes
