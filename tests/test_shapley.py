@@ -107,7 +107,7 @@ def test_sampled_orders_agree_with_all_sets_within_their_stated_error(metric, ta
     monkeypatch.setattr("pipeline.ensemble.shapley.EXACT", 5)
     monkeypatch.setattr("pipeline.ensemble.shapley.SETS_PER_DRAW", 10)
     sampled = scored(metric, task, preds, y)
-    assert 0 < sampled.standard_error
+    assert sampled.standard_error > 0
     assert sampled.whole == pytest.approx(exact.whole, abs=1e-10)
     distance = np.abs(sampled.shapley[:, 0] - exact.shapley[:, 0])
     assert (distance < 4 * sampled.standard_error).all()

@@ -53,10 +53,12 @@ class Plan:
     def shapley(self, values: Floats) -> Floats:
         """(circles, m) from the (s,) values of the sets; one line if it is exact."""
         if self.steps is None or self.orders is None:
-            return (_exact_weights(self.sets) @ values)[None]
-        added = np.empty(self.orders.shape)
+            exact: Floats = _exact_weights(self.sets) @ values
+            return exact[None, :]
+        m = self.sets.shape[1]
+        added: Floats = np.empty((len(self.orders), m))
         np.put_along_axis(added, self.orders, np.diff(values[self.steps], axis=1), axis=1)
-        return added.reshape(self.n_circles, -1, added.shape[1]).mean(axis=1)
+        return added.reshape(self.n_circles, -1, m).mean(axis=1)
 
     def leave_one_out(self, values: Floats) -> Floats:
         """(m,) how much worse the mean of all becomes without each predictor."""

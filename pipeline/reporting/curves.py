@@ -52,7 +52,7 @@ def calibration(summary: dict[str, Any]) -> str:
 
     error = value(summary["calibration"]["expected_error"])
     alt = f"Calibration in {len(bins)} groups of cases; mean distance from the diagonal {error}."
-    return drawn(draw, 3.2, alt)
+    return drawn(draw, 2.9, alt)
 
 
 def residuals(summary: dict[str, Any]) -> str:
@@ -75,7 +75,7 @@ def residuals(summary: dict[str, Any]) -> str:
         f"Residuals by prediction; the middle 80 % are widest near {value(widest['said'])}, from "
         f"{value(widest['low'])} to {value(widest['high'])}."
     )
-    return drawn(draw, 3.2, alt)
+    return drawn(draw, 2.9, alt)
 
 
 def drift(summary: dict[str, Any]) -> str:
@@ -95,7 +95,7 @@ def drift(summary: dict[str, Any]) -> str:
 
     own = next(p for p in found["predictors"] if p["name"] == summary["chosen"]["name"])
     alt = f"Histograms of held-out and test predictions; their largest gap is {value(own['ks'])}."
-    return drawn(draw, 3.2, alt)
+    return drawn(draw, 2.9, alt)
 
 
 def length(summary: dict[str, Any]) -> str:
@@ -109,6 +109,9 @@ def length(summary: dict[str, Any]) -> str:
         axes.axhline(overall, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)))
         if known:
             axes.plot(*zip(*known, strict=True), "o-", color=BLUE, markersize=5)
+            for at, found in known:
+                ends = [found - 2 * bins[at]["se"], found + 2 * bins[at]["se"]]
+                axes.plot([at, at], ends, color=BLUE, alpha=0.6)
         names = [f"{b['shortest']}–{b['longest']}" for b in bins]
         axes.set_xticks(range(len(bins)), names)
         axes.set_xlim(-0.4, len(bins) - 0.6)

@@ -19,6 +19,7 @@ from pipeline.artifacts import (
     read_csv_as_text,
     read_json,
     sha256_of_array,
+    sha256_of_texts,
     unit_dir,
 )
 from pipeline.competition import Test, Train, read_test, read_train
@@ -63,15 +64,17 @@ class Evidence:
 
 
 def made_from(config: Config) -> dict[str, Any]:
-    """All that determines the report: the settings, and hashes of the files that it reads."""
-    folders = [*_folders(config).values()]
+    """All that determines the report: settings, hashes of the files it reads, and its own."""
+    folders = _folders(config).values()
     board = leaderboard_path(config.competition)
     named = [Path(p) for p in (config.data.train, config.data.test)]
     files = [*named, solution_path(config.data), board, board.with_suffix(".json")]
     files += [folder / f"{part}.csv" for folder in folders for part in ("oof", "test")]
     units = Path("models") / config.competition
     files += sorted(units.glob("*/fold*/run.json")) + sorted(units.glob("*/fold*/train.log"))
+    own = sorted(path for path in Path(__file__).parent.iterdir() if path.is_file())
     return {
+        "report": sha256_of_texts(file_sha256(path) for path in own),
         "config": config.model_dump(mode="json", by_alias=True),
         "files": {str(path): file_sha256(path) for path in files if path.is_file()},
     }
@@ -87,8 +90,9 @@ def read_evidence(config: Config) -> Evidence:
     c, data = config.competition, config.data
     train, test = read_train(data, config.task), read_test(data)
     folds = read_folds(c, train.ids, origin_of(config.folds, train))
-    external = {Path(folder).name: Path(folder) for folder in config.blend.external}
-    members = {m.name: predictor_dir(c, m.name) for m in config.members}
+    folders = _folders(config)
+    members = {m.name: folders.pop(m.name) for m in config.members}
+    external = folders
     board, source = _read_board(config, {**members, **external})
     for folder in members.values():
         check_made_for(

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from pipeline.reporting.numbers import short, signed, value
 from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, drawn
@@ -86,37 +86,29 @@ def correlations(summary: dict[str, Any]) -> str:
     m = len(names)
     beside = cells[~np.eye(m, dtype=bool)]
     low = float(np.nanmin(beside)) if m > 1 and not np.isnan(beside).all() else 0.0
-    scale = colormaps["cividis_r"]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.grid(False)
-        axes.set_aspect("equal")
-        shade = (cells - low) / max(1 - low, 1e-9)
-        axes.pcolormesh(
-            np.nan_to_num(shade), cmap=scale, vmin=0, vmax=1, edgecolors=PAPER, linewidth=1
-        )
-        axes.invert_yaxis()
-        axes.set_xticks(np.arange(m) + 0.5, names, rotation=90 if m > 6 else 30)
-        if m <= 6:
-            for label in axes.get_xticklabels():
-                label.set_horizontalalignment("right")
+        axes.set(aspect="equal", xlim=(0, m), ylim=(m, 0))
+        shades = np.nan_to_num((cells - low) / max(1 - low, 1e-9))
+        for i, j in np.ndindex(m, m):
+            at, of_cell = (j + 0.02, i + 0.02), 0.06 + 0.6 * shades[i, j]
+            axes.add_patch(Rectangle(at, 0.96, 0.96, facecolor=BLUE, alpha=of_cell))
+            if i != j and m <= MOST_CELLS:
+                text = short(float(cells[i, j])).replace("0.", ".")
+                size = 8 if m <= 8 else 6
+                axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=size)
+        axes.set_xticks(np.arange(m) + 0.5, names, rotation=90)
         axes.set_yticks(np.arange(m) + 0.5, names)
         axes.tick_params(axis="x", labelcolor=INK)
         axes.spines[:].set_visible(False)
-        if m <= MOST_CELLS:
-            for i in range(m):
-                for j in range(m):
-                    colour = "#ffffff" if shade[i, j] > 0.5 else "#10151c"
-                    text = short(cells[i, j]).removeprefix("0") if i != j else ""
-                    axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", color=colour,
-                              fontsize=8 if m <= 8 else 6.5)
 
     alt = (
         f"Heatmap of the correlations between the errors of {m} predictors, from "
         f"{value(low)} to 1; their mean is {value(summary['diversity']['mean_correlation'])}."
     )
-    return drawn(draw, max(2.6, 0.9 + 0.24 * m if m > 8 else 0.42 * m + 1.2), alt)
+    return drawn(draw, 3.7, alt)
 
 
 def weights(summary: dict[str, Any], blend: str) -> str:
@@ -141,25 +133,53 @@ def weights(summary: dict[str, Any], blend: str) -> str:
     return drawn(draw, height_of(len(lines)), f"Weights of {blend}: {told}.")
 
 
-def contributions(summary: dict[str, Any], key: str, label: str) -> str:
-    """Shapley or leave-one-out values as bars with intervals, the largest first."""
-    lines = summary["contributions"]["predictors"]
-    lines = sorted(lines, key=lambda line: -(line[key][0] or 0))
+def leave_one_out(summary: dict[str, Any]) -> str:
+    """What the plain mean loses without each predictor, as bars."""
+    lines = _by_value(summary, "leave_one_out")
 
     def draw(figure: Figure) -> None:
         axes = _lines(figure, [line["name"] for line in lines])
         axes.axvline(0, color=QUIET, linewidth=0.8)
         for at, line in enumerate(lines):
-            found, low, high = line[key]
+            found, low, high = line["leave_one_out"]
             if found is None:
                 continue
             axes.barh(at, found, height=0.62, color=BLUE if found >= 0 else ORANGE, alpha=0.75)
             if low is not None:
                 axes.plot([low, high], [at, at], color=INK, linewidth=1.2)
-        axes.set_xlabel(f"{label}, in {summary['metric']}, 95 % interval")
+        axes.set_xlabel(f"loss of {summary['metric']} without it, 95 % interval")
 
-    told = ", ".join(f"{line['name']} {signed(line[key][0])}" for line in lines)
-    return drawn(draw, height_of(len(lines)), f"{label} of every predictor: {told}.")
+    told = ", ".join(f"{line['name']} {signed(line['leave_one_out'][0])}" for line in lines)
+    alt = f"What the plain mean loses without each predictor: {told}."
+    return drawn(draw, height_of(len(lines)), alt)
+
+
+def shapley(summary: dict[str, Any]) -> str:
+    """Each predictor's share, as points around an equal share: bars from 0 would look alike."""
+    lines = _by_value(summary, "shapley")
+    whole = summary["contributions"]["whole"]
+
+    def draw(figure: Figure) -> None:
+        axes = _lines(figure, [line["name"] for line in lines])
+        if whole is not None:
+            axes.axvline(whole / len(lines), color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
+        for at, line in enumerate(lines):
+            found, low, high = line["shapley"]
+            if found is None:
+                continue
+            if low is not None:
+                axes.plot([low, high], [at, at], color=BLUE, alpha=0.6)
+            axes.plot(found, at, "o", color=BLUE, markersize=6)
+        axes.set_xlabel(f"Shapley value in {summary['metric']}, 95 % interval")
+
+    told = ", ".join(f"{line['name']} {signed(line['shapley'][0])}" for line in lines)
+    return drawn(draw, height_of(len(lines)), f"Shapley value of every predictor: {told}.")
+
+
+def _by_value(summary: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Contributions, the largest first."""
+    lines = summary["contributions"]["predictors"]
+    return sorted(lines, key=lambda line: -(line[key][0] or 0))
 
 
 def _lines(figure: Figure, names: list[str]) -> Axes:

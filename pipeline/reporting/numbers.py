@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 MINUS = "−"
 
 
@@ -14,12 +16,20 @@ def value(number: float | None) -> str:
 
 
 def signed(number: float | None) -> str:
-    """A difference, always with its sign; two digits at least where it is tiny."""
+    """A difference, always with its sign unless it is exactly 0."""
     if number is None or number != number:
         return "–"
+    if number == 0:
+        return "0"
     text = f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
-    if float(text.replace(",", "")) == 0:
-        return "0" if number == 0 else f"{MINUS if number < 0 else '+'}{abs(number):.0e}"
+    return (MINUS if number < 0 else "+") + text
+
+
+def rate(number: float | None) -> str:
+    """A small difference by two digits that count, with its sign."""
+    if number is None or number != number:
+        return "–"
+    text = np.format_float_positional(abs(number), precision=2, fractional=False, trim="-")
     return (MINUS if number < 0 else "+") + text
 
 
@@ -50,6 +60,7 @@ def duration(minutes: float | None) -> str:
 FORMATS: dict[str, Any] = {
     "value": value,
     "signed": signed,
+    "rate": rate,
     "short": short,
     "count": count,
     "percent": percent,

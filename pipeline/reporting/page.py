@@ -52,8 +52,8 @@ def _pictures(summary: dict[str, Any]) -> dict[str, Any]:
         "gains": figures.gains(summary),
         "three_scores": figures.three_scores(summary),
         "correlations": figures.correlations(summary),
-        "leave_one_out": figures.contributions(summary, "leave_one_out", "leave-one-out"),
-        "shapley": figures.contributions(summary, "shapley", "Shapley value"),
+        "leave_one_out": figures.leave_one_out(summary),
+        "shapley": figures.shapley(summary),
         "drift": curves.drift(summary),
         "length": curves.length(summary),
     }

@@ -12,6 +12,8 @@ from pipeline.competition import joined
 from pipeline.ensemble.diversity import ambiguity, errors
 from pipeline.metrics import score
 from pipeline.reporting.evidence import Evidence
+from pipeline.reporting.numbers import MINUS
+from pipeline.reporting.sampling import labels_of, standard_error
 from pipeline.tasks import TASKS, TINY, Floats
 
 N_ROWS = 20
@@ -56,9 +58,7 @@ def _row(of: Evidence, texts: list[str], i: int, measure: float) -> dict[str, An
         "characters_left_out": max(0, len(text) - MOST_CHARACTERS),
         "truth": _truth(of, i),
         "predicted": _told(of, of.chosen_oof[i]),
-        "members": {
-            name: _told(of, of.stack.oof[i, j]) for j, name in enumerate(of.stack.names)
-        },
+        "members": {name: _told(of, of.stack.oof[i, j]) for j, name in enumerate(of.stack.names)},
         "measure": measure,
     }
 
@@ -80,11 +80,10 @@ def _told(of: Evidence, prediction: Floats) -> str:
 
 
 def _several(of: Evidence, values: Floats) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.3g}"
-    return ", ".join(
-        f"{name} {v:.3g}" for name, v in zip(of.train.columns, values.tolist(), strict=True)
-    )
+    told = [f"{v:.3g}".replace("-", MINUS) for v in values.tolist()]
+    if len(told) == 1:
+        return told[0]
+    return ", ".join(f"{name} {v}" for name, v in zip(of.train.columns, told, strict=True))
 
 
 def by_length(of: Evidence) -> list[dict[str, Any]]:
@@ -92,21 +91,15 @@ def by_length(of: Evidence) -> list[dict[str, Any]]:
     lengths = np.array([len(text) for text in joined(of.train.texts)])
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTHS + 1)[1:-1]))
     part: NDArray[Any] = np.searchsorted(edges, lengths, side="left")
-    labels = of.train.y if of.train.y.ndim == 2 else None
+    rng = np.random.default_rng(of.config.seed)
+    setting = (of.config.metric, of.config.task)
     found = []
     for k in np.unique(part):
         rows = np.flatnonzero(part == k)
-        value = np.nan
+        value = se = np.nan
         if len(rows) >= FEWEST:
-            value = score(
-                of.config.metric, of.config.task, of.train.y[rows], of.chosen_oof[rows], labels
-            )
-        found.append(
-            {
-                "shortest": int(lengths[rows].min()),
-                "longest": int(lengths[rows].max()),
-                "rows": len(rows),
-                "score": value,
-            }
-        )
+            value = score(*setting, of.train.y[rows], of.chosen_oof[rows], labels_of(of))
+            se = standard_error(of, of.chosen_oof, rows, rng)
+        span = {"shortest": int(lengths[rows].min()), "longest": int(lengths[rows].max())}
+        found.append({**span, "rows": len(rows), "score": value, "se": se})
     return found

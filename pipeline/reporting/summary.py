@@ -6,20 +6,18 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.ensemble.diversity import ambiguity, clustered, error_correlation, pairwise
-from pipeline.ensemble.shapley import contributions, rows_of_draw
+from pipeline.ensemble.shapley import contributions
 from pipeline.metrics import METRICS, score
 from pipeline.reporting.behaviour import calibration, drift, residuals
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.rows import by_length, telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
+from pipeline.reporting.sampling import labels_of, standard_error
 from pipeline.reporting.verdict import verdict
-from pipeline.tasks import TASKS, Floats
+from pipeline.tasks import TASKS
 
-N_FOLD_DRAWS = 50
-MOST_FOLD_ROWS = 5000
 OUTLYING = 3.0  # standard errors: of 100 folds that differ by chance alone, less than one
 
 
@@ -77,34 +75,10 @@ def _leaderboard(of: Evidence) -> list[dict[str, Any]]:
         in_sample = float(line["score"]) + sign * float(line["optimism"])
         test = None
         if of.test_y is not None:
-            test = score(*setting, of.test_y, of.test_predictions[line["name"]], _labels(of))
-        lines.append({**line, "chosen": bool(line["chosen"]), "in_sample": in_sample, "test": test})
+            test = score(*setting, of.test_y, of.test_predictions[line["name"]], labels_of(of))
+        own = {str(key): cell for key, cell in line.items()}
+        lines.append({**own, "chosen": bool(line["chosen"]), "in_sample": in_sample, "test": test})
     return lines
-
-
-def _labels(of: Evidence) -> Any:
-    return of.train.y if of.train.y.ndim == 2 else None
-
-
-def units_of_rows(of: Evidence) -> NDArray[np.int64]:
-    """(n,) what is drawn as a whole: the row, or its group."""
-    if of.train.groups is None:
-        return np.arange(len(of.train.ids))
-    return np.unique(np.array(of.train.groups), return_inverse=True)[1]
-
-
-def standard_error(
-    of: Evidence, predictions: Floats, rows: NDArray[Any], rng: np.random.Generator
-) -> float:
-    """Standard error of the score on `rows`, by bootstrap over at most 5,000 of them."""
-    drawn_from = rng.permutation(rows)[:MOST_FOLD_ROWS]
-    unit = np.unique(units_of_rows(of)[drawn_from], return_inverse=True)[1]
-    setting, labels = (of.config.metric, of.config.task), _labels(of)
-    scores = []
-    for _ in range(N_FOLD_DRAWS):
-        drawn = drawn_from[rows_of_draw(unit, rng)]
-        scores.append(score(*setting, of.train.y[drawn], predictions[drawn], labels))
-    return float(np.std(scores, ddof=1) * np.sqrt(len(drawn_from) / len(rows)))
 
 
 def _fold_scores(of: Evidence) -> dict[str, list[dict[str, Any]]]:
@@ -114,7 +88,7 @@ def _fold_scores(of: Evidence) -> dict[str, list[dict[str, Any]]]:
     """
     rng = np.random.default_rng(of.config.seed)
     rows = [np.flatnonzero(of.folds == k) for k in range(int(of.folds.max()) + 1)]
-    setting, labels = (of.config.metric, of.config.task), _labels(of)
+    setting, labels = (of.config.metric, of.config.task), labels_of(of)
     found = {}
     for i, name in enumerate(of.stack.names):
         preds = of.stack.oof[:, i]

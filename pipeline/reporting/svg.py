@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -26,8 +27,8 @@ VARIABLES = {
     ORANGE: "orange",
     GREEN: "green",
 }
-WIDTH = 4.6  # inches: on a phone its text is about as large as the page's small print
-STYLE = {
+WIDTH = 4.1  # inches: on a phone its text is about as large as the page's small print
+STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -58,9 +59,7 @@ STYLE = {
 }
 
 
-def drawn(
-    draw: Callable[[Figure], None], height: float, alt: str, *, width: float = WIDTH
-) -> str:
+def drawn(draw: Callable[[Figure], None], height: float, alt: str, *, width: float = WIDTH) -> str:
     """The figure that `draw` makes, as one <svg> element.
 
     Args:
@@ -69,7 +68,8 @@ def drawn(
     """
     # ids within the SVG: the same each time, and others than those of the page's other figures
     salt = f"{draw.__qualname__} {alt}"
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt}):
+    style: Any = {**STYLE, "svg.hashsalt": salt}
+    with matplotlib.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         file = io.StringIO()
