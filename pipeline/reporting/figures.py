@@ -115,7 +115,7 @@ def weights(summary: dict[str, Any], blend: str) -> str:
     """One blend's weights, with their spread over other fits where it is known."""
     lines = summary["weights"][blend]
     names = [
-        f"{line['predictor']} · {line['target']}" if "target" in line else line["predictor"]
+        f"{line['predictor']} · {line['target']}" if line["target"] else line["predictor"]
         for line in lines
     ]
 
@@ -123,7 +123,7 @@ def weights(summary: dict[str, Any], blend: str) -> str:
         axes = _lines(figure, names)
         for at, line in enumerate(lines):
             axes.barh(at, line["weight"], height=0.62, color=BLUE, alpha=0.75)
-            if line.get("sd") is not None:
+            if line["sd"] is not None:
                 ends = [line["mean"] - line["sd"], line["mean"] + line["sd"]]
                 axes.plot(ends, [at, at], color=INK, linewidth=1.2)
                 axes.plot(line["mean"], at, "o", color=INK, markersize=3)

@@ -35,6 +35,9 @@ def page(summary: dict[str, Any]) -> str:
             name: any(line.get(name) is not None for line in summary["leaderboard"])
             for name in ("test", "gain_over_single")
         },
+        has_stability=any(
+            line["sd"] is not None for of in summary["weights"].values() for line in of
+        ),
     )
 
 

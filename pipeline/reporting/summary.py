@@ -6,6 +6,7 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.ensemble.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.ensemble.shapley import contributions
@@ -42,7 +43,7 @@ def summarise(of: Evidence) -> dict[str, Any]:
         "folds": _fold_scores(of),
         "diversity": _diversity(of),
         "contributions": _contributions(of),
-        "weights": {name: table.to_dict("records") for name, table in of.weights.items()},
+        "weights": {name: _weights(table) for name, table in of.weights.items()},
         "learning": learning_curves(of.logs),
         "calibration": calibration(of) if TASKS[of.config.task].is_probability else None,
         "residuals": None if TASKS[of.config.task].is_probability else residuals(of),
@@ -81,8 +82,14 @@ def _leaderboard(of: Evidence) -> list[dict[str, Any]]:
     return lines
 
 
+def _weights(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A blend's weights; None for what its table does not tell."""
+    keys = ("predictor", "target", "weight", "mean", "sd", "selected")
+    return [{key: line.get(key) for key in keys} for line in table.to_dict("records")]
+
+
 def _fold_scores(of: Evidence) -> dict[str, list[dict[str, Any]]]:
-    """Each member's score on each fold; outlying: far from the member's other folds.
+    """Each member's score on each fold; outlying: far from the median of the member's folds.
 
     Far is more than 3 standard errors, which is what the fold's rows alone could make of it.
     """
@@ -94,11 +101,10 @@ def _fold_scores(of: Evidence) -> dict[str, list[dict[str, Any]]]:
         preds = of.stack.oof[:, i]
         scores = np.array([score(*setting, of.train.y[r], preds[r], labels) for r in rows])
         spread = np.array([standard_error(of, preds, r, rng) for r in rows])
+        usual = np.median(scores[~np.isnan(scores)]) if not np.isnan(scores).all() else np.nan
         lines = []
         for k, (value, se) in enumerate(zip(scores, spread, strict=True)):
-            others = np.delete(scores, k)
-            distance = value - np.nanmedian(others) if not np.isnan(others).all() else np.nan
-            outlying = bool(se > 0 and abs(distance) > OUTLYING * se)
+            outlying = bool(se > 0 and abs(value - usual) > OUTLYING * se)
             lines.append({"fold": k, "score": value, "se": se, "outlying": outlying})
         found[name] = lines
     return found
