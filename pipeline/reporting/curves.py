@@ -14,13 +14,14 @@ PER_LINE = 3  # small panels side by side
 def learning(summary: dict[str, Any]) -> str:
     """Training loss by epoch: a panel a member, a line a fold."""
     curves = summary["learning"]
-    n_lines = -(-len(curves) // PER_LINE)
+    per_line = min(PER_LINE, len(curves))
+    n_lines = -(-len(curves) // per_line)
     losses = np.concatenate([unit["loss"] for units in curves.values() for unit in units])
     # one unit that diverged must not flatten all others
     top = min(losses.max(), 3 * np.quantile(losses, 0.95))
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(n_lines, PER_LINE, sharex=True, sharey=True, squeeze=False)
+        panels = figure.subplots(n_lines, per_line, sharex=True, sharey=True, squeeze=False)
         for axes in panels.flat[len(curves) :]:
             axes.set_visible(False)
         for axes, (name, units) in zip(panels.flat, curves.items(), strict=False):

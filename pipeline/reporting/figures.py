@@ -108,7 +108,7 @@ def correlations(summary: dict[str, Any]) -> str:
         f"Heatmap of the correlations between the errors of {m} predictors, from "
         f"{value(low)} to 1; their mean is {value(summary['diversity']['mean_correlation'])}."
     )
-    return drawn(draw, 3.7, alt)
+    return drawn(draw, min(3.7, 1.5 + 0.55 * m), alt)
 
 
 def weights(summary: dict[str, Any], blend: str) -> str:

@@ -28,5 +28,7 @@ def _beside_the_best(chosen: dict[str, Any], best: dict[str, Any], greater: bool
     """Singles are in the leaderboard's order, so the first is the best of them."""
     gain = (chosen["score"] - best["score"]) * (1 if greater else -1)
     low, high = chosen.get("gain_over_single_low"), chosen.get("gain_over_single_high")
+    if gain == 0:
+        return f"and as good as the best single one, {best['name']}"
     interval = "" if low is None or high is None else f" ({signed(low)} to {signed(high)})"
     return f"and {signed(gain)} over the best single one, {best['name']}{interval}"
