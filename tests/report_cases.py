@@ -17,6 +17,7 @@ from pipeline.folds import read_folds
 from pipeline.predictors import write_predictions
 from pipeline.tasks import TASKS, Floats
 
+HOSTILE_CLASS = "<i>$x$</i> 👩‍👩‍👧 &amp;"
 N_ROWS, N_TEST = 90, 40
 HOSTILE = [
     '<script>document.title = "owned"; console.error("owned")</script>',
@@ -52,10 +53,13 @@ def write_case(folder: Path, task: str) -> Path:
 
 
 def change_texts(path: Path) -> None:
+    """Make the first texts and, where there are several, one class hostile."""
     header, rows = read_rows(path)
-    at = header.index("text")
-    for row, text in zip(rows, HOSTILE, strict=False):
-        row[at] = text
+    text, target = header.index("text"), header.index("target") if "target" in header else 0
+    for row, hostile in zip(rows, HOSTILE, strict=False):
+        row[text] = hostile
+    for row in rows:
+        row[target] = {"money": HOSTILE_CLASS}.get(row[target], row[target])
     write_rows(path, header, rows)
 
 

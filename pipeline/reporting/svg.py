@@ -6,6 +6,7 @@ picture serves a light and a dark screen, and its text is text.
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -69,7 +70,9 @@ def drawn(draw: Callable[[Figure], None], height: float, alt: str, *, width: flo
     # ids within the SVG: the same each time, and others than those of the page's other figures
     salt = f"{draw.__qualname__} {alt}"
     style: Any = {**STYLE, "svg.hashsalt": salt}
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        # the browser has the letters that Matplotlib's own font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         file = io.StringIO()
