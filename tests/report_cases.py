@@ -8,7 +8,7 @@ import numpy as np
 from conftest import read_rows, write_competition, write_rows
 from numpy.typing import NDArray
 
-from pipeline import blend, make_folds
+from pipeline import blend, make_folds, report
 from pipeline.artifacts import predictor_dir, sha256_of_array
 from pipeline.command import load_config
 from pipeline.competition import read_test, read_train
@@ -31,13 +31,10 @@ HOSTILE = [
 ]
 
 
-def write_case(folder: Path, task: str) -> Path:
-    """A competition in `folder` whose three members' OOF, test predictions and blends stand there.
+def write_reported_case(folder: Path, task: str) -> Path:
+    """A competition in `folder` whose three members, blends and report stand there.
 
     The first rows hold `HOSTILE` texts, and every member is wrong on them.
-
-    Returns:
-        The YAML's path, from `folder`.
     """
     members = [{"pooling": "mean"}, {"pooling": "max"}, {"pooling": "min"}]
     settings = {"members": members, "blend": {"methods": ["mean", "convex"]}}
@@ -49,7 +46,8 @@ def write_case(folder: Path, task: str) -> Path:
         make_folds.main([str(path)])
         write_members(path)
         blend.main([str(path)])
-    return path
+        report.main([str(path)])
+    return folder
 
 
 def change_texts(path: Path) -> None:

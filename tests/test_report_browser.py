@@ -2,12 +2,8 @@
 
 import os
 import shutil
-from contextlib import chdir
 
 import pytest
-from report_cases import write_case
-
-from pipeline import report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser")
@@ -27,12 +23,8 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("reported")
-    path = write_case(folder, "multiclass")
-    with chdir(folder):
-        report.main([str(path)])
-    return (folder / "reports" / "tiny" / "index.html").as_uri()
+def address(reported):
+    return (reported("multiclass") / "reports" / "tiny" / "index.html").as_uri()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
