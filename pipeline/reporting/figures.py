@@ -11,6 +11,7 @@ from pipeline.reporting.numbers import short, signed, value
 from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, drawn
 
 KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
+LEAST_SPAN = 0.05  # of correlations, from the palest cell to the darkest
 MOST_CELLS = 12  # predictors up to which a heatmap's cells hold their numbers
 
 
@@ -85,13 +86,15 @@ def correlations(summary: dict[str, Any]) -> str:
     cells = np.array(summary["diversity"]["error_correlation"], dtype=np.float64)
     m = len(names)
     beside = cells[~np.eye(m, dtype=bool)]
-    low = float(np.nanmin(beside)) if m > 1 and not np.isnan(beside).all() else 0.0
+    known = beside[~np.isnan(beside)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.grid(False)
         axes.set(aspect="equal", xlim=(0, m), ylim=(m, 0))
-        shades = np.nan_to_num((cells - low) / max(1 - low, 1e-9))
+        # the diagonal's 1 does not count, and a hundredth more or less is no contrast
+        shades = np.nan_to_num(np.clip((cells - low) / max(high - low, LEAST_SPAN), 0, 1))
         for i, j in np.ndindex(m, m):
             at, of_cell = (j + 0.02, i + 0.02), 0.06 + 0.6 * shades[i, j]
             axes.add_patch(Rectangle(at, 0.96, 0.96, facecolor=BLUE, alpha=of_cell))
@@ -104,9 +107,10 @@ def correlations(summary: dict[str, Any]) -> str:
         axes.tick_params(axis="x", labelcolor=INK)
         axes.spines[:].set_visible(False)
 
+    mean = value(summary["diversity"]["mean_correlation"])
     alt = (
         f"Heatmap of the correlations between the errors of {m} predictors, from "
-        f"{value(low)} to 1; their mean is {value(summary['diversity']['mean_correlation'])}."
+        f"{value(low)} to {value(high)}; their mean is {mean}."
     )
     return drawn(draw, min(3.7, 1.5 + 0.55 * m), alt)
 
