@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From three CSVs and a YAML to a submission.
+# From three CSVs and a YAML to a submission and a report.
 #
 #   ./run_all.sh                                      the demo competition, configs/tweets.yaml
 #   ./run_all.sh --quick                              the same path on 800 rows, two members
@@ -40,3 +40,5 @@ stage predict
 stage blend
 # submissions/<c>/
 stage submit
+# reports/<c>/index.html, seconds
+stage report

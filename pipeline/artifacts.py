@@ -51,6 +51,10 @@ def submission_path(competition: str, predictor: str) -> Path:
     return Path("submissions") / competition / f"{predictor}.csv"
 
 
+def report_path(competition: str) -> Path:
+    return Path("reports") / competition / "index.html"
+
+
 def _temporary(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")

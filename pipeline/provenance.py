@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 PACKAGES = ("torch", "transformers", "scikit-learn", "lightgbm", "pandas", "numpy")
@@ -15,9 +15,17 @@ def provenance() -> dict[str, Any]:
         "command": " ".join(["python", "-m", _module(), *sys.argv[1:]]),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES},
         "machine": f"{platform.machine()} {platform.system()}",
     }
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed: what only reads predictions needs no torch."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _module() -> str:

@@ -181,6 +181,21 @@ def few_steps():
         yield
 
 
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a competition of a task with its report; only to be read."""
+    folders: dict[str, Path] = {}
+
+    def folder_of(task: str) -> Path:
+        from report_cases import write_reported_case
+
+        if task not in folders:
+            folders[task] = write_reported_case(tmp_path_factory.mktemp(task), task)
+        return folders[task]
+
+    return folder_of
+
+
 @pytest.fixture
 def run(request, capsys):
     """Run the stage that the test's module calls STAGE; what it printed."""

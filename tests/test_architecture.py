@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PIPELINE = Path(__file__).parents[1] / "pipeline"
-STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit")
+STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
 MAY_IMPORT = {
     "__init__": "",
     # what a stage reads from the command line and from the competition's tables
@@ -71,12 +71,33 @@ MAY_IMPORT = {
     "ensemble.choice": "ensemble.crossfit ensemble.intervals ensemble.leaderboard metrics tasks",
     "ensemble.stability": "tasks",
     "ensemble.suspicion": "metrics tasks",
+    "ensemble.diversity": "tasks",
+    "ensemble.moments": "tasks",
+    "ensemble.shapley": "ensemble.diversity ensemble.moments metrics tasks",
     # what is written
     "predictors": "artifacts foreign tasks",
     "foreign": "artifacts tables tasks",
     "stack": "ensemble.suspicion foreign predictors tasks",
     "summary": "metrics",
     "submission": "metrics sample_submission tasks",
+    # what is told
+    "solution": "artifacts config tables tasks",
+    "reporting.__init__": "",
+    "reporting.evidence": "artifacts competition config folds foreign predictors solution stack"
+    " tasks",
+    "reporting.summary": "ensemble.diversity ensemble.shapley metrics reporting.behaviour"
+    " reporting.evidence reporting.rows reporting.runs reporting.sampling reporting.verdict tasks",
+    "reporting.verdict": "reporting.numbers",
+    "reporting.behaviour": "competition ensemble.diversity reporting.evidence tasks",
+    "reporting.rows": "competition ensemble.diversity metrics reporting.evidence"
+    " reporting.numbers reporting.sampling tasks",
+    "reporting.runs": "artifacts metrics provenance reporting.evidence",
+    "reporting.sampling": "ensemble.shapley metrics reporting.evidence tasks",
+    "reporting.numbers": "",
+    "reporting.svg": "",
+    "reporting.figures": "reporting.numbers reporting.svg",
+    "reporting.curves": "reporting.numbers reporting.svg",
+    "reporting.page": "reporting.curves reporting.figures reporting.numbers",
     # what everybody may use
     "artifacts": "",
     "jobs": "",

@@ -393,6 +393,13 @@ def test_a_predictor_from_elsewhere_that_does_not_fit_is_refused(change, message
         assert message in line
 
 
+def test_the_report_knows_what_the_units_cost_and_how_they_learned(copy):
+    stage("report")
+    told = json.loads(Path("reports/tiny/summary.json").read_text(encoding="utf-8"))
+    assert {name: len(units) for name, units in told["learning"].items()} == {"mean": 2, "idf": 2}
+    assert all(line["minutes"] > 0 for line in told["contributions"]["predictors"])
+
+
 def test_any_predictor_can_be_submitted(copy, capsys):
     stage("submit", "--predictor", "idf")
     assert numbers("submissions/tiny/idf.csv") == numbers("oof/tiny/idf/test.csv")

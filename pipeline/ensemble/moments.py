@@ -1,0 +1,117 @@
+"""Scores of plain means from second moments alone: a set of predictors costs no pass over rows.
+
+The squared error and the correlation of a mean of predictors follow from the sums of products of
+predictors and target. Letters: n rows, m predictors, c columns, s sets, b draws of rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.tasks import Floats
+
+BLOCK = 8192  # rows whose products are in memory at once
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Means and covariances of the m predictors and, last, the target: (c, m + 1, ...)."""
+
+    means: Floats
+    covariances: Floats
+
+
+def moments_of(preds: Floats, y: Floats) -> Moments:
+    """Moments of all rows; `y` is (n, c)."""
+    return drawn_from(_joined(preds, y), np.ones((1, len(y))))[0]
+
+
+def drawn_moments(
+    preds: Floats, y: Floats, unit: NDArray[np.int64], n_draws: int, rng: np.random.Generator
+) -> list[Moments]:
+    """Moments of b bootstrap draws of whole units (n,)."""
+    n_units = int(unit.max()) + 1
+    times = np.empty((n_draws, len(unit)), dtype=np.float32)  # counts: exact
+    for line in times:
+        line[:] = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)[unit]
+    return drawn_from(_joined(preds, y), times)
+
+
+def drawn_from(joined: Floats, times: NDArray[np.floating]) -> list[Moments]:
+    """Moments of (n, c, m + 1) values where row i stands `times[b, i]` times, for each b."""
+    n, c, width = joined.shape
+    # around the mean of all rows, so that large targets do not drown the differences
+    # of a constant exactly that constant, so that it varies by 0
+    centre = np.where(np.ptp(joined, axis=0) > 0, joined.mean(axis=0), joined[0])
+    first, second = np.triu_indices(width)
+    sums = np.zeros((len(times), c, width))
+    products = np.zeros((len(times), c, len(first)))
+    for start in range(0, n, BLOCK):
+        of = slice(start, start + BLOCK)
+        weights = times[:, of].astype(np.float64)
+        for j in range(c):
+            x = joined[of, j] - centre[j]
+            sums[:, j] += weights @ x
+            products[:, j] += weights @ (x[:, first] * x[:, second])
+    total = times.sum(axis=1, dtype=np.float64)[:, None, None]
+    means = sums / total
+    moments = np.empty((len(times), c, width, width))
+    moments[..., first, second] = moments[..., second, first] = products / total
+    covariances = moments - means[..., :, None] * means[..., None, :]
+    return [Moments(a + centre, b) for a, b in zip(means, covariances, strict=True)]
+
+
+def _joined(preds: Floats, y: Floats) -> Floats:
+    return np.concatenate([preds.transpose(0, 2, 1), y[:, :, None]], axis=2)
+
+
+def _shares(sets: NDArray[np.bool_]) -> Floats:
+    """(s, m) weights of the plain mean of each set; of the empty set all are 0."""
+    return sets / np.maximum(sets.sum(axis=1, keepdims=True), 1)
+
+
+def _squared_errors(of: Moments, sets: NDArray[np.bool_]) -> Floats:
+    """(c, s) mean squared error of each set's mean; the empty set predicts the target's mean."""
+    # the target joins with weight -1, so that the combination is the error itself
+    weights = np.column_stack([_shares(sets), np.full(len(sets), -1.0)])
+    bias = of.means @ weights.T
+    bias[:, ~sets.any(axis=1)] = 0
+    variance = ((weights @ of.covariances) * weights).sum(axis=2)
+    return np.clip(bias**2 + variance, 0, None)
+
+
+def _rmse(of: Moments, sets: NDArray[np.bool_]) -> Floats:
+    return np.sqrt(_squared_errors(of, sets)).mean(axis=0)
+
+
+def _r2(of: Moments, sets: NDArray[np.bool_]) -> Floats:
+    spread = of.covariances[:, -1, -1]
+    varies = spread > 0
+    share = _squared_errors(of, sets)[varies] / spread[varies, None]
+    return _mean_over_columns(1 - share)
+
+
+def _pearson(of: Moments, sets: NDArray[np.bool_]) -> Floats:
+    """A constant, the empty set too, correlates 0."""
+    weights = _shares(sets)
+    with_y = of.covariances[:, :-1, -1] @ weights.T
+    variance = ((weights @ of.covariances[:, :-1, :-1]) * weights).sum(axis=2)
+    spread = of.covariances[:, -1, -1]
+    scale = np.sqrt(np.clip(variance, 0, None) * spread[:, None])
+    varies = spread > 0
+    found = np.divide(with_y, scale, out=np.zeros_like(with_y), where=scale > 0)
+    return _mean_over_columns(np.clip(found[varies], -1, 1))
+
+
+def _mean_over_columns(values: Floats) -> Floats:
+    return values.mean(axis=0) if len(values) else np.full(values.shape[1], np.nan)
+
+
+MOMENT_METRICS: dict[str, Callable[[Moments, NDArray[np.bool_]], Floats]] = {
+    "rmse": _rmse,
+    "mcrmse": _rmse,
+    "r2": _r2,
+    "pearson": _pearson,
+}

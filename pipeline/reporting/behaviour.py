@@ -1,0 +1,104 @@
+"""How the chosen predictor behaves: calibration, residuals, and drift from training to test.
+
+Letters: n training rows, k test rows, c columns.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.competition import joined
+from pipeline.ensemble.diversity import one_hot
+from pipeline.reporting.evidence import Evidence
+from pipeline.tasks import Floats
+
+N_BINS = 10
+N_BARS = 30
+
+
+def calibration(of: Evidence) -> dict[str, Any]:
+    """How often what is said to be true with a probability is true, in tenths of the cases.
+
+    Binary: the positive class. Several classes: the likeliest one. Labels: all of them pooled.
+    """
+    truth = one_hot(of.train.y, of.config.task, of.chosen_oof.shape[1])
+    said = of.chosen_oof
+    if of.config.task == "multiclass":
+        top = said.argmax(axis=1)[:, None]
+        said, truth = np.take_along_axis(said, top, 1), np.take_along_axis(truth, top, 1)
+    p, came_true = said.ravel(), truth.ravel()
+    bins = _tenths(p)
+    lines = [
+        {
+            "cases": int((bins == b).sum()),
+            "said": float(p[bins == b].mean()),
+            "true": float(came_true[bins == b].mean()),
+        }
+        for b in np.unique(bins)
+    ]
+    distance = sum(line["cases"] * abs(line["said"] - line["true"]) for line in lines)
+    return {"bins": lines, "expected_error": distance / len(p)}
+
+
+def residuals(of: Evidence) -> dict[str, Any]:
+    """Truth less prediction by tenths of the predictions; several targets: in their deviations."""
+    y, p = of.train.y, of.chosen_oof
+    several = y.shape[1] > 1
+    if several:
+        spread = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1)
+        y, p = (y - y.mean(axis=0)) / spread, (p - y.mean(axis=0)) / spread
+    said, left = p.ravel(), (y - p).ravel()
+    bins = _tenths(said)
+    lines = []
+    for b in np.unique(bins):
+        low, median, high = np.quantile(left[bins == b], [0.1, 0.5, 0.9])
+        mean = float(said[bins == b].mean())
+        rows = int((bins == b).sum())
+        lines.append({"said": mean, "low": low, "median": median, "high": high, "cases": rows})
+    return {"bins": lines, "standardised": several}
+
+
+def drift(of: Evidence) -> dict[str, Any]:
+    """Out-of-fold against test predictions: the largest gap of their distributions (KS)."""
+    n, k = len(of.train.ids), len(of.test.ids)
+    columns = of.train.columns
+    gaps = {
+        name: _gaps(of.stack.oof[:, i], of.stack.test[:, i])
+        for i, name in enumerate(of.stack.names)
+    }
+    gaps[of.chosen_name] = _gaps(of.chosen_oof, of.chosen_test)
+    at = int(gaps[of.chosen_name].argmax())
+    both = np.concatenate([of.chosen_oof[:, at], of.chosen_test[:, at]])
+    edges = np.histogram_bin_edges(both, bins=N_BARS)
+    lengths = [np.array([len(t) for t in joined(rows.texts)]) for rows in (of.train, of.test)]
+    return {
+        "predictors": [
+            {"name": name, "ks": float(found.max()), "column": columns[int(found.argmax())]}
+            for name, found in gaps.items()
+        ],
+        "chance": 1.358 * np.sqrt((n + k) / (n * k)),  # 95 % of gaps of equal distributions
+        "length_ks": ks(*lengths),
+        "column": columns[at],
+        "edges": edges,
+        "oof_share": np.histogram(of.chosen_oof[:, at], edges)[0] / n,
+        "test_share": np.histogram(of.chosen_test[:, at], edges)[0] / k,
+    }
+
+
+def _gaps(oof: Floats, test: Floats) -> Floats:
+    return np.array([ks(oof[:, j], test[:, j]) for j in range(oof.shape[1])])
+
+
+def ks(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Kolmogorov and Smirnov's statistic: the largest gap between two cumulative shares."""
+    first, second = np.sort(first), np.sort(second)
+    at = np.concatenate([first, second])
+    shares = [values.searchsorted(at, side="right") / len(values) for values in (first, second)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def _tenths(values: Floats) -> NDArray[np.int64]:
+    """(n,) the tenth of each value; equal values share one."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+    return np.searchsorted(edges, values, side="left")

@@ -1,0 +1,202 @@
+"""All that the stages left of a competition, read once and checked to belong together.
+
+Letters: n training rows, k test rows, m predictors, c columns, K folds.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.artifacts import (
+    file_sha256,
+    leaderboard_path,
+    predictor_dir,
+    read_csv_as_text,
+    read_json,
+    sha256_of_array,
+    sha256_of_texts,
+    unit_dir,
+)
+from pipeline.competition import Test, Train, read_test, read_train
+from pipeline.config import Config
+from pipeline.folds import origin_of, read_folds
+from pipeline.foreign import part_sha256
+from pipeline.predictors import check_made_for, read_predictions
+from pipeline.solution import read_solution, solution_path
+from pipeline.stack import Stack, read_stack
+from pipeline.tasks import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a report is made of.
+
+    Attributes:
+        board: the leaderboard, best first.
+        board_source: the JSON beside it.
+        chosen: out-of-fold or cross-fitted and test predictions of the chosen predictor.
+        weights: the table of each blend that has one.
+        test_y: targets of the test rows; None where they are not known.
+        test_predictions: (k, c) of every line of the board; none where `test_y` is None.
+        runs: run.json of each member's units, fold by fold; none of members trained elsewhere.
+        logs: train.log of each member's units likewise.
+    """
+
+    config: Config
+    train: Train
+    test: Test
+    folds: NDArray[np.int64]
+    stack: Stack
+    board: pd.DataFrame
+    board_source: dict[str, Any]
+    chosen_name: str
+    chosen_oof: Floats
+    chosen_test: Floats
+    weights: dict[str, pd.DataFrame]
+    test_y: NDArray[Any] | None
+    test_predictions: dict[str, Floats]
+    runs: dict[str, dict[int, dict[str, Any]]]
+    logs: dict[str, dict[int, list[dict[str, Any]]]]
+
+
+def made_from(config: Config) -> dict[str, Any]:
+    """All that determines the report: settings, hashes of the files it reads, and its own."""
+    folders = _folders(config).values()
+    board = leaderboard_path(config.competition)
+    named = [Path(p) for p in (config.data.train, config.data.test)]
+    files = [*named, solution_path(config.data), board, board.with_suffix(".json")]
+    files += [folder / f"{part}.csv" for folder in folders for part in ("oof", "test")]
+    units = Path("models") / config.competition
+    files += sorted(units.glob("*/fold*/run.json")) + sorted(units.glob("*/fold*/train.log"))
+    own = sorted(path for path in Path(__file__).parent.iterdir() if path.is_file())
+    return {
+        "report": sha256_of_texts(file_sha256(path) for path in own),
+        "config": config.model_dump(mode="json", by_alias=True),
+        "files": {str(path): file_sha256(path) for path in files if path.is_file()},
+    }
+
+
+def read_evidence(config: Config) -> Evidence:
+    """Read what the stages left.
+
+    Raises:
+        FileNotFoundError: a stage has not been run.
+        ValueError: the leaderboard was made from other predictors, or a file is broken.
+    """
+    c, data = config.competition, config.data
+    train, test = read_train(data, config.task), read_test(data)
+    folds = read_folds(c, train.ids, origin_of(config.folds, train))
+    folders = _folders(config)
+    members = {m.name: folders.pop(m.name) for m in config.members}
+    external = folders
+    board, source = _read_board(config, {**members, **external})
+    for folder in members.values():
+        check_made_for(
+            folder, {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
+        )
+    stack = read_stack(
+        members,
+        external,
+        train.ids,
+        test.ids,
+        train.columns,
+        config.task,
+        folds,
+        config.blend.by_position,
+    )
+    chosen = str(board.loc[board["chosen"], "name"].iloc[0])
+    chosen_oof = read_predictions(
+        predictor_dir(c, chosen), "oof", train.ids, train.columns, config.task
+    )
+    test_y = read_solution(data, config.task, test.ids, train.classes)
+    of_stack = dict(zip(stack.names, stack.test.transpose(1, 0, 2), strict=True))
+    wanted = [chosen] if test_y is None else board["name"]
+    test_predictions = {
+        name: of_stack[name]
+        if name in of_stack
+        else read_predictions(predictor_dir(c, name), "test", test.ids, train.columns, config.task)
+        for name in wanted
+    }
+    weights = {
+        name: predictor_dir(c, name) / "weights.csv"
+        for name in board.loc[board["kind"] == "blend", "name"]
+    }
+    return Evidence(
+        config=config,
+        train=train,
+        test=test,
+        folds=folds,
+        stack=stack,
+        board=board,
+        board_source=source,
+        chosen_name=chosen,
+        chosen_oof=chosen_oof,
+        chosen_test=test_predictions[chosen],
+        weights={name: _read_weights(path) for name, path in weights.items() if path.is_file()},
+        test_y=test_y,
+        test_predictions={} if test_y is None else test_predictions,
+        runs={name: _read_units(c, name, "run.json", read_json, folds) for name in members},
+        logs={name: _read_units(c, name, "train.log", _read_log, folds) for name in members},
+    )
+
+
+def _folders(config: Config) -> dict[str, Path]:
+    members = {m.name: predictor_dir(config.competition, m.name) for m in config.members}
+    return {**members, **{one.name: Path(one.folder) for one in config.blend.external}}
+
+
+def _read_board(config: Config, folders: dict[str, Path]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    path = leaderboard_path(config.competition)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; run blend first")
+    source = read_json(path.with_suffix(".json"))
+    files = {
+        name: [part_sha256(folder, part) for part in ("oof", "test")]
+        for name, folder in folders.items()
+    }
+    if source.get("predictors") != files or source.get("metric") != config.metric:
+        raise ValueError(
+            f"{path}: made from other predictors or settings than those of the config; "
+            "run blend again"
+        )
+    # a member may be called nan: only an empty cell is none
+    board = pd.read_csv(path, dtype={"name": str}, keep_default_na=False, na_values=[""])
+    return board, source
+
+
+def _read_weights(path: Path) -> pd.DataFrame:
+    table = read_csv_as_text(path)
+    numbers = [name for name in table.columns if name not in ("predictor", "target")]
+    return table.astype(dict.fromkeys(numbers, float))
+
+
+def _read_units(
+    competition: str, member: str, file: str, read: Any, folds: NDArray[np.int64]
+) -> dict[int, Any]:
+    """What `read` makes of a file of each of a member's units, by fold, where it is there."""
+    paths = {k: unit_dir(competition, member, k) / file for k in range(int(folds.max()) + 1)}
+    return {k: read(path) for k, path in paths.items() if path.is_file()}
+
+
+def _read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a training log that tell a loss.
+
+    Raises:
+        ValueError: a line is no JSON object.
+    """
+    lines = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            found = json.loads(line)
+            if "loss" in found and "epoch" in found:
+                lines.append(found)
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"{path}: line {number} is no JSON object; train the unit again, or remove the log"
+            ) from None
+    return lines

@@ -1,0 +1,68 @@
+"""How numbers are written: everywhere in a report the same."""
+
+from typing import Any
+
+import numpy as np
+
+MINUS = "−"
+
+
+def value(number: float | None) -> str:
+    """A score or a share: four decimals, or four digits where it is large."""
+    if number is None or number != number:
+        return "–"
+    text = f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
+    return MINUS + text if number < 0 and float(text.replace(",", "")) > 0 else text
+
+
+def signed(number: float | None) -> str:
+    """A difference, always with its sign unless it is exactly 0."""
+    if number is None or number != number:
+        return "–"
+    if number == 0:
+        return "0"
+    text = f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
+    return (MINUS if number < 0 else "+") + text
+
+
+def rate(number: float | None) -> str:
+    """A small difference by two digits that count, with its sign."""
+    if number is None or number != number:
+        return "–"
+    text = np.format_float_positional(abs(number), precision=2, fractional=False, trim="-")
+    return (MINUS if number < 0 else "+") + text
+
+
+def short(number: float | None) -> str:
+    """Two decimals, for cells that are read as colours."""
+    if number is None or number != number:
+        return "–"
+    return f"{number:.2f}".replace("-", MINUS)
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None or share != share else f"{share:.0%}".replace("%", " %")
+
+
+def duration(minutes: float | None) -> str:
+    """Minutes in words."""
+    if minutes is None:
+        return "–"
+    if minutes < 1:
+        return f"{minutes * 60:.0f} s"
+    return f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+FORMATS: dict[str, Any] = {
+    "value": value,
+    "signed": signed,
+    "rate": rate,
+    "short": short,
+    "count": count,
+    "percent": percent,
+    "duration": duration,
+}

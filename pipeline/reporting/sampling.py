@@ -1,0 +1,39 @@
+"""How far a score on some rows may be off by the draw of these rows alone."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.ensemble.shapley import rows_of_draw
+from pipeline.metrics import score
+from pipeline.reporting.evidence import Evidence
+from pipeline.tasks import Floats
+
+N_DRAWS = 50
+MOST_ROWS = 5000
+
+
+def labels_of(of: Evidence) -> Floats | None:
+    """The training targets where a metric may round to them."""
+    return of.train.y if of.train.y.ndim == 2 else None
+
+
+def standard_error(
+    of: Evidence, predictions: Floats, rows: NDArray[Any], rng: np.random.Generator
+) -> float:
+    """Standard error of the score on `rows`, by bootstrap over rows or whole groups.
+
+    Of more than 5,000 rows so many are drawn from, and the error is scaled to all.
+    """
+    kept = rng.permutation(rows)[:MOST_ROWS]
+    groups = of.train.groups
+    unit = np.arange(len(kept))
+    if groups is not None:
+        unit = np.unique([groups[i] for i in kept], return_inverse=True)[1]
+    setting, labels = (of.config.metric, of.config.task), labels_of(of)
+    scores = []
+    for _ in range(N_DRAWS):
+        drawn = kept[rows_of_draw(unit, rng)]
+        scores.append(score(*setting, of.train.y[drawn], predictions[drawn], labels))
+    return float(np.std(scores, ddof=1) * np.sqrt(len(kept) / len(rows)))

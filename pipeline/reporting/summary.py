@@ -1,0 +1,172 @@
+"""The numbers of a report, as they stand in summary.json and, from there, in the page.
+
+Letters: n training rows, k test rows, m predictors, c columns, K folds.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.ensemble.diversity import ambiguity, clustered, error_correlation, pairwise
+from pipeline.ensemble.shapley import contributions
+from pipeline.metrics import METRICS, score
+from pipeline.reporting.behaviour import calibration, drift, residuals
+from pipeline.reporting.evidence import Evidence
+from pipeline.reporting.rows import by_length, telling_rows
+from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
+from pipeline.reporting.sampling import labels_of, standard_error
+from pipeline.reporting.verdict import verdict
+from pipeline.tasks import TASKS
+
+OUTLYING = 3.0  # standard errors: of 100 folds that differ by chance alone, less than one
+
+
+def summarise(of: Evidence) -> dict[str, Any]:
+    """Every number of the report, with None for what is undefined."""
+    board = _leaderboard(of)
+    summary = {
+        "competition": of.config.competition,
+        "task": of.config.task,
+        "metric": of.config.metric,
+        "greater_is_better": METRICS[of.config.metric].greater_is_better,
+        "rows": {
+            "train": len(of.train.ids),
+            "test": len(of.test.ids),
+            "folds": int(of.folds.max()) + 1,
+            "columns": list(of.train.columns),
+            "groups": None if of.train.groups is None else len(set(of.train.groups)),
+        },
+        "chosen": next(line for line in board if line["chosen"]),
+        "leaderboard": board,
+        "expected": of.board_source.get("expected"),
+        "folds": _fold_scores(of),
+        "diversity": _diversity(of),
+        "contributions": _contributions(of),
+        "weights": {name: _weights(table) for name, table in of.weights.items()},
+        "learning": learning_curves(of.logs),
+        "calibration": calibration(of) if TASKS[of.config.task].is_probability else None,
+        "residuals": None if TASKS[of.config.task].is_probability else residuals(of),
+        "drift": drift(of),
+        "length": by_length(of),
+        "examples": telling_rows(of),
+        "run": run_facts(of),
+    }
+    return without_nan({"verdict": verdict(summary), **summary})
+
+
+def without_nan(value: Any) -> Any:
+    """The same with plain Python numbers, and None for NaN and infinity: JSON has neither."""
+    if isinstance(value, dict):
+        return {str(key): without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return without_nan(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def _leaderboard(of: Evidence) -> list[dict[str, Any]]:
+    """The leaderboard's lines, with the in-sample score and, where it is known, the test score."""
+    sign, setting = METRICS[of.config.metric].sign, (of.config.metric, of.config.task)
+    lines = []
+    for line in of.board.to_dict("records"):
+        in_sample = float(line["score"]) + sign * float(line["optimism"])
+        test = None
+        if of.test_y is not None:
+            test = score(*setting, of.test_y, of.test_predictions[line["name"]], labels_of(of))
+        own = {str(key): cell for key, cell in line.items()}
+        lines.append({**own, "chosen": bool(line["chosen"]), "in_sample": in_sample, "test": test})
+    return lines
+
+
+def _weights(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A blend's weights; None for what its table does not tell."""
+    keys = ("predictor", "target", "weight", "mean", "sd", "selected")
+    return [{key: line.get(key) for key in keys} for line in table.to_dict("records")]
+
+
+def _fold_scores(of: Evidence) -> dict[str, list[dict[str, Any]]]:
+    """Each member's score on each fold; outlying: far from the median of the member's folds.
+
+    Far is more than 3 standard errors, which is what the fold's rows alone could make of it.
+    """
+    rng = np.random.default_rng(of.config.seed)
+    rows = [np.flatnonzero(of.folds == k) for k in range(int(of.folds.max()) + 1)]
+    setting, labels = (of.config.metric, of.config.task), labels_of(of)
+    found = {}
+    for i, name in enumerate(of.stack.names):
+        preds = of.stack.oof[:, i]
+        scores = np.array([score(*setting, of.train.y[r], preds[r], labels) for r in rows])
+        spread = np.array([standard_error(of, preds, r, rng) for r in rows])
+        usual = np.median(scores[~np.isnan(scores)]) if not np.isnan(scores).all() else np.nan
+        lines = []
+        for k, (value, se) in enumerate(zip(scores, spread, strict=True)):
+            outlying = bool(se > 0 and abs(value - usual) > OUTLYING * se)
+            lines.append({"fold": k, "score": value, "se": se, "outlying": outlying})
+        found[name] = lines
+    return found
+
+
+def _diversity(of: Evidence) -> dict[str, Any]:
+    task, y, names = of.config.task, of.train.y, of.stack.names
+    correlation = error_correlation(of.stack.oof, y, task)
+    order = clustered(correlation)
+    parts = ambiguity(of.stack.oof, y, task)
+    beside = correlation[np.triu_indices(len(names), 1)]
+    pairs = pairwise(of.stack.oof, y, task) if TASKS[task].is_probability else None
+    return {
+        "order": [names[i] for i in order],
+        "error_correlation": correlation[np.ix_(order, order)],
+        "mean_correlation": float(beside.mean()) if len(beside) else None,
+        "loss": parts.loss,
+        "mean_member_loss": float(parts.members.mean()),
+        "diversity": parts.diversity,
+        "combined_loss": parts.combined,
+        "pairs": [
+            {
+                "first": names[i],
+                "second": names[j],
+                "correlation": correlation[i, j],
+                "disagreement": None if pairs is None else pairs.disagreement[i, j],
+                "double_fault": None if pairs is None else pairs.double_fault[i, j],
+                "yule_q": None if pairs is None else pairs.yule_q[i, j],
+            }
+            for i in range(len(names))
+            for j in range(i + 1, len(names))
+        ],
+    }
+
+
+def _contributions(of: Evidence) -> dict[str, Any]:
+    groups = None if of.train.groups is None else np.array(of.train.groups)
+    found = contributions(
+        of.stack.oof,
+        of.train.y,
+        task=of.config.task,
+        metric=of.config.metric,
+        groups=groups,
+        seed=of.config.seed,
+    )
+    lines = []
+    for i, name in enumerate(of.stack.names):
+        minutes = minutes_of(of.runs.get(name, {}), int(of.folds.max()) + 1)
+        marginal = found.leave_one_out[i]
+        lines.append(
+            {
+                "name": name,
+                "shapley": found.shapley[i],
+                "leave_one_out": marginal,
+                "minutes": minutes,
+                "gain_per_minute": marginal[0] / minutes if minutes else None,
+            }
+        )
+    return {
+        "predictors": lines,
+        "whole": found.whole,
+        "sampling_error": found.standard_error,
+        "rows": found.n_rows,
+        "draws": found.n_draws,
+    }

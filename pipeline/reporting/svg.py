@@ -1,0 +1,95 @@
+"""Matplotlib figures as SVG that takes its colours and its font from the page.
+
+A figure is drawn in stand-in colours; in the SVG they become the page's CSS variables, so that one
+picture serves a light and a dark screen, and its text is text.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+matplotlib.use("agg")  # no screen is needed
+
+# name of the CSS variable: stand-in
+INK, QUIET, LINE, PAPER = "#010203", "#010204", "#010205", "#010206"
+BLUE, ORANGE, GREEN = "#010207", "#010208", "#010209"
+VARIABLES = {
+    INK: "ink",
+    QUIET: "quiet",
+    LINE: "line",
+    PAPER: "card",
+    BLUE: "blue",
+    ORANGE: "orange",
+    GREEN: "green",
+}
+WIDTH = 4.1  # inches: on a phone its text is about as large as the page's small print
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "text.parse_math": False,  # a class may be called $x$
+    "text.color": INK,
+    "axes.labelcolor": QUIET,
+    "axes.edgecolor": LINE,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.labelcolor": QUIET,
+    "lines.linewidth": 1.5,
+}
+
+
+def drawn(draw: Callable[[Figure], None], height: float, alt: str, *, width: float = WIDTH) -> str:
+    """The figure that `draw` makes, as one <svg> element.
+
+    Args:
+        height: in inches, as `width`.
+        alt: what the picture says, for those who cannot see it.
+    """
+    # ids within the SVG: the same each time, and others than those of the page's other figures
+    salt = f"{draw.__qualname__} {alt}"
+    style: Any = {**STYLE, "svg.hashsalt": salt}
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        # the browser has the letters that Matplotlib's own font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return _for_a_page(file.getvalue(), alt)
+
+
+def _for_a_page(svg: str, alt: str) -> str:
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.S)
+    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # several pictures share a page and its ids
+    svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg)
+    svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg)
+    svg = re.sub(r"font: ((?:\d+ )?[\d.]+px) [^;\"]*", r"font: \1 var(--sans)", svg)
+    for stand_in, variable in VARIABLES.items():
+        svg = svg.replace(stand_in, f"var(--{variable})")
+    svg = re.sub(r"\n\s*", "\n", svg)
+    head = f'<svg role="img" aria-label="{escape(alt)}"'
+    return svg.replace("<svg", head, 1).strip()

@@ -1,0 +1,34 @@
+"""The report's first sentence: what to submit, and how sure that is."""
+
+from typing import Any
+
+from pipeline.reporting.numbers import signed, value
+
+
+def verdict(summary: dict[str, Any]) -> str:
+    """One sentence on the chosen blend, from the numbers of the summary."""
+    chosen, metric = summary["chosen"], summary["metric"]
+    singles = [line for line in summary["leaderboard"] if line["kind"] != "blend"]
+    n = len(singles)
+    interval = f"95 % interval {signed(chosen['gain_low'])} to {signed(chosen['gain_high'])}"
+    if chosen["name"] == "blend_mean":
+        start = (
+            f"Submit blend_mean: no blend is surely better than the plain mean of the {n} "
+            f"predictors, whose {metric} on held-out rows is {value(chosen['score'])}"
+        )
+    else:
+        start = (
+            f"Submit {chosen['name']}: its {metric} on held-out rows is {value(chosen['score'])}, "
+            f"{signed(chosen['gain'])} over the plain mean of the {n} predictors ({interval})"
+        )
+    return f"{start}, {_beside_the_best(chosen, singles[0], summary['greater_is_better'])}."
+
+
+def _beside_the_best(chosen: dict[str, Any], best: dict[str, Any], greater: bool) -> str:
+    """Singles are in the leaderboard's order, so the first is the best of them."""
+    gain = (chosen["score"] - best["score"]) * (1 if greater else -1)
+    low, high = chosen.get("gain_over_single_low"), chosen.get("gain_over_single_high")
+    if gain == 0:
+        return f"and as good as the best single one, {best['name']}"
+    interval = "" if low is None or high is None else f" ({signed(low)} to {signed(high)})"
+    return f"and {signed(gain)} over the best single one, {best['name']}{interval}"

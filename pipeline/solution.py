@@ -1,0 +1,54 @@
+"""The test rows' targets, where they are known: solution.csv beside the test table.
+
+A demo has one, and a finished competition may. No stage but the report reads it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifacts import in_order_of
+from pipeline.config import Data
+from pipeline.tables import column, open_table
+from pipeline.tasks import TASKS
+
+
+def solution_path(data: Data) -> Path:
+    return Path(data.test).with_name("solution.csv")
+
+
+def read_solution(
+    data: Data, task: str, ids: Sequence[str], classes: Sequence[str]
+) -> NDArray[Any] | None:
+    """Test targets as in `pipeline.tasks`, in the order of `ids`; None where there is no file.
+
+    Args:
+        ids: (k,) ids of the test rows.
+        classes: as in the training table.
+    Raises:
+        ValueError: ids or columns do not fit, or a cell is no number or none of the classes.
+    """
+    path = solution_path(data)
+    if not path.is_file():
+        return None
+    where = str(path)
+    remedy = "correct it, or take it away: only the report reads it"
+    table = open_table(where, "solution.csv")
+    found = [str(row) for row in range(len(table))]
+    if data.id is not None:
+        found = column(table, data.id, where, "data.id")
+    order = in_order_of(ids, found, where, remedy)
+    cells = np.array([column(table, name, where, "data.target") for name in data.target])[:, order]
+    if TASKS[task].has_classes:
+        unknown = sorted(set(cells[0]) - set(classes))
+        if unknown:
+            raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {remedy}")
+        code = {spelled: k for k, spelled in enumerate(classes)}
+        return np.array([code[cell] for cell in cells[0]])
+    try:
+        return cells.astype(np.float64).T.copy()
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}; {remedy}") from None

@@ -1,0 +1,246 @@
+"""The report stage on files: what the page shows, what it must not do, what it refuses."""
+
+import json
+import shutil
+import sys
+from html.parser import HTMLParser
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+from conftest import read_rows, write_rows
+from report_cases import HOSTILE, HOSTILE_CLASS, write_members
+
+from pipeline import blend
+from pipeline.command import parse
+from pipeline.metrics import score
+from pipeline.reporting.evidence import read_evidence
+from pipeline.reporting.numbers import FORMATS
+from pipeline.reporting.summary import summarise
+
+STAGE = "report"
+SECTIONS = {
+    *("leaderboard", "folds", "diversity", "contributions", "weights", "learning", "behaviour"),
+    *("drift", "length", "disagreement", "worst", "run"),
+}
+PAGE, NUMBERS = Path("reports/tiny/index.html"), Path("reports/tiny/summary.json")
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements, words, and the numbers of <data>."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.ids, self.labels, self.links = [], set(), [], []
+        self.text, self.numbers = "", []
+        self._in_data = None
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.ids.add(found.get("id"))
+        self.links += [found[k] for k in ("src", "href", "xlink:href") if k in found]
+        if tag == "svg":
+            self.labels.append(found.get("aria-label"))
+        if tag == "data":
+            self.numbers.append([json.loads(found["value"]), ""])
+            self._in_data = self.numbers[-1]
+
+    def handle_endtag(self, tag):
+        self._in_data = None if tag == "data" else self._in_data
+
+    def handle_data(self, data):
+        self.text += data
+        if self._in_data is not None:
+            self._in_data[1] += data
+
+
+def numbers_in(value):
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return {n for one in inner for n in numbers_in(one)}
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {float(value)} if is_number else set()
+
+
+@pytest.fixture
+def case(reported, workplace):
+    """A copy of the regression with its report, in the current folder; its YAML."""
+    shutil.copytree(reported("regression"), workplace, dirs_exist_ok=True)
+    return Path("configs/tiny.yaml")
+
+
+def summary_of(config, *words):
+    return summarise(read_evidence(parse("", [str(config), *words])[0]))
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass", "multilabel"])
+def test_the_page_has_every_section_and_only_numbers_of_the_summary(task, reported):
+    folder = reported(task)
+    page = Page((folder / PAGE).read_text(encoding="utf-8"))
+    summary = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+    assert page.ids >= SECTIONS
+    assert summary["verdict"] in page.text
+    known = numbers_in(summary)
+    assert len(page.numbers) > 100
+    for number, written in page.numbers:
+        assert number in known, written
+        assert written in {style(number) for style in FORMATS.values()}
+    assert not {"nan", "None", "inf"} & set(page.text.split())
+
+
+@pytest.mark.parametrize("task", ["regression", "multiclass"])
+def test_hostile_texts_stay_texts(task, reported):
+    html = (reported(task) / PAGE).read_text(encoding="utf-8")
+    page = Page(html)
+    assert not {"script", "img", "b", "i", "iframe"} & set(page.tags)
+    assert page.tags.count("h1") == page.tags.count("main") == 1
+    for text in HOSTILE:
+        assert text[:400] in page.text
+    assert "9,600 more characters" in page.text
+    assert "7 * 7" in page.text
+    assert (HOSTILE_CLASS in page.text) == (task == "multiclass")
+
+
+def test_the_page_needs_no_other_file(reported):
+    html = (reported("regression") / PAGE).read_text(encoding="utf-8")
+    links = Page(html).links
+    assert all(link.startswith(("data:", "#")) for link in links)
+    assert "url(http" not in html
+    assert "@import" not in html
+    assert len(html) < 500_000
+
+
+def test_every_figure_says_what_it_shows(reported):
+    labels = Page((reported("binary") / PAGE).read_text(encoding="utf-8")).labels
+    assert len(labels) >= 8
+    assert all(label and len(label) > 20 for label in labels)
+
+
+def test_a_second_run_does_nothing_and_a_changed_page_is_made_again(case, run):
+    first = PAGE.read_bytes()
+    assert run(case) == f"{PAGE}: up to date\n"
+    PAGE.write_text("changed")
+    assert "Submit" in run(case)
+    assert PAGE.read_bytes() == first
+
+
+def test_without_models_the_page_says_so(case):
+    summary = summary_of(case)
+    assert summary["learning"] == {}
+    assert {m["minutes"] for m in summary["run"]["members"]} == {None}
+
+
+def test_curves_and_minutes_come_from_the_units(case):
+    for fold in range(3):
+        unit = Path(f"models/tiny/mean/fold{fold}")
+        unit.mkdir(parents=True)
+        (unit / "run.json").write_text('{"seconds": 30, "device": "cpu"}')
+        lines = [{"epoch": k / 10, "loss": 1 / k} for k in range(1, 11)]
+        told = [json.dumps(line) for line in [*lines, {"epoch": 1, "train_runtime": 3}]]
+        (unit / "train.log").write_text("\n".join(told) + "\n")
+    shutil.rmtree("models/tiny/max", ignore_errors=True)
+    summary = summary_of(case)
+    assert list(summary["learning"]) == ["mean"]
+    assert summary["learning"]["mean"][2]["loss"][:2] == [1, 0.5]
+    mean, other = summary["contributions"]["predictors"][:2]
+    assert mean["minutes"] == pytest.approx(1.5)
+    assert mean["gain_per_minute"] == pytest.approx(mean["leave_one_out"][0] / 1.5)
+    assert other["gain_per_minute"] is None
+
+
+def test_a_log_that_is_no_json_is_named(case, refused):
+    unit = Path("models/tiny/mean/fold1")
+    unit.mkdir(parents=True)
+    (unit / "train.log").write_text('{"loss": 1, "epoch": 1}\nboom\n')
+    assert "train.log: line 2 is no JSON object; train the unit again" in refused(case)
+
+
+def test_the_test_score_is_that_of_the_solution(case):
+    header, rows = read_rows(Path("oof/tiny/max/test.csv"))
+    solution = [[i, str(float(v) + k % 3)] for k, (i, v) in enumerate(rows)]
+    write_rows(Path("data/tiny/solution.csv"), ["id", "target"], solution[::-1])
+    board = {line["name"]: line for line in summary_of(case)["leaderboard"]}
+    evidence = read_evidence(parse("", [str(case)])[0])
+    expected = score("pearson", "regression", evidence.test_y, evidence.stack.test[:, 1])
+    assert board["max"]["test"] == pytest.approx(expected)
+    assert board["max"]["test"] > board["min"]["test"]
+
+
+def test_a_solution_of_other_rows_is_refused(case, refused):
+    write_rows(Path("data/tiny/solution.csv"), ["id", "target"], [["b000", "1"]])
+    assert "solution.csv: 39 of 40 ids missing" in refused(case)
+
+
+def test_a_solution_that_is_no_number_is_refused(case, refused):
+    _, rows = read_rows(Path("oof/tiny/max/test.csv"))
+    lines = [[row[0], "much"] for row in rows]
+    write_rows(Path("data/tiny/solution.csv"), ["id", "target"], lines)
+    assert "could not convert string to float" in refused(case)
+
+
+def test_a_unit_that_went_astray_is_marked_and_no_other(case):
+    def spoil(name, oof, folds):
+        oof[: len(HOSTILE)] /= -3  # as good as the others
+        if name == "min":
+            oof[folds == 1] *= -1
+
+    write_members(case, spoil)
+    blend.main([str(case)])
+    folds = summary_of(case)["folds"]
+    marked = [(name, c["fold"]) for name, line in folds.items() for c in line if c["outlying"]]
+    assert marked == [("min", 1)]
+
+
+def test_a_leaderboard_of_other_predictions_is_refused(case, refused):
+    write_members(case, lambda name, oof, folds: oof.__imul__(1.1))
+    told = refused(case)
+    assert "leaderboard.csv: made from other predictors" in told
+    assert "run blend again" in told
+
+
+def test_without_a_leaderboard_blend_is_asked_for(case, refused):
+    Path("oof/tiny/leaderboard.csv").unlink()
+    assert "leaderboard.csv: no such file; run blend first" in refused(case)
+
+
+def test_weights_keep_what_blend_says_of_their_stability(case):
+    header = ["predictor", "target", "weight", "mean", "sd", "selected"]
+    rows = [[name, "target", "0.3", "0.31", "0.02", "0.9"] for name in ("mean", "max", "min")]
+    write_rows(Path("oof/tiny/blend_convex/weights.csv"), header, rows)
+    from pipeline.reporting.page import page
+
+    summary = summary_of(case)
+    assert summary["weights"]["blend_convex"][1]["sd"] == 0.02
+    told = Page(page(summary)).text
+    assert "90 %" in told
+    assert "weights that chance decided" in told
+
+
+def test_groups_are_counted_and_drawn_as_a_whole(case, run):
+    words = ("--data.group", "document", "--competition", "grouped")
+    from pipeline import make_folds
+
+    make_folds.main([str(case), *words])
+    shutil.copytree("oof/tiny", "oof/grouped")
+    for path in Path("oof/grouped").glob("*/*.json"):
+        path.unlink()
+    for path in Path("oof/grouped").glob("leaderboard.*"):
+        path.unlink()
+    blend.main([str(case), *words])
+    summary = summary_of(case, *words)
+    assert summary["rows"]["groups"] == 45
+
+
+def test_torch_is_not_needed(case, monkeypatch):
+    from pipeline import provenance
+
+    def version(name):
+        if name in ("torch", "transformers"):
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(provenance, "version", version)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert summary_of(case)["run"]["versions"]["torch"] is None

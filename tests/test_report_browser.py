@@ -1,0 +1,80 @@
+"""The report in a real browser: nothing fails, all is in reach on a phone, texts stay texts."""
+
+import os
+import shutil
+
+import pytest
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser")
+pytestmark = pytest.mark.skipif(
+    BROWSER is None, reason="no chromium on this machine: on Debian, apt-get install chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        # root, as in a container, has no sandbox to give
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = driver.chromium.launch(executable_path=BROWSER, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(reported):
+    return (reported("multiclass") / "reports" / "tiny" / "index.html").as_uri()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1200])
+def test_the_page_opens_without_errors_and_without_sideways_scrolling(
+    browser, address, width, scheme
+):
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    told, asked = [], []
+    page.on("console", lambda message: told.append(message.text))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    for details in page.query_selector_all("details"):
+        details.evaluate("element => element.open = true")
+    assert told == []
+    assert [url for url in asked if not url.startswith("data:")] == [address]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.title() == "tiny – report"
+    ink, paper = page.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+    )
+    assert (brightness(ink) > brightness(paper)) == (scheme == "dark")
+    page.close()
+
+
+def test_all_pictures_are_there_and_legible_on_a_phone(browser, address):
+    page = browser.new_page(viewport={"width": 380, "height": 800})
+    page.goto(address)
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    boxes = [svg.bounding_box() for svg in page.query_selector_all("figure svg")]
+    assert len(boxes) >= 9
+    assert all(box["width"] > 250 and box["height"] > 80 for box in boxes)
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().height)"
+    )
+    assert min(size for size in sizes if size > 0) > 6
+    page.close()
+
+
+def test_hostile_texts_are_shown_and_not_run(browser, address):
+    page = browser.new_page()
+    page.goto(address)
+    assert page.evaluate("document.scripts.length + document.images.length") == 0
+    shown = page.inner_text("#worst") + page.inner_text("#disagreement")
+    assert '<script>document.title = "owned"' in shown
+    assert "{{ 7 * 7 }}" in shown
+    assert "&lt;already&gt; &amp;amp; escaped" in shown
+    page.close()
+
+
+def brightness(colour: str) -> int:
+    return sum(int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3])

@@ -1,0 +1,204 @@
+"""The report's numbers: how they are written, and what they are by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import ks_2samp
+
+from pipeline.reporting.behaviour import calibration, drift, ks, residuals
+from pipeline.reporting.numbers import FORMATS
+from pipeline.reporting.rows import by_length, loss_of_rows, telling_rows
+from pipeline.reporting.runs import learning_curves, minutes_of
+from pipeline.reporting.summary import without_nan
+from pipeline.reporting.svg import VARIABLES, drawn
+from pipeline.reporting.verdict import verdict
+
+
+@pytest.mark.parametrize(
+    ("style", "number", "written"),
+    [
+        ("value", 0.93498, "0.9350"),
+        ("value", -0.5, "−0.5000"),
+        ("value", -0.00001, "0.0000"),
+        ("value", 12345.67, "12,345.7"),
+        ("value", None, "–"),
+        ("signed", 0.00062, "+0.0006"),
+        ("signed", -0.0023, "−0.0023"),
+        ("signed", 0, "0"),
+        ("signed", -0.00001, "−0.0000"),
+        ("signed", float("nan"), "–"),
+        ("rate", 0.0000953, "+0.000095"),
+        ("rate", -0.25, "−0.25"),
+        ("short", 0.926, "0.93"),
+        ("count", 3325, "3,325"),
+        ("percent", 0.9, "90 %"),
+        ("duration", 0.5, "30 s"),
+        ("duration", 14.23, "14.2 min"),
+        ("duration", 150, "2.5 h"),
+        ("duration", None, "–"),
+    ],
+)
+def test_numbers_are_written_the_same_way_everywhere(style, number, written):
+    assert FORMATS[style](number) == written
+
+
+def test_json_gets_no_nan_and_no_numpy():
+    found = without_nan({"a": np.array([1.0, np.nan]), "b": (np.int64(3), {"c": np.bool_(True)})})
+    assert found == {"a": [1.0, None], "b": [3, {"c": True}]}
+    assert type(found["b"][0]) is int
+
+
+def test_the_gap_of_two_distributions_is_scipys():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=70).round(1), rng.normal(0.3, 1, 50).round(1)
+    assert ks(first, second) == pytest.approx(ks_2samp(first, second).statistic)
+    assert ks(first, first) == 0
+    assert ks(first, first + 100) == 1
+
+
+def test_minutes_are_known_only_when_those_of_all_units_are():
+    runs = {0: {"seconds": 60}, 1: {"seconds": 30}}
+    assert minutes_of(runs, 2) == pytest.approx(1.5)
+    assert minutes_of(runs, 3) is None
+    assert minutes_of({0: {}}, 1) is None
+
+
+def test_a_long_log_becomes_sixty_means():
+    log = [{"epoch": k / 100, "loss": float(k)} for k in range(600)]
+    (unit,) = learning_curves({"mean": {0: log}, "max": {}})["mean"]
+    assert len(unit["loss"]) == 60
+    assert unit["loss"][0] == pytest.approx(4.5)
+    assert unit["epoch"][-1] == pytest.approx(5.945)
+
+
+def board(chosen, **more):
+    base = {"gain_low": 0.001, "gain_high": 0.003}
+    return {
+        "metric": "rmse",
+        "greater_is_better": False,
+        "chosen": {"name": chosen, "kind": "blend", "score": 0.5, "gain": 0.002, **base, **more},
+        "leaderboard": [
+            {"name": chosen, "kind": "blend", "score": 0.5},
+            {"name": "max", "kind": "member", "score": 0.52},
+            {"name": "min", "kind": "member", "score": 0.6},
+        ],
+    }
+
+
+def test_the_verdict_names_the_blend_its_gain_and_the_best_single_one():
+    assert verdict(board("blend_convex")) == (
+        "Submit blend_convex: its rmse on held-out rows is 0.5000, +0.0020 over the plain mean of "
+        "the 2 predictors (95 % interval +0.0010 to +0.0030), and +0.0200 over the best single "
+        "one, max."
+    )
+
+
+def test_the_verdict_takes_the_interval_over_the_single_one_where_there_is_one():
+    more = {"gain_over_single_low": -0.01, "gain_over_single_high": 0.05}
+    assert verdict(board("blend_convex", **more)).endswith("one, max (−0.0100 to +0.0500).")
+
+
+def test_the_verdict_says_when_nothing_beats_the_plain_mean():
+    told = verdict(board("blend_mean"))
+    assert told.startswith("Submit blend_mean: no blend is surely better than the plain mean of")
+
+
+def test_a_figure_has_the_colours_of_the_page_and_an_escaped_description():
+    def draw(figure):
+        figure.subplots().plot([0, 1], [0, 1], label="<b>&")
+        figure.text(0.5, 0.5, '<script>"$x$"</script>')
+
+    svg = drawn(draw, 2, 'a "quoted" <b>')
+    assert svg.startswith('<svg role="img" aria-label="a &quot;quoted&quot; &lt;b&gt;"')
+    assert "<script" not in svg
+    assert "var(--line)" in svg
+    assert not [colour for colour in VARIABLES if colour in svg]
+    assert svg == drawn(draw, 2, 'a "quoted" <b>')
+
+
+def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()):
+    """As much of the evidence as the numbers below need; (n, m, c) predictions."""
+    n, m, c = oof.shape
+    texts = texts or ["word"] * n
+    return SimpleNamespace(
+        config=SimpleNamespace(task=task, metric=metric, seed=0),
+        train=SimpleNamespace(
+            ids=[f"r{i}" for i in range(n)],
+            texts=[(text,) for text in texts],
+            y=y,
+            classes=classes,
+            columns=list(classes) if c == len(classes) else [f"t{j}" for j in range(c)],
+            groups=None,
+        ),
+        test=SimpleNamespace(ids=["x"] * n, texts=[("word",)] * n),
+        stack=SimpleNamespace(names=[f"m{i}" for i in range(m)], oof=oof, test=oof[::-1]),
+        chosen_name="m0",
+        chosen_oof=oof[:, 0] if chosen is None else chosen,
+        chosen_test=oof[:, 0],
+    )
+
+
+def test_calibration_by_hand():
+    """Said .2 of ten cases of which 3 are true, .9 of ten of which 8 are."""
+    said = np.repeat([0.2, 0.9], 10)[:, None, None]
+    y = np.array([1] * 3 + [0] * 7 + [1] * 8 + [0] * 2)
+    found = calibration(evidence("binary", y, said, classes=("no", "yes")))
+    assert [b["true"] for b in found["bins"]] == pytest.approx([0.3, 0.8])
+    assert [b["cases"] for b in found["bins"]] == [10, 10]
+    assert found["expected_error"] == pytest.approx(0.1)
+
+
+def test_calibration_of_several_classes_is_that_of_the_likeliest():
+    said = np.array([[[0.7, 0.2, 0.1]], [[0.1, 0.2, 0.7]]])
+    found = calibration(evidence("multiclass", np.array([0, 0]), said, classes=("a", "b", "c")))
+    assert found["bins"] == [{"cases": 2, "said": pytest.approx(0.7), "true": 0.5}]
+
+
+def test_residuals_are_truth_less_prediction():
+    p = np.repeat(np.arange(10.0), 11)[:, None, None]
+    off = np.tile(np.arange(-5.0, 6.0), 10)[:, None]
+    found = residuals(evidence("regression", p[:, 0] + off + 1, p))["bins"]
+    assert {b["cases"] for b in found} == {11}
+    assert [b["median"] for b in found] == pytest.approx([1] * 10)
+    assert [b["low"] for b in found] == pytest.approx([-3] * 10)
+    assert [b["high"] for b in found] == pytest.approx([5] * 10)
+
+
+def test_equal_predictions_do_not_drift():
+    oof = np.random.default_rng(0).normal(size=(50, 2, 1))
+    found = drift(evidence("regression", oof[:, 0], oof))
+    assert [line["ks"] for line in found["predictors"]] == [0, 0]
+    assert sum(found["oof_share"]) == pytest.approx(1)
+    assert found["chance"] == pytest.approx(1.358 * (2 / 50) ** 0.5)
+
+
+def test_the_worst_row_comes_first_and_long_texts_are_cut():
+    y = np.zeros((30, 1))
+    oof = np.zeros((30, 2, 1))
+    oof[7] = 9  # both are wrong
+    oof[3, 1] = 5  # they disagree
+    found = telling_rows(evidence("regression", y, oof, texts=["y" * 500] * 30))
+    assert found["worst"][0]["id"] == "r7"
+    assert found["disagreement"][0]["id"] == "r3"
+    assert found["disagreement"][0]["members"] == {"m0": "0", "m1": "5"}
+    assert len(found["worst"]) == len(found["disagreement"]) == 20
+    assert (len(found["worst"][0]["text"]), found["worst"][0]["characters_left_out"]) == (400, 100)
+
+
+def test_the_loss_of_a_row_is_minus_the_log_of_what_the_truth_was_given():
+    p = np.array([[[0.9, 0.1]], [[0.4, 0.6]]])
+    found = loss_of_rows(evidence("multiclass", np.array([0, 0]), p, classes=("a", "b")))
+    assert found == pytest.approx(-np.log([0.9, 0.4]))
+    found = loss_of_rows(evidence("binary", np.array([0, 1]), p[:, :, :1], classes=("a", "b")))
+    assert found == pytest.approx(-np.log([0.1, 0.4]))
+
+
+def test_lengths_are_cut_into_fifths_and_few_rows_have_no_score():
+    texts = ["w" * (1 + i % 5) for i in range(200)]
+    y = np.arange(200.0)[:, None]
+    found = by_length(evidence("regression", y, y[:, None] + 1, texts=texts))
+    assert [(b["shortest"], b["rows"]) for b in found] == [(k, 40) for k in (1, 2, 3, 4, 5)]
+    assert [b["score"] for b in found] == pytest.approx([1] * 5)
+    few = by_length(evidence("regression", y[:30], y[:30, None], texts=texts[:30]))
+    assert np.isnan([b["score"] for b in few]).all()

@@ -1,0 +1,147 @@
+"""What each predictor brings: the sum, the axioms, a reference over all orders, the intervals."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from test_diversity import made_up
+
+from pipeline.ensemble.moments import MOMENT_METRICS, moments_of
+from pipeline.ensemble.shapley import contributions, every_set, sampled_orders, set_values
+from pipeline.metrics import METRICS, score
+
+PAIRS = [(metric, task) for metric, of in METRICS.items() for task in of.tasks]
+
+
+def scored(metric, task, preds, y, **kwargs):
+    return contributions(preds, y, task=task, metric=metric, seed=0, **kwargs)
+
+
+@pytest.mark.parametrize(("metric", "task"), PAIRS)
+def test_shapley_values_sum_to_the_whole_gain(metric, task):
+    preds, y = made_up(task, n=30, m=3, c=2)
+    found = scored(metric, task, preds, y)
+    plan = every_set(3)
+    values = set_values(preds, y, plan.sets, task=task, metric=metric)
+    assert found.shapley[:, 0].sum() == pytest.approx(values[-1] - values[0], abs=1e-10)
+    assert values[-1] == pytest.approx(
+        METRICS[metric].sign * score(metric, task, y, preds.mean(axis=1)), abs=1e-10
+    )
+    assert found.standard_error == 0
+    assert (found.shapley[:, 1] <= found.shapley[:, 2]).all()
+
+
+@pytest.mark.parametrize("metric", sorted(MOMENT_METRICS))
+def test_moments_score_every_set_as_the_rows_do(metric):
+    preds, y = made_up("regression", n=50, m=4)
+    preds, y = preds + 1e4, y + 1e4
+    sets = every_set(4).sets
+    by_rows = set_values(preds, y, sets, task="regression", metric=metric)
+    by_moments = METRICS[metric].sign * MOMENT_METRICS[metric](moments_of(preds, y), sets)
+    assert by_moments == pytest.approx(by_rows, abs=1e-9)
+
+
+def test_values_are_the_mean_over_all_orders_of_joining():
+    preds, y = made_up("binary", n=30, m=3)
+    sets = every_set(3).sets
+    worth = dict(
+        zip(
+            map(tuple, sets),
+            set_values(preds, y, sets, task="binary", metric="logloss"),
+            strict=True,
+        )
+    )
+    expected = np.zeros(3)
+    for order in permutations(range(3)):
+        inside = [False] * 3
+        for one in order:
+            before = worth[tuple(inside)]
+            inside[one] = True
+            expected[one] += (worth[tuple(inside)] - before) / 6
+    found = scored("logloss", "binary", preds, y).shapley[:, 0]
+    assert found == pytest.approx(expected, abs=1e-10)
+
+
+def test_twins_bring_the_same():
+    preds, y = made_up("regression", m=4)
+    preds[:, 3] = preds[:, 1]
+    found = scored("rmse", "regression", preds, y)
+    assert found.shapley[1] == pytest.approx(found.shapley[3])
+    assert found.leave_one_out[1] == pytest.approx(found.leave_one_out[3])
+
+
+def test_one_without_whom_the_mean_is_better_has_a_negative_leave_one_out():
+    preds, y = made_up("regression", m=4)
+    preds[:, 2] = -3 * preds[:, 2]
+    found = scored("rmse", "regression", preds, y).leave_one_out
+    assert found[2, 2] < 0 < found[0, 0]
+
+
+def test_leave_one_out_is_the_difference_of_two_means():
+    preds, y = made_up("regression", m=3)
+    found = scored("mae", "regression", preds, y).leave_one_out[1, 0]
+    without = preds[:, [0, 2]].mean(axis=1)
+    expected = np.abs(without - y).mean() - np.abs(preds.mean(axis=1) - y).mean()
+    assert found == pytest.approx(expected)
+
+
+def test_a_lone_predictor_brings_all():
+    preds, y = made_up("regression", m=1)
+    found = scored("pearson", "regression", preds, y)
+    assert found.shapley[0, 0] == pytest.approx(score("pearson", "regression", y, preds[:, 0]))
+    assert found.leave_one_out[0, 0] == pytest.approx(found.whole)
+
+
+def test_a_constant_predictor_and_a_constant_target_are_survived():
+    preds, y = made_up("regression", m=3, c=1)
+    preds[:, 1] = 7.1
+    assert np.isfinite(scored("pearson", "regression", preds, y).shapley).all()
+    undefined = scored("pearson", "regression", preds, np.full_like(y, 0.1))
+    assert np.isnan(undefined.shapley).all()
+
+
+@pytest.mark.parametrize(("metric", "task"), [("rmse", "regression"), ("mae", "regression")])
+def test_sampled_orders_agree_with_all_sets_within_their_stated_error(metric, task, monkeypatch):
+    preds, y = made_up(task, m=6)
+    exact = scored(metric, task, preds, y)
+    monkeypatch.setattr("pipeline.ensemble.shapley.EXACT", 5)
+    monkeypatch.setattr("pipeline.ensemble.shapley.SETS_PER_DRAW", 10)
+    sampled = scored(metric, task, preds, y)
+    assert sampled.standard_error > 0
+    assert sampled.whole == pytest.approx(exact.whole, abs=1e-10)
+    distance = np.abs(sampled.shapley[:, 0] - exact.shapley[:, 0])
+    assert (distance < 4 * sampled.standard_error).all()
+    assert sampled.leave_one_out[:, 0] == pytest.approx(exact.leave_one_out[:, 0])
+    width = np.ptp(exact.shapley[:, 1:], axis=1)
+    assert np.ptp(sampled.shapley[:, 1:], axis=1) == pytest.approx(width, rel=0.5)
+
+
+def test_every_order_starts_with_nobody_and_ends_with_all():
+    plan = sampled_orders(5, 2, 5, np.random.default_rng(0))
+    assert plan.steps is not None
+    assert plan.orders is not None
+    assert not plan.sets[plan.steps[:, 0]].any()
+    assert plan.sets[plan.steps[:, -1]].all()
+    assert plan.sets[-1].all()
+    for circle in plan.orders.reshape(2, 5, 5):  # everybody once at every place
+        assert (np.sort(circle, axis=0) == np.arange(5)[:, None]).all()
+    assert plan.sets[plan.without].tolist() == (~np.eye(5, dtype=bool)).tolist()
+
+
+def test_rows_beyond_the_limit_are_left_out_and_counted(monkeypatch):
+    monkeypatch.setattr("pipeline.ensemble.shapley.MOST_ROWS", 30)
+    preds, y = made_up("regression", n=50)
+    assert scored("mae", "regression", preds, y).n_rows == 30
+    assert scored("rmse", "regression", preds, y).n_rows == 50
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae"])
+def test_groups_that_resemble_each_other_widen_the_interval(metric):
+    preds, y = made_up("regression", n=30)
+    preds, y = np.repeat(preds, 8, axis=0), np.repeat(y, 8, axis=0)
+    by_rows = scored(metric, "regression", preds, y)
+    by_groups = scored(metric, "regression", preds, y, groups=np.repeat(np.arange(30), 8))
+    wider = np.ptp(by_groups.leave_one_out[:, 1:], axis=1) > 1.5 * np.ptp(
+        by_rows.leave_one_out[:, 1:], axis=1
+    )
+    assert wider.all()
