@@ -39,30 +39,11 @@ from pipeline.config import Config
 from pipeline.demos import DEMOS, Anchor
 from pipeline.metrics import METRICS, score
 from pipeline.predictors import read_predictions
+from pipeline.solution import read_solution, solution_path
 from pipeline.tables import column, open_table
 from pipeline.tasks import TASKS, Floats
 
 N_RESAMPLES = 1000
-
-
-def solution_targets(
-    cells: Sequence[Sequence[str]], task: str, classes: Sequence[str], where: str
-) -> NDArray[Any]:
-    """Targets as in `pipeline.tasks`: (n, c) numbers, or (n,) codes of `classes`.
-
-    Args:
-        cells: c columns of n cells.
-        where: the file, for the message.
-    Raises:
-        ValueError: a cell is none of the classes.
-    """
-    if not TASKS[task].has_classes:
-        return np.array(cells, dtype=np.float64).T.copy()
-    unknown = sorted(set(cells[0]) - set(classes))
-    if unknown:
-        raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; fetch both again")
-    code = {spelled: k for k, spelled in enumerate(classes)}
-    return np.array([code[cell] for cell in cells[0]])
 
 
 def uploaded_predictions(cells: Sequence[str], task: str, classes: Sequence[str]) -> Floats:
@@ -72,7 +53,7 @@ def uploaded_predictions(cells: Sequence[str], task: str, classes: Sequence[str]
     """
     if not (TASKS[task].has_classes and set(cells) <= set(classes)):
         return np.array(cells, dtype=np.float64)[:, None]
-    certain = np.eye(len(classes))[solution_targets([cells], task, classes, "")]
+    certain = np.eye(len(classes))[[classes.index(cell) for cell in cells]]
     return certain[:, 1:] if task == "binary" else certain
 
 
@@ -120,12 +101,12 @@ class Judge:
 
 
 def read_judge(config: Config) -> Judge:
-    """The training rows, the test rows and, beside the training table, solution.csv."""
+    """The training rows, the test rows and, beside the test table, solution.csv."""
     task, data = config.task, config.data
     train, test = read_train(data, task), read_test(data)
-    path = Path(data.train).with_name("solution.csv")
-    cells = _cells(path, data.id_name, test.ids, data.target)
-    y = solution_targets(cells, task, train.classes, str(path))
+    y = read_solution(data, task, test.ids, train.classes)
+    if y is None:
+        raise SystemExit(f"{solution_path(data)}: not there, {config.competition} cannot be scored")
     groups = None
     if data.group is not None:
         groups = column(open_table(data.test, "data.test"), data.group, data.test, "data.group")

@@ -11,7 +11,6 @@ from transformers import BertConfig, BertModel
 
 from benchmarks.demo_scores import (
     score_table,
-    solution_targets,
     standard_error,
     uploaded_predictions,
 )
@@ -78,18 +77,6 @@ def test_the_search_has_six_settings_of_one_change_each() -> None:
     for name, setting in SETTINGS.items():
         assert len(setting) == (name != "base")
         assert all(BASE[key] != value for key, value in setting.items())
-
-
-def test_solution_codes_follow_the_classes() -> None:
-    codes = solution_targets([["b", "a", "b"]], "multiclass", ("b", "c", "a"), "solution.csv")
-    assert codes.tolist() == [0, 2, 0]
-    values = solution_targets([["1", "2"], ["0.5", "-1"]], "regression", (), "solution.csv")
-    assert values.tolist() == [[1, 0.5], [2, -1]]
-
-
-def test_a_class_that_was_never_trained_on_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"solution\.csv: class 'd'"):
-        solution_targets([["a", "d"]], "multiclass", ("a", "b"), "solution.csv")
 
 
 def test_an_uploaded_label_is_a_probability_of_one() -> None:

@@ -1,0 +1,34 @@
+import pytest
+from conftest import write_rows
+
+from pipeline.config import Data
+from pipeline.solution import read_solution
+
+CLASSES = ("b", "c", "a")
+
+
+def data_of(*targets):
+    return Data(train="train.csv", test="test.csv", sample_submission="s.csv", target=targets)
+
+
+def test_targets_come_in_the_order_of_the_ids_and_classes_as_codes(workplace):
+    rows = [["2", "a", "0.5"], ["1", "b", "-1"]]
+    write_rows(workplace / "solution.csv", ["id", "kind", "value"], rows)
+    codes = read_solution(data_of("kind"), "multiclass", ["1", "2"], CLASSES)
+    assert codes is not None
+    assert codes.tolist() == [0, 2]
+    values = read_solution(data_of("value"), "regression", ["1", "2"], ())
+    assert values is not None
+    assert values.tolist() == [[-1], [0.5]]
+
+
+def test_a_class_that_was_never_trained_on_is_an_error(workplace):
+    write_rows(workplace / "solution.csv", ["id", "kind"], [["1", "d"]])
+    with pytest.raises(
+        ValueError, match=r"solution\.csv: class 'd' is not in data\.train; correct"
+    ):
+        read_solution(data_of("kind"), "multiclass", ["1"], CLASSES)
+
+
+def test_no_file_is_no_solution(workplace):
+    assert read_solution(data_of("kind"), "multiclass", ["1"], CLASSES) is None
