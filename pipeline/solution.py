@@ -45,7 +45,7 @@ def read_solution(
     if TASKS[task].has_classes:
         unknown = sorted(set(cells[0]) - set(classes))
         if unknown:
-            raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {remedy}")
+            raise ValueError(f"{where}: class {str(unknown[0])!r} is not in data.train; {remedy}")
         code = {spelled: k for k, spelled in enumerate(classes)}
         return np.array([code[cell] for cell in cells[0]])
     try:
