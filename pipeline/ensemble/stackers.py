@@ -30,7 +30,8 @@ _to_log_odds = TASKS["binary"].to_raw
 
 RIDGE_PENALTIES = np.logspace(-5, 1, 13)  # a row, of standardised predictions
 ELASTIC_NET_SHARES = [0.1, 0.5, 0.9]  # of the absolute penalty
-LOGISTIC_C = 0.1  # of 0.01, 0.1 and 1 the one that never lost much, on 300 to 3,000 rows
+LOGISTIC_C = 0.1  # for one member: the more there are, the more each is held back
+LOOSE = 10.0  # how much less the mean of the members is held back than their distances to it
 BOOSTING_ROUNDS = 100
 KERNEL_ROWS = 500  # a kernel's few parameters need no more, and each step costs their cube
 KERNEL_STEPS = 20
@@ -98,13 +99,21 @@ def logistic(
 ) -> Floats:
     """Logistic regression on log-odds, for each class or label (Ting & Witten 1999, JAIR 10).
 
-    It can undo a member's over- or underconfidence, which no weighted mean can.
+    It can undo the members' over- or underconfidence, which no weighted mean can. It sees their
+    mean, nearly free, and each member's distance to it, the less the more members there are: so it
+    is pulled to the mean of the log-odds and not to nothing. With 40 members on 300 rows, log loss
+    gained .005 to .009 on the plain mean where a pull to nothing lost .013 to .019.
     """
 
+    def seen(members: Floats) -> Floats:
+        log_odds = _distances(_to_log_odds(members))
+        log_odds[:, 0] *= LOOSE
+        return log_odds
+
     def fit_and_apply(members: Floats, labels: NDArray[Any], new_members: Floats) -> Floats:
-        model = LogisticRegression(C=LOGISTIC_C, max_iter=1000)
-        model.fit(_to_log_odds(members), labels)
-        return model.predict_proba(_to_log_odds(new_members))[:, 1]
+        model = LogisticRegression(C=LOGISTIC_C / members.shape[1], max_iter=1000)
+        model.fit(seen(members), labels)
+        return model.predict_proba(seen(new_members))[:, 1]
 
     return classify(fit_and_apply, preds, y, new_preds, task)
 
