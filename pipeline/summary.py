@@ -71,8 +71,8 @@ def _aligned(table: list[list[str]]) -> list[str]:
 
 def _why(name: str) -> str:
     if name == "blend_mean":
-        return "* chosen: the plain mean; no blend's gain over it is surely above 0"
-    return f"* chosen: {name}, the best blend whose gain over the plain mean is surely above 0"
+        return "* chosen: the plain mean; no blend gains half a standard error on it"
+    return f"* chosen: {name}, of the largest gain over the plain mean less half a standard error"
 
 
 def _what_to_expect(

@@ -16,6 +16,7 @@ from pipeline.metrics import METRICS, score
 from pipeline.tasks import Floats
 
 PLAIN_MEAN = "blend_mean"  # what every other blend has to beat to be chosen
+HALF_AN_ERROR = 0.5 / 1.96  # of the way from a gain down to the end of its 95 % interval
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,16 @@ def leaderboard(
 
 
 def choose(board: pd.DataFrame) -> str:
-    """The best blend whose gain over the plain mean is surely positive, else the plain mean.
+    """The blend of the largest gain over the plain mean, less half a standard error of it.
+
+    The plain mean where no blend's gain is as large as that. On 60 synthetic stacks of 1,000 rows
+    this gained .0166 over the plain mean, 95 % intervals above 0 (which chose the mean too often)
+    .0148, the best score alone .0164; where no blend can be better than the mean, it lost .0004,
+    the best score .0013.
 
     Args:
-        board: lines of `leaderboard`, best first, with name, kind and gain_low.
+        board: lines of `leaderboard`, best first, with name, kind, gain and gain_low.
     """
-    better = board[(board["kind"] == "blend") & (board["gain_low"] > 0)]
-    return PLAIN_MEAN if better.empty else str(better["name"].iloc[0])
+    blends = board[board["kind"] == "blend"]
+    prudent = blends["gain"] - HALF_AN_ERROR * (blends["gain"] - blends["gain_low"])
+    return str(blends["name"][prudent.idxmax()]) if (prudent > 0).any() else PLAIN_MEAN

@@ -13,7 +13,7 @@ def verdict(summary: dict[str, Any]) -> str:
     interval = f"95 % interval {signed(chosen['gain_low'])} to {signed(chosen['gain_high'])}"
     if chosen["name"] == "blend_mean":
         start = (
-            f"Submit blend_mean: no blend is surely better than the plain mean of the {n} "
+            f"Submit blend_mean: no blend gains half a standard error on the plain mean of the {n} "
             f"predictors, whose {metric} on held-out rows is {value(chosen['score'])}"
         )
     else:
