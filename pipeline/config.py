@@ -85,7 +85,17 @@ class Blend(Section):
     """blend"""
 
     methods: tuple[Spelled, ...] = Field(
-        ("mean", "rank_mean", "convex", "hill_climb", "ridge", "logistic", "lightgbm"),
+        (
+            "mean",
+            "rank_mean",
+            "geometric_mean",
+            "convex",
+            "linear",
+            "hill_climb",
+            "ridge",
+            "logistic",
+            "lightgbm",
+        ),
         description="blenders to try; those that do not fit the task are passed over",
     )
     decisions: tuple[Spelled, ...] = Field(("all",), description="decisions to try: all, or names")

@@ -101,7 +101,7 @@ def test_the_verdict_takes_the_interval_over_the_single_one_where_there_is_one()
 
 def test_the_verdict_says_when_nothing_beats_the_plain_mean():
     told = verdict(board("blend_mean"))
-    assert told.startswith("Submit blend_mean: no blend is surely better than the plain mean of")
+    assert told.startswith("Submit blend_mean: no blend gains half a standard error on the plain")
 
 
 def test_a_figure_has_the_colours_of_the_page_and_an_escaped_description():
