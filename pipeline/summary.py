@@ -72,7 +72,7 @@ def _aligned(table: list[list[str]]) -> list[str]:
 def _why(name: str) -> str:
     if name == "blend_mean":
         return "* chosen: the plain mean; no blend gains half a standard error on it"
-    return f"* chosen: {name}, of the largest gain over the plain mean less half a standard error"
+    return f"* chosen: {name}, the best blend that gains half a standard error on the plain mean"
 
 
 def _what_to_expect(

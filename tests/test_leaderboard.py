@@ -182,15 +182,15 @@ def test_a_board_without_the_plain_mean_is_refused():
 @pytest.mark.parametrize(
     ("gains", "errors", "expected"),
     [
-        ([0.9, 0.3, 0.2, 0.0], [0.1, 0.1, 0.1, 0.0], "blend_a"),  # no member, however good
-        ([0.9, 0.3, 0.25, 0.0], [0.1, 0.4, 0.1, 0.0], "blend_b"),  # .3 - .2 against .25 - .05
-        ([0.9, 0.3, 0.25, 0.0], [0.1, 0.7, 0.6, 0.0], PLAIN_MEAN),
+        ([0.9, 0.3, 0.2, 0.0], [0.1, 0.5, 0.1, 0.0], "blend_a"),  # no member, however good
+        ([0.9, 0.3, 0.2, 0.0], [0.1, 0.7, 0.3, 0.0], "blend_b"),
+        ([0.9, 0.3, 0.2, 0.0], [0.1, 0.7, 0.5, 0.0], PLAIN_MEAN),
         ([0.9, -0.1, -0.2, 0.0], [0.1, 0.0, 0.0, 0.0], PLAIN_MEAN),
         ([0.9, np.nan, np.nan, 0.0], [0.1, np.nan, np.nan, 0.0], PLAIN_MEAN),
         ([0.9, np.nan, 0.1, 0.0], [0.1, np.nan, 0.1, 0.0], "blend_b"),
     ],
 )
-def test_the_choice_is_the_largest_gain_less_half_its_standard_error(gains, errors, expected):
+def test_the_choice_is_the_best_blend_that_gains_half_a_standard_error(gains, errors, expected):
     board = pd.DataFrame(
         {
             "name": ["member", "blend_a", "blend_b", PLAIN_MEAN],

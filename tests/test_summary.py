@@ -46,7 +46,7 @@ def test_columns_are_aligned_and_the_chosen_line_is_marked():
 def test_it_says_why_and_what_to_expect():
     told = summary(board(), "rmse", EXPECTED)
     assert "rmse, lower is better" in told
-    assert "* chosen: blend_convex, of the largest gain over the plain mean less" in told
+    assert "* chosen: blend_convex, the best blend that gains half" in told
     assert "expect 0.5100" in told
     assert "+0.0100 [-0.0050, +0.0200] over the plain mean" in told
     assert told.endswith("chosen without one of the folds: blend_convex (2), blend_mean (1)")

@@ -16,7 +16,6 @@ from pipeline.metrics import METRICS, score
 from pipeline.tasks import Floats
 
 PLAIN_MEAN = "blend_mean"  # what every other blend has to beat to be chosen
-HALF_AN_ERROR = 0.5 / 1.96  # of the way from a gain down to the end of its 95 % interval
 
 
 @dataclass(frozen=True)
@@ -125,16 +124,15 @@ def leaderboard(
 
 
 def choose(board: pd.DataFrame) -> str:
-    """The blend of the largest gain over the plain mean, less half a standard error of it.
+    """The best blend that gains more than half a standard error on the plain mean, else the mean.
 
-    The plain mean where no blend's gain is as large as that. On 60 synthetic stacks of 1,000 rows
-    this gained .0166 over the plain mean, 95 % intervals above 0 (which chose the mean too often)
-    .0148, the best score alone .0164; where no blend can be better than the mean, it lost .0004,
-    the best score .0013.
+    On 60 synthetic stacks of 1,000 rows this gained .0164 over the plain mean; whole 95 % intervals
+    above 0, which chose the mean too often, .0148. Where no blend can be better than the mean it
+    lost .0004, the best score alone .0013.
 
     Args:
         board: lines of `leaderboard`, best first, with name, kind, gain and gain_low.
     """
-    blends = board[board["kind"] == "blend"]
-    prudent = blends["gain"] - HALF_AN_ERROR * (blends["gain"] - blends["gain_low"])
-    return str(blends["name"][prudent.idxmax()]) if (prudent > 0).any() else PLAIN_MEAN
+    error = (board["gain"] - board["gain_low"]) / 1.96
+    better = board[(board["kind"] == "blend") & (board["gain"] > error / 2)]
+    return PLAIN_MEAN if better.empty else str(better["name"].iloc[0])
