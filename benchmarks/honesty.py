@@ -25,7 +25,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy import special  # expit itself, a name of __main__, is not found again by a process
 
 from benchmarks.record import record
 from pipeline.ensemble.blenders import BLENDERS, Blender
@@ -59,8 +59,8 @@ def rows_of(task: str, n: int, rng: np.random.Generator) -> tuple[Floats, NDArra
     raw += noise * rng.normal(size=(n, N_MEMBERS))
     if task == "regression":
         return raw[:, :, None], (signal + 0.3 * rng.normal(size=n))[:, None]
-    y = (rng.random(n) < expit(2 * signal)).astype(np.int64)
-    return expit(steepness * raw)[:, :, None], y
+    y = (rng.random(n) < special.expit(2 * signal)).astype(np.int64)
+    return special.expit(steepness * raw)[:, :, None], y
 
 
 def claims(
