@@ -8,8 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from pipeline.bert.poolings import POOLINGS
+from pipeline.classic.classics import CLASSICS
 from pipeline.config import Config
 from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.decisions import DECISIONS
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -49,6 +51,6 @@ def test_the_settings_table_holds_nothing_else() -> None:
     assert set(re.findall(r"^\| `([^`]+)`", table, re.M)) == set(settings())
 
 
-@pytest.mark.parametrize("name", [*POOLINGS, *BLENDERS])
-def test_every_pooling_and_blender_has_a_line(name: str) -> None:
+@pytest.mark.parametrize("name", [*POOLINGS, *CLASSICS, *BLENDERS, *DECISIONS])
+def test_whatever_is_registered_has_a_line(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", README, re.M)
