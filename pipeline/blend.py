@@ -25,6 +25,7 @@ from pipeline.artifacts import (
     write_csv,
     write_json,
 )
+from pipeline.board import read_board, settings_of
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
@@ -70,14 +71,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         source = _source(config, train, folds, {**folders, **external}, stack.kinds)
         path = leaderboard_path(config.competition)
         if not _stands(config, path, source):
+            # without its JSON a leaderboard counts as not made: a kill among the blends is survived
+            path.with_suffix(".json").unlink(missing_ok=True)
             board, expected = _blend(config, stack, train, test.ids, folds, source)
             write_csv(path, board)
             of_board = {"sha256": file_sha256(path), "expected": expected}
             write_json(path.with_suffix(".json"), {**source, **of_board})
         expected = read_json(path.with_suffix(".json"))["expected"]
-        # a member may be called nan: only an empty cell is none
-        board = pd.read_csv(path, dtype={"name": str}, keep_default_na=False, na_values=[""])
-        print(f"\n{summary(board, config.metric, expected)}\n{path}: all columns\n")
+        told = summary(read_board(config.competition), config.metric, expected)
+        print(f"\n{told}\n{path}: all columns\n")
 
 
 def _source(
@@ -96,15 +98,18 @@ def _source(
         "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
         "predictors": files,
         "kinds": dict(zip(files, kinds, strict=True)),
-        "methods": list(config.blend.methods),
-        "decisions": list(config.blend.decisions),
-        "task": config.task,
-        "metric": config.metric,
-        "seed": config.seed,
+        **settings_of(config),
+        "code": code_sha256(),
         "targets": sha256_of_array(train.y),
         "folds": sha256_of_array(folds),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }
+
+
+def code_sha256() -> str:
+    """Hash of the code that blends: with other code the same predictors may blend otherwise."""
+    ensemble = Path(__file__).parent / "ensemble"
+    return sha256_of_texts(map(file_sha256, [Path(__file__), *sorted(ensemble.glob("*.py"))]))
 
 
 def _stands(config: Config, path: Path, source: dict[str, Any]) -> bool:
@@ -188,8 +193,7 @@ def _blend(
                 nested[name] = candidate.twice
         if method in WEIGHTS:
             names = (stack.names, train.columns)
-            of_rows = (stack.oof, y, folds)
-            table = weight_table(WEIGHTS[method], *of_rows, *names, groups=groups, **setting)
+            table = weight_table(WEIGHTS[method], stack.oof, y, *names, groups=groups, **setting)
             write_csv(predictor_dir(config.competition, f"blend_{method}") / "weights.csv", table)
     board = leaderboard(entries, y, folds, groups=groups, **setting)
     board = _with_columns(config, board, entries, train)

@@ -201,9 +201,10 @@ class Config(Section):
 
 
 def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:
-    names = {f"blend_{method}" for method in blend.methods}
-    if len(names) < len(blend.methods):
+    if len(set(blend.methods)) < len(blend.methods):
         raise ValueError(f"blend.methods lists one twice: {', '.join(blend.methods)}")
+    names: set[str] = set()
+    ours = {"blend_mean", *(f"blend_{method}" for method in blend.methods)}
     for member in members:
         if member.name in names:
             raise ValueError(
@@ -214,6 +215,6 @@ def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:
     for folder, name in ((one.folder, one.name) for one in blend.external):
         if re.fullmatch(NAME, name) is None:
             raise ValueError(f"blend.external: {folder!r}: a folder's name is to match {NAME}")
-        if name in names:
+        if name in names or name.partition(".")[0] in ours:  # blend_convex.clip is a blend's too
             raise ValueError(f"blend.external: {folder} bears the name of another predictor")
         names.add(usable_name(name))

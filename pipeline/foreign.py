@@ -91,7 +91,10 @@ def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
         if "method" in source:
             return NOT_NESTED
         if "folds" in source:  # a member of ours, of this competition or another
-            return PLAIN if source["folds"] == sha256_of_array(folds) else OTHER_FOLDS
+            # the hash knows no ids: the same array on other rows deals other folds
+            found = read_csv_as_text(written.with_suffix(".csv")).iloc[:, 0].tolist()
+            same = source["folds"] == sha256_of_array(folds) and found == list(ids)
+            return PLAIN if same else OTHER_FOLDS
     path = folder / "folds.csv"
     if not path.is_file():
         return UNKNOWN_FOLDS

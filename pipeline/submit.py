@@ -24,6 +24,7 @@ from pipeline.artifacts import (
     write_csv,
     write_json,
 )
+from pipeline.board import board_source, read_board
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
@@ -81,13 +82,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _standing(config: Config, predictor: str | None) -> tuple[str, dict[str, Any]]:
     """The predictor to submit, and its line of the leaderboard."""
     path = leaderboard_path(config.competition)
-    if not path.is_file():
-        if predictor is None:
-            raise FileNotFoundError(f"{path}: no such file; run blend, or name a --predictor")
+    if predictor is None:
+        board_source(config)
+    elif not path.is_file():
         return predictor, {}
-    # a member may be called nan: only an empty cell is none
-    board = pd.read_csv(path, dtype={"name": str}, keep_default_na=False, na_values=[""])
-    board = board.set_index("name", drop=False)
+    board = read_board(config.competition).set_index("name", drop=False)
     if predictor is None:
         predictor = str(board.index[board["chosen"]][0])
     if predictor in board.index:
@@ -104,6 +103,8 @@ def _check_current(config: Config, predictor: str, train: Train) -> None:
     """Refuse a predictor that was made for other targets or before those that it blends."""
     folder = _folder(config, predictor)
     check_same_models(folder)
+    if predictor in {one.name for one in config.blend.external}:
+        return  # what it was made from stands elsewhere
     check_made_for(folder, {"targets": sha256_of_array(train.y)})
     check_newer_than_its_predictors(folder, partial(_folder, config))
 

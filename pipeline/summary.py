@@ -80,8 +80,8 @@ def _what_to_expect(
 ) -> list[str]:
     if expected is None:
         return [
-            f"expect a little less than {cell(shown)}: it was chosen on the rows that it is scored",
-            "on (what choosing scores is measured on up to 20,000 rows, in at least 3 folds, where",
+            f"expect a little worse than {cell(shown)}: it was chosen on the rows that score it",
+            "(what choosing scores is measured on up to 20,000 rows, in at least 3 folds, where",
             "there is something to choose)",
         ]
     found = {name: np.nan if value is None else value for name, value in expected.items()}

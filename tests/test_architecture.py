@@ -77,21 +77,22 @@ MAY_IMPORT = {
     # what is written
     "predictors": "artifacts foreign tasks",
     "foreign": "artifacts tables tasks",
+    "board": "artifacts config",
     "stack": "ensemble.suspicion foreign predictors tasks",
     "summary": "metrics",
     "submission": "metrics sample_submission tasks",
     # what is told
     "solution": "artifacts config tables tasks",
     "reporting.__init__": "",
-    "reporting.evidence": "artifacts competition config folds foreign predictors solution stack"
-    " tasks",
+    "reporting.evidence": "artifacts board competition config folds foreign predictors solution"
+    " stack tasks",
     "reporting.summary": "ensemble.diversity ensemble.shapley metrics reporting.behaviour"
     " reporting.evidence reporting.rows reporting.runs reporting.sampling reporting.verdict tasks",
     "reporting.verdict": "reporting.numbers",
     "reporting.behaviour": "competition ensemble.diversity reporting.evidence tasks",
     "reporting.rows": "competition ensemble.diversity metrics reporting.evidence"
     " reporting.numbers reporting.sampling tasks",
-    "reporting.runs": "artifacts metrics provenance reporting.evidence",
+    "reporting.runs": "artifacts foreign metrics provenance reporting.evidence",
     "reporting.sampling": "ensemble.shapley metrics reporting.evidence tasks",
     "reporting.numbers": "",
     "reporting.svg": "",

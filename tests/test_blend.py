@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import read_rows, write_competition, write_rows
 
-from pipeline import make_folds
+from pipeline import make_folds, submit
 from pipeline.artifacts import read_json
 
 STAGE = "blend"
@@ -99,14 +99,14 @@ def test_a_second_run_tells_the_same_and_writes_nothing(prepared, run):
 def test_two_folds_are_too_few_for_decisions_and_for_the_choice(prepared, run):
     told = run(prepared("regression", n_folds=2))
     assert "blend: a decision takes 3 folds; passed over: clip" in told
-    assert "expect a little less than" in told
+    assert "expect a little worse than" in told
     assert read_json(OOF / "leaderboard.json")["expected"] is None
     assert not [name for name in board().index if "." in name]
 
 
 def test_the_plain_mean_alone_leaves_nothing_to_choose(prepared, run):
     told = run(prepared("regression", methods=["mean"], decisions=[]))
-    assert "expect a little less than" in told
+    assert "expect a little worse than" in told
     assert read_json(OOF / "leaderboard.json")["expected"] is None
 
 
@@ -139,3 +139,51 @@ def test_an_unknown_decision_is_refused(prepared, refused):
         before="blend: 2 predictors, 90 training rows, 20 test rows\n",
     )
     assert "blend.decisions: unknown decision 'clop'; choose among: clip, " in line
+
+
+def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
+    prepared, run, monkeypatch, capsys
+):
+    config = prepared("regression")
+    run(config)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.ensemble.leaderboard.leaderboard", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, "--seed", "7")
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        submit.main([str(config), "--seed", "7"])
+    assert "leaderboard.csv: not there, or not finished; run blend" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [("--members", "mean"), ("--metric", "mae"), ("--blend.methods", "mean")]
+)
+def test_the_choice_of_another_config_is_not_submitted(words, prepared, run, capsys):
+    config = prepared("regression")
+    run(config)
+    submit.main([str(config)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        submit.main([str(config), *words])
+    told = capsys.readouterr().err
+    assert "leaderboard.csv: made from other predictors or settings" in told
+
+
+def test_other_code_makes_the_leaderboard_again(prepared, run, monkeypatch):
+    config = prepared("regression")
+    run(config)
+    written = (OOF / "leaderboard.json").read_bytes()
+    monkeypatch.setattr("pipeline.blend.code_sha256", lambda: "other")
+    run(config)
+    assert (OOF / "leaderboard.json").read_bytes() != written
+
+
+@pytest.mark.parametrize("name", ["blend_mean", "blend_convex", "blend_ridge.clip"])
+def test_a_folder_that_bears_the_name_of_a_blend_is_refused(name, prepared, refused):
+    told = refused(prepared("regression"), "--blend.external", f"theirs/{name}")
+    assert f"theirs/{name} bears the name of another predictor" in told

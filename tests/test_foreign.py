@@ -259,8 +259,15 @@ def test_a_folder_that_tells_no_folds_is_marked(tmp_path):
 
 def test_a_member_of_ours_from_another_competition_tells_its_folds(tmp_path):
     write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS)})
+    write_rows(tmp_path / "oof.csv", ["id", "target"], [[i, "0"] for i in IDS])
     assert kind_of(tmp_path, IDS, OURS) == PLAIN
     assert kind_of(tmp_path, IDS, OURS[::-1]) == OTHER_FOLDS
+
+
+def test_the_same_deal_of_rows_in_another_order_makes_other_folds(tmp_path):
+    write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS)})
+    write_rows(tmp_path / "oof.csv", ["id", "target"], [[i, "0"] for i in IDS[::-1]])
+    assert kind_of(tmp_path, IDS, OURS) == OTHER_FOLDS
 
 
 def test_a_blend_of_ours_is_not_nested(tmp_path):

@@ -196,13 +196,13 @@ def test_a_unit_that_went_astray_is_marked_and_no_other(case):
 def test_a_leaderboard_of_other_predictions_is_refused(case, refused):
     write_members(case, lambda name, oof, folds: oof.__imul__(1.1))
     told = refused(case)
-    assert "leaderboard.csv: made from other predictors" in told
+    assert "leaderboard.csv: a predictor has changed" in told
     assert "run blend again" in told
 
 
 def test_without_a_leaderboard_blend_is_asked_for(case, refused):
     Path("oof/tiny/leaderboard.csv").unlink()
-    assert "leaderboard.csv: no such file; run blend first" in refused(case)
+    assert "leaderboard.csv: not there, or not finished; run blend" in refused(case)
 
 
 def test_weights_keep_what_blend_says_of_their_stability(case):

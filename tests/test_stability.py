@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.ensemble import stability
-from pipeline.ensemble.stability import N_BAGS, weight_table
+from pipeline.ensemble.stability import N_HALVES, weight_table
 from pipeline.ensemble.weights import WEIGHTS
 
 SETTING = {"task": "regression", "metric": "rmse", "seed": 0}
@@ -14,13 +14,13 @@ def stack(n=120, scales=(0.2, 1.0, 3.0)):
     rng = np.random.default_rng(0)
     y = rng.normal(size=(n, 1))
     preds = np.stack([y + scale * rng.normal(size=y.shape) for scale in scales], axis=1)
-    return preds, y, np.arange(n) % 4
+    return preds, y
 
 
 def table_of(weigh, n=120, columns=("target",), **settings):
-    preds, y, folds = stack(n)
+    preds, y = stack(n)
     names = ["a", "b", "c"]
-    return weight_table(weigh, preds, y, folds, names, columns, **{**SETTING, **settings})
+    return weight_table(weigh, preds, y, names, columns, **{**SETTING, **settings})
 
 
 def test_equal_weights_do_not_vary():
@@ -35,7 +35,7 @@ def test_equal_weights_do_not_vary():
 
 def test_the_best_predictor_is_always_selected_and_the_worst_seldom():
     table = table_of(WEIGHTS["convex"]).set_index("predictor")
-    preds, y, _ = stack()
+    preds, y = stack()
     np.testing.assert_allclose(table["weight"], WEIGHTS["convex"](preds, y, **SETTING))
     assert table.loc["a", "selected"] == 1
     assert table.loc["c", "selected"] < 1
@@ -56,30 +56,42 @@ def seen_by(n, most_rows, groups=None):
     return seen
 
 
-def test_every_fold_and_every_bag_is_one_fit():
+def test_every_other_fit_sees_half_of_the_rows_each_once():
     all_rows, *others = seen_by(120, 5000)
-    assert len(others) == 4 + N_BAGS
     assert len(all_rows) == 120
-    for k, fit in enumerate(others[:4]):
-        assert set(fit) == set(all_rows[np.arange(120) % 4 != k])
-    for bag in others[4:]:
-        assert len(bag) == 120
-        assert 60 < len(set(bag)) < 90  # 63 % of the rows
+    assert len(others) == N_HALVES
+    assert {(len(half), len(set(half))) for half in others} == {(60, 60)}
+    assert len({tuple(half) for half in others}) == N_HALVES
 
 
 def test_no_other_fit_is_larger_than_what_is_allowed():
     all_rows, *others = seen_by(120, 50)
-    assert [len(all_rows), *map(len, others)] == [120, *[50] * (4 + N_BAGS)]
+    assert [len(all_rows), *map(len, others)] == [120, *[50] * N_HALVES]
 
 
-def test_bags_hold_whole_groups():
+def test_halves_hold_whole_groups():
     groups = np.array([f"g{k // 5}" for k in range(120)])
     all_rows, *others = seen_by(120, 5000, groups)
     row_of = {value: row for row, value in enumerate(all_rows)}
-    for bag in others[4:]:
-        times = np.bincount([row_of[value] for value in bag], minlength=120).reshape(24, 5)
-        assert (times == times[:, :1]).all()
-        assert times[:, 0].sum() == 24
+    for half in others:
+        held = np.bincount([row_of[value] for value in half], minlength=120).reshape(24, 5)
+        assert set(held.sum(axis=1)) == {0, 5}
+
+
+def test_the_spread_over_halves_is_about_that_over_other_data():
+    rng = np.random.default_rng(0)
+
+    def drawn(n=400):
+        y = rng.normal(size=(n, 1))
+        return np.stack([y + rng.normal(size=y.shape) for _ in range(3)], axis=1), y
+
+    told, fitted = [], []
+    for _ in range(30):
+        preds, y = drawn()
+        table = weight_table(WEIGHTS["convex"], preds, y, ["a", "b", "c"], ["target"], **SETTING)
+        told.append(table["sd"])
+        fitted.append(table["weight"])
+    assert np.mean(told) == pytest.approx(np.std(fitted, axis=0, ddof=1).mean(), rel=0.3)
 
 
 def test_targets_with_weights_of_their_own_have_lines_of_their_own():

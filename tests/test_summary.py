@@ -60,7 +60,7 @@ def test_the_plain_mean_is_chosen_for_want_of_a_better_one():
 
 def test_an_estimate_that_was_not_made_is_not_told():
     told = summary(board(), "rmse", None)
-    assert "expect a little less than 0.5000: it was chosen on the rows that it is scored" in told
+    assert "expect a little worse than 0.5000: it was chosen on the rows that score it" in told
 
 
 def test_an_undefined_estimate_is_told_as_such():

@@ -22,6 +22,7 @@ from pipeline.artifacts import (
     sha256_of_texts,
     unit_dir,
 )
+from pipeline.board import board_source, read_board
 from pipeline.competition import Test, Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
@@ -70,12 +71,13 @@ def made_from(config: Config) -> dict[str, Any]:
     board = leaderboard_path(config.competition)
     named = [Path(p) for p in (config.data.train, config.data.test)]
     files = [*named, solution_path(config.data), board, board.with_suffix(".json")]
-    files += [folder / f"{part}.csv" for folder in folders for part in ("oof", "test")]
+    files += [path for folder in folders for path in sorted(folder.glob("*"))]
     units = Path("models") / config.competition
     files += sorted(units.glob("*/fold*/run.json")) + sorted(units.glob("*/fold*/train.log"))
-    own = sorted(path for path in Path(__file__).parent.iterdir() if path.is_file())
+    here = Path(__file__).parent
+    own = sorted(path for path in (*here.iterdir(), *(here.parent / "ensemble").glob("*.py")))
     return {
-        "report": sha256_of_texts(file_sha256(path) for path in own),
+        "report": sha256_of_texts(file_sha256(path) for path in own if path.is_file()),
         "config": config.model_dump(mode="json", by_alias=True),
         "files": {str(path): file_sha256(path) for path in files if path.is_file()},
     }
@@ -151,22 +153,17 @@ def _folders(config: Config) -> dict[str, Path]:
 
 
 def _read_board(config: Config, folders: dict[str, Path]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    path = leaderboard_path(config.competition)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; run blend first")
-    source = read_json(path.with_suffix(".json"))
+    source = board_source(config)
     files = {
         name: [part_sha256(folder, part) for part in ("oof", "test")]
         for name, folder in folders.items()
     }
-    if source.get("predictors") != files or source.get("metric") != config.metric:
+    if source["predictors"] != files:
         raise ValueError(
-            f"{path}: made from other predictors or settings than those of the config; "
+            f"{leaderboard_path(config.competition)}: a predictor has changed since it was made; "
             "run blend again"
         )
-    # a member may be called nan: only an empty cell is none
-    board = pd.read_csv(path, dtype={"name": str}, keep_default_na=False, na_values=[""])
-    return board, source
+    return read_board(config.competition), source
 
 
 def _read_weights(path: Path) -> pd.DataFrame:

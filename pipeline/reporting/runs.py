@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import file_sha256, predictor_dir
+from pipeline.artifacts import predictor_dir
+from pipeline.foreign import part_sha256
 from pipeline.metrics import METRICS
 from pipeline.provenance import provenance
 from pipeline.reporting.evidence import Evidence
@@ -61,8 +62,8 @@ def run_facts(of: Evidence) -> dict[str, Any]:
                 "precision": one.get("precision"),
                 "steps": one.get("steps"),
                 "git_commit": one.get("git_commit"),
-                "oof_sha256": file_sha256(folder / "oof.csv"),
-                "test_sha256": file_sha256(folder / "test.csv"),
+                "oof_sha256": part_sha256(folder, "oof"),
+                "test_sha256": part_sha256(folder, "test"),
             }
         )
     return {
