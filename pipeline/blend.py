@@ -160,6 +160,11 @@ def _blend(
     methods, decisions = _fitting(config, len(y), n_folds)
     is_choice = len(methods) * (1 + len(decisions)) > 1
     is_nested = is_choice and len(y) <= MOST_NESTED and n_folds > 2
+    if is_choice and not is_nested:
+        print(
+            "blend: intervals are a little too narrow: what fits bring into a score is known from "
+            f"3 folds on, up to {MOST_NESTED:,} rows"
+        )
     entries = [
         Entry(name, kind, stack.oof[:, i])
         for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True))

@@ -84,7 +84,7 @@ class External(Section):
 class Blend(Section):
     """blend"""
 
-    methods: tuple[Spelled, ...] = Field(
+    methods: Columns = Field(
         (
             "mean",
             "rank_mean",
@@ -98,7 +98,7 @@ class Blend(Section):
         ),
         description="blenders to try; those that do not fit the task are passed over",
     )
-    decisions: tuple[Spelled, ...] = Field(("all",), description="decisions to try: all, or names")
+    decisions: Columns = Field(("all",), description="decisions to try: all, or names")
     external: tuple[External, ...] = Field(
         (), description="folders of predictors from elsewhere: oof and test as csv, parquet or npy"
     )
