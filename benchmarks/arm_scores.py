@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arms import Subset, seed_weights
+from pipeline.ensemble.draws import counts_of_draw, rows_of_draw, units_of
 from pipeline.metrics import METRICS, score
-from pipeline.tasks import Floats
+from pipeline.tasks import Floats, as_columns
 
 Arm = tuple[str, int]  # its name and the size of its ensembles
 
@@ -56,17 +57,13 @@ def drawn_scores(
     """
     rng = np.random.default_rng(0)
     n, n_seeds = len(grid.y), grid.preds.shape[1]
-    unit = np.arange(n) if grid.groups is None else np.unique(grid.groups, return_inverse=True)[1]
-    n_units = int(unit.max()) + 1
+    unit = units_of(n, grid.groups)
     found = {arm: np.full(1 + n_draws, np.nan) for arm in arms}
     for i in range(1 + n_draws):
-        times, seeds = np.ones(n_units, dtype=int), np.ones(n_seeds)
+        rows, seeds = np.arange(n), np.ones(n_seeds)
         if i:
-            times = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)
-            seeds = np.bincount(rng.integers(n_seeds, size=n_seeds), minlength=n_seeds).astype(
-                float
-            )
-        rows = np.repeat(np.arange(n), times[unit])
+            rows = rows_of_draw(unit, rng)
+            seeds = counts_of_draw(np.arange(n_seeds), rng).astype(np.float64)
         scores = {
             subset: score(metric, task, grid.y[rows], blend[rows], grid.y_train)
             for subset, blend in blends.items()
@@ -104,10 +101,7 @@ def score_lines(
 
 def error_correlations(grid: Grid, task: str) -> dict[str, float]:
     """Mean correlation of two cells' errors: same seed, same pooling, neither."""
-    y = grid.y if grid.y.ndim == 2 else None
-    if y is None:
-        c = grid.preds.shape[-1]
-        y = np.eye(c)[grid.y] if task == "multiclass" else grid.y[:, None]
+    y = as_columns(task, grid.y, grid.preds.shape[-1])
     n_poolings, n_seeds = grid.preds.shape[:2]
     errors = (grid.preds - y).reshape(n_poolings * n_seeds, -1)
     between = np.corrcoef(errors)

@@ -7,6 +7,7 @@ the probability of the positive class (c = 1), of every class, or of every label
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,13 @@ def _from_log_softmax(values: Floats) -> Floats:
 def prediction_columns(task: str, targets: Sequence[str], classes: Sequence[str]) -> list[str]:
     """Names of the prediction columns: the classes for multiclass, the targets otherwise."""
     return list(classes if task == "multiclass" else targets)
+
+
+def as_columns(task: str, y: NDArray[Any], n_columns: int) -> Floats:
+    """(n, c) targets on the scale of the predictions: 0 and 1 where these are probabilities."""
+    if task == "multiclass":
+        return np.eye(n_columns)[y]
+    return y.reshape(len(y), -1).astype(np.float64)
 
 
 def decide(task: str, predictions: Floats) -> NDArray[np.int64]:

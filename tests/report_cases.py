@@ -12,10 +12,9 @@ from pipeline import blend, make_folds, report
 from pipeline.artifacts import predictor_dir, sha256_of_array
 from pipeline.command import load_config
 from pipeline.competition import read_test, read_train
-from pipeline.ensemble.diversity import one_hot
 from pipeline.folds import read_folds
 from pipeline.predictors import write_predictions
-from pipeline.tasks import TASKS, Floats
+from pipeline.tasks import TASKS, Floats, as_columns
 
 HOSTILE_CLASS = "<i>$x$</i> 👩‍👩‍👧 &amp;"
 N_ROWS, N_TEST = 90, 40
@@ -73,7 +72,7 @@ def write_members(
     train, test = read_train(config.data, config.task), read_test(config.data)
     folds = read_folds(config.competition, train.ids)
     rng = np.random.default_rng(1)
-    truth = one_hot(train.y, config.task, len(train.columns))
+    truth = as_columns(config.task, train.y, len(train.columns))
     raw = truth if config.task == "regression" else 4 * truth - 2
     shared = rng.normal(0, 0.5, raw.shape)
     for member in config.members:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
-from pipeline.tasks import TASKS, Floats
+from pipeline.tasks import TASKS, Floats, as_columns
 
 STEEPEST = 100.0  # no temperature below 1 / 100 or above 100
 
@@ -59,10 +59,10 @@ def isotonic(
     an end of s rows that are all alike says 1 / (s + 1) rather than never.
     """
     n_columns = blend.shape[1]
-    labels = y[:, None] == np.arange(n_columns) if task == "multiclass" else y.reshape(len(y), -1)
+    labels = as_columns(task, y, n_columns)
     calibrated = new_blend.copy()
     for j in range(n_columns):
-        p, label = blend[:, j], labels[:, j].astype(np.float64)
+        p, label = blend[:, j], labels[:, j]
         if np.ptp(label) > 0:
             curve = IsotonicRegression(out_of_bounds="clip")
             curve.fit(np.append(p, [p.min(), p.max()]), np.append(label, [1.0, 0.0]))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks import Floats
+from pipeline.tasks import Floats, as_columns
 
 
 def regress(
@@ -51,9 +51,7 @@ def classify(
         fit_and_apply: `(members, labels, new_members)`, (n, m), (n,) of 0 and 1, both of which
             occur, and (k, m), to (k,) probabilities of 1.
     """
-    labels = (
-        y[:, None] == np.arange(preds.shape[2]) if task == "multiclass" else y.reshape(len(y), -1)
-    )
+    labels = as_columns(task, y, preds.shape[2])
     blend = new_preds.mean(axis=1)
     for j in range(preds.shape[2]):
         column = labels[:, j].astype(np.int64)

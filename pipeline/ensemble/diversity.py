@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.special import log_softmax
 
-from pipeline.tasks import TASKS, TINY, Floats, decide
+from pipeline.tasks import TASKS, TINY, Floats, as_columns, decide
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +56,9 @@ class Ambiguity:
         return float(self.members.mean()) - self.diversity
 
 
-def one_hot(y: NDArray[Any], task: str, n_columns: int) -> Floats:
-    """(n, c) targets on the scale of the predictions: 0 and 1 where these are probabilities."""
-    if y.ndim == 2:
-        return y.astype(np.float64)
-    if task == "binary":
-        return y[:, None].astype(np.float64)
-    return np.eye(n_columns)[y]
-
-
 def errors(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     """(n, m, c) prediction less truth; regression targets in standard deviations of their own."""
-    truth = one_hot(y, task, preds.shape[2])
+    truth = as_columns(task, y, preds.shape[2])
     found: Floats = preds - truth[:, None, :]
     if TASKS[task].is_probability:
         return found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ensemble.draws import counts_of_draw, units_of
 from pipeline.ensemble.resampled import resampled_score
 from pipeline.metrics import METRICS, score
 from pipeline.tasks import Floats
@@ -38,15 +39,14 @@ def resampled_scores(
     """
     n = len(y)
     rng = np.random.default_rng(seed)
-    unit = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_units = int(unit.max()) + 1
+    unit = units_of(n, groups)
     prepared = [resampled_score(metric, task, y, p, y) for p in predictions]
     drawn = np.empty((n_resamples, len(predictions)))
     block = max(1, AT_ONCE // n)
     for start in range(0, n_resamples, block):
         times = np.empty((min(block, n_resamples - start), n))
         for row in times:
-            row[:] = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)[unit]
+            row[:] = counts_of_draw(unit, rng)
         for j, of_resamples in enumerate(prepared):
             drawn[start : start + len(times), j] = of_resamples(times)
     return drawn

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ensemble.draws import counts_of_draw
 from pipeline.tasks import Floats
 
 BLOCK = 8192  # rows whose products are in memory at once
@@ -32,10 +33,9 @@ def drawn_moments(
     preds: Floats, y: Floats, unit: NDArray[np.int64], n_draws: int, rng: np.random.Generator
 ) -> list[Moments]:
     """Moments of b bootstrap draws of whole units (n,)."""
-    n_units = int(unit.max()) + 1
     times = np.empty((n_draws, len(unit)), dtype=np.float32)  # counts: exact
     for line in times:
-        line[:] = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)[unit]
+        line[:] = counts_of_draw(unit, rng)
     return drawn_from(_joined(preds, y), times)
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.diversity import one_hot
+from pipeline.ensemble.draws import rows_of_draw, units_of
 from pipeline.ensemble.moments import MOMENT_METRICS, drawn_moments, moments_of
 from pipeline.metrics import METRICS, score
-from pipeline.tasks import Floats
+from pipeline.tasks import Floats, as_columns
 
 EXACT = 12  # predictors up to which every set is scored: 4,096 sets
 N_CIRCLES = 10  # beyond: random circles of predictors, joined in order from every start
@@ -107,10 +107,10 @@ def contributions(
     rng = np.random.default_rng(seed)
     plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, m, rng)
     n_rows = len(y)
-    unit = np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
+    unit = units_of(n_rows, groups)
     if metric in MOMENT_METRICS:
         value_of = MOMENT_METRICS[metric]
-        target = one_hot(y, task, preds.shape[2])
+        target = as_columns(task, y, preds.shape[2])
         values = METRICS[metric].sign * value_of(moments_of(preds, target), plan.sets)
         draws = drawn_moments(preds, target, unit, N_DRAWS_OF_MOMENTS, rng)
         drawn = METRICS[metric].sign * np.stack([value_of(one, plan.sets) for one in draws])
@@ -158,7 +158,7 @@ def set_values(preds: Floats, y: NDArray[Any], sets: Sets, *, task: str, metric:
     """
     n, m, c = preds.shape
     flat = np.ascontiguousarray(preds.transpose(1, 0, 2)).reshape(m, n * c)
-    constant = np.broadcast_to(one_hot(y, task, c).mean(axis=0), (n, c))
+    constant = np.broadcast_to(as_columns(task, y, c).mean(axis=0), (n, c))
     sizes = sets.sum(axis=1)
     found = np.empty(len(sets))
     at_once = max(1, 2_000_000 // flat.shape[1])  # sets whose blends take 16 MB
@@ -169,13 +169,6 @@ def set_values(preds: Floats, y: NDArray[Any], sets: Sets, *, task: str, metric:
             p = blend.reshape(n, c) if sizes[i] else constant
             found[i] = METRICS[metric].sign * score(metric, task, y, p)
     return found if np.isnan(found).all() else np.nan_to_num(found, nan=0.0)
-
-
-def rows_of_draw(unit: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Rows of one bootstrap draw of whole units."""
-    n_units = int(unit.max()) + 1
-    times = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)
-    return np.repeat(np.arange(len(unit)), times[unit])
 
 
 def _scored_draws(
@@ -192,7 +185,7 @@ def _scored_draws(
     if len(plan.sets) > SETS_PER_DRAW:
         plan = sampled_orders(preds.shape[1], 1, STARTS_PER_DRAW, rng)
         values = set_values(preds, y, plan.sets, task=task, metric=metric)
-    unit = np.unique(unit, return_inverse=True)[1]
+    unit = units_of(len(unit), unit)  # those of the rows that were kept
     drawn = np.empty((N_DRAWS, len(plan.sets)))
     for line in drawn:
         rows = rows_of_draw(unit, rng)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.ensemble.draws import units_of
 from pipeline.tasks import Floats
 
 N_HALVES = 20
@@ -63,7 +64,7 @@ def weight_table(
 def _halves(n: int, groups: NDArray[Any] | None, seed: int) -> Iterator[NDArray[np.int64]]:
     """Row numbers of each of the other fits."""
     rng = np.random.default_rng(seed)
-    unit = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    unit = units_of(n, groups)
     n_units = int(unit.max()) + 1
     n_drawn = max(1, min(n_units // 2, n_units * MOST_ROWS // n))
     for _ in range(N_HALVES):

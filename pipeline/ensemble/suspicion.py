@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.metrics import METRICS, score
-from pipeline.tasks import TASKS, Floats
+from pipeline.tasks import TASKS, Floats, as_columns
 
 LEAST_Z = 3.0
 LEAST_SHARE = 0.03  # with 200,000 rows, what our assumptions miss is significant too
@@ -82,7 +82,7 @@ def suspicion(
     m = ours[0].shape[1]
     if m < 2:
         return None
-    target = _as_columns(y, task, theirs[0].shape[1])
+    target = as_columns(task, y, theirs[0].shape[1])
     unit = np.ones(1) if TASKS[task].is_probability else _positive(target.std(axis=0))
     target = (target - target.mean(axis=0)) / unit
     o, slope = _fitted((ours[0].mean(axis=1) / unit, ours[1].mean(axis=1) / unit), target)
@@ -157,13 +157,6 @@ def _spread(members: Floats, unit: Floats) -> Floats:
     mean = members.mean(axis=1)
     total = sum(_squared((members[:, i] - mean) / unit) for i in range(members.shape[1]))
     return np.asarray(total) / (members.shape[1] - 1)
-
-
-def _as_columns(y: NDArray[Any], task: str, n_columns: int) -> Floats:
-    """(n, c) targets on the scale of the predictions."""
-    if not TASKS[task].has_classes:
-        return y
-    return y[:, None].astype(np.float64) if n_columns == 1 else np.eye(n_columns)[y]
 
 
 def _squared(values: Floats) -> Floats:

@@ -19,7 +19,7 @@ from scipy.optimize import nnls as least_squares_above_0
 
 from pipeline.ensemble.objectives import first_best
 from pipeline.ensemble.selection import backward_elimination, hill_climb, hill_climb_signed
-from pipeline.tasks import TASKS, TINY, Floats
+from pipeline.tasks import TASKS, TINY, Floats, as_columns
 
 BLOCK = 2048  # rows whose errors are formed at once: no copy of the stack
 N_PARTS = 10  # of the rows, to choose how strongly linear weights are pulled
@@ -128,7 +128,7 @@ def _errors_and_truths(
     n_members, n_columns = preds.shape[1:]
     for start in range(0, len(y), BLOCK):
         rows = slice(start, start + BLOCK)
-        truth = np.eye(n_columns)[y[rows]] if task == "multiclass" else y[rows].reshape(-1, 1)
+        truth = as_columns(task, y[rows], n_columns)
         errors = preds[rows] - truth[:, None, :]
         yield errors.transpose(0, 2, 1).reshape(-1, n_members), truth.reshape(-1, 1)
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.competition import joined
-from pipeline.ensemble.diversity import one_hot
 from pipeline.reporting.evidence import Evidence
-from pipeline.tasks import Floats
+from pipeline.tasks import Floats, as_columns
 
 N_BINS = 10
 N_BARS = 30
@@ -22,7 +21,7 @@ def calibration(of: Evidence) -> dict[str, Any]:
 
     Binary: the positive class. Several classes: the likeliest one. Labels: all of them pooled.
     """
-    truth = one_hot(of.train.y, of.config.task, of.chosen_oof.shape[1])
+    truth = as_columns(of.config.task, of.train.y, of.chosen_oof.shape[1])
     said = of.chosen_oof
     if of.config.task == "multiclass":
         top = said.argmax(axis=1)[:, None]

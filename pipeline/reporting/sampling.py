@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.shapley import rows_of_draw
+from pipeline.ensemble.draws import rows_of_draw, units_of
 from pipeline.metrics import score
 from pipeline.reporting.evidence import Evidence
 from pipeline.tasks import Floats
@@ -28,9 +28,7 @@ def standard_error(
     """
     kept = rng.permutation(rows)[:MOST_ROWS]
     groups = of.train.groups
-    unit = np.arange(len(kept))
-    if groups is not None:
-        unit = np.unique([groups[i] for i in kept], return_inverse=True)[1]
+    unit = units_of(len(kept), None if groups is None else [groups[i] for i in kept])
     setting, labels = (of.config.metric, of.config.task), labels_of(of)
     scores = []
     for _ in range(N_DRAWS):
