@@ -33,10 +33,12 @@ from pipeline.artifacts import (
     read_csv_as_text,
     submission_path,
 )
+from pipeline.board import external_folders
 from pipeline.command import load_config
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.demos import DEMOS, Anchor
+from pipeline.ensemble.draws import rows_of_draw, units_of
 from pipeline.metrics import METRICS, score
 from pipeline.predictors import read_predictions
 from pipeline.solution import read_solution, solution_path
@@ -67,13 +69,10 @@ def standard_error(
 ) -> float:
     """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
     rng = np.random.default_rng(0)  # the same draws for all predictors
-    rows = np.arange(len(y))
-    unit = rows if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_units = int(unit.max()) + 1
+    unit = units_of(len(y), groups)
     drawn = []
     for _ in range(N_RESAMPLES):
-        times = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)
-        chosen = np.repeat(rows, times[unit])
+        chosen = rows_of_draw(unit, rng)
         drawn.append(score(metric, task, y[chosen], predictions[chosen], y_train))
     return float(np.nanstd(drawn, ddof=1))
 
@@ -117,7 +116,7 @@ def score_table(config: Config, known: Sequence[Anchor]) -> pd.DataFrame:
     """A line for each predictor, the submission and each known score, best test score first."""
     judge, name = read_judge(config), config.competition
     classes, columns = judge.train.classes, judge.train.columns
-    external = {one.name: Path(one.folder) for one in config.blend.external}
+    external = external_folders(config)
     lines = []
     board = pd.read_csv(leaderboard_path(name), dtype={"name": str})
     for entry in board.to_dict("records"):

@@ -50,7 +50,7 @@ def grid_config(path: str, poolings: Sequence[str], seeds: Sequence[int], limits
         for seed in seeds
         for pooling in poolings
     ]
-    grid = predictor_dir(settings["competition"], "config").with_suffix(".yaml")
+    grid = predictor_dir(settings["competition"], "config.yaml")
     grid.parent.mkdir(parents=True, exist_ok=True)
     grid.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return grid

@@ -25,15 +25,14 @@ from pipeline.artifacts import (
     write_csv,
     write_json,
 )
-from pipeline.board import read_board, settings_of
+from pipeline.board import hashes_of_predictors, read_board, read_named_stack, settings_of
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
-from pipeline.foreign import part_sha256
 from pipeline.metrics import column_scores
-from pipeline.predictors import check_made_for, is_current, write_predictions
-from pipeline.stack import Stack, read_stack, with_doubts
+from pipeline.predictors import is_current, write_predictions
+from pipeline.stack import Stack, with_doubts
 from pipeline.summary import summary
 from pipeline.tasks import Floats
 
@@ -45,22 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config, _ = parse(__doc__, argv)
         train, test = read_train(config.data, config.task), read_test(config.data)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
-        folders = {m.name: predictor_dir(config.competition, m.name) for m in config.members}
-        external = {one.name: Path(one.folder) for one in config.blend.external}
-        stack = read_stack(
-            folders,
-            external,
-            train.ids,
-            test.ids,
-            train.columns,
-            config.task,
-            folds,
-            config.blend.by_position,
-        )
-        for folder in folders.values():
-            check_made_for(
-                folder, {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
-            )
+        stack = read_named_stack(config, train, test, folds)
         print(
             f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows, "
             f"{len(stack.test)} test rows"
@@ -68,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         stack, doubts = with_doubts(stack, train.y, task=config.task, metric=config.metric)
         for line in doubts:
             print(f"warning: {line}")
-        source = _source(config, train, folds, {**folders, **external}, stack.kinds)
+        source = _source(config, train, folds, stack.kinds)
         path = leaderboard_path(config.competition)
         if not _stands(config, path, source):
             # without its JSON a leaderboard counts as not made: a kill among the blends is survived
@@ -86,14 +70,10 @@ def _source(
     config: Config,
     train: Train,
     folds: NDArray[np.int64],
-    folders: dict[str, Path],
     kinds: Sequence[str],
 ) -> dict[str, Any]:
     """All that determines blends and leaderboard."""
-    files = {
-        name: [part_sha256(folder, part) for part in ("oof", "test")]
-        for name, folder in folders.items()
-    }
+    files = hashes_of_predictors(config)
     return {
         "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
         "predictors": files,

@@ -1,11 +1,67 @@
-"""The leaderboard's files: how they are read, and what they have to have been made from."""
+"""The leaderboard and what it is made from: the predictors that the config names, its settings."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from pipeline.artifacts import file_sha256, leaderboard_path, read_json
+from pipeline.artifacts import (
+    file_sha256,
+    leaderboard_path,
+    predictor_dir,
+    read_json,
+    sha256_of_array,
+)
+from pipeline.competition import Test, Train
 from pipeline.config import Config
+from pipeline.foreign import part_sha256
+from pipeline.predictors import check_made_for
+from pipeline.stack import Stack, read_stack
+
+
+def member_folders(config: Config) -> dict[str, Path]:
+    return {m.name: predictor_dir(config.competition, m.name) for m in config.members}
+
+
+def external_folders(config: Config) -> dict[str, Path]:
+    return {one.name: Path(one.folder) for one in config.blend.external}
+
+
+def read_named_stack(config: Config, train: Train, test: Test, folds: NDArray[np.int64]) -> Stack:
+    """The predictors that the config names, members first.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a file breaks the contract of `pipeline.predictors`, or a member was made for
+            other folds or targets.
+    """
+    members = member_folders(config)
+    stack = read_stack(
+        members,
+        external_folders(config),
+        train.ids,
+        test.ids,
+        train.columns,
+        config.task,
+        folds,
+        config.blend.by_position,
+    )
+    for folder in members.values():
+        check_made_for(
+            folder, {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
+        )
+    return stack
+
+
+def hashes_of_predictors(config: Config) -> dict[str, list[str]]:
+    """The hashes of both parts of each predictor that the config names."""
+    folders = {**member_folders(config), **external_folders(config)}
+    return {
+        name: [part_sha256(folder, part) for part in ("oof", "test")]
+        for name, folder in folders.items()
+    }
 
 
 def settings_of(config: Config) -> dict[str, Any]:
@@ -38,7 +94,7 @@ def board_source(config: Config) -> dict[str, Any]:
     if not (path.is_file() and path.with_suffix(".json").is_file()):
         raise FileNotFoundError(f"{path}: not there, or not finished; run blend")
     source = read_json(path.with_suffix(".json"))
-    named = {*(m.name for m in config.members), *(e.name for e in config.blend.external)}
+    named = {*member_folders(config), *external_folders(config)}
     wanted = settings_of(config)
     if set(source["predictors"]) != named or {key: source[key] for key in wanted} != wanted:
         raise ValueError(

@@ -24,7 +24,7 @@ from pipeline.artifacts import (
     write_csv,
     write_json,
 )
-from pipeline.board import board_source, read_board
+from pipeline.board import board_source, external_folders, read_board
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
@@ -103,15 +103,14 @@ def _check_current(config: Config, predictor: str, train: Train) -> None:
     """Refuse a predictor that was made for other targets or before those that it blends."""
     folder = _folder(config, predictor)
     check_same_models(folder)
-    if predictor in {one.name for one in config.blend.external}:
+    if predictor in external_folders(config):
         return  # what it was made from stands elsewhere
     check_made_for(folder, {"targets": sha256_of_array(train.y)})
     check_newer_than_its_predictors(folder, partial(_folder, config))
 
 
 def _folder(config: Config, predictor: str) -> Path:
-    external = {one.name: Path(one.folder) for one in config.blend.external}
-    return external.get(predictor, predictor_dir(config.competition, predictor))
+    return external_folders(config).get(predictor, predictor_dir(config.competition, predictor))
 
 
 def _table(sample: Sample, cells: Cells) -> pd.DataFrame:

@@ -149,11 +149,11 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
     run(config)
 
     def killed(*_, **__):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("killed")
 
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.ensemble.leaderboard.leaderboard", killed)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="killed"):
             run(config, "--seed", "7")
     capsys.readouterr()
     with pytest.raises(SystemExit, match="2"):

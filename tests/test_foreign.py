@@ -308,7 +308,7 @@ def blended(workplace, run, monkeypatch):
             save_csv(
                 workplace / "oof/tiny" / member, part, ids[part], ["target"], truth[part] + noise
             )
-    monkeypatch.setattr("pipeline.blend.check_made_for", lambda folder, expected: None)
+    monkeypatch.setattr("pipeline.board.check_made_for", lambda folder, expected: None)
 
     def blend(*external):
         said = run(config, "--blend.external", *external) if external else run(config)

@@ -18,18 +18,23 @@ from pipeline.artifacts import (
     predictor_dir,
     read_csv_as_text,
     read_json,
-    sha256_of_array,
     sha256_of_texts,
     unit_dir,
 )
-from pipeline.board import board_source, read_board
+from pipeline.board import (
+    board_source,
+    external_folders,
+    hashes_of_predictors,
+    member_folders,
+    read_board,
+    read_named_stack,
+)
 from pipeline.competition import Test, Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
-from pipeline.foreign import part_sha256
-from pipeline.predictors import check_made_for, read_predictions
+from pipeline.predictors import read_predictions
 from pipeline.solution import read_solution, solution_path
-from pipeline.stack import Stack, read_stack
+from pipeline.stack import Stack
 from pipeline.tasks import Floats
 
 
@@ -67,7 +72,7 @@ class Evidence:
 
 def made_from(config: Config) -> dict[str, Any]:
     """All that determines the report: settings, hashes of the files it reads, and its own."""
-    folders = _folders(config).values()
+    folders = [*member_folders(config).values(), *external_folders(config).values()]
     board = leaderboard_path(config.competition)
     named = [Path(p) for p in (config.data.train, config.data.test)]
     files = [*named, solution_path(config.data), board, board.with_suffix(".json")]
@@ -91,26 +96,11 @@ def read_evidence(config: Config) -> Evidence:
         ValueError: the leaderboard was made from other predictors, or a file is broken.
     """
     c, data = config.competition, config.data
+    members = member_folders(config)
     train, test = read_train(data, config.task), read_test(data)
     folds = read_folds(c, train.ids, origin_of(config.folds, train))
-    folders = _folders(config)
-    members = {m.name: folders.pop(m.name) for m in config.members}
-    external = folders
-    board, source = _read_board(config, {**members, **external})
-    for folder in members.values():
-        check_made_for(
-            folder, {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
-        )
-    stack = read_stack(
-        members,
-        external,
-        train.ids,
-        test.ids,
-        train.columns,
-        config.task,
-        folds,
-        config.blend.by_position,
-    )
+    board, source = _read_board(config)
+    stack = read_named_stack(config, train, test, folds)
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
     chosen_oof = read_predictions(
         predictor_dir(c, chosen), "oof", train.ids, train.columns, config.task
@@ -147,18 +137,9 @@ def read_evidence(config: Config) -> Evidence:
     )
 
 
-def _folders(config: Config) -> dict[str, Path]:
-    members = {m.name: predictor_dir(config.competition, m.name) for m in config.members}
-    return {**members, **{one.name: Path(one.folder) for one in config.blend.external}}
-
-
-def _read_board(config: Config, folders: dict[str, Path]) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _read_board(config: Config) -> tuple[pd.DataFrame, dict[str, Any]]:
     source = board_source(config)
-    files = {
-        name: [part_sha256(folder, part) for part in ("oof", "test")]
-        for name, folder in folders.items()
-    }
-    if source["predictors"] != files:
+    if source["predictors"] != hashes_of_predictors(config):
         raise ValueError(
             f"{leaderboard_path(config.competition)}: a predictor has changed since it was made; "
             "run blend again"
