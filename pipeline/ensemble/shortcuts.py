@@ -97,45 +97,52 @@ class Auc(Blends):
         orders = [np.argsort(~truth, kind="stable") for truth in truths]
         self.n_positives = [int(truth.sum()) for truth in truths]
         columns = [0] if self.task == "binary" else codes
-        return np.stack(
-            [preds[order, :, j].T for order, j in zip(orders, columns, strict=True)], axis=1
-        )
+        members = np.empty((preds.shape[1], len(columns), len(preds)))
+        for at, (order, j) in enumerate(zip(orders, columns, strict=True)):
+            members[:, at] = preds[order, :, j].T
+        return members
 
     def value(self, total: Floats, size: float) -> float:
-        blend = np.clip(total / size, 0, 1)
-        return float(
-            np.mean([_auc(s[:k], s[k:]) for s, k in zip(blend, self.n_positives, strict=True)])
-        )
+        return self._area(total.copy(), size)
 
     def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
         members = self.members[among]
         if len(self.y) < FEW:
             return super().values(total, size, step, among)
-        most = np.array([self._at_most(_add(total, one, step), size + step) for one in members])
+        # one array for all candidates: fresh pages of memory would cost as much as the sums
+        blend = np.empty_like(total)
+        most = np.array(
+            [self._at_most(_add(total, one, step, blend), size + step) for one in members]
+        )
         found = np.full(len(members), -np.inf)
         for i in np.argsort(-most, kind="stable"):
             if most[i] < found.max() * (1 - TIE):
                 break
-            found[i] = self.value(_add(total, members[i], step), size + step)
+            found[i] = self._area(_add(total, members[i], step, blend), size + step)
         return found
 
+    def _area(self, total: Floats, size: float) -> float:
+        """The mean area over the columns. Overwrites `total`."""
+        total /= size
+        np.clip(total, 0, 1, out=total)
+        areas = [_auc(s[:k], s[k:]) for s, k in zip(total, self.n_positives, strict=True)]
+        return float(np.mean(areas))
+
     def _at_most(self, total: Floats, size: float) -> float:
-        """A bound that no blend's value exceeds, from a histogram: pairs in one bin may be won.
+        """A bound that no blend's value exceeds: pairs whose scores share a float32 may be won.
 
         Overwrites `total`.
         """
         total /= size
         np.clip(total, 0, 1, out=total)
-        n_bins = max(256, total.shape[1] // 8)
+        # floats from 0 on stand in the order of their bits, of which the first is free
+        keys = total.astype(np.float32).view(np.uint32) << 1
         bounds = []
-        for scores, k in zip(total, self.n_positives, strict=True):
-            low, high = scores.min(), scores.max()
-            scores -= low
-            scores *= (n_bins - 1) / (high - low) if high > low else 0.0
-            bins = scores.astype(np.intp)
-            positives = np.bincount(bins[:k], minlength=n_bins)
-            not_above = np.bincount(bins[k:], minlength=n_bins).cumsum()
-            bounds.append((positives @ not_above) / (k * (len(scores) - k)))
+        for key, k in zip(keys, self.n_positives, strict=True):
+            key[:k] |= 1  # so that positives come last among equals
+            key.sort()
+            not_above = np.flatnonzero((key & 1).astype(bool)).sum() - k * (k - 1) // 2
+            bounds.append(not_above / (k * (len(key) - k)))
         return float(np.mean(bounds))
 
 
@@ -159,9 +166,9 @@ def objective_of(
     return kind(preds, y, task=task, metric=metric, y_train=y_train, signed=signed)
 
 
-def _add(total: Floats, members: Floats, step: int) -> Floats:
+def _add(total: Floats, members: Floats, step: int, out: Floats | None = None) -> Floats:
     # a product with the step would cost as much as the sum
-    return total + members if step == 1 else total - members
+    return np.add(total, members, out) if step == 1 else np.subtract(total, members, out)
 
 
 def _moments(members: Floats, y: Floats, center: Floats) -> Floats:
@@ -194,8 +201,9 @@ def _sum_of_logs(values: Floats) -> Floats:
 
 
 def _auc(positives: Floats, negatives: Floats) -> float:
-    """The share of pairs in the right order, a tie being half a pair."""
-    positives, negatives = np.sort(positives), np.sort(negatives)
+    """The share of pairs in the right order, a tie being half a pair. Sorts both in place."""
+    positives.sort()
+    negatives.sort()
     few, many = sorted([positives, negatives], key=len)
     left = many.searchsorted(few, "left")
     tied = many.take(left, mode="clip") == few
