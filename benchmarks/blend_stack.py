@@ -19,7 +19,7 @@ from pipeline.tasks import Floats
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss"}
 MEMBERS = (40, 8)  # by seed, in turn
 PEERS = ("hillclimbers", "autogluon", "sklearn_stacking", "scipy_slsqp")
-MOST_ROWS_FOR_ALL = 5_000  # above, only what is chosen among is fitted
+MOST_ROWS_FOR_ALL = 1_000  # above, only what is chosen among is fitted
 
 
 @dataclass(frozen=True)
