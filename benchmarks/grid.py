@@ -37,8 +37,12 @@ def member_name(pooling: str, seed: int) -> str:
     return f"{pooling}-s{seed}"
 
 
-def grid_config(path: str, poolings: Sequence[str], seeds: Sequence[int], limits: Limits) -> Path:
-    """Write the YAML of the grid of the competition whose YAML is `path`; returns its place."""
+def train_grid(path: str, poolings: Sequence[str], seeds: Sequence[int], limits: Limits) -> Config:
+    """Train and predict what is missing of the grid of the competition whose YAML is `path`.
+
+    Returns:
+        The grid's config; `oof/<c>-grid/<member>/` holds the predictions of every cell.
+    """
     settings: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     settings["competition"] = f"{settings['competition']}-grid"
     settings["data"]["train_rows"] = limits.rows
@@ -50,18 +54,18 @@ def grid_config(path: str, poolings: Sequence[str], seeds: Sequence[int], limits
         for seed in seeds
         for pooling in poolings
     ]
-    grid = predictor_dir(settings["competition"], "config.yaml")
-    grid.parent.mkdir(parents=True, exist_ok=True)
-    grid.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    return grid
+    return run_stages(settings)
 
 
-def train_grid(path: str, poolings: Sequence[str], seeds: Sequence[int], limits: Limits) -> Config:
-    """Train and predict what is missing of the grid; returns its config.
+def run_stages(settings: dict[str, Any]) -> Config:
+    """Train and predict what is missing of a competition; its YAML is kept beside its predictions.
 
-    Afterwards `oof/<c>-grid/<member>/` holds the predictions of every cell.
+    Returns:
+        Its config.
     """
-    grid = str(grid_config(path, poolings, seeds, limits))
+    path = predictor_dir(settings["competition"], "config.yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     for stage in (prepare, make_folds, train, predict):
-        stage.main([grid])
-    return load_config(Path(grid))
+        stage.main([str(path)])
+    return load_config(path)

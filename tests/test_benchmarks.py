@@ -14,6 +14,7 @@ from benchmarks.demo_scores import (
     standard_error,
     uploaded_predictions,
 )
+from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
 from benchmarks.search_defaults import BASE, SETTINGS
 from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
@@ -181,3 +182,38 @@ def test_the_honesty_table_holds_biases_and_coverage() -> None:
     assert line["se"] == pytest.approx(0.1)
     assert line["ratio"] == pytest.approx(0.1)
     assert (line["coverage"], line["as_given"]) == (0.5, 0)
+
+
+@pytest.mark.parametrize("n_folds", [3, 5])
+def test_weights_come_from_members_that_saw_the_fold_or_did_not(n_folds: int) -> None:
+    folds = np.arange(4 * n_folds) % n_folds
+    # a prediction names the one fold that was left out beside the row's own
+    inner = np.where(
+        folds == np.arange(n_folds)[:, None], np.nan, np.arange(n_folds)[:, None]
+    ).reshape(n_folds, -1, 1, 1)
+    for fold in range(n_folds):
+        own = folds[folds != fold]
+        assert (weighing_rows(inner, folds, fold, seen=False) == fold).all()
+        left_out = weighing_rows(inner, folds, fold, seen=True)[:, 0, 0]
+        assert not (np.isnan(left_out) | (left_out == fold) | (left_out == own)).any()
+
+
+def test_a_blender_without_weights_scores_the_same_fully_nested() -> None:
+    rng = np.random.default_rng(0)
+    folds, y = np.arange(30) % 3, rng.normal(size=(30, 1))
+    preds, inner = rng.normal(size=(30, 2, 1)), rng.normal(size=(3, 30, 2, 1))
+    setting = {"task": "regression", "metric": "rmse", "seed": 0}
+    for seen in (True, False):
+        found = nested_blend(BLENDERS["mean"], preds, y, folds, inner, setting, seen=seen)
+        np.testing.assert_allclose(found, preds.mean(axis=1))
+
+
+def test_weights_of_a_fully_nested_blend_are_those_of_the_members_trained_anew() -> None:
+    rng = np.random.default_rng(0)
+    folds, y = np.arange(60) % 3, rng.normal(size=(60, 1))
+    preds = rng.normal(size=(60, 2, 1))
+    inner = rng.normal(size=(3, 60, 2, 1))
+    inner[:, :, 1] = y  # member 1 knew all where the weights come from
+    setting = {"task": "regression", "metric": "rmse", "seed": 0}
+    found = nested_blend(BLENDERS["convex"], preds, y, folds, inner, setting, seen=False)
+    np.testing.assert_allclose(found, preds[:, 1], atol=1e-6)

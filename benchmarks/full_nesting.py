@@ -1,0 +1,179 @@
+"""What cross-fitting a blend leaves in its score: members that saw the held-out fold's targets.
+
+    python -m benchmarks.full_nesting              about 10 minutes on two cores; it resumes
+    python -m benchmarks.full_nesting --rows 200 --epochs 1 --members mean tfidf_linear
+
+A cross-fitted blend is scored on fold k with weights from the out-of-fold predictions of the other
+folds. Those come from members trained on, among others, fold k. Full nesting takes that away: for
+each fold k every member is trained anew without fold k, on the other folds in turn, and the weights
+come from those predictions. All ways blend the same predictions of fold k, so that the plain mean,
+which has no weights, scores the same.
+
+- cross_fitted: what the leaderboard says.
+- seen: weights from members that were trained on two folds less than all, fold k not among the two.
+- fully_nested: weights from members that were trained on two folds less than all, fold k among
+  them. So `seen` less `fully_nested`, the residue, is what having seen fold k does, and
+  `cross_fitted` less `seen` is what one fold more of training rows does.
+
+`residue` is how much better `seen` scores, with a 95 % paired bootstrap interval over rows; `gain`
+is the cross-fitted gain over the plain mean, to hold it against. Competition `<c>-nested` is
+trained for the first line, `<c>-nested-without-<k>` for the others.
+
+Writes benchmarks/results/full_nesting.csv, a line a blender, and .json.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from benchmarks.grid import Limits, run_stages
+from benchmarks.record import record
+from pipeline.artifacts import predictor_dir, read_csv_as_text, write_csv
+from pipeline.competition import Train, read_train
+from pipeline.config import Blend, Config
+from pipeline.ensemble.blenders import BLENDERS, Blender
+from pipeline.ensemble.crossfit import cross_fit
+from pipeline.ensemble.intervals import difference_interval
+from pipeline.folds import IntArray, origin_of, read_folds
+from pipeline.metrics import score
+from pipeline.predictors import read_predictions
+from pipeline.tasks import Floats
+
+
+def train_whole(path: str, members: Sequence[str] | None, limits: Limits) -> Config:
+    """Train `<c>-nested`: the competition whose YAML is `path`, within limits."""
+    settings: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    settings["competition"] = f"{settings['competition']}-nested"
+    settings["data"]["train_rows"] = limits.rows
+    settings["folds"] = {**settings.get("folds", {}), "n": limits.folds}
+    settings["training"] = {**settings.get("training", {}), "epochs": limits.epochs}
+    if members:
+        settings["members"] = [
+            m for m in settings["members"] if (m.get("pooling") or m["model"]) in members
+        ]
+    return run_stages(settings)
+
+
+def train_without(fold: int, config: Config, train: Train, folds: IntArray) -> Config:
+    """Train `<c>-nested-without-<fold>`: all members on the rows of the other folds alone."""
+    name = f"{config.competition}-without-{fold}"
+    rows = read_csv_as_text(Path(config.data.train))
+    others = folds != fold
+    kept = np.array(train.ids)[others]
+    dealt = pd.DataFrame({"id": kept, "fold": folds[others] - (folds[others] > fold)})
+    files = {part: predictor_dir(name, f"{part}.csv") for part in ("train", "folds")}
+    write_csv(files["train"], rows[rows[config.data.id].isin(kept)])
+    write_csv(files["folds"], dealt)
+    settings = config.model_dump(mode="json", exclude_unset=True)
+    settings["competition"] = name
+    settings["data"] |= {"train": str(files["train"]), "train_rows": None}
+    settings["folds"] = {"scheme": "file", "path": str(files["folds"])}
+    return run_stages(settings)
+
+
+def read_oof(config: Config, train: Train) -> Floats:
+    """(n, m, c) out-of-fold predictions of all members."""
+    folders = [predictor_dir(config.competition, member.name) for member in config.members]
+    return np.stack(
+        [read_predictions(f, "oof", train.ids, train.columns, config.task) for f in folders],
+        axis=1,
+    )
+
+
+def inner_predictions(config: Config, train: Train, folds: IntArray) -> Floats:
+    """(K, n, m, c): [k, i] by members that saw neither fold k nor row i's; NaN where i is in k."""
+    inner = []
+    for fold in range(int(folds.max()) + 1):
+        without = train_without(fold, config, train, folds)
+        rows = read_train(without.data, without.task)
+        found = read_oof(without, rows)
+        inner.append(np.full((len(folds), *found.shape[1:]), np.nan))
+        inner[-1][folds != fold] = found
+    return np.array(inner)
+
+
+def weighing_rows(inner: Floats, folds: IntArray, fold: int, *, seen: bool) -> Floats:
+    """(rows, m, c) predictions of the rows of the other folds, to take weights for `fold` from.
+
+    Args:
+        seen: by members that were trained on `fold`, instead of a third fold.
+    """
+    rows = np.flatnonzero(folds != fold)
+    if not seen:
+        return inner[fold, rows]
+    n_folds = len(inner)
+    left_out = (folds[rows] + 1) % n_folds
+    return inner[np.where(left_out == fold, (left_out + 1) % n_folds, left_out), rows]
+
+
+def nested_blend(
+    blender: Blender,
+    preds: Floats,
+    y: NDArray[Any],
+    folds: IntArray,
+    inner: Floats,
+    setting: dict[str, Any],
+    *,
+    seen: bool,
+) -> Floats:
+    """(n, c): each fold's `preds` blended by weights from `weighing_rows`."""
+    blend = np.empty((len(preds), preds.shape[2]))
+    for fold in range(len(inner)):
+        held_out = folds == fold
+        weighing = weighing_rows(inner, folds, fold, seen=seen)
+        blend[held_out] = blender(weighing, y[~held_out], preds[held_out], **setting)
+    return blend
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", nargs="?", default="configs/tweets.yaml")
+    parser.add_argument(
+        "--members", nargs="+", help="poolings or models of the config; default all"
+    )
+    parser.add_argument("--methods", nargs="+", default=Blend().methods, choices=sorted(BLENDERS))
+    parser.add_argument("--rows", type=int, default=1000, help="training rows; 0: all")
+    parser.add_argument("--folds", type=int, default=3, help="at least 3")
+    parser.add_argument("--epochs", type=float, default=3)
+    arguments = parser.parse_args(argv)
+
+    limits = Limits(arguments.rows or None, arguments.folds, arguments.epochs)
+    config = train_whole(arguments.config, arguments.members, limits)
+    train = read_train(config.data, config.task)
+    folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
+    preds = read_oof(config, train)
+    inner = inner_predictions(config, train, folds)
+    setting: dict[str, Any] = {"task": config.task, "metric": config.metric, "seed": 0}
+    groups = None if train.groups is None else np.array(train.groups)
+    how: dict[str, Any] = {"groups": groups, "seed": 0}
+    about = (config.metric, config.task, train.y)
+    lines = []
+    for name in arguments.methods:
+        blender = BLENDERS[name]
+        if not blender.supports(config.task, len(train.ids)):
+            continue
+        blends = {"cross_fitted": cross_fit(blender, preds, train.y, folds, **setting)} | {
+            way: nested_blend(blender, preds, train.y, folds, inner, setting, seen=way == "seen")
+            for way in ("seen", "fully_nested")
+        }
+        gain = difference_interval(*about, blends["cross_fitted"], preds.mean(axis=1), **how)[0]
+        residue, low, high = difference_interval(
+            *about, blends["seen"], blends["fully_nested"], **how
+        )
+        scores = {way: score(*about, blend, train.y) for way, blend in blends.items()}
+        found = {"residue": residue, "residue_low": low, "residue_high": high, "gain": gain}
+        lines.append({"method": name, **scores, **found})
+    members = [member.name for member in config.members]
+    record("full_nesting", pd.DataFrame(lines), arguments, metric=config.metric, members=members)
+
+
+if __name__ == "__main__":
+    main()
