@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -320,3 +322,16 @@ def test_probabilities_below_0_are_clipped_and_classes_sum_to_1_again():
     np.testing.assert_allclose(as_probabilities("multiclass", blend), expected)
     np.testing.assert_array_equal(as_probabilities("binary", 2 * blend[:, :1]), [[0], [0.4]])
     assert as_probabilities("regression", blend) is blend
+
+
+@pytest.mark.parametrize(
+    "name", ["convex", "hill_climb", "hill_climb_signed", "backward_elimination"]
+)
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_choosing_weights_takes_less_than_two_copies_of_the_stack(name, task):
+    y, preds = single(task, n=100_000, m=40)
+    tracemalloc.start()
+    choose(name, preds, y, task)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * preds.nbytes

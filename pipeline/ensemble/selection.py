@@ -137,20 +137,22 @@ def _bagged(
     """
     setting: dict[str, Any] = {"task": task, "metric": metric, "y_train": y}
     judges, *bags = _judges_and_bags(y.reshape(-1), seed)
-    paths, sums, times = [], np.zeros((1, 1, 1)), np.zeros(len(judges))
+    paths, left_out = [], []
     for rows in bags:
         if np.ptp(y[rows]) == 0:
             continue  # of such rows most metrics say nothing
         counts = select(objective_of(preds[rows], y[rows], signed=signed, **setting))
         paths.append(counts / counts.sum(axis=1, keepdims=True))
-        left_out = ~np.isin(judges, rows)
-        of_bag = np.tensordot(paths[-1], preds[judges], axes=(1, 1))  # (s, judges, c)
-        sums = sums + left_out[:, None] * of_bag
-        times += left_out
+        left_out.append(~np.isin(judges, rows))
+    times = np.sum(left_out, axis=0)
     judged = times > 0
     if not judged.any():
         return np.full(preds.shape[1], 1 / preds.shape[1])
-    blends, shares = sums[:, judged] / times[judged, None], np.mean(paths, axis=0)
+    blends = np.zeros((len(paths[0]), len(judges), preds.shape[2]))
+    for path, judging in zip(paths, left_out, strict=True):
+        blends[:, judging] += np.tensordot(path, preds[judges[judging]], axes=(1, 1))
+    blends = blends[:, judged] / times[judged, None]
+    shares = np.mean(paths, axis=0)
     best_value, best = -np.inf, np.full(preds.shape[1], 1 / preds.shape[1])
     for part in PARTS:
         for blend, share in zip(blends, shares, strict=True):
@@ -171,4 +173,5 @@ def _judges_and_bags(y: NDArray[Any], seed: int) -> Iterator[NDArray[Any]]:
         shuffled = rng.permutation(len(y))
         ordered = shuffled[np.argsort(y[shuffled], kind="stable")]
         every = max(2, -(-len(y) // ROWS_PER_BAG)) if i else -(-len(y) // N_JUDGES)
-        yield ordered[rng.integers(min(every, len(y))) :: every]
+        # copied, or the few rows would keep the order of all in memory
+        yield ordered[rng.integers(min(every, len(y))) :: every].copy()

@@ -9,6 +9,7 @@ regression.
 """
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,8 @@ def _solve_above_0(system: Floats, target: Floats) -> Floats:
 def _most_likely(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     """(m,) weights of the mixture under which the truth is most probable."""
     if task == "binary":
-        of_truth = np.where(y[:, None] == 1, preds[:, :, 0], 1 - preds[:, :, 0])
+        of_truth = preds[:, :, 0].copy()
+        np.subtract(1, of_truth, out=of_truth, where=y[:, None] == 0)
     else:
         of_truth = preds[np.arange(len(y)), :, y]  # (n, m)
 
@@ -214,7 +216,8 @@ def _choose_distinct(
     if np.ptp(y) == 0:
         return _equal(preds)
     seen: dict[bytes, int] = {}
-    which = np.array([seen.setdefault(p.tobytes(), len(seen)) for p in preds.swapaxes(0, 1)])
+    hashes = (sha256(p.tobytes()).digest() for p in preds.swapaxes(0, 1))
+    which = np.array([seen.setdefault(h, len(seen)) for h in hashes])
     if len(seen) == len(which):
         return choose(preds, y, **setting)
     first = np.unique(which, return_index=True)[1]
