@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import write_competition, write_rows
 
@@ -11,6 +12,7 @@ from benchmarks.arms import ARMS, Subset, all_arms, seed_weights
 from benchmarks.grid import Limits
 from benchmarks.pooling_cost import table_of
 from benchmarks.pooling_diversity import study
+from benchmarks.pooling_plots import gains, largest_of_all
 
 POOLINGS = ["mean", "max", "min"]
 
@@ -140,3 +142,21 @@ def test_the_cost_of_a_pooling_is_its_median_beside_mean_poolings() -> None:
     table = table_of(lines).set_index("pooling")
     assert table["training_ratio"].tolist() == [1, 2]
     assert table["parameters"].tolist() == [0, 7]
+
+
+def test_pictures_show_gains_on_one_member_and_the_largest_size_that_all_arms_have() -> None:
+    seeds_of_best = [("both", "seeds of best", 2, 0.1)]
+    table = pd.DataFrame(
+        [
+            ("both", "", 2, 0.9),
+            ("both", "one member", 3, 0.3),
+            ("both", "one member", 2, 0.2),
+            ("seeds", "one member", 2, 0.1),
+            *((arm, "seeds", size, 0.0) for arm in ("poolings", "both") for size in (2, 3)),
+            *(("both", "poolings", size, 0.0) for size in (2, 3)),
+            *seeds_of_best,
+        ],
+        columns=["arm", "minus", "size", "value"],
+    )
+    assert gains(table, "both") == ([1, 2, 3], [0.0, 0.2, 0.3])
+    assert largest_of_all(table) == 2
