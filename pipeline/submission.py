@@ -118,5 +118,6 @@ def _refuse_constant(cells: Cells) -> None:
         if continuous and len(values) > 1 and len(set(values)) == 1:
             raise ValueError(
                 f"column {name!r} of the submission is {values[0]:g} on every row; "
-                "a model that predicts a constant has not learned, look at its log"
+                "a model that predicts a constant has not learned, look at its log; for another "
+                "predictor of the leaderboard run submit with --predictor NAME"
             )

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit, softmax
 
 from pipeline.ensemble import thresholds
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.decisions import DECISIONS, check_decisions
 from pipeline.metrics import METRICS, score
 from pipeline.tasks import TASKS, out_of_range
@@ -288,3 +290,26 @@ def test_isotonic_by_hand():
     p = np.array([[0.1], [0.1], [0.1], [0.1], [0.2], [0.2], [0.2], [0.2]])
     found = decide("isotonic", p, y, np.array([[0.0], [0.15], [0.9]]), "binary", "logloss")
     np.testing.assert_allclose(found[:, 0], [0.2, 0.5, 0.8])  # 1 / 5, half-way, 4 / 5
+
+
+@pytest.mark.parametrize("where", ["nowhere", "training row", "test row"])
+def test_a_decision_that_changes_no_prediction_is_no_candidate(where):
+    y = np.tile(np.arange(4.0), 3)[:, None]  # each fold has the same range
+    oof, new = np.stack([y, y], axis=1), np.array([[[1.0], [2.0]]])
+    if where == "training row":
+        oof[5] = 20
+    if where == "test row":
+        new[0] = 20
+    found = candidates_of(
+        BLENDERS["mean"],
+        {"clip": DECISIONS["clip"]},
+        oof,
+        new,
+        y,
+        np.repeat(np.arange(3), 4),
+        twice=False,
+        task="regression",
+        metric="rmse",
+        seed=0,
+    )
+    assert [c.method for c in found] == ["mean"] + (["mean.clip"] if where != "nowhere" else [])

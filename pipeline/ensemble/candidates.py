@@ -58,7 +58,7 @@ def candidates_of(
     metric: str,
     seed: int,
 ) -> Iterator[Candidate]:
-    """The blender's blend, then one for each decision fitted on top of it.
+    """The blender's blend, then one for each decision on top of it that changes any prediction.
 
     The decision for the test rows is fitted on the cross-fitted blend of all training rows.
 
@@ -86,11 +86,15 @@ def candidates_of(
     honest = of_own_fold(blends, folds)
     yield Candidate(blender.name, honest, in_sample, new, **kept(blends) if twice else {})
     for name, decision in decisions.items():
+        decided = cross_decide(decision, blends, y, folds, **setting)
+        decided_new = decision(honest, y, new, **setting)
+        if np.array_equal(decided, honest) and np.array_equal(decided_new, new):
+            continue
         layers = cross_decide_twice(decision, blends, y, folds, **setting) if twice else None
         yield Candidate(
             f"{blender.name}.{name}",
-            cross_decide(decision, blends, y, folds, **setting),
+            decided,
             decision(in_sample, y, in_sample, **setting),
-            decision(honest, y, new, **setting),
+            decided_new,
             **{} if layers is None else kept(layers),
         )
