@@ -45,10 +45,9 @@ from pipeline.config import Blend
 from pipeline.jobs import Failure, run_all
 from pipeline.tasks import Floats
 
-LARGE = 200_000  # rows from which --large_seeds holds
 WANTED = 16  # of 18 settings
 ROUNDING = 1e-6  # of a loss: where two solvers of one problem stop
-SEEDS_A_PIECE = 5  # a piece starts one process of peers
+SEEDS_A_PIECE = 3  # a piece starts one process of peers
 
 
 def measure_seeds(setting: Setting, seeds: Sequence[int], arguments: argparse.Namespace) -> None:
@@ -149,10 +148,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", nargs="+", type=int, default=[1_000, 5_000, LARGE])
+    parser.add_argument("--rows", nargs="+", type=int, default=[1_000, 5_000, 200_000])
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[30, 30, 3], help="for each of --rows, at least 2"
+    )
     parser.add_argument("--tasks", nargs="+", choices=list(METRIC), default=list(METRIC))
-    parser.add_argument("--seeds", type=int, default=30, help="at least 2")
-    parser.add_argument("--large_seeds", type=int, default=3, help=f"from {LARGE} rows on")
     parser.add_argument("--held_out", type=int, default=20_000, help="rows, at least")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--peer_python", default=sys.executable, help="that has the peers")
@@ -160,21 +160,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--n_jobs", type=int, help="pieces side by side; all cores if not given")
     parser.add_argument("--cache", default="reports/blend_benchmark", help="folder of outcomes")
     arguments = parser.parse_args(argv)
+    if len(arguments.rows) != len(arguments.seeds):
+        parser.error(f"{len(arguments.rows)} --rows and {len(arguments.seeds)} --seeds")
 
     seeds = {
-        Setting(task, n_rows, calibrated): range(
-            arguments.large_seeds if n_rows >= LARGE else arguments.seeds
-        )
-        for n_rows in arguments.rows
+        Setting(task, n_rows, calibrated): range(n_seeds)
+        for n_rows, n_seeds in zip(arguments.rows, arguments.seeds, strict=True)
         for task in arguments.tasks
         for calibrated in (True, False)
     }
     pieces = []
     for setting, wanted in seeds.items():
         missing = [s for s in wanted if not cached(arguments.cache, setting, s).is_file()]
-        size = 1 if setting.n_rows >= LARGE else SEEDS_A_PIECE
-        for start in range(0, len(missing), size):
-            piece = missing[start : start + size]
+        for start in range(0, len(missing), SEEDS_A_PIECE):
+            piece = missing[start : start + SEEDS_A_PIECE]
             pieces.append((f"{setting}, seeds {piece}", (setting, piece, arguments)))
     if pieces:
         results = run_all(
