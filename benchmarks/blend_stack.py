@@ -19,7 +19,7 @@ from pipeline.tasks import Floats
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss"}
 MEMBERS = (40, 8)  # by seed, in turn
 PEERS = ("hillclimbers", "autogluon", "sklearn_stacking", "scipy_slsqp")
-MOST_ROWS_FOR_ALL = 1_000  # above, only what is chosen among is fitted
+MOST_ROWS_FOR_ALL, SEEDS_FOR_ALL = 1_000, 10  # beyond, only what is chosen among is fitted
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class Setting:
         return f"{self.task}-{self.n_rows}-{kind}"
 
 
-def fits(blender: Blender, setting: Setting) -> bool:
+def fits(blender: Blender, setting: Setting, seed: int) -> bool:
     """Whether a blender is fitted on all fit rows of such a stack."""
-    asked = setting.n_rows <= MOST_ROWS_FOR_ALL or blender.name in Blend().methods
+    are_all = setting.n_rows <= MOST_ROWS_FOR_ALL and seed < SEEDS_FOR_ALL
+    asked = are_all or blender.name in Blend().methods
     return blender.supports(setting.task, setting.n_rows) and asked
 
 
@@ -51,7 +52,7 @@ def choose_blenders(stack: Stack, setting: Setting, seed: int) -> dict[str, str]
             cross_fit(BLENDERS[name], stack.oof, stack.y, stack.folds, **how),
         )
         for name in Blend().methods
-        if fits(BLENDERS[name], setting)
+        if fits(BLENDERS[name], setting, seed)
     ]
     board = leaderboard(entries, stack.y, stack.folds, **how)
     chosen = board.loc[board["chosen"], "name"].iloc[0]
@@ -75,7 +76,7 @@ def measure(
     blends: dict[str, Floats] = {"single": stack.new[:, best_member(stack, **how)]}
     seconds, remarks = {}, {}
     for name, blender in BLENDERS.items():
-        if fits(blender, setting):
+        if fits(blender, setting, seed):
             start = time.process_time()
             blend = blender(stack.oof, stack.y, stack.new, seed=seed, **how)
             seconds[f"blend_{name}"] = time.process_time() - start
