@@ -1,6 +1,6 @@
 """What cross-fitting a blend leaves in its score: members that saw the held-out fold's targets.
 
-    python -m benchmarks.full_nesting              about 10 minutes on two cores; it resumes
+    python -m benchmarks.full_nesting                    K * K units for each member; it resumes
     python -m benchmarks.full_nesting --rows 200 --epochs 1 --members mean tfidf_linear
 
 A cross-fitted blend is scored on fold k with weights from the out-of-fold predictions of the other
