@@ -21,9 +21,9 @@ A setting is met where the chosen blend is worse neither than the best peer nor 
 beyond the paired 95 % interval over seeds (Student's t), rounding aside.
 
 Each stack's outcome is kept in --cache: a run that was stopped goes on where it was. Outcomes of
-other code are used again too, so empty it after a change. Writes benchmarks/results/blend.csv, for
-each setting a line for all seeds and one for each number of members; blend_losses.csv, the mean
-losses of all; and blend.json.
+other code are used again too, so empty it after a change. Writes benchmarks/results/<name>.csv, for
+each setting a line for all seeds and one for each number of members; <name>_losses.csv, the mean
+losses of all; and <name>.json.
 """
 
 import argparse
@@ -159,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--peer_seconds", type=float, default=60, help="a peer's limit on a stack")
     parser.add_argument("--n_jobs", type=int, help="pieces side by side; all cores if not given")
     parser.add_argument("--cache", default="reports/blend_benchmark", help="folder of outcomes")
+    parser.add_argument("--name", default="blend", help="of the results' files")
     arguments = parser.parse_args(argv)
     if len(arguments.rows) != len(arguments.seeds):
         parser.error(f"{len(arguments.rows)} --rows and {len(arguments.seeds)} --seeds")
@@ -201,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     outcomes = [outcome for of_setting in found.values() for outcome in of_setting]
     n_met = int(whole["met"].eq(True).sum())
     record(
-        "blend",
+        arguments.name,
         table,
         arguments,
         settings=len(whole),
@@ -215,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         chosen_among=Blend().methods,
         commits_of_outcomes=sorted({str(o["commit"]) for o in outcomes}),
     )
-    write_csv(RESULTS / "blend_losses.csv", long_table(found))
+    write_csv(RESULTS / f"{arguments.name}_losses.csv", long_table(found))
     print("peers:", ", ".join(sorted(set(outcomes[0]["peers"].values()))))
     verdict = "met" if n_met >= WANTED else "MISSED" if len(whole) == 18 else "not all were run"
     print(f"{n_met} of {len(whole)} settings met, wanted {WANTED} of 18: {verdict}")
