@@ -16,8 +16,8 @@ only, so its interval holds the rows' noise and not the seeds'.
 The chosen blend of an arm is what `pipeline.blend` would choose among its ensemble's blends, fitted
 and chosen on the out-of-fold rows; at most --blends ensembles of each arm and size.
 
-Writes benchmarks/results/pooling_diversity.csv, a line for each score or difference of arms,
-pooling_members.csv, a line for each cell, and their .json, with the correlations of errors.
+Writes benchmarks/results/<name>_diversity.csv, a line for each score or difference of arms,
+<name>_members.csv, a line for each cell, and their .json, with the correlations of errors.
 """
 
 import argparse
@@ -180,6 +180,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--blends", type=int, default=20, help="ensembles an arm, chosen blend")
+    parser.add_argument("--name", default="pooling", help="of the results' files")
     arguments = parser.parse_args(argv)
 
     limits = Limits(arguments.rows or None, arguments.folds, arguments.epochs)
@@ -191,8 +192,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         scores.append(of_arms)
         cells.append(of_cells)
         about[of_arms["competition"].iloc[0]] = found
-    record("pooling_members", pd.concat(cells, ignore_index=True), arguments, **about)
-    record("pooling_diversity", pd.concat(scores, ignore_index=True), arguments)
+    record(f"{arguments.name}_members", pd.concat(cells, ignore_index=True), arguments, **about)
+    record(f"{arguments.name}_diversity", pd.concat(scores, ignore_index=True), arguments)
 
 
 if __name__ == "__main__":
