@@ -121,16 +121,17 @@ def test_no_blend_and_no_decision_of_a_fold_depends_on_that_folds_targets(prepar
     header, rows = read_rows(Path("data/tiny/train.csv"))
     garbage = np.random.default_rng(0).normal(0, 1e3, len(rows))
     for row, value in zip(rows, garbage, strict=True):
-        if folds[row[0]] == "1":
+        if folds[row[0]] == "0":
             row[-1] = f"{value:.3f}"
     write_rows(Path("data/tiny/train.csv"), header, rows)
     run(config)
-    for name in set(blends).intersection(board().index):
-        was, now = before[name], read_rows(OOF / name / "oof.csv")[1]
+    assert set(blends) < set(board().index)  # or what stands in a folder would be of before
+    for name, was in before.items():
+        now = read_rows(OOF / name / "oof.csv")[1]
         moved = {folds[old[0]] for old, new in zip(was, now, strict=True) if old != new}
-        assert "1" not in moved, name
+        assert "0" not in moved, name
         if "ridge" in name:  # the garbage does reach the blends of the other folds
-            assert moved == {"0", "2"}
+            assert moved == {"1", "2"}
 
 
 def test_an_unknown_decision_is_refused(prepared, refused):
