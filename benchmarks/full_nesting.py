@@ -29,10 +29,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
-from benchmarks.grid import Limits, run_stages
+from benchmarks.grid import Limits, limited, run_stages
 from benchmarks.record import record
 from pipeline.artifacts import predictor_dir, read_csv_as_text, write_csv
 from pipeline.competition import Train, read_train
@@ -48,11 +47,7 @@ from pipeline.tasks import Floats
 
 def train_whole(path: str, members: Sequence[str] | None, limits: Limits) -> Config:
     """Train `<c>-nested`: the competition whose YAML is `path`, within limits."""
-    settings: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    settings["competition"] = f"{settings['competition']}-nested"
-    settings["data"]["train_rows"] = limits.rows
-    settings["folds"] = {**settings.get("folds", {}), "n": limits.folds}
-    settings["training"] = {**settings.get("training", {}), "epochs": limits.epochs}
+    settings = limited(path, "nested", limits)
     if members:
         settings["members"] = [
             m for m in settings["members"] if (m.get("pooling") or m["model"]) in members

@@ -43,11 +43,7 @@ def train_grid(path: str, poolings: Sequence[str], seeds: Sequence[int], limits:
     Returns:
         The grid's config; `oof/<c>-grid/<member>/` holds the predictions of every cell.
     """
-    settings: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    settings["competition"] = f"{settings['competition']}-grid"
-    settings["data"]["train_rows"] = limits.rows
-    settings["folds"] = {**settings.get("folds", {}), "n": limits.folds}
-    settings["training"] = {**settings.get("training", {}), "epochs": limits.epochs}
+    settings = limited(path, "grid", limits)
     # seed after seed: a grid that was stopped early has every pooling
     settings["members"] = [
         {"name": member_name(pooling, seed), "pooling": pooling, "seed": seed}
@@ -55,6 +51,16 @@ def train_grid(path: str, poolings: Sequence[str], seeds: Sequence[int], limits:
         for pooling in poolings
     ]
     return run_stages(settings)
+
+
+def limited(path: str, suffix: str, limits: Limits) -> dict[str, Any]:
+    """The settings of the competition whose YAML is `path`, within limits, as `<c>-<suffix>`."""
+    settings: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    settings["competition"] = f"{settings['competition']}-{suffix}"
+    settings["data"]["train_rows"] = limits.rows
+    settings["folds"] = {**settings.get("folds", {}), "n": limits.folds}
+    settings["training"] = {**settings.get("training", {}), "epochs": limits.epochs}
+    return settings
 
 
 def run_stages(settings: dict[str, Any]) -> Config:
