@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from conftest import BAD, CLASSES, GOOD, PLAIN
 from sklearn.metrics import roc_auc_score
 from tiny_backbones import make_tokenizer
@@ -71,6 +72,20 @@ def test_predictions_come_in_the_order_of_the_rows_whatever_their_lengths(
         alone = network(**collate(tokenize(tokenizer, [text], 40), [0]))["logits"]
         assert predictions[row, 0] == pytest.approx(alone.item(), abs=1e-5)
     assert np.unique(predictions.round(4)).size > 40
+
+
+@pytest.mark.parametrize("at_most", [1, 3, 4, 5])
+def test_short_texts_do_not_make_batches_of_thousands(
+    at_most, tiny_backbone, tokenizer, monkeypatch
+):
+    monkeypatch.setattr(finetune, "PREDICTION_TEXTS", at_most)
+    network, sizes = build(tiny_backbone), []
+    network.register_forward_pre_hook(
+        lambda _, __, batch: sizes.append(len(batch["input_ids"])), with_kwargs=True
+    )
+    predict(network, tokenize(tokenizer, [("dull",)] * 9, 40), "regression", None)
+    assert max(sizes) == at_most
+    assert sum(sizes) == 9
 
 
 @pytest.mark.parametrize("at_most", [1, 100, 10**9])
@@ -172,6 +187,23 @@ def test_one_seed_gives_one_network_bit_for_bit_and_another_seed_another(
     assert torch.equal(one, same)
     assert not torch.allclose(one, other_order)
     assert not torch.allclose(one, other_head)
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_network_predicts_in_float32_whatever_it_was_trained_in(
+    precision, tiny_backbone, tokenizer, tmp_path, monkeypatch
+):
+    """As the one that is built anew from its tensors does, bit for bit."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", precision)
+    monkeypatch.setattr(AcceleratorState, "_shared_state", {})
+    network, *_ = fitted(tiny_backbone, tokenizer, tmp_path)
+    assert AcceleratorState().mixed_precision == precision
+    rebuilt = build(tiny_backbone)
+    rebuilt.load_state_dict(network.state_dict())
+    tokens = tokenize(tokenizer, sentences([GOOD, BAD] * 10), 40)
+    one, other = (predict(n, tokens, "regression", None) for n in (network, rebuilt))
+    np.testing.assert_array_equal(one, other)
+    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 def test_what_is_drawn_at_random_before_does_not_matter(tiny_backbone, tokenizer, tmp_path):

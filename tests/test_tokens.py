@@ -38,8 +38,12 @@ def tokens_of(*texts: list[int]) -> Tokens:
 # --- tokenize
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
 @pytest.mark.parametrize("texts", [TEXTS, PAIRS], ids=["texts", "pairs"])
-def test_every_text_has_the_ids_that_the_tokenizer_gives_it_alone(tokenizer, texts):
+def test_every_text_has_the_ids_that_the_tokenizer_gives_it_alone(
+    tokenizer, texts, at_once, monkeypatch
+):
+    monkeypatch.setattr("pipeline.bert.tokens.TEXTS_AT_ONCE", at_once)
     tokens = tokenize(tokenizer, texts, max_length=64)
     assert len(tokens) == len(texts)
     for row, text in enumerate(texts):
@@ -64,7 +68,8 @@ def test_a_tokenizer_without_types_gives_none(byte_tokenizer):
     assert tokens.pad_id == byte_tokenizer.pad_token_id == 1
 
 
-def test_cut_texts_are_counted_and_those_that_just_fit_are_not(tokenizer):
+def test_cut_texts_are_counted_and_those_that_just_fit_are_not(tokenizer, monkeypatch):
+    monkeypatch.setattr("pipeline.bert.tokens.TEXTS_AT_ONCE", 1)
     texts = [("the film goes on",), ("the film goes",), ("the",)]  # 6, 5 and 3 tokens
     tokens = tokenize(tokenizer, texts, max_length=5)
     assert tokens.n_cut == 1

@@ -20,7 +20,8 @@ from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows, collate
 from pipeline.tasks import TASKS, Floats, Scaling
 
 # tokens of a prediction batch, padding included; a CPU is twice as fast on what its cache holds
-PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 65_536}
+PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
+PREDICTION_TEXTS = 256  # at most: DeBERTa holds a table of 1.6 MB for each, however short
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ def fit(
     start = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - start
+    # else bfloat16 would stay with the network and predict too, the reloaded one without it
+    trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
+    network.zero_grad()  # their memory is for the predictions
     return {
         "seconds": round(seconds, 3),
         "tokens_per_second": round(float(dataset.lengths.sum()) * recipe.epochs / seconds),
@@ -148,7 +152,8 @@ def outputs_of(
     start = 0
     while start < len(order):
         longest = max(1, int(lengths[order[start]]))
-        stop = start + max(1, PREDICTION_TOKENS[device.type] // longest)
+        fitting = PREDICTION_TOKENS[device.type] // longest
+        stop = start + min(max(1, fitting), PREDICTION_TEXTS)
         batch = collate(tokens, order[start:stop].tolist())
         found = forward({name: tensor.to(device) for name, tensor in batch.items()})
         outputs.append(found.double().cpu().numpy())

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
+TEXTS_AT_ONCE = 2_000  # while it tokenises, a tokenizer holds 180 bytes a token, cut or not
 BATCHES_A_POOL = 50  # batches whose rows are sorted together: short padding, yet random batches
 
 
@@ -80,27 +81,31 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
             f"backbone {tokenizer.name_or_path}: its tokenizer has no padding token; "
             "choose an encoder such as BERT"
         )
-    if not texts:
-        empty = np.zeros(0, dtype=np.int32)
-        return Tokens(empty, None, np.zeros(1, dtype=np.int64), 0, tokenizer.pad_token_id)
-    columns = [list(column) for column in zip(*texts, strict=True)]
-    encoded = tokenizer(
-        *columns,
-        max_length=max_length,
-        truncation=True,
-        padding=False,
-        return_attention_mask=False,
-        verbose=False,
+    ids, type_ids, lengths, n_cut = [np.zeros(0, np.int32)], [np.zeros(0, np.int8)], [0], 0
+    has_types = "token_type_ids" in tokenizer.model_input_names
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        columns = [list(column) for column in zip(*texts[start : start + TEXTS_AT_ONCE], strict=True)]
+        encoded = tokenizer(
+            *columns,
+            max_length=max_length,
+            truncation=True,
+            padding=False,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        # a cut text leaves an overflow in its fast encoding
+        n_cut += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
+        lengths += [len(of_text) for of_text in encoded["input_ids"]]
+        ids.append(np.concatenate(encoded["input_ids"]).astype(np.int32))
+        if has_types:
+            type_ids.append(np.concatenate(encoded["token_type_ids"]).astype(np.int8))
+    return Tokens(
+        np.concatenate(ids),
+        np.concatenate(type_ids) if has_types else None,
+        np.cumsum(lengths, dtype=np.int64),
+        n_cut,
+        tokenizer.pad_token_id,
     )
-    # a cut text leaves an overflow in its fast encoding
-    n_cut = sum(bool(encoding.overflowing) for encoding in encoded.encodings)
-    lengths = [len(ids) for ids in encoded["input_ids"]]
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    type_ids = None
-    if "token_type_ids" in encoded:
-        type_ids = np.concatenate(encoded["token_type_ids"]).astype(np.int8)
-    ids = np.concatenate(encoded["input_ids"]).astype(np.int32)
-    return Tokens(ids, type_ids, starts, n_cut, tokenizer.pad_token_id)
 
 
 def collate(tokens: Tokens, rows: Sequence[int]) -> dict[str, torch.Tensor]:
