@@ -46,6 +46,7 @@ def run_all(
     threads: int | None,
     title: str,
     needs_torch: bool = True,
+    on_result: Callable[[int, Any], None] | None = None,
 ) -> list[Any]:
     """Call `function(*arguments)` for each labelled piece, side by side, under one progress bar.
 
@@ -56,6 +57,7 @@ def run_all(
         n_jobs: pieces side by side; None: as many as GPUs, or as CPU cores.
         threads: threads of each piece; None: one on CPU, a GPU's share of the cores otherwise.
         needs_torch: whether a piece computes with it; without it no GPU is looked for.
+        on_result: called here with a piece's number and its result as soon as it is there.
     Returns:
         What each call returned, in the order of `pieces`; a `Failure` where it raised.
     Raises:
@@ -68,6 +70,7 @@ def run_all(
     # joblib renews a worker whose memory has grown; nothing is lost, so there is nothing to tell
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     results: list[Any] = [None] * len(pieces)
+    as_they_end = "list" if backend == "ray" else "generator_unordered"  # Ray gives no generator
     # smoothing=0: the time left comes from the mean of all pieces, not of the last few
     with (
         joblib.parallel_config(backend=backend, n_jobs=min(n_jobs, len(pieces))),
@@ -78,15 +81,17 @@ def run_all(
             for i, piece in enumerate(pieces)
         )
         try:
-            for i, result in joblib.Parallel(return_as="generator_unordered")(calls):
+            for i, result in joblib.Parallel(return_as=as_they_end)(calls):
                 bar.update()
                 results[i] = result
                 if isinstance(result, Failure):
                     bar.write(f"{result.label} failed: {result.reason}")
+                if on_result is not None:
+                    on_result(i, result)
         except TerminatedWorkerError:
             raise ValueError(
                 f"{title}: the system killed a worker, most likely for want of memory; what is "
-                "finished is kept, run it again with a lower jobs.n_jobs or training.batch_size"
+                "written stands, run it again with a lower jobs.n_jobs or training.batch_size"
             ) from None
     return results
 
@@ -167,7 +172,14 @@ def _register(backend: str) -> None:
         elif backend == "dask":
             from dask.distributed import Client
 
-            Client()  # the scheduler that Dask's own configuration names, or one on this machine
+            # the scheduler that Dask's own configuration names, or one on this machine
+            workers = Client(threads_per_worker=1).scheduler_info()["workers"]
+            threads = max((worker["nthreads"] for worker in workers.values()), default=1)
+            if threads > 1:
+                raise ValueError(
+                    f"jobs.backend: a Dask worker has {threads} threads, which would share a seed "
+                    "and a GPU; start workers with --nthreads 1"
+                )
         elif backend != "loky":  # threads would share one seed and one GPU
             raise ValueError(
                 f"jobs.backend: unknown backend {backend!r}; choose one of: dask, loky, ray"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import joblib
 import pytest
@@ -63,6 +64,46 @@ def threads_of_libraries(_: int) -> set[int]:
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_results_come_in_the_order_of_the_pieces(n_jobs):
     assert run(halve, [6, 2, 4, 1], n_jobs=n_jobs) == [3, 1, 2, 0.5]
+
+
+def test_a_result_is_handed_on_while_others_are_computed():
+    """With its number; a failure too."""
+    handed: list[tuple[int, float | str]] = []
+
+    def keep(i, result):
+        handed.append((i, result.label if isinstance(result, Failure) else result))
+
+    pieces = [(f"piece {k}", (number,)) for k, number in enumerate([20, 1, 0])]
+    run_all(halve, pieces, backend="loky", n_jobs=2, threads=1, title="test", on_result=keep)
+    assert sorted(handed) == [(0, 10), (1, 0.5), (2, "piece 2")]
+    assert handed[-1] == (0, 10)  # the slowest did not keep the others waiting
+
+
+@pytest.mark.parametrize(("backend", "package"), [("dask", "distributed"), ("ray", "ray")])
+def test_a_cluster_gives_the_very_numbers_of_one_process(backend, package, monkeypatch):
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where its workers find `trained`
+    seeds = [1, 2, 3, 1]
+    assert run(trained, seeds, backend=backend, n_jobs=2) == run(trained, seeds)
+    results = run(halve, [2, 0], backend=backend, n_jobs=2)
+    assert results[0] == 1
+    assert results[1].reason == "ZeroDivisionError: nothing to halve"
+
+
+def test_threads_of_a_dask_worker_are_refused(monkeypatch):
+    class Client:
+        def __init__(self, **_):
+            pass
+
+        def scheduler_info(self):
+            return {"workers": {"tcp://a": {"nthreads": 1}, "tcp://b": {"nthreads": 4}}}
+
+    module = ModuleType("dask.distributed")
+    module.Client = Client
+    monkeypatch.setitem(sys.modules, "dask", ModuleType("dask"))
+    monkeypatch.setitem(sys.modules, "dask.distributed", module)
+    with pytest.raises(ValueError, match=r"a Dask worker has 4 threads.*--nthreads 1"):
+        run(halve, [1], backend="dask")
 
 
 def test_a_failing_piece_says_which_and_why_and_the_others_finish(capsys):
@@ -186,7 +227,11 @@ def claims(n_workers: int, n_gpus: int, folder: Path, visible: str | None = None
 def test_two_workers_get_a_gpu_each_and_the_third_shares(tmp_path):
     found = claims(3, 2, tmp_path)
     assert set(found) == {"0", "1"}
-    assert len(claims(1, 2, tmp_path)) == 1  # those that ended hold nothing
+    locks = list(tmp_path.glob("*.lock"))
+    assert len(locks) == 2
+    for lock in locks:
+        with FileLock(lock).acquire(timeout=0):  # those that ended hold nothing
+            pass
 
 
 def test_workers_stay_among_the_gpus_that_they_are_allowed_to_see(tmp_path):
