@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from pipeline.artifacts import predictor_dir, sha256_of_texts
 from pipeline.command import one_line_errors, parse
@@ -15,7 +16,7 @@ from pipeline.config import Config
 from pipeline.jobs import Failure, run_all
 from pipeline.plans import plan_of, predict_unit
 from pipeline.predictors import is_current, write_predictions
-from pipeline.tasks import TASKS
+from pipeline.tasks import TASKS, Floats
 from pipeline.units import Unit, models_hash, read_run, units_of
 
 
@@ -47,28 +48,36 @@ def _predict(
 ) -> None:
     jobs = config.jobs.model_dump()
     inputs: dict[Hashable, Any] = {}
-    pieces = []
-    for units in todo.values():
+    pieces, members = [], []
+    for name, units in todo.items():
         plan = plan_of(read_run(units[0])["fingerprint"])
         if plan.source not in inputs:
             inputs[plan.source] = plan.read_inputs(config.competition, test.texts, jobs)
         pieces += [(str(unit), (plan, unit, inputs[plan.source])) for unit in units]
+        members += [name] * len(units)
+    by_fold: dict[str, dict[int, Floats]] = {name: {} for name in todo}
+
+    def keep(i: int, result: Floats | Failure) -> None:
+        """Write a member once all its units are there: whatever ends this run, it stands."""
+        if isinstance(result, Failure):
+            return
+        found, units = by_fold[members[i]], todo[members[i]]
+        found[i] = result
+        if len(found) == len(units):
+            run, folds = read_run(units[0]), [found.pop(at) for at in sorted(found)]
+            task = TASKS[run["task"]]
+            mean = task.to_prediction(np.mean([task.to_raw(fold) for fold in folds], axis=0))
+            folder = predictor_dir(config.competition, members[i])
+            source = sources[members[i]]
+            about = (test.ids, config.data.id_name, run["columns"])
+            write_predictions(folder, "test", *about, mean, source)
+            tqdm.write(f"{folder}/test.csv: the mean of {len(folds)} folds")
+
     needs_torch = any(plan.needs_torch for _, (plan, *_) in pieces)
-    results = run_all(predict_unit, pieces, **jobs, title="predict", needs_torch=needs_torch)
+    results = run_all(
+        predict_unit, pieces, **jobs, title="predict", needs_torch=needs_torch, on_result=keep
+    )
     failures = [result for result in results if isinstance(result, Failure)]
-    by_unit = dict(zip((label for label, _ in pieces), results, strict=True))
-    for name, units in todo.items():
-        folds = [by_unit[str(unit)] for unit in units]
-        if any(isinstance(fold, Failure) for fold in folds):
-            continue
-        run = read_run(units[0])
-        task = TASKS[run["task"]]
-        mean = task.to_prediction(np.mean([task.to_raw(fold) for fold in folds], axis=0))
-        folder = predictor_dir(config.competition, name)
-        write_predictions(
-            folder, "test", test.ids, config.data.id_name, run["columns"], mean, sources[name]
-        )
-        print(f"{folder}/test.csv: the mean of {len(folds)} folds")
     if failures:
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
 

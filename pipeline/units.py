@@ -11,6 +11,7 @@
 Nothing here imports torch: whether a unit is finished is known without it.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ def locked(unit: Unit) -> Iterator[None]:
 
 
 def models_hash(units: Sequence[Unit]) -> str:
-    """One hash of a member's trained models.
+    """One hash of a member's trained models and of all that determined them, ids and columns too.
 
     Raises:
         FileNotFoundError: a unit is not there.
@@ -118,7 +119,7 @@ def models_hash(units: Sequence[Unit]) -> str:
             raise ValueError(
                 f"{unit.folder}: trained with another {key} than fold 0; train the member again"
             )
-    return sha256_of_texts(run["weights_sha256"] for run in runs)
+    return sha256_of_texts([json.dumps(first), *(run["weights_sha256"] for run in runs)])
 
 
 def units_of(competition: str, member: str) -> list[Unit]:

@@ -4,7 +4,7 @@ import json
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -176,16 +176,20 @@ def test_a_prediction_column_may_bear_the_name_of_the_id(workplace):
     assert predictions.tolist() == [[0.75, 0.25]]
 
 
-def test_the_hash_of_the_models_is_that_of_all_their_weights(workplace):
+def test_the_hash_of_the_models_is_that_of_all_their_weights_and_of_what_they_are_for(workplace):
+    """Equal weights may stand for rows with other ids, or for classes with other names."""
     units = [Unit("tiny", "mean", fold) for fold in range(2)]
-    found = fingerprint(SETTINGS, **DATA)
-    hashes = set()
-    for weights in (["a", "b"], ["a", "c"], ["b", "a"]):
+
+    def hashed(weights: str, **data: Any) -> str:
         for unit, sha in zip(units, weights, strict=True):
-            finished(unit, found, weights=sha)
-        hashes.add(models_hash(units))
-        assert models_hash(units) in hashes
-    assert len(hashes) == 3
+            finished(unit, fingerprint(SETTINGS, **{**DATA, **data}), weights=sha)
+        return models_hash(units)
+
+    cases = [("ab", {}), ("ac", {}), ("ba", {}), ("ab", {"ids": DATA["ids"][::-1]})]
+    cases += [("ab", {"columns": ["other"]})]
+    hashes = [hashed(weights, **data) for weights, data in cases]
+    assert len(set(hashes)) == len(cases)
+    assert hashed("ab") == hashes[0]
 
 
 def test_folds_of_different_settings_are_no_member(workplace):

@@ -84,7 +84,8 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
     ids, type_ids, lengths, n_cut = [np.zeros(0, np.int32)], [np.zeros(0, np.int8)], [0], 0
     has_types = "token_type_ids" in tokenizer.model_input_names
     for start in range(0, len(texts), TEXTS_AT_ONCE):
-        columns = [list(column) for column in zip(*texts[start : start + TEXTS_AT_ONCE], strict=True)]
+        piece = texts[start : start + TEXTS_AT_ONCE]
+        columns = [list(column) for column in zip(*piece, strict=True)]
         encoded = tokenizer(
             *columns,
             max_length=max_length,
