@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit, softmax
 
-from pipeline.ensemble import thresholds
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.decisions import DECISIONS, check_decisions
@@ -208,16 +207,6 @@ def test_no_threshold_scores_better_than_the_one_that_is_found(p, bits, metric):
     found = score(metric, "binary", y, decide("threshold", p, y, p, "binary", metric))
     shifted = [score(metric, "binary", y, np.clip(p + s, 0, 1)) for s in np.arange(-20, 21) / 20.5]
     np.testing.assert_allclose(found, max(shifted))
-
-
-@pytest.mark.parametrize("metric", ["accuracy", "f1_macro", "mcc"])
-def test_counted_metrics_are_those_of_the_rows(metric):
-    rng = np.random.default_rng(0)
-    y, p = rng.integers(0, 3, 50), np.eye(4)[rng.integers(0, 3, 50)]  # nobody holds a fourth
-    eye, decided = np.eye(4), p.argmax(axis=1)
-    hits, actual, counts = eye[y[y == decided]].sum(0), eye[y].sum(0), eye[decided].sum(0)
-    found = thresholds.COUNTED[metric](hits[None], actual, counts[None])[0]
-    np.testing.assert_allclose(found, score(metric, "multiclass", y, p))
 
 
 def test_a_class_that_no_fit_row_holds_keeps_its_weight():

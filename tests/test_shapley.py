@@ -113,11 +113,11 @@ def test_sampled_orders_agree_with_all_sets_within_their_stated_error(metric, ta
     assert (distance < 4 * sampled.standard_error).all()
     assert sampled.leave_one_out[:, 0] == pytest.approx(exact.leave_one_out[:, 0])
     width = np.ptp(exact.shapley[:, 1:], axis=1)
-    assert np.ptp(sampled.shapley[:, 1:], axis=1) == pytest.approx(width, rel=0.5)
+    assert np.ptp(sampled.shapley[:, 1:], axis=1) == pytest.approx(width, rel=0.3)
 
 
 def test_every_order_starts_with_nobody_and_ends_with_all():
-    plan = sampled_orders(5, 2, 5, np.random.default_rng(0))
+    plan = sampled_orders(5, 2, np.random.default_rng(0))
     assert plan.steps is not None
     assert plan.orders is not None
     assert not plan.sets[plan.steps[:, 0]].any()

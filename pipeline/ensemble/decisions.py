@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.counts import COUNTED
 from pipeline.ensemble.calibration import isotonic, temperature
-from pipeline.ensemble.thresholds import COUNTED, cut_points, threshold
+from pipeline.ensemble.thresholds import cut_points, threshold
 from pipeline.metrics import METRICS
 from pipeline.tasks import TASKS, Floats
 

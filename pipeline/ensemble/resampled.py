@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from pipeline.counts import COUNTED, n_codes
 from pipeline.metrics import scored_columns
 from pipeline.tasks import Floats
 
@@ -88,7 +89,8 @@ def _pearson(y: Floats, p: Floats) -> OfResamples:
         mean_a, variance_a = _mean_and_variance(times, a)
         mean_b, variance_b = _mean_and_variance(times, b)
         covariance = mean_product(times) - mean_a * mean_b
-        return np.clip(covariance / np.sqrt(variance_a * variance_b), -1, 1)
+        correlation = np.clip(covariance / np.sqrt(variance_a * variance_b), -1, 1)
+        return np.where(np.isnan(variance_b) & ~np.isnan(variance_a), 0.0, correlation)
 
     return of_resamples
 
@@ -115,42 +117,20 @@ def _qwk(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
     return of_resamples
 
 
-def _one_hot(codes: NDArray[Any], n_codes: int) -> csr_array:
-    """(n, n_codes) with a 1 in each row; a negative code is none."""
+def _one_hot(codes: NDArray[Any], width: int) -> csr_array:
+    """(n, width) with a 1 in each row; a negative code is none."""
     rows = np.flatnonzero(codes >= 0)
-    return csr_array((np.ones(len(rows)), (rows, codes[rows])), shape=(len(codes), n_codes))
+    return csr_array((np.ones(len(rows)), (rows, codes[rows])), shape=(len(codes), width))
 
 
-def _of_counts(finish: Callable[[Floats, Floats, Floats], Floats]) -> Callable[..., OfResamples]:
-    """A metric of how often each class is decided rightly, occurs and is decided: (B, classes)."""
-
+def _counted(name: str) -> Callable[..., OfResamples]:
     def prepare(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
         y, p = y.astype(int), p.astype(int)
-        n_classes = int(max(y.max(), p.max(), 1)) + 1
+        n_classes = n_codes(y, p)
         parts = [_one_hot(codes, n_classes) for codes in (np.where(y == p, y, -1), y, p)]
-        return lambda times: finish(*(times @ part for part in parts))
+        return lambda times: COUNTED[name](*(times @ part for part in parts))
 
     return prepare
-
-
-def _f1(hits: Floats, actual: Floats, decided: Floats) -> Floats:
-    positives = np.where(actual[:, 1] > 0, actual[:, 1], np.nan)
-    return 2 * hits[:, 1] / (positives + decided[:, 1])
-
-
-def _f1_macro(hits: Floats, actual: Floats, decided: Floats) -> Floats:
-    held = actual > 0
-    each = np.where(held, 2 * hits / np.where(held, actual + decided, 1), 0)
-    return each.sum(axis=1) / held.sum(axis=1)
-
-
-def _mcc(hits: Floats, actual: Floats, decided: Floats) -> Floats:
-    size = actual.sum(axis=1)
-    varies = size**2 - (actual**2).sum(axis=1)
-    spread = varies * (size**2 - (decided**2).sum(axis=1))
-    agreement = hits.sum(axis=1) * size - (actual * decided).sum(axis=1)
-    value = np.where(spread > 0, agreement / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
-    return np.where(varies > 0, value, np.nan)
 
 
 def _auc(y: NDArray[Any], p: Floats) -> OfResamples:
@@ -181,8 +161,9 @@ def _spearman(y: Floats, p: Floats) -> OfResamples:
             rank = np.cumsum(counts, axis=1) - (counts + times.sum(axis=1)[:, None]) / 2
             spreads.append((counts * rank**2).sum(axis=1))
             ranks.append(rank[:, code])
-        spread = np.where(spreads[0] * spreads[1] > 0, np.sqrt(spreads[0] * spreads[1]), np.nan)
-        return np.clip(np.einsum("bn,bn,bn->b", times, *ranks) / spread, -1, 1)
+        spread = np.where(spreads[0] > 0, np.sqrt(spreads[0] * spreads[1]), np.nan)
+        covariance = np.einsum("bn,bn,bn->b", times, *ranks)
+        return np.clip(covariance / np.where(spread == 0, 1.0, spread), -1, 1)
 
     return of_resamples
 
@@ -195,10 +176,10 @@ RESAMPLED: dict[str, Callable[..., OfResamples]] = {
     "pearson": _pearson,
     "spearman": _spearman,
     "accuracy": _accuracy,
-    "f1": _of_counts(_f1),
-    "f1_macro": _of_counts(_f1_macro),
+    "f1": _counted("f1"),
+    "f1_macro": _counted("f1_macro"),
     "auc": _auc,
     "logloss": _log_loss,
-    "mcc": _of_counts(_mcc),
+    "mcc": _counted("mcc"),
     "qwk": _qwk,
 }

@@ -8,28 +8,27 @@ the values sum to what the mean of all gains over that constant.
 Letters: n rows, m predictors, c columns, s sets of predictors, b draws of rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import factorial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.draws import rows_of_draw, units_of
+from pipeline.ensemble.draws import counts_of_draw, units_of
 from pipeline.ensemble.moments import MOMENT_METRICS, drawn_moments, moments_of
+from pipeline.ensemble.resampled import resampled_score
 from pipeline.metrics import METRICS, score
 from pipeline.tasks import Floats, as_columns
 
 EXACT = 12  # predictors up to which every set is scored: 4,096 sets
 N_CIRCLES = 10  # beyond: random circles of predictors, joined in order from every start
-STARTS_PER_DRAW = 5  # of one circle, where a draw scores every set anew
-SETS_PER_DRAW = 64  # up to so many sets a draw is exact too
-MOST_ROWS = 5000  # for metrics that every draw has to score anew
+SETS_PER_DRAW = 256  # up to so many sets, those of 8 predictors, a draw is exact too
+MOST_ROWS = 5000  # for metrics that do not follow from moments
 N_DRAWS, N_DRAWS_OF_MOMENTS = 100, 300
 
 Sets = NDArray[np.bool_]
-Bootstrap = tuple["Plan", Floats, Floats]  # a plan, its sets' values on all rows, on each draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +62,14 @@ class Plan:
     def leave_one_out(self, values: Floats) -> Floats:
         """(m,) how much worse the mean of all becomes without each predictor."""
         return values[-1] - values[self.without]
+
+
+class Bootstrap(NamedTuple):
+    """A plan, the (s,) values of its sets on all rows, and the (b, s) on draws of rows."""
+
+    plan: Plan
+    values: Floats
+    drawn: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +112,7 @@ def contributions(
     """
     m = preds.shape[1]
     rng = np.random.default_rng(seed)
-    plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, m, rng)
+    plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
     n_rows = len(y)
     unit = units_of(n_rows, groups)
     if metric in MOMENT_METRICS:
@@ -114,7 +121,7 @@ def contributions(
         values = METRICS[metric].sign * value_of(moments_of(preds, target), plan.sets)
         draws = drawn_moments(preds, target, unit, N_DRAWS_OF_MOMENTS, rng)
         drawn = METRICS[metric].sign * np.stack([value_of(one, plan.sets) for one in draws])
-        on_draws: Bootstrap = (plan, values, drawn)
+        on_draws = Bootstrap(plan, values, drawn)
     else:
         if n_rows > MOST_ROWS:
             kept = np.sort(rng.choice(n_rows, MOST_ROWS, replace=False))
@@ -131,15 +138,14 @@ def every_set(m: int) -> Plan:
     return Plan(sets, codes[-1] - (1 << np.arange(m)))
 
 
-def sampled_orders(m: int, n_circles: int, n_starts: int, rng: np.random.Generator) -> Plan:
-    """The sets that orders of joining pass: random circles, each from evenly spread starts.
+def sampled_orders(m: int, n_circles: int, rng: np.random.Generator) -> Plan:
+    """The sets that orders of joining pass: random circles, each from every start.
 
-    From all m starts every predictor joins once at every place. What the place alone makes of the
+    So every predictor joins equally often at every place. What the place alone makes of the
     gain, which is most of it, then has no sampling error: with 20 predictors, 400 orders drawn one
     by one had 10 to 80 times the error of 200 of these.
     """
-    starts = np.arange(n_starts) * m // n_starts
-    around = (np.arange(m) + starts[:, None]) % m
+    around = (np.arange(m) + np.arange(m)[:, None]) % m
     orders = np.concatenate([rng.permutation(m)[around] for _ in range(n_circles)])
     place = np.argsort(orders, axis=1)  # (orders, m) when each predictor joins
     passed = place[:, None, :] < np.arange(m + 1)[None, :, None]  # (orders, m + 1, m)
@@ -153,22 +159,30 @@ def sampled_orders(m: int, n_circles: int, n_starts: int, rng: np.random.Generat
 def set_values(preds: Floats, y: NDArray[Any], sets: Sets, *, task: str, metric: str) -> Floats:
     """(s,) what each set's plain mean scores, positive is better.
 
-    An undefined score, such as the correlation of a constant, counts as 0, that of no skill; all
-    are NaN where the rows define none.
+    An undefined score counts as 0, that of no skill; all are NaN where the rows define none.
     """
+    scores = [score(metric, task, y, p) for p in _plain_means(preds, y, sets, task)]
+    return _no_skill_where_undefined(METRICS[metric].sign * np.array([scores]))[0]
+
+
+def _plain_means(preds: Floats, y: NDArray[Any], sets: Sets, task: str) -> Iterator[Floats]:
+    """(n, c) the plain mean of each set; of the empty one the targets' means."""
     n, m, c = preds.shape
     flat = np.ascontiguousarray(preds.transpose(1, 0, 2)).reshape(m, n * c)
     constant = np.broadcast_to(as_columns(task, y, c).mean(axis=0), (n, c))
     sizes = sets.sum(axis=1)
-    found = np.empty(len(sets))
     at_once = max(1, 2_000_000 // flat.shape[1])  # sets whose blends take 16 MB
     for start in range(0, len(sets), at_once):
         of = slice(start, start + at_once)
         blends = (sets[of] / np.maximum(sizes[of], 1)[:, None]) @ flat
-        for i, blend in enumerate(blends, start):
-            p = blend.reshape(n, c) if sizes[i] else constant
-            found[i] = METRICS[metric].sign * score(metric, task, y, p)
-    return found if np.isnan(found).all() else np.nan_to_num(found, nan=0.0)
+        for size, blend in zip(sizes[of], blends, strict=True):
+            yield blend.reshape(n, c) if size else constant
+
+
+def _no_skill_where_undefined(values: Floats) -> Floats:
+    """(b, s) with 0 in place of NaN, but for lines that are NaN throughout."""
+    undefined = np.isnan(values)
+    return np.where(undefined & ~undefined.all(axis=1, keepdims=True), 0.0, values)
 
 
 def _scored_draws(
@@ -181,16 +195,15 @@ def _scored_draws(
     metric: str,
     rng: np.random.Generator,
 ) -> Bootstrap:
-    """Draws scored anew, by a smaller plan where that of all sets would take minutes."""
+    """Draws of rows, by a plan of one circle where that of all sets would take minutes."""
     if len(plan.sets) > SETS_PER_DRAW:
-        plan = sampled_orders(preds.shape[1], 1, STARTS_PER_DRAW, rng)
+        plan = sampled_orders(preds.shape[1], 1, rng)
         values = set_values(preds, y, plan.sets, task=task, metric=metric)
     unit = units_of(len(unit), unit)  # those of the rows that were kept
-    drawn = np.empty((N_DRAWS, len(plan.sets)))
-    for line in drawn:
-        rows = rows_of_draw(unit, rng)
-        line[:] = set_values(preds[rows], y[rows], plan.sets, task=task, metric=metric)
-    return plan, values, drawn
+    times = np.array([counts_of_draw(unit, rng) for _ in range(N_DRAWS)], dtype=np.float64)
+    blends = _plain_means(preds, y, plan.sets, task)
+    drawn = np.column_stack([resampled_score(metric, task, y, p)(times) for p in blends])
+    return Bootstrap(plan, values, _no_skill_where_undefined(METRICS[metric].sign * drawn))
 
 
 def _summed_up(plan: Plan, values: Floats, on_draws: Bootstrap, n_rows: int) -> Contributions:
@@ -204,7 +217,7 @@ def _summed_up(plan: Plan, values: Floats, on_draws: Bootstrap, n_rows: int) -> 
         float(shapley.sum()),
         float(sampling.max()),
         n_rows,
-        len(on_draws[2]),
+        len(on_draws.drawn),
     )
 
 

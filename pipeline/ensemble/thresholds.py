@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.counts import COUNTED
 from pipeline.metrics import score
 from pipeline.tasks import TASKS, TINY, Floats
 
@@ -93,7 +94,7 @@ def _best_cut(
     hits = _running(right.sum(axis=0), eye[j] * (y == j)[:, None] - right)
     edges = np.concatenate([[0.0], turns, [1.0]])
     apart = np.flatnonzero(np.append(True, edges[2:] > edges[1:-1]))  # not between equal rows
-    found = value(hits[apart], actual, decided[apart])
+    found = value(hits[apart], actual[None], decided[apart])
     low, high = edges[apart], np.append(edges[apart[1:]], 1.0)
     best = found >= found.max() - SAME
     if best[np.searchsorted(low, current, side="right") - 1]:
@@ -106,35 +107,6 @@ def _best_cut(
 def _running(start: Floats, steps: Floats) -> Floats:
     """(n + 1, classes): start, then with one more of the (n, classes) steps at a time."""
     return np.cumsum(np.concatenate([start[None], steps]), axis=0)
-
-
-def _accuracy(hits: Floats, actual: Floats, decided: Floats) -> Floats:
-    return hits.sum(axis=1) / actual.sum()
-
-
-def _f1(hits: Floats, actual: Floats, decided: Floats) -> Floats:
-    return 2 * hits[:, 1] / (actual[1] + decided[:, 1])
-
-
-def _f1_macro(hits: Floats, actual: Floats, decided: Floats) -> Floats:
-    held = actual > 0
-    return np.mean(2 * hits[:, held] / (actual[held] + decided[:, held]), axis=1)
-
-
-def _mcc(hits: Floats, actual: Floats, decided: Floats) -> Floats:
-    n = actual.sum()
-    spread = (n**2 - actual @ actual) * (n**2 - (decided**2).sum(axis=1))
-    covariance = hits.sum(axis=1) * n - decided @ actual
-    return np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1)), 0)
-
-
-# `pipeline.metrics` for many decisions at once: (cuts, classes) hits and decided, (classes,) actual
-COUNTED: dict[str, Callable[[Floats, Floats, Floats], Floats]] = {
-    "accuracy": _accuracy,
-    "f1": _f1,
-    "f1_macro": _f1_macro,
-    "mcc": _mcc,
-}
 
 
 def cut_points(
