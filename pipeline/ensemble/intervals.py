@@ -4,6 +4,7 @@ Letters: n rows, c columns, K folds, b blends or predictors, R resamples.
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,13 @@ def variance_of_fits(
     one in the fit, the other scored. Each pair occurs both ways round with the same value, so its
     variance is twice that of independent terms, which is all that resampling sees; without the
     other half, 95 % intervals of blends no better than the plain mean held the truth 82 % of the
-    time. How much resampling sees is told by how differently the rows take it when a fit loses one
-    more fold: a fit on K - 1 folds varies K - 2 times as much as that difference.
+    time.
+
+    How much resampling sees is told by fits that lose more folds. Let v be the variance of one
+    fold's pull on the score: a fit on K - 1 folds has v / (K - 1); it differs from one that loses a
+    fold more by v / (K - 1) / (K - 2), and two that lose different folds differ by 2 v / (K - 2)².
+    Noise of a fit's own, such as the bags of hill climbing, is in both differences alike and in
+    nothing that is missed, so v is taken from the gap between them.
 
     Args:
         twice: (K, n, c) of `cross_fit_twice`.
@@ -113,9 +119,14 @@ def variance_of_fits(
     drawn = resampled_scores(
         metric, task, y, without_more, groups=groups, n_resamples=n_resamples, seed=seed
     )
-    lost = drawn[:, 1:] - drawn[:, :1]
-    lost = lost[~np.isnan(lost).any(axis=1)]
-    return (n_folds - 2) * float(lost.var(axis=0).mean()) if len(lost) else 0.0
+    drawn = drawn[~np.isnan(drawn).any(axis=1)]
+    if not len(drawn):
+        return 0.0
+    lost_one_more = (drawn[:, 1:] - drawn[:, :1]).var(axis=0).mean()
+    lost_different = np.mean(
+        [(drawn[:, a] - drawn[:, b]).var() for a, b in combinations(range(1, n_folds), 2)]
+    )
+    return max(0.0, (n_folds - 2) ** 2 / n_folds * float(lost_different - lost_one_more))
 
 
 def difference_intervals(
