@@ -88,8 +88,9 @@ def _source(
 
 def code_sha256() -> str:
     """Hash of the code that blends: with other code the same predictors may blend otherwise."""
-    ensemble = Path(__file__).parent / "ensemble"
-    return sha256_of_texts(map(file_sha256, [Path(__file__), *sorted(ensemble.glob("*.py"))]))
+    here = Path(__file__).parent
+    named = [here / f"{name}.py" for name in ("blend", "metrics", "counts", "tasks")]
+    return sha256_of_texts(map(file_sha256, [*named, *sorted((here / "ensemble").glob("*.py"))]))
 
 
 def _stands(config: Config, path: Path, source: dict[str, Any]) -> bool:

@@ -96,7 +96,10 @@ def board_source(config: Config) -> dict[str, Any]:
     source = read_json(path.with_suffix(".json"))
     named = {*member_folders(config), *external_folders(config)}
     wanted = settings_of(config)
-    if set(source["predictors"]) != named or {key: source[key] for key in wanted} != wanted:
+    if (
+        set(source.get("predictors", ())) != named
+        or {key: source.get(key) for key in wanted} != wanted
+    ):
         raise ValueError(
             f"{path}: made from other predictors or settings than those of the config; "
             "run blend again"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts import in_order_of
 from pipeline.config import Data
 from pipeline.tables import column, open_table
+from pipeline.targets import read_targets
 from pipeline.tasks import TASKS
 
 
@@ -41,14 +42,19 @@ def read_solution(
     if data.id is not None:
         found = column(table, data.id, where, "data.id")
     order = in_order_of(ids, found, where, remedy)
-    cells = np.array([column(table, name, where, "data.target") for name in data.target])[:, order]
-    if TASKS[task].has_classes:
-        unknown = sorted(set(cells[0]) - set(classes))
-        if unknown:
-            raise ValueError(f"{where}: class {str(unknown[0])!r} is not in data.train; {remedy}")
-        code = {spelled: k for k, spelled in enumerate(classes)}
-        return np.array([code[cell] for cell in cells[0]])
-    try:
-        return cells.astype(np.float64).T.copy()
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}; {remedy}") from None
+    cells = {
+        name: [found[row] for row in order]
+        for name in data.target
+        for found in [column(table, name, where, "data.target")]
+    }
+    if not TASKS[task].has_classes:
+        try:
+            return read_targets(task, where, ids, cells, None)[0]
+        except ValueError as error:
+            raise ValueError(f"{error}; {remedy}") from None
+    (spellings,) = cells.values()
+    unknown = sorted(set(spellings) - set(classes))
+    if unknown:
+        raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {remedy}")
+    code = {spelled: k for k, spelled in enumerate(classes)}
+    return np.array([code[spelled] for spelled in spellings])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.metrics import METRICS
+from pipeline.metrics import METRICS, nearest_labels
 from pipeline.sample_submission import Sample
 from pipeline.tasks import TASKS, Floats, decide
 
@@ -29,9 +29,9 @@ def submission_cells(
 ) -> Cells:
     """What to write under each predicted column of the sample.
 
-    Several columns hold values or probabilities. One column of a task with classes, or one scored
-    by a metric of decisions, holds labels; for other metrics of a binary task it holds the
-    probability of the positive class.
+    Where a metric scores decisions, the one column of a task with classes holds labels, and each
+    column of a multilabel task 0 or 1. All else is values or probabilities, in one column of a
+    binary task that of the positive class.
 
     Args:
         form: "labels" or "probabilities", or "auto" for the rule above.
@@ -40,18 +40,17 @@ def submission_cells(
         classes: as the training file spells them; for binary the negative, then the positive.
         y: training targets, whose values are the labels of a regression scored by decisions.
     Raises:
-        ValueError: the form does not fit, or a column would be constant.
+        ValueError: the form does not fit, or a column would be constant whose training targets are
+            not.
     """
     check_form(task, metric, form, sample, classes)
     wants_labels = _wants_labels(metric, form)
     single = len(sample.columns) == 1
     if task == "regression":
-        values = _nearest_labels(predictions, y) if wants_labels else predictions
+        values = _rounded(predictions, y) if wants_labels else predictions
         cells = _by_column(sample, columns, values)
     elif task == "multilabel":
-        # several columns of labels are scored as probabilities unless the user says otherwise
-        decided = form == "labels" or (wants_labels and single)
-        values = decide(task, predictions) if decided else predictions
+        values = decide(task, predictions) if wants_labels else predictions
         cells = _by_column(sample, columns, values)
     elif single and wants_labels:
         cells = {sample.columns[0]: [classes[code] for code in decide(task, predictions)]}
@@ -62,7 +61,7 @@ def submission_cells(
     else:
         cells = _by_column(sample, classes, predictions)
     if not (task == "regression" and wants_labels):  # labels, even 0.5, may be constant
-        _refuse_constant(cells)
+        _refuse_constant(cells, _constant_targets(sample, columns, y))
     return cells
 
 
@@ -101,21 +100,25 @@ def _by_column(sample: Sample, names: Sequence[str], values: NDArray[Any]) -> Ce
     return {name: values[:, position[name]].tolist() for name in sample.columns}
 
 
-def _nearest_labels(predictions: Floats, y: Floats) -> NDArray[Any]:
-    """(k, c) predictions rounded to the nearest training label of their column."""
-    columns = []
-    for j in range(y.shape[1]):
-        labels = np.unique(y[:, j])
-        nearest = labels[np.searchsorted((labels[1:] + labels[:-1]) / 2, predictions[:, j])]
-        # most scales are whole numbers, and are expected without a decimal point
-        columns.append(nearest.astype(np.int64) if (labels == labels.round()).all() else nearest)
-    return np.stack(columns, axis=1)
+def _rounded(predictions: Floats, y: Floats) -> NDArray[Any]:
+    """(k, c) predictions at the nearest training label of their column."""
+    nearest = nearest_labels(predictions, y)
+    # most scales are whole numbers, and are expected without a decimal point
+    return nearest.astype(np.int64) if (y == y.round()).all() else nearest
 
 
-def _refuse_constant(cells: Cells) -> None:
+def _constant_targets(sample: Sample, columns: Sequence[str], y: NDArray[Any]) -> set[str]:
+    """The sample's columns whose training targets are all equal: there was nothing to learn."""
+    names = sample.columns if len(sample.columns) == 1 else columns
+    if y.ndim == 1:
+        return set()
+    return {name for name, of in zip(names, y.T, strict=False) if (of == of[0]).all()}
+
+
+def _refuse_constant(cells: Cells, allowed: set[str]) -> None:
     for name, values in cells.items():
         continuous = isinstance(values[0], float) if values else False
-        if continuous and len(values) > 1 and len(set(values)) == 1:
+        if continuous and name not in allowed and len(values) > 1 and len(set(values)) == 1:
             raise ValueError(
                 f"column {name!r} of the submission is {values[0]:g} on every row; "
                 "a model that predicts a constant has not learned, look at its log; for another "

@@ -28,6 +28,7 @@ from pipeline.board import board_source, external_folders, read_board
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
+from pipeline.foreign import part_sha256
 from pipeline.predictors import (
     check_made_for,
     check_newer_than_its_predictors,
@@ -80,16 +81,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _standing(config: Config, predictor: str | None) -> tuple[str, dict[str, Any]]:
-    """The predictor to submit, and its line of the leaderboard."""
+    """The predictor to submit, and its line of the leaderboard, if it is still about this one."""
     path = leaderboard_path(config.competition)
     if predictor is None:
         board_source(config)
-    elif not path.is_file():
+    elif not (path.is_file() and path.with_suffix(".json").is_file()):
         return predictor, {}
     board = read_board(config.competition).set_index("name", drop=False)
     if predictor is None:
         predictor = str(board.index[board["chosen"]][0])
     if predictor in board.index:
+        scored = read_json(path.with_suffix(".json"))["predictors"].get(predictor)
+        if scored is not None and scored[0] != part_sha256(_folder(config, predictor), "oof"):
+            return predictor, {}  # trained again since
         line = board.astype(object).where(board.notna(), None).loc[predictor]
         return predictor, {str(name): value for name, value in line.items()}
     if not _folder(config, predictor).is_dir():

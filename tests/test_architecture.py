@@ -85,7 +85,7 @@ MAY_IMPORT = {
     "summary": "metrics",
     "submission": "metrics sample_submission tasks",
     # what is told
-    "solution": "artifacts config tables tasks",
+    "solution": "artifacts config tables targets tasks",
     "reporting.__init__": "",
     "reporting.evidence": "artifacts board competition config folds predictors solution stack"
     " tasks",

@@ -418,6 +418,13 @@ def test_the_report_knows_what_the_units_cost_and_how_they_learned(copy):
 def test_any_predictor_can_be_submitted(copy, capsys):
     stage("submit", "--predictor", "idf")
     assert numbers("submissions/tiny/idf.csv") == numbers("oof/tiny/idf/test.csv")
+    told = Path("submissions/tiny/idf.json")
+    assert json.loads(told.read_text(encoding="utf-8"))["leaderboard"]["name"] == "idf"
+    for name in ("train", "predict"):
+        flags = ("--overwrite",) if name == "train" else ()
+        stage(name, "--members", "idf", "--training.epochs", "2", *flags)
+    stage("submit", "--predictor", "idf")  # the leaderboard's line is about the model that was
+    assert json.loads(told.read_text(encoding="utf-8"))["leaderboard"] == {}
     line = refused(capsys, "submit", "--predictor", "idff")
     assert "no predictor 'idff'; choose among: " in line
 

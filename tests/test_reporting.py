@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, kstwobign
 
-from pipeline.reporting.behaviour import calibration, drift, ks, residuals
+from pipeline.reporting.behaviour import calibration, chance_gap, drift, ks, residuals
+from pipeline.reporting.curves import length
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.rows import by_length, loss_of_rows, telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of
@@ -170,7 +171,16 @@ def test_equal_predictions_do_not_drift():
     found = drift(evidence("regression", oof[:, 0], oof))
     assert [line["ks"] for line in found["predictors"]] == [0, 0]
     assert sum(found["oof_share"]) == pytest.approx(1)
-    assert found["chance"] == pytest.approx(1.358 * (2 / 50) ** 0.5)
+    assert found["chance"] == pytest.approx(kstwobign.isf(0.05) * (2 / 50) ** 0.5, rel=1e-4)
+
+
+def test_the_largest_gap_of_several_columns_exceeds_its_limit_in_one_case_of_twenty():
+    rng = np.random.default_rng(0)
+    limit = chance_gap(200, 100, 10)
+    largest = [
+        max(ks(rng.normal(size=200), rng.normal(size=100)) for _ in range(10)) for _ in range(300)
+    ]
+    assert 0 < np.mean(np.array(largest) > limit) < 0.08
 
 
 def test_the_worst_row_comes_first_and_long_texts_are_cut():
@@ -192,6 +202,29 @@ def test_the_loss_of_a_row_is_minus_the_log_of_what_the_truth_was_given():
     assert found == pytest.approx(-np.log([0.9, 0.4]))
     found = loss_of_rows(evidence("binary", np.array([0, 1]), p[:, :, :1], classes=("a", "b")))
     assert found == pytest.approx(-np.log([0.1, 0.4]))
+
+
+def test_texts_with_few_positives_have_a_score_whatever_a_draw_lacks():
+    """With one positive, every third draw holds none; without any there is no score."""
+    rng = np.random.default_rng(0)
+    texts = ["w" * (1 + i % 5) for i in range(200)]
+    y = np.zeros(200, dtype=np.int64)
+    y[[0, 5, 6]] = 1  # of the first fifth two, of the second one
+    oof = rng.random((200, 1, 1))
+    of = evidence("binary", y, oof, texts=texts, metric="auc", classes=("a", "b"))
+    first, second, *others = by_length(of)
+    for found in (first, second):
+        assert 0 < found["se"] < 1
+        assert 0 <= found["score"] <= 1
+    assert np.isnan([found["score"] for found in others]).all()
+    assert np.isnan([found["se"] for found in others]).all()
+
+
+def test_a_score_without_an_error_has_no_bar():
+    bin_of = {"shortest": 1, "longest": 2, "rows": 30, "score": 0.5}
+    bins = [{**bin_of, "se": se} for se in (0.1, None)]
+    summary = {"length": bins, "chosen": {"score": 0.5}, "metric": "auc"}
+    assert "<svg" in length(summary)
 
 
 def test_lengths_are_cut_into_fifths_and_few_rows_have_no_score():

@@ -30,5 +30,18 @@ def test_a_class_that_was_never_trained_on_is_an_error(workplace):
         read_solution(data_of("kind"), "multiclass", ["1"], CLASSES)
 
 
+@pytest.mark.parametrize(
+    ("task", "cell", "complaint"),
+    [("regression", "nan", "no finite numbers"), ("multilabel", "-1", "neither 0 nor 1")],
+)
+def test_a_cell_that_no_training_table_may_hold_is_an_error(task, cell, complaint, workplace):
+    """Some competitions mark rows that they do not score with -1."""
+    write_rows(workplace / "solution.csv", ["id", "value"], [["1", "1"], ["2", cell]])
+    with pytest.raises(
+        ValueError, match=rf"solution\.csv: .*'{cell}' at id '2'.*{complaint}.*take"
+    ):
+        read_solution(data_of("value"), task, ["1", "2"], ())
+
+
 def test_no_file_is_no_solution(workplace):
     assert read_solution(data_of("kind"), "multiclass", ["1"], CLASSES) is None

@@ -69,6 +69,21 @@ def test_no_other_fit_is_larger_than_what_is_allowed():
     assert [len(all_rows), *map(len, others)] == [120, *[50] * N_HALVES]
 
 
+def test_fits_on_few_of_the_rows_tell_the_spread_of_fits_on_all(monkeypatch):
+    """The mean of n rows has a standard deviation of sd / sqrt(n), whatever parts it is told by."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(4000, 1))
+    monkeypatch.setattr(stability, "N_HALVES", 400)
+
+    def mean_of_target(_, y, **__):
+        return np.array([y.mean()])
+
+    for most_rows in (5000, 400):
+        monkeypatch.setattr(stability, "MOST_ROWS", most_rows)
+        table = weight_table(mean_of_target, y[:, None], y, ["a"], ["target"], **SETTING)
+        assert table["sd"].item() == pytest.approx(1 / np.sqrt(4000), rel=0.12)
+
+
 def test_halves_hold_whole_groups():
     groups = np.array([f"g{k // 5}" for k in range(120)])
     all_rows, *others = seen_by(120, 5000, groups)

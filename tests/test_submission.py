@@ -45,7 +45,9 @@ def multiclass(metric, *header, form="auto", predictions=PER_CLASS, id_at=0):
     )
 
 
-def multilabel(metric, *header, form="auto", predictions=PER_CLASS, columns=("a", "b", "c")):
+def multilabel(
+    metric, *header, form="auto", predictions=PER_CLASS, columns=("a", "b", "c"), y=None
+):
     return submission_cells(
         "multilabel",
         metric,
@@ -54,7 +56,7 @@ def multilabel(metric, *header, form="auto", predictions=PER_CLASS, columns=("a"
         sample=sample_of(*header),
         columns=columns,
         classes=(),
-        y=np.eye(len(columns)),
+        y=np.eye(len(columns)) if y is None else y,
     )
 
 
@@ -133,12 +135,17 @@ def test_one_column_cannot_hold_the_probabilities_of_three_classes(metric):
 # --- multilabel
 
 
-@pytest.mark.parametrize("metric", ["auc", "f1"])
-def test_several_labels_hold_probabilities_in_the_samples_order(metric):
-    cells = multilabel(metric, "id", "c", "a", "b")
+def test_several_labels_hold_probabilities_in_the_samples_order():
+    cells = multilabel("auc", "id", "c", "a", "b")
     assert list(cells) == ["c", "a", "b"]
     assert cells["a"] == [0.7, 0.1, 0.3]
     assert cells["c"] == [0.1, 0.6, 0.3]
+
+
+@pytest.mark.parametrize("metric", metrics_of("multilabel", decides=True))
+def test_several_labels_are_decided_where_decisions_are_scored(metric):
+    cells = multilabel(metric, "id", "c", "a", "b")
+    assert cells == {"c": [0, 1, 0], "a": [1, 0, 0], "b": [0, 0, 0]}
 
 
 def test_a_single_label_is_decided_where_decisions_are_scored():
@@ -216,6 +223,18 @@ def test_a_constant_continuous_column_is_refused_by_name():
         multiclass("accuracy", "id", *CLASSES, predictions=per_class)
     with pytest.raises(ValueError, match=r"column 'b' .* is 0\.5 on every row"):
         multilabel("auc", "id", "a", "b", "c", predictions=per_class)
+
+
+def test_a_column_that_held_nothing_to_learn_may_be_constant():
+    """A label without positives, a target that never changed."""
+    per_class = np.array([[0.2, 0.5, 0.3], [0.3, 0.5, 0.2]])
+    y = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    cells = multilabel("auc", "id", "b", "a", "c", predictions=per_class, y=y)
+    assert cells["b"] == [0.5, 0.5]
+    with pytest.raises(ValueError, match="column 'b'"):
+        multilabel("auc", "id", "b", "a", "c", predictions=per_class, y=np.eye(3)[:2])
+    cells = regression("rmse", "id", "t", predictions=SAME, y=np.full((3, 1), 7.0))
+    assert cells == {"t": [0.5, 0.5, 0.5]}
 
 
 def test_nearly_constant_columns_and_single_rows_are_fine():

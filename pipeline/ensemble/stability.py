@@ -3,7 +3,7 @@
 Letters: n rows, m predictors, c columns.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from pipeline.ensemble.draws import units_of
 from pipeline.tasks import Floats
 
 N_HALVES = 20
-MOST_ROWS = 5000  # of one fit, so that it stays cheap; with more rows weights vary less than told
+MOST_ROWS = 5000  # of one fit, so that it stays cheap
 NO_WEIGHT = 1e-6
 
 
@@ -33,7 +33,8 @@ def weight_table(
     """Each predictor's weight on all rows, and what other rows would have made of it.
 
     The other fits are `N_HALVES`, each on half of the rows, and on `MOST_ROWS` at most. The spread
-    over halves is about that over other data sets of the size of the whole. Rows drawn with
+    over halves is about that over other data sets of the size of the whole; that over smaller parts
+    is scaled to it, as the delete-d jackknife does (Shao & Wu 1989). Rows drawn with
     replacement would stand on both sides of the inner splits of `linear` and `hill_climb`, which
     then fit less cautiously: their spread was 1.4 times the true one.
 
@@ -48,7 +49,12 @@ def weight_table(
     """
     setting: dict[str, Any] = {"task": task, "metric": metric, "seed": seed}
     weights = weigh(preds, y, **setting)
-    others = np.stack([weigh(preds[r], y[r], **setting) for r in _halves(len(y), groups, seed)])
+    unit = units_of(len(y), groups)
+    n_units = int(unit.max()) + 1
+    n_drawn = max(1, min(n_units // 2, n_units * MOST_ROWS // len(y)))
+    rng = np.random.default_rng(seed)
+    draws = [np.isin(unit, rng.permutation(n_units)[:n_drawn]) for _ in range(N_HALVES)]
+    others = np.stack([weigh(preds[drawn], y[drawn], **setting) for drawn in draws])
     table = pd.DataFrame({"predictor": np.repeat(predictors, weights.size // len(predictors))})
     if weights.ndim == 2:
         table["target"] = np.tile(columns, len(predictors))
@@ -56,16 +62,6 @@ def weight_table(
     return table.assign(
         weight=weights.ravel(),
         mean=others.mean(axis=0),
-        sd=others.std(axis=0, ddof=1),
+        sd=others.std(axis=0, ddof=1) * np.sqrt(n_drawn / max(1, n_units - n_drawn)),
         selected=(np.abs(others) > NO_WEIGHT).mean(axis=0),
     )
-
-
-def _halves(n: int, groups: NDArray[Any] | None, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of each of the other fits."""
-    rng = np.random.default_rng(seed)
-    unit = units_of(n, groups)
-    n_units = int(unit.max()) + 1
-    n_drawn = max(1, min(n_units // 2, n_units * MOST_ROWS // n))
-    for _ in range(N_HALVES):
-        yield np.flatnonzero(np.isin(unit, rng.permutation(n_units)[:n_drawn]))

@@ -76,7 +76,7 @@ def drift(of: Evidence) -> dict[str, Any]:
             {"name": name, "ks": float(found.max()), "column": columns[int(found.argmax())]}
             for name, found in gaps.items()
         ],
-        "chance": 1.358 * np.sqrt((n + k) / (n * k)),  # 95 % of gaps of equal distributions
+        "chance": chance_gap(n, k, len(columns)),
         "length_ks": ks(*lengths),
         "column": columns[at],
         "edges": edges,
@@ -95,6 +95,14 @@ def ks(first: NDArray[Any], second: NDArray[Any]) -> float:
     at = np.concatenate([first, second])
     shares = [values.searchsorted(at, side="right") / len(values) for values in (first, second)]
     return float(np.abs(shares[0] - shares[1]).max())
+
+
+def chance_gap(n: int, k: int, n_columns: int) -> float:
+    """What the largest gap of `n_columns` equal distributions stays below in 95 % of cases.
+
+    Smirnov's limit for two samples of n and k, and Bonferroni's bound for several columns.
+    """
+    return float(np.sqrt(-np.log(0.05 / n_columns / 2) / 2) * np.sqrt((n + k) / (n * k)))
 
 
 def _tenths(values: Floats) -> NDArray[np.int64]:

@@ -111,8 +111,10 @@ def length(summary: dict[str, Any]) -> str:
         if known:
             axes.plot(*zip(*known, strict=True), "o-", color=BLUE, markersize=5)
             for at, found in known:
-                ends = [found - 2 * bins[at]["se"], found + 2 * bins[at]["se"]]
-                axes.plot([at, at], ends, color=BLUE, alpha=0.6)
+                error = bins[at]["se"]
+                if error is not None:
+                    ends = [found - 2 * error, found + 2 * error]
+                    axes.plot([at, at], ends, color=BLUE, alpha=0.6)
         names = [f"{b['shortest']}–{b['longest']}" for b in bins]
         axes.set_xticks(range(len(bins)), names)
         axes.set_xlim(-0.4, len(bins) - 0.6)

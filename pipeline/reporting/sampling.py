@@ -24,7 +24,8 @@ def standard_error(
 ) -> float:
     """Standard error of the score on `rows`, by bootstrap over rows or whole groups.
 
-    Of more than 5,000 rows so many are drawn from, and the error is scaled to all.
+    Of more than 5,000 rows so many are drawn from, and the error is scaled to all. Draws on which
+    the metric is undefined, such as those without a positive, are left out; NaN if all are.
     """
     kept = rng.permutation(rows)[:MOST_ROWS]
     groups = of.train.groups
@@ -34,4 +35,7 @@ def standard_error(
     for _ in range(N_DRAWS):
         drawn = kept[rows_of_draw(unit, rng)]
         scores.append(score(*setting, of.train.y[drawn], predictions[drawn], labels))
-    return float(np.std(scores, ddof=1) * np.sqrt(len(kept) / len(rows)))
+    defined = [value for value in scores if not np.isnan(value)]
+    if len(defined) < 2:
+        return np.nan
+    return float(np.std(defined, ddof=1) * np.sqrt(len(kept) / len(rows)))
