@@ -51,7 +51,7 @@ def keep_backbone(name: str, competition: str) -> str:
         The 12 digits of their hash, the name of the copy's folder.
     """
     known = backbones_dir(competition) / "hub.json"
-    fetched: dict[str, str] = read_json(known) if known.is_file() else {}
+    fetched = _fetched(known)
     if name in fetched and (known.parent / fetched[name]).is_dir():
         return fetched[name]
     files = _files(locate_backbone(name))
@@ -67,8 +67,14 @@ def keep_backbone(name: str, competition: str) -> str:
                 for file in files:
                     shutil.copy(file, temporary / file.name)
     if name not in DEMO_BACKBONES and not Path(name).is_dir():
-        write_json(known, {**fetched, name: sha})
+        with FileLock(known.with_name(".hub.lock")):  # another run may fetch another backbone
+            write_json(known, {**_fetched(known), name: sha})
     return sha
+
+
+def _fetched(known: Path) -> dict[str, str]:
+    """The copies of backbones of the hub, by their names there."""
+    return read_json(known) if known.is_file() else {}
 
 
 def _files(folder: Path) -> list[Path]:
@@ -80,14 +86,13 @@ def _files(folder: Path) -> list[Path]:
 def _fetched_from_hub(name: str) -> Path:
     # imported here: the hub's client takes a second to load and a local backbone needs none
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         folder = Path(snapshot_download(name, allow_patterns=[*FILES, SAFETENSORS]))
         if not list(folder.glob(SAFETENSORS)):
             folder = Path(snapshot_download(name, allow_patterns=[*FILES, PICKLED]))
         return folder
-    except (HFValidationError, HfHubHTTPError, OSError) as error:
+    except Exception as error:  # its own, the system's, and those of whatever client it talks by
         reason = " ".join(str(error).split())[:200]
         raise FileNotFoundError(
             f"backbone {name!r}: neither a folder here nor a demo ({', '.join(DEMO_BACKBONES)}), "

@@ -13,6 +13,7 @@ TRAINER_KEYS = {
     "data_seed": "a member's seed",
     "output_dir": "competition",
     "use_cpu": "the machine: a GPU is used if there is one",
+    "dataloader_pin_memory": "the machine: memory is pinned where there is a GPU",
     "bf16": "the machine: a GPU that has bf16 uses it",
     "fp16": "the machine: a GPU that has bf16 uses it",
     "train_sampling_strategy": "training: batches are always grouped by length",

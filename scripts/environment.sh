@@ -63,8 +63,13 @@ use_environment() {
     for file in "$@"; do
         [ "$(cat ".venv/.installed-$file" 2>/dev/null)" = "$(cksum <"$file")" ] || missing=yes
     done
+    # its Python may have been replaced, or a package of it, since it was stamped
+    if [ -z "$missing" ] && ! reason=$(meets_pins .venv/bin/python "$@" 2>&1); then
+        echo "environment: .venv does not meet the pins any more ($reason)"
+        missing=yes
+    fi
     if [ -n "$missing" ]; then
-        [ -x .venv/bin/python ] || make_venv
+        { [ -x .venv/bin/python ] && has_pip .venv/bin/python >/dev/null; } || make_venv
         echo "environment: installing $* into .venv, once"
         .venv/bin/python -m pip install --quiet --disable-pip-version-check "${@/#/--requirement=}" ||
             fail "pip could not install $*; its last lines say why"
@@ -79,5 +84,5 @@ make_venv() {
     echo "environment: making .venv"
     python3 -c 'import ensurepip' 2>/dev/null ||
         fail "this Python has no pip to give; install it, on Debian: apt-get install python3-venv"
-    python3 -m venv .venv
+    python3 -m venv --clear .venv  # what was left of one that was never finished goes
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import backbones
+from pipeline.artifacts import read_json, write_json
 from pipeline.backbones import keep_backbone, locate_backbone
 
 
@@ -27,6 +28,33 @@ def test_the_hub_is_asked_once_for_a_competition(workplace, hub):
     assert hub == ["somebody/tiny"]
     keep_backbone("somebody/tiny", "other")
     assert hub == ["somebody/tiny"] * 2
+
+
+def test_two_runs_that_fetch_different_backbones_both_remember_theirs(workplace, hub, monkeypatch):
+    known = Path("models/tiny/backbones/hub.json")
+
+    def while_fetching(name: str) -> Path:
+        folder = fetch(name)
+        write_json(known, {**read_json(known), "other/run": "0" * 12})
+        return folder
+
+    keep_backbone("somebody/first", "tiny")
+    fetch = backbones._fetched_from_hub
+    monkeypatch.setattr(backbones, "_fetched_from_hub", while_fetching)
+    keep_backbone("somebody/tiny", "tiny")
+    assert set(read_json(known)) == {"somebody/first", "somebody/tiny", "other/run"}
+
+
+def test_whatever_the_hubs_client_raises_is_told_in_a_line(workplace, monkeypatch):
+    class ProxyError(Exception):
+        """As of an HTTP client, no OSError."""
+
+    def refuse(*_, **__):
+        raise ProxyError("407 Proxy\n Authentication Required")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(FileNotFoundError, match="hub gave none: 407 Proxy Authentication Required"):
+        locate_backbone("somebody/tiny")
 
 
 def test_the_hub_is_asked_again_when_the_copy_is_gone(workplace, hub):

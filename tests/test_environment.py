@@ -83,14 +83,34 @@ def test_an_active_environment_with_other_versions_is_passed_over_and_said_so(us
     assert "using .venv instead" in done.stdout
 
 
-def test_pip_is_skipped_where_the_stamp_is_that_of_the_requirements(use, tmp_path):
-    bin_ = tmp_path / ".venv" / "bin"
+def stamped_environment(folder: Path, python: str) -> None:
+    """A .venv that was made for the requirements, with a Python that is this script."""
+    bin_ = folder / ".venv" / "bin"
     bin_.mkdir(parents=True)
-    (bin_ / "python").write_text("#!/bin/bash\necho called with $*; exit 1\n")
+    (bin_ / "python").write_text(f"#!/bin/bash\n{python}")
     (bin_ / "python").chmod(0o755)
-    requirements = (tmp_path / "requirements.txt").read_bytes()
+    requirements = (folder / "requirements.txt").read_bytes()
     stamp = subprocess.run(["cksum"], input=requirements, capture_output=True).stdout
-    (tmp_path / ".venv" / ".installed-requirements.txt").write_bytes(stamp)
+    (folder / ".venv" / ".installed-requirements.txt").write_bytes(stamp)
+
+
+def test_an_environment_that_lost_a_pin_is_mended_and_said_so(use, tmp_path):
+    stamped_environment(tmp_path, "cat >/dev/null; echo called with $*; [ $1 != - ]")
+    done = use("exit 0")
+    assert ".venv does not meet the pins any more (called with - requirements.txt)" in done.stdout
+    assert "installing requirements.txt into .venv" in done.stdout
+    assert done.returncode == 0
+
+
+def test_an_environment_that_was_never_finished_is_made_anew(use, tmp_path):
+    stamped_environment(tmp_path, "[ $2 != pip ]")
+    (tmp_path / ".venv" / ".installed-requirements.txt").unlink()
+    done = use("echo python3 $*")
+    assert "python3 -m venv --clear .venv" in done.stdout
+
+
+def test_pip_is_skipped_where_the_stamp_is_that_of_the_requirements(use, tmp_path):
+    stamped_environment(tmp_path, "[ $1 = - ] && exit; echo called with $*; exit 1")
     done = use("exit 0")
     assert done.stdout.strip() == f"{tmp_path}/.venv/bin/python"
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from pipeline.bert.finetune import (
 from pipeline.bert.network import build_network
 from pipeline.bert.tokens import collate, tokenize
 from pipeline.tasks import TASKS
+from pipeline.trainer_keys import TRAINER_KEYS
 
 RECIPE = Recipe(
     epochs=2, batch_size=8, learning_rate=1e-2, warmup=0.1, weight_decay=0.0, seed=5, trainer={}
@@ -315,3 +317,10 @@ def test_accumulated_gradients_are_those_of_one_batch(tiny_backbone, tokenizer, 
     start = weights_of(build(tiny_backbone))
     assert (one - start).abs().max() > 1e-3
     assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_every_field_of_the_trainer_that_is_filled_names_the_setting_to_use_instead(monkeypatch):
+    filled = {}
+    monkeypatch.setattr(finetune, "TrainingArguments", lambda **fields: filled.update(fields))
+    training_arguments(RECIPE, Path("folder"), gpu=False, bf16=False)
+    assert set(filled) - {"logging_steps"} <= set(TRAINER_KEYS)  # that one may be set

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_backbones import make_tokenizer
 
-from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows, collate, tokenize
+from pipeline.bert.tokens import (
+    LengthBatches,
+    Tokens,
+    TrainingRows,
+    collate,
+    most_tokens,
+    tokenize,
+)
 
 TEXTS = [("the film",), ("",), ("a train goes on and on about its driver",), ("dull",)]
 PAIRS = [("the film", "a train"), ("dull", "the driver goes on"), ("", "warm"), ("grim", "")]
@@ -87,6 +94,17 @@ def test_a_cut_pair_counts_once_and_loses_the_end_of_its_longer_text(tokenizer):
     first, second = (tokenizer.decode(tokens.of(row)) for row in (0, 1))
     assert first == "[CLS] dull [SEP] a train goes on [SEP]"
     assert second == "[CLS] a train goes on [SEP] dull [SEP]"
+
+
+@pytest.mark.parametrize(
+    ("positions", "of_tokenizer", "reads"),
+    [({"max_position_embeddings": 66}, 64, 64), ({"max_position_embeddings": 32}, 64, 32)]
+    + [({"max_position_embeddings": -1}, 64, 64), ({}, 64, 64)],
+)
+def test_a_backbone_reads_what_both_its_files_allow(positions, of_tokenizer, reads):
+    """XLNet has no positions to run out of and says -1."""
+    tokenizer = SimpleNamespace(model_max_length=of_tokenizer)
+    assert most_tokens(SimpleNamespace(**positions), tokenizer) == reads
 
 
 def test_a_tokenizer_keeps_no_limit_of_an_earlier_call(tokenizer):

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoTokenizer
 from pipeline.artifacts import backbones_dir
 from pipeline.bert.finetune import outputs_of
 from pipeline.bert.network import build_network
-from pipeline.bert.tokens import tokenize
+from pipeline.bert.tokens import most_tokens, tokenize
 from pipeline.jobs import Failure, run_all
 
 Embeddings = NDArray[np.float32]
@@ -57,8 +57,7 @@ def embed(
     network = build_network(
         folder, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
     )
-    reads = getattr(config, "max_position_embeddings", tokenizer.model_max_length)
-    longest = min(max_length, reads, tokenizer.model_max_length)
+    longest = min(max_length, most_tokens(config, tokenizer))
     flat = tokenize(tokenizer, [(text,) for row in texts for text in row], longest)
     width = config.hidden_size
     vectors = outputs_of(network, lambda batch: network.pooled(**batch), width, flat)

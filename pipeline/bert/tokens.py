@@ -62,6 +62,14 @@ class Tokens:
         return self.ids[self.starts[row] : self.starts[row + 1]]
 
 
+def most_tokens(config: Any, tokenizer: Any) -> int:
+    """How many tokens of a text the backbone reads."""
+    positions = getattr(config, "max_position_embeddings", 0)
+    if positions <= 0:  # XLNet says -1 for as many as there are
+        return int(tokenizer.model_max_length)
+    return int(min(positions, tokenizer.model_max_length))
+
+
 def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) -> Tokens:
     """Tokenise texts or sentence pairs, cutting at `max_length` tokens.
 

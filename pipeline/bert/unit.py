@@ -20,7 +20,7 @@ from pipeline.bert.finetune import (
 )
 from pipeline.bert.network import Network, build_network, load_trained_tensors, trained_tensors
 from pipeline.bert.poolings import build_pooling, pooling_options
-from pipeline.bert.tokens import Tokens, tokenize
+from pipeline.bert.tokens import Tokens, most_tokens, tokenize
 from pipeline.tasks import Floats
 from pipeline.unit_folder import (
     Assignment,
@@ -64,7 +64,7 @@ def check_architecture(competition: str, architecture: Architecture) -> None:
     config, tokenizer = AutoConfig.from_pretrained(folder), _tokenizer(folder)
     options = _all_options(architecture, folder)
     build_pooling(architecture.pooling, config.hidden_size, config.num_hidden_layers, **options)
-    limit = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", 10**9))
+    limit = most_tokens(config, tokenizer)
     # DeBERTa-v3 knows relative positions only, and reads more than it was pretrained on
     if architecture.max_length > limit and getattr(config, "position_biased_input", True):
         raise ValueError(
