@@ -15,6 +15,7 @@ from conftest import read_rows, write_competition, write_rows
 
 from pipeline.classic import classics
 from pipeline.classic.classics import CLASSICS
+from pipeline.classic.plan import ClassicPlan
 from pipeline.command import load_config
 
 ROOT = Path(__file__).parents[1]
@@ -314,3 +315,14 @@ def test_a_training_setting_on_a_classic_member_is_refused_with_what_is_allowed(
 def test_who_needs_a_backbone_says_so(member, said, config_of):
     with pytest.raises(ValueError, match=said):
         config_of(member, backbone=None)
+
+
+@pytest.mark.parametrize(("rows", "warned"), [(20_000, False), (100_000, True)])
+def test_support_vectors_of_many_rows_warn_of_their_time(rows, warned):
+    inputs = np.empty((rows, 1, 0), dtype=np.float32)
+    plans = {
+        model: ClassicPlan(model, {}, seed=0, backbone=None).warning(inputs) for model in CLASSICS
+    }
+    assert [model for model, told in plans.items() if told] == ["embedding_svr"] * warned
+    if warned:
+        assert "100,000 are about 25 times as slow as 20,000" in plans["embedding_svr"]

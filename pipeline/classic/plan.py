@@ -11,6 +11,7 @@ from pipeline.unit_folder import Assignment
 from pipeline.units import Unit
 
 Texts = Sequence[tuple[str, ...]]
+MANY_ROWS = 20_000  # support vectors of so many take two minutes a fit, classes four fits
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,13 @@ class ClassicPlan:
         return embed_texts(competition, self.backbone, longest, texts, jobs)
 
     def warning(self, inputs: Any) -> str | None:
-        return None
+        if self.model != "embedding_svr" or len(inputs) <= MANY_ROWS:
+            return None
+        return (
+            f"embedding_svr takes time that grows with the square of the rows; {len(inputs):,} are "
+            f"about {(len(inputs) / MANY_ROWS) ** 2:.0f} times as slow as {MANY_ROWS:,}, which take "
+            "minutes a unit"
+        )
 
     def train(self, assignment: Assignment, inputs: Any) -> None:
         model = CLASSICS[self.model](
