@@ -57,10 +57,10 @@ class ClassicPlan:
     def warning(self, inputs: Any) -> str | None:
         if self.model != "embedding_svr" or len(inputs) <= MANY_ROWS:
             return None
+        slower = (len(inputs) / MANY_ROWS) ** 2
         return (
             f"embedding_svr takes time that grows with the square of the rows; {len(inputs):,} are "
-            f"about {(len(inputs) / MANY_ROWS) ** 2:.0f} times as slow as {MANY_ROWS:,}, which take "
-            "minutes a unit"
+            f"about {slower:.0f} times as slow as {MANY_ROWS:,}, which take minutes a unit"
         )
 
     def train(self, assignment: Assignment, inputs: Any) -> None:
