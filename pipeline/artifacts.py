@@ -210,7 +210,7 @@ def in_order_of(ids: Sequence[str], found: Sequence[str], where: str, remedy: st
     index = pd.Index(found)
     if index.has_duplicates:
         first = index[index.duplicated()][0]
-        raise ValueError(f"{where}: id {first!r} stands there more than once; {remedy}")
+        raise ValueError(f"{where}: id {first!r} appears more than once; {remedy}")
     positions = index.get_indexer(pd.Index(ids))
     missing = np.flatnonzero(positions < 0)
     if len(missing):
@@ -220,7 +220,5 @@ def in_order_of(ids: Sequence[str], found: Sequence[str], where: str, remedy: st
         )
     if len(index) > len(ids):
         extra = index.difference(pd.Index(ids), sort=False)
-        raise ValueError(
-            f"{where}: {len(extra)} ids that are not wanted, first {extra[0]!r}; {remedy}"
-        )
+        raise ValueError(f"{where}: {len(extra)} unexpected ids, first {extra[0]!r}; {remedy}")
     return positions

@@ -8,7 +8,7 @@ expect of the choice.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,12 +29,16 @@ from pipeline.board import hashes_of_predictors, read_board, read_named_stack, s
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
+from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
 from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import column_scores
 from pipeline.predictors import is_current, write_predictions
 from pipeline.stack import Stack, with_doubts
 from pipeline.summary import summary
 from pipeline.tasks import Floats
+
+if TYPE_CHECKING:
+    from pipeline.ensemble.candidates import Candidate
 
 MOST_NESTED = 20_000  # rows: beyond, what the choice scores differs little from the chosen line
 
@@ -130,7 +134,6 @@ def _blend(
     from pipeline.ensemble.blenders import BLENDERS
     from pipeline.ensemble.candidates import candidates_of
     from pipeline.ensemble.choice import score_of_choice
-    from pipeline.ensemble.leaderboard import Entry, leaderboard
     from pipeline.ensemble.stability import weight_table
     from pipeline.ensemble.weights import WEIGHTS
 
@@ -143,8 +146,8 @@ def _blend(
     is_nested = is_choice and len(y) <= MOST_NESTED and n_folds > 2
     if is_choice and not is_nested:
         print(
-            "blend: intervals are a little too narrow: what fits bring into a score is known from "
-            f"3 folds on, up to {MOST_NESTED:,} rows"
+            "blend: intervals are a little too narrow: the noise that fitting adds is estimated "
+            f"only with 3 or more folds and at most {MOST_NESTED:,} rows"
         )
     entries = [
         Entry(name, kind, stack.oof[:, i])
@@ -163,20 +166,10 @@ def _blend(
             groups=groups,
             **setting,
         ):
-            name = f"blend_{candidate.method}"
-            folder, own = predictor_dir(config.competition, name), _source_of_blend(source, name)
-            for part, ids, values in (
-                ("oof", train.ids, candidate.honest),
-                ("test", test_ids, candidate.test),
-            ):
-                write_predictions(
-                    folder, part, ids, config.data.id_name, train.columns, values, own
-                )
-            entries.append(
-                Entry(name, "blend", candidate.honest, candidate.in_sample, candidate.of_fits)
-            )
+            entry = _write_blend(config, candidate, train, test_ids, source)
+            entries.append(entry)
             if candidate.twice is not None:
-                nested[name] = candidate.twice
+                nested[entry.name] = candidate.twice
         if method in WEIGHTS:
             names = (stack.names, train.columns)
             table = weight_table(WEIGHTS[method], stack.oof, y, *names, groups=groups, **setting)
@@ -194,7 +187,6 @@ def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict
     """Names of the methods and decisions by name: those of the config that fit."""
     from pipeline.ensemble.blenders import BLENDERS, check_methods
     from pipeline.ensemble.decisions import DECISIONS, check_decisions
-    from pipeline.ensemble.leaderboard import PLAIN_MEAN
 
     methods = dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *config.blend.methods])
     check_methods(methods)
@@ -214,6 +206,22 @@ def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict
         print(f"blend: a decision takes 3 folds; passed over: {', '.join(decisions)}")
         decisions = {}
     return fitting, decisions
+
+
+def _write_blend(
+    config: Config,
+    candidate: "Candidate",
+    train: Train,
+    test_ids: Sequence[str],
+    source: dict[str, Any],
+) -> Entry:
+    """Write a blend like any predictor; returns what its line of the leaderboard needs."""
+    name = f"blend_{candidate.method}"
+    folder, own = predictor_dir(config.competition, name), _source_of_blend(source, name)
+    parts = (("oof", train.ids, candidate.honest), ("test", test_ids, candidate.test))
+    for part, ids, values in parts:
+        write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
+    return Entry(name, "blend", candidate.honest, candidate.in_sample, candidate.of_fits)
 
 
 def _with_columns(

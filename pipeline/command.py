@@ -20,7 +20,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     "overwrite": {
         "action": "store_true",
         "default": False,
-        "help": "make again what stands here and was made with other settings",
+        "help": "redo what was made with other settings, replacing it",
     },
     "predictor": {
         "metavar": "NAME",

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config import Data
+from pipeline.splits import text_key
 from pipeline.tables import column, first_few, open_table
 from pipeline.targets import read_targets
 from pipeline.tasks import prediction_columns
@@ -145,8 +146,7 @@ def _ids_of_empty(rows: Train | Test) -> list[str]:
 
 
 def _keys(texts: Texts) -> list[str]:
-    """Texts that differ in case or white space only are equal, here as in the folds."""
-    return [" ".join(text.casefold().split()) for text in joined(texts)]
+    return [text_key(text) for text in joined(texts)]
 
 
 def _ids_of_contradictions(train: Train) -> list[str]:

@@ -60,9 +60,14 @@ def make_folds(
     return SCHEMES[scheme](y, atoms, task=task, n=n, seed=seed)
 
 
+def text_key(text: str) -> str:
+    """Texts with equal keys count as equal: they differ in case or white space only."""
+    return " ".join(text.casefold().split())
+
+
 def connect(texts: Sequence[str], groups: Sequence | None) -> np.ndarray:
     """(n_rows,) number of the atom that a row belongs to, 0 to a - 1."""
-    text, found = pd.factorize(pd.Series([" ".join(t.casefold().split()) for t in texts]))
+    text, found = pd.factorize(pd.Series([text_key(text) for text in texts]))
     if groups is None:
         return text
     group, names = pd.factorize(pd.Series(groups), use_na_sentinel=False)

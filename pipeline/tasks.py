@@ -38,6 +38,12 @@ class Task:
     to_prediction: Callable[[Floats], Floats]
 
 
+def spread(values: Floats) -> Floats:
+    """Standard deviation of each column, 1 where all values are equal."""
+    # not std > 0: rounding lets the deviation of a constant differ from 0
+    return np.where(np.ptp(values, axis=0) > 0, values.std(axis=0), 1.0)
+
+
 @dataclass(frozen=True)
 class Scaling:
     """Mean and standard deviation (c,) of a unit's regression targets; other tasks have none."""
@@ -47,9 +53,7 @@ class Scaling:
 
     @staticmethod
     def of(y: Floats) -> "Scaling":
-        # not sd > 0: rounding lets the deviation of a constant differ from 0
-        sd = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
-        return Scaling(y.mean(axis=0).tolist(), sd.tolist())
+        return Scaling(y.mean(axis=0).tolist(), spread(y).tolist())
 
     def standardise(self, y: Floats) -> Floats:
         return (y - np.array(self.mean)) / np.array(self.sd)

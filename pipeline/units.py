@@ -86,7 +86,7 @@ def is_finished(unit: Unit, wanted: dict[str, Any], *, overwrite: bool) -> bool:
             if overwrite:
                 return False
             raise ValueError(
-                f"{unit.folder}: trained with another {key}: {_change(found, wanted, key)}; "
+                f"{unit.folder}: {_change(found, wanted, key)}; "
                 "train into another competition name, remove the folder, or pass --overwrite"
             )
     return True
@@ -117,7 +117,7 @@ def models_hash(units: Sequence[Unit]) -> str:
         if run["fingerprint"] != first:
             key = next(k for k in sorted(first) if run["fingerprint"].get(k) != first[k])
             raise ValueError(
-                f"{unit.folder}: trained with another {key} than fold 0; train the member again"
+                f"{unit.folder}: trained with {key} other than fold 0's; train the member again"
             )
     return sha256_of_texts([json.dumps(first), *(run["weights_sha256"] for run in runs)])
 
@@ -156,4 +156,6 @@ def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], 
 def _change(found: dict[str, Any], wanted: dict[str, Any], key: str) -> str:
     old, new = found.get(key), wanted.get(key)
     hashed = isinstance(old, str) and len(old) == 64
-    return "the data files have changed" if hashed else f"{old!r} there, {new!r} now"
+    if hashed:
+        return f"trained on other {key}: the data files have changed"
+    return f"trained with {key} {old!r}, the config says {new!r}"

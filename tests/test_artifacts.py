@@ -221,10 +221,10 @@ def test_rows_are_found_by_id_in_whatever_order(ids, data):
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (["a", "b", "b", "c"], "id 'b' stands there more than once"),
+        (["a", "b", "b", "c"], "id 'b' appears more than once"),
         (["c"], "2 of 3 ids missing, first 'a'"),
         (["a", "b", "C"], "1 of 3 ids missing, first 'c'"),
-        (["d", "a", "b", "c", "e"], "2 ids that are not wanted, first 'd'"),
+        (["d", "a", "b", "c", "e"], "2 unexpected ids, first 'd'"),
     ],
 )
 def test_ids_that_differ_are_named_with_what_to_do(found, said):

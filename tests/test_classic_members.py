@@ -137,7 +137,7 @@ def test_shared_training_settings_do_not_concern_a_classic_member(copy, capsys):
 def test_an_option_that_changed_is_refused_by_name_and_overwrite_trains_again(name, copy, capsys):
     option = list(classics.default_options(name))[0]
     change_config(members=[{"model": name, "options": {option: 12}}])
-    assert f"models/tiny/{name}/fold0: trained with another options" in refused(capsys, "train")
+    assert f"models/tiny/{name}/fold0: trained with options " in refused(capsys, "train")
     stages("train", words=("--overwrite",))
     run = json.loads(Path(f"models/tiny/{name}/fold1/run.json").read_text())
     assert run["options"][option] == 12

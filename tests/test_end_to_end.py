@@ -277,7 +277,7 @@ def test_an_unknown_member_is_refused_with_the_known_ones(copy, capsys):
 def test_a_changed_setting_is_refused_by_name_and_overwrite_trains_again(copy, capsys):
     again = ("--training.epochs", "2", "--members", "mean")
     line = refused(capsys, "train", *again)
-    assert "models/tiny/mean/fold0: trained with another epochs: 1.0 there, 2.0 now" in line
+    assert "models/tiny/mean/fold0: trained with epochs 1.0, the config says 2.0" in line
     old = numbers("oof/tiny/mean/oof.csv")
     stage("train", *again, "--overwrite")
     new = numbers("oof/tiny/mean/oof.csv")
@@ -295,7 +295,7 @@ def test_changed_texts_are_refused(copy, capsys):
     write_rows(Path("data/tiny/train.csv"), header, rows)
     assert "folds/tiny.csv: the texts of the training table are not" in refused(capsys, "train")
     stage("make_folds", "--overwrite")
-    assert "trained with another texts: the data files have changed" in refused(capsys, "train")
+    assert "trained on other texts: the data files have changed" in refused(capsys, "train")
 
 
 def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
@@ -395,7 +395,7 @@ def test_a_predictor_from_elsewhere_is_blended_and_submitted(copy):
     ("change", "message"),
     [
         (lambda oof: oof.pop(3), "1 of 60 ids missing, first 'a003'"),
-        (lambda oof: oof.append(["zzz", "0"]), "1 ids that are not wanted, first 'zzz'"),
+        (lambda oof: oof.append(["zzz", "0"]), "1 unexpected ids, first 'zzz'"),
         (lambda oof: oof[2].__setitem__(1, "nan"), "1 rows are no regression predictions"),
     ],
     ids=["missing", "extra", "nan"],
@@ -546,7 +546,7 @@ def test_a_run_with_other_settings_does_not_replace_what_another_run_just_traine
     before = Path("models/tiny/mean/fold0/run.json").read_bytes()
     # as if the unit had not been there when this run looked
     monkeypatch.setattr("pipeline.train.is_finished", lambda *_, **__: False)
-    with pytest.raises(SystemExit, match=r"trained with another epochs: 1\.0 there, 2\.0 now"):
+    with pytest.raises(SystemExit, match=r"trained with epochs 1\.0, the config says 2\.0"):
         stage("train", "--training.epochs", "2")
     assert Path("models/tiny/mean/fold0/run.json").read_bytes() == before
 

@@ -85,7 +85,7 @@ def test_folds_that_were_changed_by_hand_are_refused(written, key):
     ("ids", "said"),
     [
         ((*IDS, "new"), "1 of 7 ids missing, first 'new'"),
-        (IDS[1:], "1 ids that are not wanted, first '007'"),
+        (IDS[1:], "1 unexpected ids, first '007'"),
     ],
 )
 def test_folds_of_other_rows_are_refused_with_what_to_do(written, ids, said):
@@ -153,7 +153,7 @@ def test_own_folds_have_two_columns_of_any_name_and_rows_in_any_order(own):
 def test_own_folds_may_hold_more_ids_where_train_rows_leaves_some_out(own):
     rows = [*rows_of(), ["other", "3"]]
     assert own(rows, has_more_ids=True).tolist() == FOLDS.tolist()
-    with pytest.raises(ValueError, match=r"own\.csv: 1 ids that are not wanted, first 'other'"):
+    with pytest.raises(ValueError, match=r"own\.csv: 1 unexpected ids, first 'other'"):
         own(rows)
 
 
@@ -161,7 +161,7 @@ def test_own_folds_may_hold_more_ids_where_train_rows_leaves_some_out(own):
     ("rows", "said"),
     [
         (rows_of()[1:], "1 of 6 ids missing, first '007'"),
-        ([*rows_of(), ["x", "1"]], "id 'x' stands there more than once"),
+        ([*rows_of(), ["x", "1"]], "id 'x' appears more than once"),
         (rows_of(["0", "1", "1.0", "0", "1", "0"]), "fold '1.0' of id 'a,b' is no whole number"),
         (rows_of(["0", "1", "-1", "0", "1", "0"]), "fold '-1' of id 'a,b' is no whole number"),
         (rows_of(["0", "1", "", "0", "1", "0"]), "fold '' of id 'a,b' is no whole number"),

@@ -90,8 +90,8 @@ def test_ids_that_became_floats_are_refused_with_the_reason(tmp_path, form):
     ("ids", "said"),
     [
         (["30", "4", "007", "b"], "1 of 4 ids missing, first 'a'"),
-        (["30", "4", "007", "4"], "id '4' stands there more than once"),
-        (["30", "4", "007", "a", "b"], "1 ids that are not wanted, first 'b'"),
+        (["30", "4", "007", "4"], "id '4' appears more than once"),
+        (["30", "4", "007", "a", "b"], "1 unexpected ids, first 'b'"),
     ],
 )
 @pytest.mark.parametrize("by_position", [False, True])
@@ -390,8 +390,8 @@ def test_an_oof_that_saw_its_targets_is_named_with_the_numbers(blended, workplac
     (line,) = [line for line in said.splitlines() if "suspicious" in line and "warning" in line]
     assert re.match(
         r"warning: theirs: suspicious: on the training rows it explains \d+% of our members' "
-        r"squared error and is \d+% of it away from them, where the test rows let expect "
-        r"at most \d+% \(z \d+\.\d\); its OOF is 0\.\d{4} rmse better than our best "
+        r"squared error and is \d+% of it away from them, where its test predictions lead us to "
+        r"expect at most \d+% \(z \d+\.\d\); its OOF is 0\.\d{4} rmse better than our best "
         r"member's\. Find out",
         line,
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
 from pipeline.ensemble import shortcuts
-from pipeline.ensemble.objectives import TIE, Blends, first_best
+from pipeline.ensemble.objectives import TIE, Objective, first_best
 from pipeline.ensemble.shortcuts import OBJECTIVES, Auc, Correlation, LogLoss, objective_of
 from pipeline.metrics import METRICS, score
 
@@ -42,7 +42,7 @@ def example(task, n=80, m=6, seed=0, bits=30):
 
 def both_ways(task, metric, preds, y, signed=False):
     setting = {"task": task, "metric": metric, "y_train": y}
-    return objective_of(preds, y, **setting, signed=signed), Blends(preds, y, **setting)
+    return objective_of(preds, y, **setting, signed=signed), Objective(preds, y, **setting)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -104,7 +104,7 @@ def test_clipped_probabilities_are_judged_as_the_metric_judges_them(metric, seed
 def test_classes_with_negative_weights_need_all_classes():
     y, preds = example("multiclass")
     for metric in ("logloss", "auc"):
-        assert type(both_ways("multiclass", metric, preds, y, signed=True)[0]) is Blends
+        assert type(both_ways("multiclass", metric, preds, y, signed=True)[0]) is Objective
 
 
 def test_sure_members_are_clipped_as_the_metric_clips():

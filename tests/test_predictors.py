@@ -71,7 +71,7 @@ def test_an_absent_file_is_named(tmp_path):
     ("wanted", "said"),
     [
         (["1", "2", "3"], "1 of 3 ids missing, first '3'"),
-        (["1"], "1 ids that are not wanted, first '2'"),
+        (["1"], "1 unexpected ids, first '2'"),
         (["1", "02"], "1 of 2 ids missing, first '02'"),
     ],
 )
@@ -83,7 +83,7 @@ def test_other_ids_are_an_error_that_names_the_first(tmp_path, wanted, said):
 
 def test_a_repeated_id_is_an_error_that_names_it(tmp_path):
     write(tmp_path, "binary", np.array([[0.1], [0.2]]), ["1", "1"])
-    with pytest.raises(ValueError, match=r"oof\.csv: id '1' stands there more than once"):
+    with pytest.raises(ValueError, match=r"oof\.csv: id '1' appears more than once"):
         read_predictions(tmp_path, "oof", ["1"], ["target"], "binary")
 
 

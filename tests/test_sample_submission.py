@@ -105,9 +105,9 @@ def test_without_ids_another_number_of_rows_is_an_error_with_both_numbers(sample
     ("found", "said"),
     [
         (("b1", "b2"), "1 of 3 ids missing, first 'b3'"),
-        (("b1", "b2", "b3", "b4"), "1 ids that are not wanted, first 'b4'"),
+        (("b1", "b2", "b3", "b4"), "1 unexpected ids, first 'b4'"),
         (("b1", "b2", "B3"), "1 of 3 ids missing, first 'b3'"),
-        (("b1", "b2", "b3", "b3"), "id 'b3' stands there more than once"),
+        (("b1", "b2", "b3", "b3"), "id 'b3' appears more than once"),
     ],
 )
 def test_ids_that_are_not_the_test_ids_are_named(sample_of, found, said):

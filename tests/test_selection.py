@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline.ensemble import selection
-from pipeline.ensemble.objectives import Blends
+from pipeline.ensemble.objectives import Objective
 from pipeline.ensemble.selection import (
     backward_elimination,
     climb,
@@ -37,7 +37,7 @@ def choose(way, preds, y, metric="rmse", task="regression", seed=0):
     return way(preds, y, task=task, metric=metric, seed=seed)
 
 
-class Near(Blends):
+class Near(Objective):
     """How close the only row of a blend comes to a number."""
 
     def __init__(self, members, number):
@@ -101,7 +101,7 @@ def test_the_short_way_walks_where_the_metric_itself_would(metric, seed):
     if task != "regression":
         y, preds = (y[:, 0] > 0).astype(int), 1 / (1 + np.exp(-preds))
     setting = {"task": task, "metric": metric, "y_train": y}
-    short, long = objective_of(preds, y, **setting), Blends(preds, y, **setting)
+    short, long = objective_of(preds, y, **setting), Objective(preds, y, **setting)
     np.testing.assert_array_equal(upwards(short, 30), upwards(long, 30))
     np.testing.assert_array_equal(downwards(short), downwards(long))
     if task != "multiclass":
@@ -183,7 +183,7 @@ def test_labels_are_those_of_all_rows_not_of_the_bag(monkeypatch):
     y = np.round(y)
     seen = []
 
-    class Spy(Blends):
+    class Spy(Objective):
         def __init__(self, preds, y_bag, *, y_train, **setting):
             seen.append((len(y_bag), y_train is y))
             super().__init__(preds, y_bag, y_train=y_train, **setting)

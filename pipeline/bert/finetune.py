@@ -26,7 +26,7 @@ PREDICTION_TEXTS = 256  # at most: DeBERTa holds a table of 1.6 MB for each, how
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a unit is trained; the meaning of each field stands in `pipeline.config.Training`."""
+    """How a unit is trained; the meaning of each field stands in `pipeline.members.Training`."""
 
     epochs: float
     batch_size: int

@@ -1,7 +1,7 @@
 """What the stages ask of a fine-tuned member."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pipeline.bert.finetune import Recipe
@@ -17,16 +17,6 @@ from pipeline.tasks import Floats
 from pipeline.unit_folder import Assignment
 from pipeline.units import Unit
 
-RECIPE = ("epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "seed", "trainer")
-ARCHITECTURE = (
-    "backbone",
-    "pooling",
-    "options",
-    "max_length",
-    "dropout",
-    "freeze_embeddings",
-)
-
 
 @dataclass(frozen=True)
 class BertPlan:
@@ -38,8 +28,8 @@ class BertPlan:
     @staticmethod
     def of(settings: dict[str, Any]) -> "BertPlan":
         return BertPlan(
-            Architecture(**{key: settings[key] for key in ARCHITECTURE}),
-            Recipe(**{key: settings[key] for key in RECIPE}),
+            Architecture(**{f.name: settings[f.name] for f in fields(Architecture)}),
+            Recipe(**{f.name: settings[f.name] for f in fields(Recipe)}),
         )
 
     @property

@@ -3,7 +3,7 @@
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pipeline.ensemble.blenders import Blender
 from pipeline.ensemble.crossfit import (
-    Decision,
     cross_decide,
     cross_decide_twice,
     cross_fit,
@@ -46,7 +45,7 @@ class Candidate:
 
 def candidates_of(
     blender: Blender,
-    decisions: Mapping[str, Decision],
+    decisions: Mapping[str, Callable[..., Floats]],
     oof: Floats,
     test: Floats,
     y: NDArray[Any],

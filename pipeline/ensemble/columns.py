@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks import Floats, as_columns
+from pipeline.tasks import Floats, as_columns, spread
 
 
 def regress(
@@ -58,9 +58,3 @@ def classify(
         if column.min() < column.max():
             blend[:, j] = fit_and_apply(preds[:, :, j], column, new_preds[:, :, j])
     return blend / blend.sum(axis=1, keepdims=True) if task == "multiclass" else blend
-
-
-def spread(values: Floats) -> Floats:
-    """Standard deviation of each column, 1 where all values are equal."""
-    # not std > 0: rounding lets the deviation of a constant differ from 0
-    return np.where(np.ptp(values, axis=0) > 0, values.std(axis=0), 1.0)

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from pipeline.tasks import Floats
 
-Decision = Callable[..., Floats]  # (blend, y, new_blend, *, task, metric) -> (k, c)
-
 
 def cross_fit(
     blender: Callable[..., Floats],
@@ -90,7 +88,7 @@ def of_own_fold(twice: Floats, folds: NDArray[Any]) -> Floats:
 
 
 def cross_decide(
-    decision: Decision,
+    decision: Callable[..., Floats],
     twice: Floats,
     y: NDArray[Any],
     folds: NDArray[Any],
@@ -101,6 +99,7 @@ def cross_decide(
     """Each fold's blend, decided by what was fitted on the other folds' blends.
 
     Args:
+        decision: (blend, y, new_blend, *, task, metric) -> (k, c), as those of `DECISIONS`.
         twice: (K, n, c) of `cross_fit_twice`.
     Returns:
         (n, c); neither blend nor decision of a fold's rows depends on the targets of that fold.
@@ -112,7 +111,7 @@ def cross_decide(
 
 
 def cross_decide_twice(
-    decision: Decision,
+    decision: Callable[..., Floats],
     twice: Floats,
     y: NDArray[Any],
     folds: NDArray[Any],

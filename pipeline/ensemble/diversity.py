@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.special import log_softmax
 
-from pipeline.tasks import TASKS, TINY, Floats, as_columns, decide
+from pipeline.tasks import TASKS, TINY, Floats, as_columns, decide, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,7 @@ def errors(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     found: Floats = preds - truth[:, None, :]
     if TASKS[task].is_probability:
         return found
-    # not std > 0: rounding lets the deviation of a constant differ from 0
-    return found / np.where(np.ptp(truth, axis=0) > 0, truth.std(axis=0), 1)
+    return found / spread(truth)
 
 
 def error_correlation(preds: Floats, y: NDArray[Any], task: str) -> Floats:

@@ -18,7 +18,7 @@ TIE = 1e-12  # scores that differ by a smaller share of themselves differ by rou
 ALL = slice(None)
 
 
-class Blends:
+class Objective:
     """The metric itself on the rows of each blend, whatever the metric.
 
     Args:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.objectives import Blends, first_best, worth
+from pipeline.ensemble.objectives import Objective, first_best, worth
 from pipeline.ensemble.shortcuts import objective_of
 from pipeline.tasks import Floats
 
@@ -71,7 +71,7 @@ def backward_elimination(
     return _bagged(downwards, preds, y, task=task, metric=metric, seed=seed)
 
 
-def upwards(objective: Blends, n_steps: int, signed: bool = False) -> Floats:
+def upwards(objective: Objective, n_steps: int, signed: bool = False) -> Floats:
     """(2 + s, m) how often each member is in: all once, the best few once, then step by step."""
     members = objective.members
     n_members = len(members)
@@ -97,7 +97,7 @@ def upwards(objective: Blends, n_steps: int, signed: bool = False) -> Floats:
     return np.array(path)
 
 
-def downwards(objective: Blends) -> Floats:
+def downwards(objective: Objective) -> Floats:
     """(m, m) which members are in: all, then one less a step; the same again where none helps."""
     n_members = len(objective.members)
     kept = np.arange(n_members)
@@ -121,7 +121,7 @@ def is_better(value: float, best: float) -> bool:
 
 
 def _bagged(
-    select: Callable[[Blends], Floats],
+    select: Callable[[Objective], Floats],
     preds: Floats,
     y: NDArray[Any],
     *,

@@ -32,7 +32,7 @@ Sets = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class SetPlan:
     """Which sets to score, and how their values become Shapley values.
 
     Attributes:
@@ -67,7 +67,7 @@ class Plan:
 class Bootstrap(NamedTuple):
     """A plan, the (s,) values of its sets on all rows, and the (b, s) on draws of rows."""
 
-    plan: Plan
+    plan: SetPlan
     values: Floats
     drawn: Floats
 
@@ -131,14 +131,14 @@ def contributions(
     return _summed_up(plan, values, on_draws, n_rows)
 
 
-def every_set(m: int) -> Plan:
+def every_set(m: int) -> SetPlan:
     """All 2^m sets; set k holds predictor j where bit j of k is 1."""
     codes = np.arange(2**m)
     sets = (codes[:, None] >> np.arange(m)) % 2 == 1
-    return Plan(sets, codes[-1] - (1 << np.arange(m)))
+    return SetPlan(sets, codes[-1] - (1 << np.arange(m)))
 
 
-def sampled_orders(m: int, n_circles: int, rng: np.random.Generator) -> Plan:
+def sampled_orders(m: int, n_circles: int, rng: np.random.Generator) -> SetPlan:
     """The sets that orders of joining pass: random circles, each from every start.
 
     So every predictor joins equally often at every place. What the place alone makes of the
@@ -153,7 +153,7 @@ def sampled_orders(m: int, n_circles: int, rng: np.random.Generator) -> Plan:
     all_sets = np.concatenate([passed.reshape(-1, m), everybody & ~np.eye(m, dtype=bool)])
     sets, where = np.unique(all_sets, axis=0, return_inverse=True)  # that of all comes last
     where = where.ravel()
-    return Plan(sets, where[-m:], orders, where[:-m].reshape(len(orders), m + 1), n_circles)
+    return SetPlan(sets, where[-m:], orders, where[:-m].reshape(len(orders), m + 1), n_circles)
 
 
 def set_values(preds: Floats, y: NDArray[Any], sets: Sets, *, task: str, metric: str) -> Floats:
@@ -189,7 +189,7 @@ def _scored_draws(
     preds: Floats,
     y: NDArray[Any],
     unit: NDArray[Any],
-    plan: Plan,
+    plan: SetPlan,
     values: Floats,
     task: str,
     metric: str,
@@ -206,14 +206,14 @@ def _scored_draws(
     return Bootstrap(plan, values, _no_skill_where_undefined(METRICS[metric].sign * drawn))
 
 
-def _summed_up(plan: Plan, values: Floats, on_draws: Bootstrap, n_rows: int) -> Contributions:
+def _summed_up(plan: SetPlan, values: Floats, on_draws: Bootstrap, n_rows: int) -> Contributions:
     by_circle = plan.shapley(values)
     n_circles = len(by_circle)
     sampling = by_circle.std(axis=0, ddof=1) / np.sqrt(n_circles) if n_circles > 1 else np.zeros(1)
     shapley = by_circle.mean(axis=0)
     return Contributions(
         _with_interval(shapley, on_draws, lambda plan, v: plan.shapley(v).mean(axis=0)),
-        _with_interval(plan.leave_one_out(values), on_draws, Plan.leave_one_out),
+        _with_interval(plan.leave_one_out(values), on_draws, SetPlan.leave_one_out),
         float(shapley.sum()),
         float(sampling.max()),
         n_rows,
@@ -222,7 +222,7 @@ def _summed_up(plan: Plan, values: Floats, on_draws: Bootstrap, n_rows: int) -> 
 
 
 def _with_interval(
-    point: Floats, on_draws: Bootstrap, statistic: Callable[[Plan, Floats], Floats]
+    point: Floats, on_draws: Bootstrap, statistic: Callable[[SetPlan, Floats], Floats]
 ) -> Floats:
     """(m, 3) the point and its interval.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from pipeline.ensemble.objectives import ALL, TIE, Blends
+from pipeline.ensemble.objectives import ALL, TIE, Objective
 from pipeline.tasks import Floats
 
 BLOCK = 4096  # rows of all members that fit a core's cache
@@ -18,7 +18,7 @@ FEW = 1000  # rows that are sorted sooner than counted
 LEAST = np.finfo(np.float64).eps  # where `pipeline.metrics` clips the probability of the truth
 
 
-class SquaredError(Blends):
+class SquaredError(Objective):
     """Root mean squared error, by which `r2` orders too, from moments of the errors: d = m."""
 
     def boil_down(self, preds: Floats) -> Floats:
@@ -51,7 +51,7 @@ class Correlation(SquaredError):
         return np.where(varies, r, -np.inf)
 
 
-class LogLoss(Blends):
+class LogLoss(Objective):
     """Log loss from each row's probability of the truth: d = n.
 
     Classes are made to sum to 1 first, as the metric does with the blend.
@@ -85,7 +85,7 @@ class LogLoss(Blends):
         return sums / len(total) - np.log(size)
 
 
-class Auc(Blends):
+class Auc(Objective):
     """Area under the ROC curve; a candidate is sorted only while it may be the best: d = c n.
 
     Members are kept (m, c, n), positives first, so that no step has to look for them.
@@ -154,7 +154,7 @@ def objective_of(
     metric: str,
     y_train: NDArray[Any],
     signed: bool = False,
-) -> Blends:
+) -> Objective:
     """The objective of one target's predictions, by the shortest way that is exact.
 
     Args:
@@ -162,7 +162,7 @@ def objective_of(
             all of them are needed.
     """
     rows_needed = signed and task == "multiclass"
-    kind = Blends if rows_needed else OBJECTIVES.get(metric, Blends)
+    kind = Objective if rows_needed else OBJECTIVES.get(metric, Objective)
     return kind(preds, y, task=task, metric=metric, y_train=y_train, signed=signed)
 
 
@@ -212,7 +212,7 @@ def _auc(positives: Floats, negatives: Floats) -> float:
     return share if few is positives else 1 - share
 
 
-OBJECTIVES: dict[str, type[Blends]] = {
+OBJECTIVES: dict[str, type[Objective]] = {
     "rmse": SquaredError,
     "mcrmse": SquaredError,
     "r2": SquaredError,

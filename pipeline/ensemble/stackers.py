@@ -23,8 +23,8 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Ke
 from sklearn.linear_model import ElasticNetCV, LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold
 
-from pipeline.ensemble.columns import classify, regress, spread
-from pipeline.tasks import TASKS, Floats
+from pipeline.ensemble.columns import classify, regress
+from pipeline.tasks import TASKS, Floats, spread
 
 _to_log_odds = TASKS["binary"].to_raw
 

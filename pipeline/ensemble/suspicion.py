@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.metrics import METRICS, score
-from pipeline.tasks import TASKS, Floats, as_columns
+from pipeline.tasks import TASKS, Floats, as_columns, spread
 
 LEAST_Z = 3.0
 LEAST_SHARE = 0.03  # with 200,000 rows, what our assumptions miss is significant too
@@ -83,7 +83,7 @@ def suspicion(
     if m < 2:
         return None
     target = as_columns(task, y, theirs[0].shape[1])
-    unit = np.ones(1) if TASKS[task].is_probability else _positive(target.std(axis=0))
+    unit = np.ones(1) if TASKS[task].is_probability else spread(target)
     target = (target - target.mean(axis=0)) / unit
     o, slope = _fitted((ours[0].mean(axis=1) / unit, ours[1].mean(axis=1) / unit), target)
     e, _ = _fitted((theirs[0] / unit, theirs[1] / unit), target)
@@ -161,7 +161,3 @@ def _spread(members: Floats, unit: Floats) -> Floats:
 
 def _squared(values: Floats) -> Floats:
     return np.asarray((values**2).sum(axis=1))
-
-
-def _positive(values: Floats) -> Floats:
-    return np.where(values > 0, values, 1.0)

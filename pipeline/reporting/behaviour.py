@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition import joined
 from pipeline.reporting.evidence import Evidence
-from pipeline.tasks import Floats, as_columns
+from pipeline.tasks import Floats, as_columns, spread
 
 N_BINS = 10
 N_BARS = 30
@@ -45,8 +45,7 @@ def residuals(of: Evidence) -> dict[str, Any]:
     y, p = of.train.y, of.chosen_oof
     several = y.shape[1] > 1
     if several:
-        spread = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1)
-        y, p = (y - y.mean(axis=0)) / spread, (p - y.mean(axis=0)) / spread
+        y, p = (y - y.mean(axis=0)) / spread(y), (p - y.mean(axis=0)) / spread(y)
     said, left = p.ravel(), (y - p).ravel()
     bins = _tenths(said)
     lines = []

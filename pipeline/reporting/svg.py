@@ -60,11 +60,11 @@ STYLE: dict[str, Any] = {
 }
 
 
-def drawn(draw: Callable[[Figure], None], height: float, alt: str, *, width: float = WIDTH) -> str:
+def drawn(draw: Callable[[Figure], None], height: float, alt: str) -> str:
     """The figure that `draw` makes, as one <svg> element.
 
     Args:
-        height: in inches, as `width`.
+        height: in inches.
         alt: what the picture says, for those who cannot see it.
     """
     # ids within the SVG: the same each time, and others than those of the page's other figures
@@ -73,7 +73,7 @@ def drawn(draw: Callable[[Figure], None], height: float, alt: str, *, width: flo
     with matplotlib.rc_context(style), warnings.catch_warnings():
         # the browser has the letters that Matplotlib's own font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing")
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -85,8 +85,8 @@ def _for_a_page(svg: str, alt: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.S)
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # several pictures share a page and its ids
-    svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg)
-    svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", svg)
+    opening, rest = svg.split(">", 1)
+    svg = re.sub(r' (?:width|height)="[^"]*"', "", opening) + ">" + rest
     svg = re.sub(r"font: ((?:\d+ )?[\d.]+px) [^;\"]*", r"font: \1 var(--sans)", svg)
     for stand_in, variable in VARIABLES.items():
         svg = svg.replace(stand_in, f"var(--{variable})")
