@@ -154,7 +154,7 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
         raise KeyboardInterrupt("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.ensemble.leaderboard.leaderboard", killed)
+        patch.setattr("pipeline.blend.leaderboard", killed)
         with pytest.raises(KeyboardInterrupt, match="killed"):
             run(config, "--seed", "7")
     capsys.readouterr()

@@ -145,7 +145,7 @@ def test_nothing_but_noise_leaves_the_plain_mean(way):
 @pytest.mark.parametrize("way", WAYS)
 def test_the_plain_mean_stays_where_the_metric_is_undefined(way):
     y, preds = example()
-    preds[:] = 1.0
+    y[:] = 1.0
     assert choose(way, preds, y, "pearson").tolist() == [0.2] * 5
 
 

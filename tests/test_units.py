@@ -75,10 +75,10 @@ def test_another_setting_is_refused_by_its_name_and_both_values(setting, value, 
     finished(unit, fingerprint(SETTINGS, **DATA))
     wanted = fingerprint({**SETTINGS, setting: value}, **DATA)
     wanted = json.loads(json.dumps(wanted))
-    message = rf"models/tiny/mean/fold0: .*another {setting}: .*there, .*now.*--overwrite"
+    message = rf"models/tiny/mean/fold0: trained with {setting} .*, the config says .*--overwrite"
     with pytest.raises(ValueError, match=message) as error:
         is_finished(unit, wanted, overwrite=False)
-    assert f"{SETTINGS[setting]!r} there, {value!r} now" in str(error.value)
+    assert f"{SETTINGS[setting]!r}, the config says {value!r};" in str(error.value)
     assert not is_finished(unit, wanted, overwrite=True)
 
 
@@ -95,7 +95,7 @@ def test_changed_data_is_refused_by_its_name_without_hashes(part, value, name, w
     unit = Unit("tiny", "mean", 0)
     finished(unit, fingerprint(SETTINGS, **DATA))
     wanted = fingerprint(SETTINGS, **{**DATA, part: value})
-    with pytest.raises(ValueError, match=f"another {name}: the data files have changed;"):
+    with pytest.raises(ValueError, match=f"trained on other {name}: the data files have changed;"):
         is_finished(unit, wanted, overwrite=False)
 
 
@@ -103,7 +103,7 @@ def test_a_setting_that_is_new_is_refused_too(workplace):
     unit = Unit("tiny", "mean", 0)
     finished(unit, fingerprint(SETTINGS, **DATA))
     wanted = fingerprint({**SETTINGS, "warmup": 0.2}, **DATA)
-    with pytest.raises(ValueError, match=r"another warmup: None there, 0\.2 now"):
+    with pytest.raises(ValueError, match=r"trained with warmup None, the config says 0\.2;"):
         is_finished(unit, wanted, overwrite=False)
 
 
