@@ -95,7 +95,7 @@ def with_doubts(
                 f"{name}: {SUSPICIOUS}: on the training rows it explains {found.explained:.0%} of "
                 f"our members' squared error and is {found.far:.0%} of it away from them, where "
                 f"its test predictions lead us to expect at most {found.expected:.0%} "
-                f"(z {found.z:.1f}); its OOF is {found.gain:.4f} {metric} better than our best member's. Find out "
-                "whether the models that predicted these rows had seen them"
+                f"(z {found.z:.1f}); its OOF is {found.gain:.4f} {metric} better than our "
+                "best member's. Find out whether the models that predicted these rows had seen them"
             )
     return replace(stack, kinds=kinds), lines

@@ -66,8 +66,12 @@ def test_a_decided_blend_is_a_predictor_of_its_own(task, prepared, run):
 
 
 def test_decisions_are_those_that_are_named(prepared, run):
-    run(prepared("regression"), "--blend.decisions", "threshold")  # which fits no rmse
-    assert not [name for name in board().index if "." in name]
+    config = prepared("binary")
+    for named in ("isotonic", "temperature"):
+        run(config, "--blend.decisions", named, "--metric", "logloss")
+        decided = {name.partition(".")[2] for name in board().index}
+        assert decided <= {"", named}
+        assert named == "temperature" or named in decided
 
 
 def test_what_the_choice_scores_is_kept_and_told(prepared, run):

@@ -68,12 +68,15 @@ def test_a_fold_is_chosen_for_without_its_targets():
 
 
 def test_groups_are_drawn_whole():
+    """Five copies of each row hold no more evidence than one: sqrt(5) times the width."""
     y, (plain, better) = errors(90, (1.0, 0.3))
+    y, plain, better = (np.repeat(of, 5, axis=0) for of in (y, plain, better))
     twice = {PLAIN_MEAN: same_for_all_folds(plain), "blend_b": same_for_all_folds(better)}
-    folds, groups = np.arange(90) // 30, np.arange(90) // 3
+    folds, groups = np.arange(450) // 150, np.arange(450) // 5
     alone = choice_of(twice, y, folds, **SETTING)
     together = choice_of(twice, y, folds, groups=groups, **SETTING)
-    assert (alone.gain_low, alone.gain_high) != (together.gain_low, together.gain_high)
+    widths = [found.gain_high - found.gain_low for found in (alone, together)]
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt(5), rel=0.25)
 
 
 def test_the_plain_mean_alone_gains_nothing():

@@ -54,8 +54,6 @@ def constant(y, good, bad):
 def test_the_board_is_sorted_best_first_in_either_direction(metric):
     board, *_ = board_of(metric, [useless, convex])
     names = ["blend_convex", "good", PLAIN_MEAN, "bad", "blend_useless"]
-    if board["name"].iloc[0] == "good":
-        names[:2] = names[1::-1]
     assert board["name"].tolist() == names
     assert board["score"].is_monotonic_increasing == (metric == "rmse")
 
@@ -161,10 +159,18 @@ def test_ties_keep_their_order(metric):
 
 
 def test_groups_widen_the_intervals_of_the_board():
-    groups = np.arange(300) // 30
-    alone, together = (board_of(groups=g)[0].set_index("name").loc["good"] for g in (None, groups))
+    """Five copies of each row hold no more evidence than one: sqrt(5) times the width."""
+    y, (good, bad) = (np.repeat(of, 5, axis=-2) for of in errors(n=100, scales=(0.5, 1.5)))
+    entries = [Entry("good", "member", good), Entry(PLAIN_MEAN, "blend", (good + bad) / 2)]
+    folds, groups = np.arange(500) % 3, np.arange(500) // 5
+    setting = {"task": "regression", "metric": "rmse", "n_resamples": 1000, "seed": 0}
+    alone, together = (
+        leaderboard(entries, y, folds, groups=g, **setting).set_index("name").loc["good"]
+        for g in (None, groups)
+    )
     assert alone["gain"] == together["gain"]
-    assert alone["gain_low"] != together["gain_low"]
+    widths = [line["gain_high"] - line["gain_low"] for line in (alone, together)]
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt(5), rel=0.15)
 
 
 def test_a_board_without_the_plain_mean_is_refused():

@@ -133,6 +133,8 @@ def test_dropout_null_leaves_the_backbones_own(architecture, backbone_of):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_given_dropout_reaches_every_architecture(architecture, backbone_of):
     network = build(backbone_of(architecture), dropout=0.3).train()
+    given = {module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)}
+    assert given == {0.3}
     batch = collate(tokens_of(architecture), [0, 1, 2])
     assert not torch.equal(network(**batch)["logits"], network(**batch)["logits"])
 
