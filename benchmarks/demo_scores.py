@@ -33,7 +33,7 @@ from pipeline.artifacts import (
     read_csv_as_text,
     submission_path,
 )
-from pipeline.board import external_folders
+from pipeline.board import external_folders, read_board
 from pipeline.command import load_config
 from pipeline.competition import Train, read_test, read_train
 from pipeline.config import Config
@@ -118,8 +118,7 @@ def score_table(config: Config, known: Sequence[Anchor]) -> pd.DataFrame:
     classes, columns = judge.train.classes, judge.train.columns
     external = external_folders(config)
     lines = []
-    board = pd.read_csv(leaderboard_path(name), dtype={"name": str})
-    for entry in board.to_dict("records"):
+    for entry in read_board(name).to_dict("records"):
         folder = external.get(entry["name"], predictor_dir(name, entry["name"]))
         trusted = entry["name"] in config.blend.by_position
         predictions = read_predictions(

@@ -95,8 +95,7 @@ def quantile_bins(target: np.ndarray) -> np.ndarray:
     """(n_rows,) bin of each value: quantiles, or, of ratings with few values, the value itself.
 
     Their number is Sturges' rule, log2(n_rows) + 1. Finer bins bring the fold means of one target
-    closer still, but those of several targets further apart: standard deviation of the fold means
-    of six correlated targets, 3,000 rows, .045 with 1 bin, .008 with 12, .015 with 150.
+    closer still, but those of several targets further apart (figures in docs/LOG.md).
     """
     n_bins = int(np.log2(len(target))) + 1
     if len(np.unique(target)) <= n_bins:

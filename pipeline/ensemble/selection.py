@@ -7,7 +7,7 @@ c is 1, or the number of classes.
 A selection believes in the luck of its rows. So each of many bags goes its way on half of the rows.
 The weights are the mean of the bags' selections after the step, and at the part of the way there
 from the plain mean, that are best for the rows left out. With 40 alike members and 300 rows, RMSE,
-the bags alone lost .0034 to the plain mean, and so they gain .0008.
+the bags alone lost .0034 to the plain mean, and so they gain .0009.
 """
 
 from collections.abc import Callable, Iterator
