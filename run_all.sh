@@ -18,7 +18,7 @@ overrides=()
 for word in "$@"; do
     if [ "$word" = --quick ]; then
         overrides+=(--competition "$(basename "$config" .yaml)-quick" --folds.n 2 --training.epochs 1
-            --members mean attention --data.train_rows 800)
+            --members mean attention --data.train_rows 800 --blend.external)
     else
         overrides+=("$word")
     fi

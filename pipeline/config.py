@@ -180,6 +180,12 @@ class Config(Section):
                 f"metric {self.metric!r} does not fit task {self.task}; "
                 f"choose one of: {', '.join(fitting)}"
             )
+        if self.data.train_rows is not None and self.blend.external:
+            raise ValueError(
+                "blend.external holds predictions of the whole training table, of which "
+                "data.train_rows keeps a part; leave one of them out, on the command line by "
+                "--blend.external and no name"
+            )
         if self.task in ("binary", "multiclass") and len(self.data.target) > 1:
             raise ValueError(
                 f"data.target names {len(self.data.target)} columns, task {self.task} has one"

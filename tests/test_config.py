@@ -287,6 +287,15 @@ def test_a_foreign_predictor_needs_a_name_that_every_file_system_can_bear(config
         config_of(blend={"external": ["my/My Model"]})
 
 
+def test_predictors_of_all_rows_do_not_go_with_a_part_of_them(config_of):
+    some = {"train_rows": 800}
+    assert config_of(data=some).blend.external == ()
+    with pytest.raises(
+        ValueError, match=r"blend\.external holds .* of which data\.train_rows keeps"
+    ):
+        config_of(data=some, blend={"external": ["a/tfidf"]})
+
+
 def test_a_foreign_predictor_is_aligned_by_id_unless_the_config_says_otherwise(config_of):
     trusted = {"folder": "b/svm", "align": "position"}
     blend = config_of(blend={"external": ["a/tfidf", trusted]}).blend
