@@ -46,13 +46,16 @@ def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -
         for _, line in board.iterrows()
     ]
     chosen = board[board["chosen"]].iloc[0]
+    of_the_choice = ["* the only blend, so nothing was chosen"]
+    if (board["kind"] == "blend").sum() > 1:
+        told = _what_to_expect(chosen["score"], expected, cell, gain)
+        of_the_choice = [_why(chosen["name"]), *told]
     return "\n".join(
         [
             f"{metric}, {better} is better; gains are better when above 0, with 95 % intervals;",
             "in-sample: how much better a blend looks on the rows that it was fitted on",
             *_aligned(table),
-            _why(chosen["name"]),
-            *_what_to_expect(chosen["score"], expected, cell, gain),
+            *of_the_choice,
         ]
     )
 

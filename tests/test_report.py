@@ -217,7 +217,16 @@ def test_weights_keep_what_blend_says_of_their_stability(case):
     assert "weights that chance decided" in told
 
 
-def test_groups_are_counted_and_drawn_as_a_whole(case, run):
+def test_the_page_says_of_a_choice_what_it_is_worth_and_of_one_blend_nothing(case):
+    assert "chosen on the rows that it is scored on" in Page(page(summary_of(case))).text
+    words = ("--blend.methods", "mean")
+    blend.main([str(case), *words])
+    told = Page(page(summary_of(case, *words))).text
+    assert "chosen on the rows" not in told
+    assert "too narrow" not in told
+
+
+def test_groups_are_counted(case):
     words = ("--data.group", "document", "--competition", "grouped")
     from pipeline import make_folds
 

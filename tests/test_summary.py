@@ -52,6 +52,12 @@ def test_it_says_why_and_what_to_expect():
     assert told.endswith("chosen without one of the folds: blend_convex (2), blend_mean (1)")
 
 
+def test_of_one_blend_nothing_is_chosen():
+    alone = board("blend_mean").iloc[1:]
+    told = summary(alone, "rmse", None)
+    assert told.endswith("* the only blend, so nothing was chosen")
+
+
 def test_the_plain_mean_is_chosen_for_want_of_a_better_one():
     told = summary(board("blend_mean"), "auc", EXPECTED)
     assert "auc, higher is better" in told
