@@ -19,6 +19,7 @@ Writes benchmarks/results/honesty.csv, a line a task and method, and .json.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import joblib
@@ -32,7 +33,7 @@ from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
 from pipeline.ensemble.intervals import difference_interval, variance_of_fits
-from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
+from pipeline.ensemble.leaderboard import Entry, leaderboard
 from pipeline.metrics import METRICS, score
 from pipeline.tasks import Floats
 
@@ -63,6 +64,41 @@ def rows_of(task: str, n: int, rng: np.random.Generator) -> tuple[Floats, NDArra
     return special.expit(steepness * raw)[:, :, None], y
 
 
+def gain(task: str, y: NDArray[Any], blend: Floats, preds: Floats) -> float:
+    """How much better (n, c) `blend` scores than the plain mean of (n, m, c) `preds`."""
+    metric = TASKS[task][0]
+    gap = score(metric, task, y, blend) - score(metric, task, y, preds.mean(axis=1))
+    return METRICS[metric].sign * gap
+
+
+@dataclass
+class Watched:
+    """A blender that, fitted without one fold, is also sent over the rows it saw and fresh ones.
+
+    Attributes:
+        in_sample: the gain of each such fit on the rows that fitted it.
+        fresh: that on the fresh rows.
+    """
+
+    blender: Blender
+    fresh_preds: Floats
+    fresh_y: NDArray[Any]
+    in_sample: list[float] = field(default_factory=list)
+    fresh: list[float] = field(default_factory=list)
+
+    def __call__(
+        self, preds: Floats, y: NDArray[Any], new_preds: Floats, *, task: str, **setting: Any
+    ) -> Floats:
+        if len(new_preds) > N_ROWS // N_FOLDS:  # two folds are left out
+            return self.blender(preds, y, new_preds, task=task, **setting)
+        everywhere = np.concatenate([new_preds, preds, self.fresh_preds])
+        blend = self.blender(preds, y, everywhere, task=task, **setting)
+        new, seen, fresh = np.split(blend, np.cumsum([len(new_preds), len(preds)]))
+        self.in_sample.append(gain(task, y, seen, preds))
+        self.fresh.append(gain(task, self.fresh_y, fresh, self.fresh_preds))
+        return new
+
+
 def claims(
     task: str, draw: int, fresh_preds: Floats, fresh_y: NDArray[Any]
 ) -> list[dict[str, Any]]:
@@ -71,77 +107,58 @@ def claims(
     preds, y = rows_of(task, N_ROWS, np.random.default_rng([draw, 1]))
     folds = np.random.default_rng([draw, 2]).permutation(np.arange(N_ROWS) % N_FOLDS)
     setting: dict[str, Any] = {"task": task, "metric": metric, "seed": draw}
+    of_draw: dict[str, Any] = {"metric": metric, "task": task, "y": y, "seed": draw}
 
-    def gain(y: NDArray[Any], blend: Floats, preds: Floats) -> float:
-        gap = score(metric, task, y, blend) - score(metric, task, y, preds.mean(axis=1))
-        return METRICS[metric].sign * gap
-
-    found: list[dict[str, Any]] = []
-    of_fits: dict[str, float] = {}
-    twice: dict[str, Floats] = {}
-    fresh: dict[str, list[float]] = {}
-
-    def add(method: str, truth: float, claimed: Floats, as_given: Floats, in_sample: float) -> None:
-        found.append(
-            {
-                "task": task,
-                "method": method,
-                "fresh": truth,
-                "error": claimed[0] - truth,
-                "in_sample_error": in_sample - truth,
-                "covered": claimed[1] <= truth <= claimed[2],
-                "covered_as_given": as_given[1] <= truth <= as_given[2],
-            }
-        )
-
-    for method in ("mean", *methods):
-        name, blender, in_sample = f"blend_{method}", BLENDERS[method], []
-        fresh[name] = []
-
-        def watched(
-            fit_preds: Floats,
-            fit_y: NDArray[Any],
-            new_preds: Floats,
-            blender: Blender = blender,
-            in_sample: list[float] = in_sample,
-            fresh: list[float] = fresh[name],
-            **setting: Any,
-        ) -> Floats:
-            """The blender, which on its way past one fold is also sent over the fresh rows."""
-            if len(new_preds) > N_ROWS // N_FOLDS:  # two folds are left out
-                return blender(fit_preds, fit_y, new_preds, **setting)
-            n_new, n_fit = len(new_preds), len(fit_preds)
-            everywhere = np.concatenate([new_preds, fit_preds, fresh_preds])
-            blend = blender(fit_preds, fit_y, everywhere, **setting)
-            in_sample.append(gain(fit_y, blend[n_new : n_new + n_fit], fit_preds))
-            fresh.append(gain(fresh_y, blend[n_new + n_fit :], fresh_preds))
-            return blend[:n_new]
-
-        twice[name] = cross_fit_twice(watched, preds, y, folds, **setting)
-        of_fits[name] = variance_of_fits(metric, task, y, twice[name], folds, seed=draw)
-        if name != PLAIN_MEAN:
-            honest = of_own_fold(twice[name], folds)
-            as_given, claimed = (
-                np.array(
-                    difference_interval(
-                        metric, task, y, honest, preds.mean(axis=1), seed=draw, of_fits=variance
-                    )
-                )
-                for variance in (0.0, of_fits[name])
-            )
-            add(method, float(np.mean(fresh[name])), claimed, as_given, float(np.mean(in_sample)))
-    entries = [
-        Entry(name, "blend", of_own_fold(blends, folds), of_fits=of_fits[name])
+    watched = {
+        f"blend_{method}": Watched(BLENDERS[method], fresh_preds, fresh_y)
+        for method in ("mean", *methods)
+    }
+    twice = {
+        name: cross_fit_twice(one, preds, y, folds, **setting) for name, one in watched.items()
+    }
+    honest = {name: of_own_fold(blends, folds) for name, blends in twice.items()}
+    of_fits = {
+        name: variance_of_fits(twice=blends, folds=folds, **of_draw)
         for name, blends in twice.items()
-    ]
-    board = leaderboard(entries, y, folds, **setting).set_index("name", drop=False)
+    }
+    found = []
+    for method in methods:
+        name = f"blend_{method}"
+        as_given, claimed = (
+            difference_interval(a=honest[name], b=preds.mean(axis=1), of_fits=variance, **of_draw)
+            for variance in (0.0, of_fits[name])
+        )
+        in_sample = float(np.mean(watched[name].in_sample))
+        truth = float(np.mean(watched[name].fresh))
+        found.append(_line(task, method, truth, claimed, as_given, in_sample))
+
+    entries = [Entry(name, "blend", honest[name], of_fits=of_fits[name]) for name in twice]
+    board = leaderboard(entries, y, folds, **setting)
     expected = score_of_choice(twice, y, folds, of_fits=of_fits, **setting)
-    truth = float(np.mean([fresh[name][k] for k, name in enumerate(expected.chosen)]))
-    claimed = np.array([expected.gain, expected.gain_low, expected.gain_high])
-    chosen = board.loc[choose(board)]
-    naive = chosen[["gain", "gain_low", "gain_high"]].to_numpy(float)
-    add("choice", truth, claimed, naive, naive[0])
+    truth = float(np.mean([watched[name].fresh[k] for k, name in enumerate(expected.chosen)]))
+    (naive,) = board.loc[board["chosen"], ["gain", "gain_low", "gain_high"]].to_numpy(float)
+    claimed = (expected.gain, expected.gain_low, expected.gain_high)
+    found.append(_line(task, "choice", truth, claimed, naive, naive[0]))
     return found
+
+
+def _line(
+    task: str,
+    method: str,
+    truth: float,
+    claimed: Sequence[float],
+    as_given: Sequence[float],
+    in_sample: float,
+) -> dict[str, Any]:
+    return {
+        "task": task,
+        "method": method,
+        "fresh": truth,
+        "error": claimed[0] - truth,
+        "in_sample_error": in_sample - truth,
+        "covered": claimed[1] <= truth <= claimed[2],
+        "covered_as_given": as_given[1] <= truth <= as_given[2],
+    }
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:
