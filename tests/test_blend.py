@@ -105,7 +105,7 @@ def test_two_folds_are_too_few_for_decisions_and_for_the_choice(prepared, run):
     told = run(prepared("regression", n_folds=2))
     assert "blend: a decision takes 3 folds; passed over: clip" in told
     assert "intervals are a little too narrow" in told
-    assert told.rstrip().splitlines()[-2:-1] == ["* the only blend, so nothing was chosen"]
+    assert "expect a little worse than" in told
     assert read_json(OOF / "leaderboard.json")["expected"] is None
     assert not [name for name in board().index if "." in name]
 
