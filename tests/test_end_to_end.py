@@ -245,10 +245,10 @@ def test_a_member_that_is_predicted_stands_whatever_happens_to_the_next(copy, mo
     def ends_early(function, pieces, *, on_result, **_):
         for i, (_, arguments) in enumerate(pieces[:3]):  # mean whole, idf by half
             on_result(i, function(*arguments))
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("after three units")
 
     monkeypatch.setattr("pipeline.predict.run_all", ends_early)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="after three units"):
         stage("predict")
     assert Path("oof/tiny/mean/test.csv").is_file()
     assert not Path("oof/tiny/idf/test.csv").exists()
