@@ -42,11 +42,10 @@ def read_solution(
     if data.id is not None:
         found = column(table, data.id, where, "data.id")
     order = in_order_of(ids, found, where, remedy)
-    cells = {
-        name: [found[row] for row in order]
-        for name in data.target
-        for found in [column(table, name, where, "data.target")]
-    }
+    cells = {}
+    for name in data.target:
+        found = column(table, name, where, "data.target")
+        cells[name] = [found[row] for row in order]
     if not TASKS[task].has_classes:
         try:
             return read_targets(task, where, ids, cells, None)[0]

@@ -145,8 +145,14 @@ def test_nothing_but_noise_leaves_the_plain_mean(way):
 @pytest.mark.parametrize("way", WAYS)
 def test_the_plain_mean_stays_where_the_metric_is_undefined(way):
     y, preds = example()
-    y[:] = 1.0
-    assert choose(way, preds, y, "pearson").tolist() == [0.2] * 5
+    assert choose(way, preds, np.ones_like(y), "pearson").tolist() == [0.2] * 5
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_plain_mean_stays_where_no_weights_are_better(way):
+    y, preds = example()
+    preds[:] = 1.0
+    assert choose(way, preds, y, "pearson") == pytest.approx([0.2] * 5, abs=1e-15)
 
 
 @pytest.mark.parametrize("way", [hill_climb, hill_climb_signed])

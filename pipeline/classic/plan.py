@@ -11,7 +11,7 @@ from pipeline.unit_folder import Assignment
 from pipeline.units import Unit
 
 Texts = Sequence[tuple[str, ...]]
-MANY_ROWS = 20_000  # support vectors of so many take two minutes a fit, classes four fits
+MANY_ROWS = 20_000  # 8,000 take 22 s a fit (docs/LOG.md), so these about two minutes
 
 
 @dataclass(frozen=True)
