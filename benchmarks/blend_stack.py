@@ -8,9 +8,11 @@ import numpy as np
 
 from benchmarks.blend_peers import Peers
 from benchmarks.stacks import Stack, draw_stack
+from pipeline.blend import MOST_NESTED
 from pipeline.config import Blend
 from pipeline.ensemble.blenders import BLENDERS, Blender
-from pipeline.ensemble.crossfit import cross_fit
+from pipeline.ensemble.candidates import candidates_of
+from pipeline.ensemble.decisions import DECISIONS
 from pipeline.ensemble.leaderboard import Entry, leaderboard
 from pipeline.metrics import METRICS, score
 from pipeline.provenance import provenance
@@ -42,21 +44,32 @@ def fits(blender: Blender, setting: Setting, seed: int) -> bool:
     return blender.supports(setting.task, setting.n_rows) and asked
 
 
-def choose_blenders(stack: Stack, setting: Setting, seed: int) -> dict[str, str]:
-    """Names of the blenders that the blend stage's rule and the best cross-fitted score choose."""
-    how = {"task": setting.task, "metric": METRIC[setting.task], "seed": seed}
-    entries = [
-        Entry(
-            f"blend_{name}",
-            "blend",
-            cross_fit(BLENDERS[name], stack.oof, stack.y, stack.folds, **how),
-        )
+def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[str, Floats]]:
+    """Name and held-out predictions of what the blend stage and the best honest score choose."""
+    how: dict[str, Any] = {"task": setting.task, "metric": METRIC[setting.task], "seed": seed}
+    is_nested = setting.n_rows <= MOST_NESTED
+    of_task = {n: d for n, d in DECISIONS.items() if d.fits(how["task"], how["metric"])}
+    candidates = [
+        candidate
         for name in Blend().methods
         if fits(BLENDERS[name], setting, seed)
+        for candidate in candidates_of(
+            BLENDERS[name],
+            of_task if is_nested else {},
+            stack.oof,
+            stack.new,
+            stack.y,
+            stack.folds,
+            twice=is_nested,
+            **how,
+        )
     ]
+    entries = [Entry(f"blend_{c.method}", "blend", c.honest, of_fits=c.of_fits) for c in candidates]
     board = leaderboard(entries, stack.y, stack.folds, **how)
-    chosen = board.loc[board["chosen"], "name"].iloc[0]
-    return {"chosen": chosen, "chosen_by_score": board["name"].iloc[0]}
+    found = {f"blend_{c.method}": c.test for c in candidates}
+    best = {"chosen": str(board.loc[board["chosen"], "name"].iloc[0])}
+    best["chosen_by_score"] = str(board["name"].iloc[0])
+    return {rule: (name, found[name]) for rule, name in best.items()}
 
 
 def measure(
@@ -82,9 +95,9 @@ def measure(
             seconds[f"blend_{name}"] = time.process_time() - start
             blends[f"blend_{name}"] = blend
     start = time.process_time()
-    names = choose_blenders(stack, setting, seed)
+    choices = chosen_blends(stack, setting, seed)
     seconds["chosen"] = time.process_time() - start
-    blends |= {rule: blends[name] for rule, name in names.items()}
+    blends |= {rule: blend for rule, (_, blend) in choices.items()}
     for name, found, took, remark in peers.blend(
         stack.oof, stack.y, stack.new, **how, **asked_of_peers
     ):
@@ -101,7 +114,7 @@ def measure(
         "setting": str(setting),
         "seed": seed,
         "members": n_members,
-        **names,
+        **{rule: name for rule, (name, _) in choices.items()},
         "loss": scores(metric),
         "auc": scores("auc") if setting.task == "binary" else {},
         "seconds": seconds,

@@ -13,8 +13,9 @@ Intervals are 95 % bootstrap ones that draw rows (whole groups where there are a
 seed counts as often as it is drawn. An arm that needs all seeds has one ensemble for each pooling
 only, so its interval holds the rows' noise and not the seeds'.
 
-The chosen blend of an arm is what `pipeline.blend` would choose among its ensemble's blends, fitted
-and chosen on the out-of-fold rows; at most --blends ensembles of each arm and size.
+The chosen blend of an arm is what the rule of the leaderboard chooses among five blends of each
+ensemble, fitted and chosen on the out-of-fold rows; at most --blends ensembles of each arm and
+size.
 
 Writes benchmarks/results/<name>_diversity.csv, a line for each score or difference of arms,
 <name>_members.csv, a line for each cell, and their .json, with the correlations of errors.
