@@ -30,6 +30,7 @@ from pipeline.tasks import TASKS
 
 IntArray = NDArray[np.int64]
 
+MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before it is told
 FOLD = re.compile(r"[0-9]{1,9}")
 
 REMEDY = (
@@ -135,6 +136,7 @@ def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> lis
         lines.append(_rare(train.columns, train.y.sum(axis=0), "labels", n))
     if scheme == "file":
         lines.append(_straddling(folds, train))
+    lines.append(_uneven(folds))
     return [line for line in lines if line is not None]
 
 
@@ -145,6 +147,16 @@ def _rare(names: Sequence[str], sizes: NDArray[Any], what: str, n: int) -> str |
     return (
         f"{len(rare)} of {len(names)} {what} have fewer rows than the {n} folds: "
         f"{first_few(rare)}; some folds hold none of them"
+    )
+
+
+def _uneven(folds: IntArray) -> str | None:
+    sizes = np.bincount(folds)
+    if sizes.max() <= MOST_UNEVEN * sizes.mean():
+        return None
+    return (
+        f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: a text or a group that "
+        "many rows share keeps them together"
     )
 
 

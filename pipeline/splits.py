@@ -66,8 +66,13 @@ def text_key(text: str) -> str:
 
 
 def connect(texts: Sequence[str], groups: Sequence | None) -> np.ndarray:
-    """(n_rows,) number of the atom that a row belongs to, 0 to a - 1."""
-    text, found = pd.factorize(pd.Series([text_key(text) for text in texts]))
+    """(n_rows,) number of the atom that a row belongs to, 0 to a - 1.
+
+    Rows without a text are no copies of each other: as one atom they would all lie in one fold,
+    whose model alone would never have seen such a row.
+    """
+    keys = [text_key(text) or row for row, text in enumerate(texts)]
+    text, found = pd.factorize(pd.Series(keys, dtype=object))
     if groups is None:
         return text
     group, names = pd.factorize(pd.Series(groups), use_na_sentinel=False)

@@ -207,3 +207,10 @@ def test_texts_and_groups_that_a_file_of_ones_own_tears_apart_are_counted():
     (line,) = warnings_about(FOLDS, train_of(texts=texts, groups=groups), "regression", "file")
     assert line.startswith("2 texts or groups stand in several folds: ")
     assert warnings_about(FOLDS, train_of(), "regression", "file") == []
+
+
+def test_a_fold_much_larger_than_the_others_is_told():
+    folds = np.array([0, 1, 1, 1, 1, 2])
+    (line,) = warnings_about(folds, train_of(), "regression", "kfold")
+    assert line.startswith("fold 1 holds 4 of 6 rows: a text or a group")
+    assert warnings_about(np.array([0, 1, 1, 1, 2, 2]), train_of(), "regression", "kfold") == []

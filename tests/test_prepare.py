@@ -57,10 +57,12 @@ def test_doubts_are_warnings(workplace, run):
     config = write_competition(workplace, "regression")
     header, rows = read_rows(workplace / "data/tiny/train.csv")
     rows[3][2] = rows[4][2] = ""
+    rows[6][2] = rows[5][2]
     write_rows(workplace / "data/tiny/train.csv", header, rows)
     first, second, _ = run(config).splitlines()
     assert first == "warning: data/tiny/train.csv: 2 rows have an empty text, first id 'a003'"
     assert second.startswith("warning: data/tiny/train.csv: 2 rows share their text")
+    assert "first id 'a005'" in second  # rows without a text share none
 
 
 @pytest.mark.parametrize(
@@ -100,13 +102,6 @@ def test_a_demo_under_another_competitions_name_is_fetched(workplace, run, fetch
     shutil.rmtree(workplace / "data" / "tweets")
     assert "tweets-quick: 60" in run(config, "--competition", "tweets-quick")
     assert fetched == [("demo", "tweets", Path("data/tweets"))]
-
-
-def test_a_half_fetched_demo_is_fetched_again(workplace, run, fetched):
-    config = write_competition(workplace, "regression", name="tweets")
-    (workplace / "data/tweets/train.csv").unlink()
-    run(config)
-    assert len(fetched) == 1
 
 
 def test_nothing_is_fetched_over_a_training_table_that_stands(workplace, run, refused, fetched):
