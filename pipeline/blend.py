@@ -27,7 +27,7 @@ from pipeline.artifacts import (
 )
 from pipeline.board import hashes_of_predictors, read_board, read_named_stack, settings_of
 from pipeline.command import one_line_errors, parse
-from pipeline.competition import Train, read_test, read_train
+from pipeline.competition import Test, Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
 from pipeline.folds import origin_of, read_folds
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         stack, doubts = with_doubts(stack, train.y, task=config.task, metric=config.metric)
         for line in doubts:
             print(f"warning: {line}")
-        source = _source(config, train, folds, stack.kinds)
+        source = _source(config, train, test, folds, stack.kinds)
         path = leaderboard_path(config.competition)
         if not _stands(config, path, source):
             # without its JSON a leaderboard counts as not made: a kill among the blends is survived
@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _source(
     config: Config,
     train: Train,
+    test: Test,
     folds: NDArray[np.int64],
     kinds: Sequence[str],
 ) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def _source(
         **settings_of(config),
         "code": code_sha256(),
         "targets": sha256_of_array(train.y),
+        "test": test.sha256,
         "folds": sha256_of_array(folds),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }
@@ -93,7 +95,7 @@ def _source(
 def code_sha256() -> str:
     """Hash of the code that blends: with other code the same predictors may blend otherwise."""
     here = Path(__file__).parent
-    named = [here / f"{name}.py" for name in ("blend", "metrics", "counts", "tasks")]
+    named = [here / f"{name}.py" for name in ("blend", "metrics", "counts", "splits", "tasks")]
     return sha256_of_texts(map(file_sha256, [*named, *sorted((here / "ensemble").glob("*.py"))]))
 
 

@@ -35,7 +35,7 @@ def read_named_stack(config: Config, train: Train, test: Test, folds: NDArray[np
     Raises:
         FileNotFoundError: a file is not there.
         ValueError: a file breaks the contract of `pipeline.predictors`, or a member was made for
-            other folds or targets.
+            other folds, targets or test rows.
     """
     members = member_folders(config)
     stack = read_stack(
@@ -49,9 +49,9 @@ def read_named_stack(config: Config, train: Train, test: Test, folds: NDArray[np
         config.blend.by_position,
     )
     for folder in members.values():
-        check_made_for(
-            folder, {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
-        )
+        made_for = {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
+        check_made_for(folder, "oof", made_for)
+        check_made_for(folder, "test", {"test": test.sha256})
     return stack
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.artifacts import sha256_of_texts
 from pipeline.config import Data
 from pipeline.splits import text_key
 from pipeline.tables import column, first_few, open_table
@@ -52,6 +53,11 @@ class Test:
 
     ids: tuple[str, ...]
     texts: Texts
+
+    @property
+    def sha256(self) -> str:
+        """Hash of ids and texts: predictions for other rows are not these rows' predictions."""
+        return sha256_of_texts([*self.ids, *(part for text in self.texts for part in text)])
 
 
 def read_train(data: Data, task: str) -> Train:
@@ -99,8 +105,8 @@ def read_test(data: Data) -> Test:
 
 
 def joined(texts: Texts) -> list[str]:
-    """(n,) each row's text, or its pair as one string."""
-    return [" | ".join(pair) for pair in texts]
+    """(n,) each row's text, or its pair as one string; empty where there is no text at all."""
+    return [" | ".join(pair) if any(text.strip() for text in pair) else "" for pair in texts]
 
 
 def warnings_about(data: Data, task: str, train: Train, test: Test) -> list[str]:
@@ -154,12 +160,12 @@ def _ids_of_contradictions(train: Train) -> list[str]:
     targets: defaultdict[str, set[Any]] = defaultdict(set)
     for key, target in zip(keys, train.y.tolist(), strict=True):
         targets[key].add(tuple(target) if isinstance(target, list) else target)
-    return [i for i, key in zip(train.ids, keys, strict=True) if len(targets[key]) > 1]
+    return [i for i, key in zip(train.ids, keys, strict=True) if key and len(targets[key]) > 1]
 
 
 def _ids_of_known_texts(train: Train, test: Test) -> list[str]:
     known = set(_keys(train.texts))
-    return [i for i, key in zip(test.ids, _keys(test.texts), strict=True) if key in known]
+    return [i for i, key in zip(test.ids, _keys(test.texts), strict=True) if key and key in known]
 
 
 def _ids(table: pd.DataFrame, name: str | None, where: str) -> list[str]:

@@ -86,7 +86,7 @@ def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
         ValueError: its folds.csv does not give each training row a fold.
     """
     written = folder / "oof.json"
-    if written.is_file():
+    if written.is_file() and written.with_suffix(".csv").is_file():
         source = read_json(written)
         if "method" in source:
             return NOT_NESTED

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.artifacts import predictor_dir, sha256_of_texts
+from pipeline.artifacts import predictor_dir
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Test, read_test
 from pipeline.config import Config
@@ -24,10 +24,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
         test = read_test(config.data)
-        test_hash = sha256_of_texts([*test.ids, *(part for text in test.texts for part in text)])
         members = {m.name: units_of(config.competition, m.name) for m in config.members}
         sources = {
-            name: {"models": models_hash(units), "test": test_hash}
+            name: {"models": models_hash(units), "test": test.sha256}
             for name, units in members.items()
         }
         todo = {

@@ -21,6 +21,9 @@ from pipeline.artifacts import (
 from pipeline.foreign import REMEDY, part_path, part_sha256, read_part
 from pipeline.tasks import Floats, out_of_range
 
+# what a part of ours was made for, in words
+_NAMES = {"folds": "folds", "targets": "targets", "test": "test rows"}
+
 
 def predictions_table(
     ids: Sequence[str], id_name: str, columns: Sequence[str], predictions: Floats
@@ -128,8 +131,8 @@ def check_same_models(folder: Path) -> str | None:
     sources = {}
     for part in ("oof", "test"):
         path = folder / f"{part}.json"
-        if not path.is_file():
-            continue
+        if not (path.is_file() and path.with_suffix(".csv").is_file()):
+            continue  # ours has both; elsewhere a JSON may stand beside an array
         sources[part] = read_json(path)
         if sources[part].get("sha256") != file_sha256(path.with_suffix(".csv")):
             raise ValueError(
@@ -147,23 +150,24 @@ def check_same_models(folder: Path) -> str | None:
     return models.pop()
 
 
-def check_made_for(folder: Path, expected: dict[str, str]) -> None:
-    """Hold what an OOF of ours was made from against what it should be; one from elsewhere passes.
+def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
+    """Compare what a part of ours was made from with what it should be; one from elsewhere passes.
 
     Args:
-        expected: hashes by what they are of, "folds" or "targets".
+        part: "oof" or "test".
+        expected: hashes by what they are of: "folds" and "targets" of an OOF, "test" rows.
     Raises:
         ValueError: it was made from something else.
     """
-    path = folder / "oof.json"
+    path = folder / f"{part}.json"
     if not path.is_file():
         return
     source = read_json(path)
     for what, value in expected.items():
         if source.get(what) != value:
             raise ValueError(
-                f"{folder}: made for other {what} than those of the config and its files; "
-                "run train, predict and blend again"
+                f"{path.with_suffix('.csv')}: made for other {_NAMES[what]} than those of the "
+                "config and its files; run train, predict and blend again"
             )
 
 

@@ -26,7 +26,7 @@ from pipeline.artifacts import (
 )
 from pipeline.board import board_source, external_folders, read_board
 from pipeline.command import one_line_errors, parse
-from pipeline.competition import Train, read_test, read_train
+from pipeline.competition import Test, Train, read_test, read_train
 from pipeline.config import Config
 from pipeline.foreign import part_sha256
 from pipeline.predictors import (
@@ -37,7 +37,7 @@ from pipeline.predictors import (
 )
 from pipeline.provenance import provenance
 from pipeline.sample_submission import Sample, read_sample
-from pipeline.submission import Cells, constant_label, submission_cells
+from pipeline.submission import Cells, constant_columns, constant_label, submission_cells
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, test = read_train(config.data, config.task), read_test(config.data)
         sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
         predictor, standing = _standing(config, flags.predictor)
-        _check_current(config, predictor, train)
+        _check_current(config, predictor, train, test)
         predictions = read_predictions(
             _folder(config, predictor),
             "test",
@@ -77,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         label = constant_label(cells)
         if label is not None:
             print(f"warning: every row of {path} says {label!r}")
+        elif len(cells) > 1:
+            for name, value in constant_columns(cells).items():
+                print(f"warning: column {name!r} of {path} is {value:g} on every row")
         print(f"{path}: {len(table)} rows of {', '.join(sample.header)}, from {predictor}")
 
 
@@ -103,13 +106,14 @@ def _standing(config: Config, predictor: str | None) -> tuple[str, dict[str, Any
     return predictor, {}
 
 
-def _check_current(config: Config, predictor: str, train: Train) -> None:
-    """Refuse a predictor that was made for other targets or before those that it blends."""
+def _check_current(config: Config, predictor: str, train: Train, test: Test) -> None:
+    """Refuse a predictor made for other targets or test rows, or before those that it blends."""
     folder = _folder(config, predictor)
     check_same_models(folder)
     if predictor in external_folders(config):
         return  # what it was made from stands elsewhere
-    check_made_for(folder, {"targets": sha256_of_array(train.y)})
+    check_made_for(folder, "oof", {"targets": sha256_of_array(train.y)})
+    check_made_for(folder, "test", {"test": test.sha256})
     check_newer_than_its_predictors(folder, partial(_folder, config))
 
 

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "members": "classic.classics section trainer_keys",
     "section": "",
     "trainer_keys": "",
-    "competition": "config splits tables targets tasks",
+    "competition": "artifacts config splits tables targets tasks",
     "sample_submission": "artifacts config tables tasks",
     "folds": "artifacts competition config splits tables tasks",
     "targets": "tables",

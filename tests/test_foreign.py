@@ -21,7 +21,7 @@ from pipeline.foreign import (
     part_sha256,
 )
 from pipeline.make_folds import main as make_folds
-from pipeline.predictors import read_predictions
+from pipeline.predictors import check_same_models, read_predictions
 
 STAGE = "blend"
 IDS = ["30", "4", "007", "a"]
@@ -272,7 +272,15 @@ def test_the_same_deal_of_rows_in_another_order_makes_other_folds(tmp_path):
 
 def test_a_blend_of_ours_is_not_nested(tmp_path):
     write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS), "method": "ridge"})
+    write_rows(tmp_path / "oof.csv", ["id", "target"], [])
     assert kind_of(tmp_path, IDS, OURS) == NOT_NESTED
+
+
+def test_a_json_beside_an_array_is_not_one_of_ours(tmp_path):
+    np.save(tmp_path / "oof.npy", np.zeros(4))
+    write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS), "models": "theirs"})
+    assert kind_of(tmp_path, IDS, OURS) == UNKNOWN_FOLDS
+    assert check_same_models(tmp_path) is None
 
 
 def test_a_folds_file_that_does_not_fit_is_refused(tmp_path):
@@ -295,20 +303,20 @@ def blended(workplace, run, monkeypatch):
     """
     monkeypatch.setitem(leaderboard.__kwdefaults__, "n_resamples", 20)  # for speed
     settings = {"blend": {"methods": ["convex"]}, "metric": "rmse", "folds": {"n": 3}}
-    config = write_competition(workplace, "regression", settings=settings)
+    config = write_competition(workplace, "regression", n_test=40, settings=settings)
     make_folds([str(config)])
     train = read_csv_as_text(workplace / "data/tiny/train.csv")
     y = train["target"].astype(float).to_numpy()[:, None]
     rng = np.random.default_rng(0)
-    ids = {"oof": train["id"].tolist(), "test": [f"b{k:03}" for k in range(20)]}
-    truth = {"oof": y, "test": rng.choice(y[:, 0], (20, 1))}
+    ids = {"oof": train["id"].tolist(), "test": [f"b{k:03}" for k in range(40)]}
+    truth = {"oof": y, "test": rng.choice(y[:, 0], (40, 1))}
     for member in ("mean", "max"):
         for part in ids:
             noise = 0.7 * rng.normal(size=truth[part].shape)
             save_csv(
                 workplace / "oof/tiny" / member, part, ids[part], ["target"], truth[part] + noise
             )
-    monkeypatch.setattr("pipeline.board.check_made_for", lambda folder, expected: None)
+    monkeypatch.setattr("pipeline.board.check_made_for", lambda folder, part, expected: None)
 
     def blend(*external):
         said = run(config, "--blend.external", *external) if external else run(config)
