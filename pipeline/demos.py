@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,19 +80,25 @@ class DemoBackbone:
 
 
 def fetch_demo(name: str, folder: Path) -> None:
-    """Write the four tables of demo `name` into `folder`, over what may lie there.
+    """Write the four tables of demo `name` as `folder`, which must not hold anything yet.
 
     Raises:
-        ValueError: there is no such demo.
+        ValueError: there is no such demo, or `folder` holds something.
         FileNotFoundError: pip cannot get the archive.
     """
     if name not in DEMOS:
         raise ValueError(f"unknown demo {name!r}; choose one of: {', '.join(sorted(DEMOS))}")
     demo = DEMOS[name]
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(
+            f"{folder}: has files but no train.csv; put it there, or remove the folder to fetch "
+            f"the demo {name}"
+        )
     own = f"put your own train.csv, test.csv and sample_submission.csv into {folder}"
-    with tempfile.TemporaryDirectory() as scratch:
-        train, test = demo.unpack(download(demo.archive, Path(scratch), own))
-    write_demo(train, test, demo.placeholder, folder)
+    with _scratch_beside(folder) as scratch:
+        train, test = demo.unpack(download(demo.archive, scratch, own))
+        write_demo(train, test, demo.placeholder, scratch / "demo")
+        os.replace(scratch / "demo", folder)
 
 
 def fetch_backbone(name: str, folder: Path) -> None:
@@ -109,13 +116,19 @@ def fetch_backbone(name: str, folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; remove it to fetch {name} into it")
     own = f"set backbone to the folder of a model of your own, or put one into {folder}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the folder, since only on one disk is a rename one step.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
-        unpacked = Path(scratch) / "model"
-        unpack_model(download(backbone.archive, Path(scratch), own), backbone.member, unpacked)
+    with _scratch_beside(folder) as scratch:
+        unpacked = scratch / "model"
+        unpack_model(download(backbone.archive, scratch, own), backbone.member, unpacked)
         check_sha256(unpacked / "model.safetensors", backbone.weights_sha256)
         os.replace(unpacked, folder)
+
+
+@contextmanager
+def _scratch_beside(folder: Path) -> Iterator[Path]:
+    """A temporary folder on the same disk, where a rename is one step."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        yield Path(scratch)
 
 
 def download(archive: Archive, scratch: Path, instead: str) -> Path:

@@ -112,7 +112,6 @@ def _check_options(member: Member, known: Sequence[str]) -> None:
 
 def _fetch_demos(data: Data, backbones: set[str]) -> None:
     folder = Path(data.train).parent
-    # a demo's train.csv is written last: while it stands, nothing is fetched over anybody's files
     if (
         folder.name in DEMOS
         and Path(data.train) == Path("data", folder.name, "train.csv")

