@@ -14,15 +14,18 @@ if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then
     config=$1
     shift
 fi
-overrides=()
+quick=() overrides=()
 for word in "$@"; do
     if [ "$word" = --quick ]; then
-        overrides+=(--competition "$(basename "$config" .yaml)-quick" --folds.n 2 --training.epochs 1
+        name=$(sed -n 's/^competition: *\([^ #]*\).*/\1/p' "$config" | tr -d "\"'")
+        quick=(--competition "$name-quick" --folds.n 2 --training.epochs 1
             --members mean attention --data.train_rows 800 --blend.external)
     else
         overrides+=("$word")
     fi
 done
+# what was typed comes last and wins
+overrides=(${quick[@]+"${quick[@]}"} ${overrides[@]+"${overrides[@]}"})
 
 stage() {
     "$PYTHON" -m "pipeline.$1" "$config" ${overrides[@]+"${overrides[@]}"}
