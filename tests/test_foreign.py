@@ -303,13 +303,13 @@ def blended(workplace, run, monkeypatch):
     """
     monkeypatch.setitem(leaderboard.__kwdefaults__, "n_resamples", 20)  # for speed
     settings = {"blend": {"methods": ["convex"]}, "metric": "rmse", "folds": {"n": 3}}
-    config = write_competition(workplace, "regression", n_test=40, settings=settings)
+    config = write_competition(workplace, "regression", n_test=60, settings=settings)
     make_folds([str(config)])
     train = read_csv_as_text(workplace / "data/tiny/train.csv")
     y = train["target"].astype(float).to_numpy()[:, None]
     rng = np.random.default_rng(0)
-    ids = {"oof": train["id"].tolist(), "test": [f"b{k:03}" for k in range(40)]}
-    truth = {"oof": y, "test": rng.choice(y[:, 0], (40, 1))}
+    ids = {"oof": train["id"].tolist(), "test": [f"b{k:03}" for k in range(60)]}
+    truth = {"oof": y, "test": rng.choice(y[:, 0], (60, 1))}
     for member in ("mean", "max"):
         for part in ids:
             noise = 0.7 * rng.normal(size=truth[part].shape)
