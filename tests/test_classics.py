@@ -8,8 +8,9 @@ import pytest
 from conftest import MAKERS
 from scipy.special import expit
 
-from pipeline.classic import classics
+from pipeline.classic import classics, tfidf
 from pipeline.classic.classics import CLASSICS, check_options, default_options
+from pipeline.classic.tfidf import character_grams
 from pipeline.metrics import score
 from pipeline.tasks import TASKS, out_of_range
 
@@ -238,6 +239,35 @@ def test_boosting_sees_what_no_word_says():
     found = predicted(model, texts[200:])
     assert np.corrcoef(found[:, 0], y[200:, 0])[0, 1] > 0.95
     assert np.corrcoef(found[:, 1], y[200:, 1])[0, 1] > 0.95
+
+
+def test_a_word_late_in_a_text_without_spaces_is_seen():
+    rng = np.random.default_rng(0)
+    made = rng.integers(0x4E00, 0x4E00 + 500, (600, 200))
+    y = rng.integers(0, 2, 600)
+    made[y == 1, 150:152] = ord("雨"), ord("伞")
+    texts = [("".join(map(chr, row)),) for row in made]
+    model = fitted("tfidf_linear", "binary", texts[:400], y[:400], max_features=5_000)
+    assert score("auc", "binary", y[400:], predicted(model, texts[400:])) > 0.9
+
+
+@pytest.mark.parametrize("n_texts", [1, 2])
+def test_counting_analyses_a_text_once_and_weighs_it_as_later(monkeypatch, n_texts):
+    texts, _ = example("tfidf_linear", "binary", n=40)
+    texts = [(row[0], other[0])[:n_texts] for row, other in zip(texts, texts[1:], strict=False)]
+    analysed = []
+
+    def count(text):
+        analysed.append(text)
+        return character_grams(text)
+
+    monkeypatch.setattr(tfidf, "character_grams", count)
+    features = tfidf.Tfidf(max_features=500)
+    found = features.fit_transform(texts)
+    assert analysed == [text for row in texts for text in row]
+    np.testing.assert_allclose(
+        found.toarray(), features.transform(texts).toarray(), rtol=0, atol=1e-12
+    )
 
 
 # --- options

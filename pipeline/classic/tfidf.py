@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 Texts = Sequence[tuple[str, ...]]
 
-LONGEST_WORD = 100  # characters; what is longer is no word but data
+LONGEST_WORD = 100  # characters; what is longer is a text without spaces, or data
 
 
 class Tfidf:
@@ -32,17 +32,29 @@ class Tfidf:
         """(n, f) of the texts whose terms are counted here."""
         self.n_texts = len(texts[0])
         flat = [text for row in texts for text in row]
-        self.vectorizers = [v for v in self._vectorizers() if _has_terms(v, flat)]
-        return self.transform(texts)
+        self.vectorizers, weights = [], []
+        for vectorizer in self._vectorizers():
+            try:
+                weights.append(vectorizer.fit_transform(flat))
+            except ValueError:  # no term stands in two texts
+                continue
+            self.vectorizers.append(vectorizer)
+        parts = [[w[k :: self.n_texts] for k in range(self.n_texts)] for w in weights]
+        return self._joined(len(texts), parts)
 
     def transform(self, texts: Texts) -> csr_matrix:
         """(k, f); the first column is 0, so that there is one even for texts without any term."""
-        blocks = [csr_matrix((len(texts), 1))]
-        for vectorizer in self.vectorizers:
-            parts = [vectorizer.transform([row[k] for row in texts]) for k in range(self.n_texts)]
-            blocks += parts
+        columns = [[row[k] for row in texts] for k in range(self.n_texts)]
+        parts = [[v.transform(column) for column in columns] for v in self.vectorizers]
+        return self._joined(len(texts), parts)
+
+    def _joined(self, n: int, parts: list[list[csr_matrix]]) -> csr_matrix:
+        """(n, f) of the weights of each vectoriser, one matrix a text of a row."""
+        blocks = [csr_matrix((n, 1))]
+        for weights in parts:
+            blocks += weights
             if self.n_texts == 2:
-                products = parts[0].multiply(parts[1])
+                products = weights[0].multiply(weights[1])
                 blocks += [products, csr_matrix(products.sum(axis=1))]
         return hstack(blocks).tocsr().astype(np.float64)
 
@@ -55,9 +67,16 @@ class Tfidf:
 
 
 def character_grams(text: str) -> list[str]:
-    """Runs of 2 to 5 characters of each word, its ends marked by a space."""
-    words = text.lower().split()
-    return [gram for word in words for gram in _grams_of_word(word[:LONGEST_WORD])]
+    """Runs of 2 to 5 characters of each word, its ends marked by a space.
+
+    What is longer than a word is cut into pieces, which the cache below can bear.
+    """
+    pieces = (
+        word[k : k + LONGEST_WORD]
+        for word in text.lower().split()
+        for k in range(0, len(word), LONGEST_WORD)
+    )
+    return [gram for piece in pieces for gram in _grams_of_word(piece)]
 
 
 @lru_cache(maxsize=2**14)  # words recur; scikit-learn's char_wb computes the runs again each time
@@ -66,12 +85,3 @@ def _grams_of_word(word: str) -> tuple[str, ...]:
     return tuple(
         marked[k : k + size] for size in (2, 3, 4, 5) for k in range(len(marked) - size + 1)
     )
-
-
-def _has_terms(vectorizer: TfidfVectorizer, texts: Sequence[str]) -> bool:
-    """Fit the vectoriser; False if no term stands in two texts, which it refuses."""
-    try:
-        vectorizer.fit(texts)
-    except ValueError:
-        return False
-    return True
