@@ -20,6 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
 
 
@@ -142,18 +144,14 @@ def text_cells(content: bytes, where: str, delimiter: str = ",") -> pd.DataFrame
     Raises:
         ValueError: it is not UTF-8, holds a NUL or nothing, or its rows differ in length.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{where}: not UTF-8 (byte {error.start} is {content[error.start]:#04x}); "
-            "save it in that encoding"
-        ) from None
-    if "\0" in text:
-        raise ValueError(f"{where}: not a text file: character {text.index(chr(0))} is a NUL")
     rows: list[list[str]] = []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    # decoded block by block: one emoji makes a whole decoded file take 4 bytes a character
+    lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
+        if b"\0" in content:
+            before = content[: content.index(b"\0")].decode("utf-8-sig")
+            raise ValueError(f"{where}: not a text file: character {len(before)} is a NUL")
         for row in reader:
             if not row:
                 continue
@@ -161,8 +159,11 @@ def text_cells(content: bytes, where: str, delimiter: str = ",") -> pd.DataFrame
             if len(row) != len(rows[0]):
                 raise ValueError(
                     f"{where}: line {reader.line_num} has {len(row)} cells, the first line has "
-                    f"{len(rows[0])}; put cells that hold a {delimiter!r} in double quotes"
+                    f"{len(rows[0])}; {_remedy(rows[0], delimiter)}"
                 )
+    except UnicodeDecodeError:
+        _refuse_bad_byte(content, where)
+        raise
     except csv.Error as error:
         raise ValueError(
             f"{where}: line {reader.line_num}: {error}; a double quote in a quoted cell is "
@@ -172,6 +173,29 @@ def text_cells(content: bytes, where: str, delimiter: str = ",") -> pd.DataFrame
         raise ValueError(f"{where}: is empty; its first line should name the columns")
     cells = np.array(rows[1:], dtype=object).reshape(-1, len(rows[0]))
     return pd.DataFrame(cells, columns=pd.Index(rows[0], dtype=object), dtype=object)
+
+
+def _remedy(header: list[str], delimiter: str) -> str:
+    """What to do about rows that differ in length."""
+    for other in (";", "\t"):
+        if len(header) == 1 and other in header[0] and other != delimiter:
+            name = " or name it .tsv" if other == "\t" else ""
+            return (
+                f"it looks separated by {SEPARATORS[other]} ({other!r}); "
+                f"save it with {SEPARATORS[delimiter]}{name}"
+            )
+    return f"put cells that hold a {delimiter!r} in double quotes"
+
+
+def _refuse_bad_byte(content: bytes, where: str) -> None:
+    """Name the first byte that is not UTF-8: a stream counts from the block that it decodes."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where}: not UTF-8 (byte {error.start} is {content[error.start]:#04x}); "
+            "save it in that encoding"
+        ) from None
 
 
 def file_sha256(path: Path) -> str:

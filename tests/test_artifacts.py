@@ -1,5 +1,7 @@
 """Artifacts: written whole or not at all, read as they are spelled, matched by id."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -235,3 +237,50 @@ def test_ids_that_differ_are_named_with_what_to_do(found, said):
 def test_a_cell_may_be_as_long_as_a_book():
     book = "word " * 100_000
     assert text_cells(f'id,text\n1,"{book}"\n'.encode(), "x.csv")["text"].tolist() == [book]
+
+
+def test_a_byte_order_mark_does_not_move_the_place_of_a_bad_byte():
+    with pytest.raises(ValueError, match=r"not UTF-8 \(byte 8 is 0xe9\)"):
+        text_cells(b"\xef\xbb\xbfid\n1\n\xe9\n", "t.csv")
+
+
+def test_a_bad_byte_is_named_by_its_place_in_the_whole_file():
+    rows = b"id,text\n" + b"1,caf\xc3\xa9\n" * 100_000
+    with pytest.raises(ValueError, match=rf"not UTF-8 \(byte {len(rows) + 2} is 0xff\)"):
+        text_cells(rows + b"2,\xff\n", "t.csv")
+
+
+def test_reading_takes_a_few_times_the_memory_that_the_file_does():
+    text = "a text of ordinary length about the weather " * 5
+    content = ("id,text\n1,😀\n" + f"2,{text}\n" * 23_000).encode()
+    tracemalloc.start()
+    try:
+        read = text_cells(content, "t.csv")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read["text"][0] == "😀"
+    assert read["text"].iloc[-1] == text
+    assert peak < 4 * len(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"id;text\n1;a, b\n", r"separated by semicolons \(';'\); save it with commas$"),
+        (
+            b"id\ttext\n1\ta, b\n",
+            r"separated by tabs \('\\t'\); save it with commas or name it \.tsv$",
+        ),
+        (b"text\na, b\n", "put cells that hold a ',' in double quotes$"),
+        (b"a;b,id\n1,a,b\n", "put cells that hold a ',' in double quotes$"),
+    ],
+)
+def test_a_file_that_is_separated_otherwise_is_told_so(content, said):
+    with pytest.raises(ValueError, match=rf"^t\.csv: line 2 .*{said}"):
+        text_cells(content, "t.csv")
+
+
+def test_a_tsv_that_is_separated_by_semicolons_is_to_be_saved_with_tabs():
+    with pytest.raises(ValueError, match=r"separated by semicolons \(';'\); save it with tabs$"):
+        text_cells(b"id;text\n1;a\tb\n", "t.tsv", "\t")
