@@ -17,6 +17,7 @@ from pipeline.demos import DEMO_BACKBONES
 
 FILES = ("*.json", "*.txt", "*.model")
 SAFETENSORS, PICKLED = "model*.safetensors", "pytorch_model*.bin"
+LFS_POINTER = b"version https://git-lfs"  # how what `git clone` leaves without Git LFS starts
 
 
 def locate_backbone(name: str) -> Path:
@@ -80,7 +81,14 @@ def _fetched(known: Path) -> dict[str, str]:
 def _files(folder: Path) -> list[Path]:
     """What transformers needs: configuration, tokenizer, one kind of weights."""
     weights = list(folder.glob(SAFETENSORS)) or list(folder.glob(PICKLED))
-    return sorted({*weights, *(f for pattern in FILES for f in folder.glob(pattern))})
+    files = sorted({*weights, *(f for pattern in FILES for f in folder.glob(pattern))})
+    for path in files:
+        with path.open("rb") as file:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise ValueError(
+                    f"{path}: a Git LFS pointer, not the file itself; run git lfs pull there"
+                )
+    return files
 
 
 def _fetched_from_hub(name: str) -> Path:

@@ -29,6 +29,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     },
 }
 
+YAML_NULLS = ("null", "Null", "NULL", "~")  # of YAML 1.2; `none` is a word there
+
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -188,7 +190,7 @@ def _add_setting(group: Any, key: str, field: Any) -> None:
     group.add_argument(
         f"--{key}",
         nargs="*" if "tuple" in kind else None,
-        type=_mapping if "dict" in kind else _none_or_text,
+        type=_mapping if "dict" in kind else _null_or_text,
         metavar=_metavar(field.annotation),
         help=f"{field.description} ({default})".replace("%", "%%"),
     )
@@ -206,5 +208,5 @@ def _mapping(text: str) -> object:
         raise argparse.ArgumentTypeError(f"not valid YAML: {text!r}") from None
 
 
-def _none_or_text(text: str) -> str | None:
-    return None if text in ("null", "none", "~") else text
+def _null_or_text(text: str) -> str | None:
+    return None if text in YAML_NULLS else text

@@ -1,5 +1,6 @@
 """A backbone is looked up once and copied once."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,15 @@ def test_a_folder_without_a_configuration_or_weights_is_refused(workplace):
     Path("empty/config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"empty holds no model\*\.safetensors"):
         locate_backbone("empty")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
+def test_a_pointer_of_git_lfs_is_refused_by_name(workplace, tiny_backbone, name):
+    folder = Path(shutil.copytree(tiny_backbone, "cloned"))
+    locate_backbone("cloned")
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    message = rf"^cloned/{name}: a Git LFS pointer, not the file itself; run git lfs pull there$"
+    with pytest.raises(ValueError, match=message):
+        locate_backbone("cloned")
+    with pytest.raises(ValueError, match=message):
+        keep_backbone("cloned", "tiny")

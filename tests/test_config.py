@@ -479,6 +479,17 @@ def test_a_truth_value_on_the_command_line_is_read_as_one(command, word, value):
     assert config.training.freeze_embeddings is value
 
 
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("none", "none"), ("None", "None"), *((n, None) for n in ("null", "Null", "NULL", "~"))],
+)
+def test_a_word_on_the_command_line_is_nothing_just_if_it_is_in_yaml(command, raw, word, value):
+    binary = BASE.replace("regression", "binary").replace("rmse", "auc")
+    in_yaml = load_config(raw(binary.replace("data: {", f"data: {{positive: {word}, ")))
+    config, _ = command("--task", "binary", "--metric", "auc", "--data.positive", word)
+    assert in_yaml.data.positive == config.data.positive == value
+
+
 def test_a_setting_of_a_section_that_is_none_is_an_error_of_the_section(raw):
     path = raw(BASE + "folds: 5\n")
     with pytest.raises(ValueError, match="folds: .*got 5"):
