@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import blend
+
 PIPELINE = Path(__file__).parents[1] / "pipeline"
 STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
 MAY_IMPORT = {
@@ -189,6 +191,21 @@ def test_only_what_trains_imports_torch_when_it_is_imported():
         if not module.startswith("bert."):
             assert at_once.isdisjoint(HEAVY), module
             assert not [name for name in names if name.startswith("pipeline.bert")], module
+
+
+def test_a_leaderboard_is_made_again_whatever_code_of_the_blends_changed(monkeypatch):
+    hashed: list[Path] = []
+
+    def remember(path: Path) -> str:
+        hashed.append(path)
+        return ""
+
+    monkeypatch.setattr(blend, "file_sha256", remember)
+    blend.code_sha256()
+    blends = {module for module in FILES if module.startswith("ensemble.")}
+    while more := set().union(*map(own_imports, blends)) - blends:
+        blends |= more
+    assert {*blends, "blend"} <= {module_of(path) for path in hashed}
 
 
 @pytest.mark.parametrize("module", FILES)
