@@ -47,30 +47,23 @@ def _predict(
 ) -> None:
     jobs = config.jobs.model_dump()
     inputs: dict[Hashable, Any] = {}
-    pieces, members = [], []
+    pieces, owners = [], []
     for name, units in todo.items():
         plan = plan_of(read_run(units[0])["fingerprint"])
         if plan.source not in inputs:
             inputs[plan.source] = plan.read_inputs(config.competition, test.texts, jobs)
         pieces += [(str(unit), (plan, unit, inputs[plan.source])) for unit in units]
-        members += [name] * len(units)
+        owners += [(name, unit.fold) for unit in units]
     by_fold: dict[str, dict[int, Floats]] = {name: {} for name in todo}
 
     def keep(i: int, result: Floats | Failure) -> None:
         """Write a member once all its units are there: whatever ends this run, it stands."""
         if isinstance(result, Failure):
             return
-        found, units = by_fold[members[i]], todo[members[i]]
-        found[i] = result
-        if len(found) == len(units):
-            run, folds = read_run(units[0]), [found.pop(at) for at in sorted(found)]
-            task = TASKS[run["task"]]
-            mean = task.to_prediction(np.mean([task.to_raw(fold) for fold in folds], axis=0))
-            folder = predictor_dir(config.competition, members[i])
-            source = sources[members[i]]
-            about = (test.ids, config.data.id_name, run["columns"])
-            write_predictions(folder, "test", *about, mean, source)
-            tqdm.write(f"{folder}/test.csv: the mean of {len(folds)} folds")
+        name, fold = owners[i]
+        by_fold[name][fold] = result
+        if len(by_fold[name]) == len(todo[name]):
+            _write_mean(config, todo[name], by_fold.pop(name), sources[name], test)
 
     needs_torch = any(plan.needs_torch for _, (plan, *_) in pieces)
     results = run_all(
@@ -79,6 +72,23 @@ def _predict(
     failures = [result for result in results if isinstance(result, Failure)]
     if failures:
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
+
+
+def _write_mean(
+    config: Config,
+    units: list[Unit],
+    by_fold: dict[int, Floats],
+    source: dict[str, str],
+    test: Test,
+) -> None:
+    """Average a member's folds on raw scale and write the predictor's test part."""
+    run = read_run(units[0])
+    task, folds = TASKS[run["task"]], [by_fold[fold] for fold in sorted(by_fold)]
+    mean = task.to_prediction(np.mean([task.to_raw(fold) for fold in folds], axis=0))
+    folder = predictor_dir(config.competition, units[0].member)
+    about = (test.ids, config.data.id_name, run["columns"])
+    write_predictions(folder, "test", *about, mean, source)
+    tqdm.write(f"{folder}/test.csv: the mean of {len(folds)} folds")
 
 
 if __name__ == "__main__":
