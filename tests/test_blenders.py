@@ -65,6 +65,12 @@ def test_a_blend_has_one_valid_prediction_a_new_row(name, task):
 
 
 @pytest.mark.parametrize(("name", "task"), FITTING)
+def test_one_fit_row_is_enough(name, task):
+    preds, y, new_preds = example(task)
+    assert_valid(blend(name, preds[:1], y[:1], new_preds, task), new_preds, task)
+
+
+@pytest.mark.parametrize(("name", "task"), FITTING)
 def test_a_blend_scores_better_than_its_members_do_on_average(name, task):
     preds, y, _ = example(task, n=200)
     metric = "rmse" if task == "regression" else "auc"

@@ -4,9 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit, softmax
 
+from pipeline.counts import COUNTED
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.decisions import DECISIONS, check_decisions
+from pipeline.ensemble.thresholds import _best_cut
 from pipeline.metrics import METRICS, score
 from pipeline.tasks import TASKS, out_of_range
 
@@ -192,6 +194,25 @@ def test_a_threshold_lies_in_the_middle_of_its_plateau():
     p, y = np.array([[0.1], [0.2], [0.4]]), np.array([0, 0, 1])
     found = decide("threshold", p, y, np.array([[0.3]]), "binary", "mcc")
     np.testing.assert_allclose(found, 0.5)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_threshold_may_lie_beyond_rows_that_are_sure(turned):
+    p = np.repeat([[1.0], [0.0]], [10, 6], axis=0)
+    y = np.repeat([1, 0, 1, 0], [3, 7, 1, 5])
+    if turned:
+        p, y = 1 - p, 1 - y
+    found = decide("threshold", p, y, p, "binary", "accuracy")
+    # deciding by 0.5 is right in 8 of 16 rows, deciding all alike in 12
+    assert score("accuracy", "binary", y, found) == 0.75
+    assert ((found >= 0.5) == turned).all()
+
+
+def test_a_cut_next_to_certainty_has_finite_odds():
+    turns = np.array([0.5, 1 - 2**-53])  # the middle between the last and 1 rounds to 1
+    both, none = np.array([1, 1]), np.array([0, 0])
+    cut = _best_cut(turns, both, none, 1, COUNTED["accuracy"], 2, 0.5)
+    assert turns[1] <= cut < 1
 
 
 @given(

@@ -96,10 +96,15 @@ def test_columns_count_the_same_whatever_their_unit():
     assert same == pytest.approx(error_correlation(preds, y, "regression"))
 
 
-def test_a_constant_error_correlates_with_nothing():
-    preds, y = made_up("regression", m=2)
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("n", [10, 10_000])
+def test_a_constant_error_correlates_with_nothing(scale, n):
+    preds, y = made_up("regression", n=n, m=3)
     preds[:, 1] = y + 1
-    assert np.isnan(error_correlation(preds, y, "regression")[0, 1])
+    preds[:, 2] = y + 1 + 1e-9 * preds[:, 0]  # near enough to be told from rounding
+    found = error_correlation(scale * preds, scale * y, "regression")
+    assert np.isnan(found[1, [0, 2]]).all()
+    assert np.isfinite(found[0, 2])
 
 
 def test_errors_of_probabilities_are_distances_from_one_hot():

@@ -137,9 +137,9 @@ def test_nothing_but_noise_leaves_the_plain_mean(way):
     for seed in range(3):
         rng = np.random.default_rng(seed)
         y = rng.normal(size=(300, 1))
-        preds = y[:, None] + rng.normal(size=(300, 10, 1))
-        far.append(np.abs(choose(way, preds, y, seed=seed) - 0.1).sum())
-    assert np.mean(far) < 0.25
+        preds = y[:, None] + rng.normal(size=(300, 40, 1))
+        far.append(np.abs(choose(way, preds, y, seed=seed) - 1 / 40).sum())
+    assert np.mean(far) < 0.1  # judged by the bags' own rows too, far more
 
 
 @pytest.mark.parametrize("way", WAYS)

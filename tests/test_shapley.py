@@ -1,12 +1,13 @@
 """What each predictor brings: the sum, the axioms, a reference over all orders, the intervals."""
 
+import warnings
 from itertools import permutations
 
 import numpy as np
 import pytest
 from test_diversity import made_up
 
-from pipeline.ensemble.moments import MOMENT_METRICS, moments_of
+from pipeline.ensemble.moments import MOMENT_METRICS, drawn_from, moments_of
 from pipeline.ensemble.shapley import contributions, every_set, sampled_orders, set_values
 from pipeline.metrics import METRICS, score
 
@@ -39,6 +40,28 @@ def test_moments_score_every_set_as_the_rows_do(metric):
     by_rows = set_values(preds, y, sets, task="regression", metric=metric)
     by_moments = METRICS[metric].sign * MOMENT_METRICS[metric](moments_of(preds, y), sets)
     assert by_moments == pytest.approx(by_rows, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", sorted(MOMENT_METRICS))
+def test_draws_that_hold_one_of_two_values_score_as_their_rows_do(metric):
+    rng = np.random.default_rng(0)
+    y = rng.choice([0.1, 0.7], size=(12, 2), p=[0.8, 0.2])
+    preds = y[:, None] + rng.normal(size=(12, 3, 2))
+    preds[:, 1] = np.round(y)  # constant together with the target
+    preds[:, 2] = rng.choice([0.3, 0.4], size=(12, 1), p=[0.8, 0.2])  # and apart from it
+    sets = every_set(3).sets[1:]
+    times = rng.multinomial(12, np.full(12, 1 / 12), size=200)
+    joined = np.concatenate([preds.transpose(0, 2, 1), y[:, :, None]], axis=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = [MOMENT_METRICS[metric](of, sets) for of in drawn_from(joined, times)]
+    rows = [np.repeat(np.arange(12), t) for t in times]
+    expected = [
+        [score(metric, "regression", y[r], preds[r][:, members].mean(axis=1)) for members in sets]
+        for r in rows
+    ]
+    assert metric in ("rmse", "mcrmse") or np.isnan(expected).any()
+    np.testing.assert_allclose(found, expected, atol=1e-9)  # NaN for NaN
 
 
 def test_values_are_the_mean_over_all_orders_of_joining():

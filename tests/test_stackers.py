@@ -130,6 +130,16 @@ def test_members_that_are_always_sure_and_sometimes_wrong_are_tempered(name, tas
     assert error(task, y_new, found) < error(task, y_new, new_preds.mean(axis=1)) / 2
 
 
+def test_logistic_gains_where_many_members_are_alike_and_rows_are_few():
+    gains = []
+    for seed in range(4):
+        preds, y, new_preds, y_new = example("binary", n=300, m=40, seed=seed, confidence=1.5)
+        found = stack("logistic", preds, y, new_preds, "binary")
+        plain = new_preds.mean(axis=1)
+        gains.append(error("binary", y_new, plain) - error("binary", y_new, found))
+    assert np.mean(gains) > 0  # as with one C for any number of members it is not
+
+
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_boosting_on_too_few_rows_for_a_tree_is_the_plain_mean(task):
     preds, y, new_preds, _ = example(task, n=30)

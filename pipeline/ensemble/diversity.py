@@ -71,13 +71,23 @@ def error_correlation(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     1 on the diagonal; NaN beside it where a predictor's error is constant.
     """
     found = errors(preds, y, task)
+    found = found - found[0]  # or the mean of a constant would add rounding of its own
     found = found - found.mean(axis=0)
+    varies = np.sqrt((found**2).mean(axis=0)) > _rounding(preds, y, task)
+    found = np.where(varies, found, 0)
     flat = found.transpose(1, 0, 2).reshape(preds.shape[1], -1)
     lengths = np.linalg.norm(flat, axis=1)
-    lengths[lengths <= TINY * np.abs(preds).max()] = np.nan  # constant but for rounding
+    lengths[lengths == 0] = np.nan
     correlation = np.clip((flat / lengths[:, None]) @ (flat / lengths[:, None]).T, -1, 1)
     np.fill_diagonal(correlation, 1)
     return correlation
+
+
+def _rounding(preds: Floats, y: NDArray[Any], task: str) -> Floats:
+    """(c,) how far `errors` that are all the same may seem to vary."""
+    truth = as_columns(task, y, preds.shape[2])
+    largest = np.maximum(np.abs(preds).max(axis=(0, 1)), np.abs(truth).max(axis=0))
+    return TINY * (largest if TASKS[task].is_probability else largest / spread(truth))
 
 
 def clustered(correlation: Floats) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from pipeline.ensemble.draws import counts_of_draw
 from pipeline.tasks import Floats
 
 BLOCK = 8192  # rows whose products are in memory at once
+NO_VARIANCE = 1e-12  # of the mean square, as in `pipeline.ensemble.resampled`: mere rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +43,8 @@ def drawn_moments(
 def drawn_from(joined: Floats, times: NDArray[np.floating]) -> list[Moments]:
     """Moments of (n, c, m + 1) values where row i stands `times[b, i]` times, for each b."""
     n, c, width = joined.shape
-    # around the mean of all rows, so that large targets do not drown the differences
-    # of a constant exactly that constant, so that it varies by 0
+    # Centred on the mean of all rows, so that large targets do not drown the differences; a
+    # constant is centred on itself, so that it varies by exactly 0.
     centre = np.where(np.ptp(joined, axis=0) > 0, joined.mean(axis=0), joined[0])
     first, second = np.triu_indices(width)
     sums = np.zeros((len(times), c, width))
@@ -60,6 +61,10 @@ def drawn_from(joined: Floats, times: NDArray[np.floating]) -> list[Moments]:
     moments = np.empty((len(times), c, width, width))
     moments[..., first, second] = moments[..., second, first] = products / total
     covariances = moments - means[..., :, None] * means[..., None, :]
+    # what is constant in one draw only varies there by rounding, and divided by it all is noise
+    squares, variances = (np.diagonal(x, axis1=2, axis2=3) for x in (moments, covariances))
+    varies = variances > NO_VARIANCE * squares
+    covariances *= varies[..., :, None] & varies[..., None, :]
     return [Moments(a + centre, b) for a, b in zip(means, covariances, strict=True)]
 
 

@@ -66,6 +66,8 @@ def ridge(
     """Ridge regression of each target, its penalty by leave-one-out error (Breiman 1996)."""
 
     def fit_and_apply(members: Floats, target: Floats, new_members: Floats) -> Floats:
+        if len(target) < 2:
+            return np.full(len(new_members), target.mean())
         model = RidgeCV(alphas=len(target) * RIDGE_PENALTIES)
         return model.fit(members, target).predict(new_members)
 
@@ -138,6 +140,8 @@ def boosting(
     if task == "regression":
         settings["objective"] = "regression"
         blend = new_preds.mean(axis=1)
+        if len(y) < 2:
+            return blend  # a tree is grown on a part of the rows, of one on none
         for j in range(preds.shape[2]):
             # the remainder itself is the target: LightGBM would round 1e6 + 0.01 to float32
             missing = y[:, j] - preds[:, :, j].mean(axis=1)

@@ -19,8 +19,6 @@ MOST_ROUNDS = 20  # over all classes or cuts; three or four are usual
 MOST_LABELS = 100  # with more, a prediction is hardly rounded, and there is little to decide
 SAME = 1e-12  # two values of a metric that differ by rounding
 
-_to_log_odds = TASKS["binary"].to_raw
-
 
 def threshold(
     blend: Floats, y: NDArray[Any], new_blend: Floats, *, task: str, metric: str
@@ -63,7 +61,8 @@ def _log_weights(
             share = 1 / (1 + np.exp(-log_weights[j]))
             best = _best_cut(turns, y, rivals.argmax(axis=1), j, value, p.shape[1], share)
             if best != share:
-                log_weights[j] = _to_log_odds(np.array(best))
+                # not clipped as the blend is: the cut may lie beyond its sure rows
+                log_weights[j] = np.log(best) - np.log1p(-best)
         if (log_weights == before).all():
             break
     return log_weights
@@ -78,7 +77,7 @@ def _best_cut(
     n_classes: int,
     current: float,
 ) -> float:
-    """The cut in [0, 1] that scores best if rows that turn below it are class j.
+    """The cut in (0, 1) that scores best if rows that turn below it are class j.
 
     Args:
         otherwise: (n,) what is decided for the rows above.
@@ -101,7 +100,8 @@ def _best_cut(
         return current
     runs = np.split(np.flatnonzero(best), np.flatnonzero(np.diff(np.flatnonzero(best)) > 1) + 1)
     widest = max(runs, key=lambda run: high[run[-1]] - low[run[0]])
-    return float(low[widest[0]] + high[widest[-1]]) / 2
+    middle = float(low[widest[0]] + high[widest[-1]]) / 2
+    return min(middle, float(np.nextafter(1, 0)))  # next to 1 the middle would round to it
 
 
 def _running(start: Floats, steps: Floats) -> Floats:
