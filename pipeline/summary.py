@@ -20,8 +20,8 @@ def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -
         expected: of `score_of_choice`; None where that was not measured.
     """
     better = "higher" if METRICS[metric].greater_is_better else "lower"
-    largest = board["score"].abs().max()
-    decimals = 4 if not largest > 0 else max(4, 3 - int(np.floor(np.log10(largest))))
+    chosen = board[board["chosen"]].iloc[0]
+    decimals = _decimals(metric, chosen["score"])
 
     def gain(line: Any, name: str) -> str:
         value, low, high = (line[f"{name}{end}"] for end in ("", "_low", "_high"))
@@ -45,7 +45,6 @@ def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -
         ]
         for _, line in board.iterrows()
     ]
-    chosen = board[board["chosen"]].iloc[0]
     of_the_choice = ["* the only blend, so nothing was chosen"]
     if (board["kind"] == "blend").sum() > 1:
         told = _what_to_expect(chosen["score"], expected, cell, gain)
@@ -58,6 +57,17 @@ def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -
             *of_the_choice,
         ]
     )
+
+
+def _decimals(metric: str, chosen: float) -> int:
+    """Four, or those that show four digits of a chosen error below 0.01.
+
+    The chosen one, for the others are read beside it, and the largest may be anything. Where
+    greater is better the scale is known, and a correlation next to 0 needs no more.
+    """
+    if METRICS[metric].greater_is_better or not 0 < chosen < 0.01:
+        return 4
+    return 3 - int(np.floor(np.log10(chosen)))
 
 
 def _aligned(table: list[list[str]]) -> list[str]:

@@ -92,5 +92,6 @@ def write_members(
                     "models": "m",
                     "folds": sha256_of_array(folds),
                     "targets": sha256_of_array(train.y),
+                    "test": test.sha256,
                 },
             )

@@ -74,7 +74,22 @@ def test_an_undefined_estimate_is_told_as_such():
     assert "expect undefined" in summary(board(), "rmse", undefined)
 
 
-@pytest.mark.parametrize(("scale", "shown"), [(1e-4, "0.00005000"), (1e3, "500.0000")])
+def test_one_bad_predictor_does_not_hide_the_digits_of_the_good_ones():
+    good = board().assign(score=[1.2345e-6, 1.3e-6, 0.5, NONE], gain=[6.55e-8, 0, -0.5, NONE])
+    told = summary(good, "rmse", None)
+    assert "0.000001234" in told or "0.000001235" in told
+    assert "+0.000000066" in told or "+0.000000065" in told
+
+
+@pytest.mark.parametrize("score", [1e-9, -1e-9, 0.0, NONE, 0.5])
+def test_where_greater_is_better_four_digits_are_enough(score):
+    line = board().assign(score=score)
+    assert "0.01000" not in summary(line, "pearson", None)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shown"), [(1e-4, " 0.00005000 "), (0.1, " 0.0500 "), (1e3, " 500.0000 ")]
+)
 def test_small_scores_keep_four_digits(scale, shown):
     numbers = board().select_dtypes(float).columns
     scaled = board().assign(**{name: board()[name] * scale for name in numbers})

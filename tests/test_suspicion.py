@@ -7,7 +7,7 @@ may see b too.
 import numpy as np
 import pytest
 
-from pipeline.ensemble.suspicion import suspicion
+from pipeline.ensemble.suspicion import LEAST_TEST_ROWS, suspicion
 from pipeline.tasks import TASKS
 
 METRIC = {"regression": "rmse", "binary": "auc", "multiclass": "logloss", "multilabel": "logloss"}
@@ -61,6 +61,21 @@ def test_an_honest_predictor_is_not_suspected_however_good(task, strength, noise
         assert not found.is_too_good
         assert found.z < 3
     assert strength < 1 or found.gain > 0
+
+
+@pytest.mark.parametrize("k", [3, 10, LEAST_TEST_ROWS - 1])
+def test_few_test_rows_say_nothing(k):
+    for seed in range(50):
+        y, ours, rival = world("regression", seed, k=k)
+        assert verdict(y, ours, rival(1, 0.1), "regression") is None
+
+
+def test_a_leak_is_found_on_just_enough_test_rows():
+    for seed in range(20):
+        y, ours, rival = world("regression", seed, k=LEAST_TEST_ROWS)
+        oof, test = rival(0.3, 0.2)
+        leaked = known(y, "regression", 1.0, oof, np.random.default_rng(1))
+        assert verdict(y, ours, (leaked, test), "regression").is_too_good
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
@@ -122,13 +137,13 @@ def test_neither_scale_nor_place_of_a_regression_matter():
 
 
 def test_the_numbers_are_those_of_the_definition():
-    y = np.array([[-2.0], [2.0], [-2.0], [2.0]])
-    at = np.array([[-1.0], [1.0], [-1.0], [1.0]])
+    at = np.repeat([[-1.0], [1.0], [-1.0], [1.0]], 10, axis=0)
+    y = 2 * at
     # two members around 1 and -1; the best line through their mean is y itself: no error is left
     ours = (np.stack([at, at], axis=1), np.stack([at, at], axis=1))
     assert suspicion(ours, (y, y), y, task="regression", metric="rmse") is None
     # of a mean that says nothing, all is error: 4 of 4 is explained, at a distance of 4
-    nothing = np.stack([at[[0, 0, 1, 1]], at[[1, 1, 0, 0]]], axis=1)
+    nothing = np.repeat([[-1.0, 1.0], [1.0, -1.0]], 20, axis=0)[:, :, None]
     found = suspicion((nothing, nothing), (y, y / 2), y, task="regression", metric="rmse")
     assert [found.far, found.explained, found.expected] == pytest.approx([1, 1, 0.25])
     assert found.gain == pytest.approx(np.sqrt(5))

@@ -33,6 +33,7 @@ from pipeline.metrics import METRICS, score
 from pipeline.tasks import TASKS, Floats, as_columns, spread
 
 LEAST_Z = 3.0
+LEAST_TEST_ROWS = 30  # honest ones suspected: with 3 one in ten, 20 .9 %, 30 .1 %
 LEAST_SHARE = 0.03  # with 200,000 rows, what our assumptions miss is significant too
 
 
@@ -77,10 +78,11 @@ def suspicion(
         ours: (n, m, c) OOF and (k, m, c) test predictions of our members.
         theirs: (n, c) and (k, c) of the predictor in question.
     Returns:
-        None where nothing can be said: fewer than two members of ours, or none of them errs.
+        None where nothing can be said: fewer than two members of ours, or none of them errs, or
+        fewer than `LEAST_TEST_ROWS` test rows.
     """
     m = ours[0].shape[1]
-    if m < 2:
+    if m < 2 or len(theirs[1]) < LEAST_TEST_ROWS:
         return None
     target = as_columns(task, y, theirs[0].shape[1])
     unit = np.ones(1) if TASKS[task].is_probability else spread(target)
