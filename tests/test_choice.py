@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.ensemble.choice import score_of_choice
-from pipeline.ensemble.intervals import difference_interval
+from pipeline.ensemble.intervals import difference_interval, resampled_scores, variance_of_fits
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
 from pipeline.metrics import score
 
@@ -84,3 +84,55 @@ def test_the_plain_mean_alone_gains_nothing():
     found = choice_of({PLAIN_MEAN: same_for_all_folds(plain)}, y, np.arange(60) % 3, **SETTING)
     assert found.chosen == [PLAIN_MEAN] * 3
     assert (found.gain, found.gain_low, found.gain_high) == pytest.approx((0, 0, 0))
+
+
+def test_noisier_fits_are_chosen_less_readily_the_more_so_on_fewer_rows():
+    """Of 150 rows 100 are seen: the variance of fits, 1/n² in the rows, is 2.25 times as large."""
+    y, (plain, better) = errors(150, (1.0, 0.95))
+    folds = np.arange(150) // 50
+    candidates = {PLAIN_MEAN: plain, "blend_b": better}
+    twice = {name: same_for_all_folds(p) for name, p in candidates.items()}
+    noises, found, expected = np.geomspace(1e-4, 1, 30), [], []
+    for v in noises:
+        of_fits = {PLAIN_MEAN: 0.0, "blend_b": v}
+        found.append(score_of_choice(twice, y, folds, of_fits=of_fits, **SETTING).chosen)
+        boards = []
+        for k in range(3):
+            seen = folds != k
+            entries = [
+                Entry(name, "blend", p[seen], of_fits=2.25 * of_fits[name])
+                for name, p in candidates.items()
+            ]
+            boards.append(leaderboard(entries, y[seen], folds[seen], **SETTING))
+        expected.append([choose(board) for board in boards])
+    assert {name for chosen in expected for name in chosen} == {PLAIN_MEAN, "blend_b"}
+    assert found == expected
+
+
+def test_fits_that_differ_widen_the_interval_of_the_choice():
+    """Each fold pulls the predictions of the others its own way; a fit is the mean of its folds."""
+    n, n_folds = 200, 4
+    y, (good,) = errors(n, (0.3,))
+    bad = y + 5 * (good - y)
+    folds = np.arange(n) % n_folds
+    pulls = np.random.default_rng(1).normal(size=(n_folds, n, 1))
+    pulled = np.empty((n_folds, n, 1))
+    for k in range(n_folds):
+        for own in range(n_folds):
+            fitted = [j for j in range(n_folds) if j not in (k, own)]
+            rows = folds == own
+            pulled[k, rows] = (good + pulls[fitted].mean(axis=0))[rows]
+    candidates = {PLAIN_MEAN: same_for_all_folds(bad, n_folds), "blend_b": pulled}
+    found = choice_of(candidates, y, folds, **SETTING)
+    assert found.chosen == ["blend_b"] * n_folds
+    honest = pulled[folds, np.arange(n)]
+    gain, low, high = difference_interval(
+        "rmse", "regression", y, honest, bad, n_resamples=60, seed=0
+    )
+    drawn = resampled_scores("rmse", "regression", y, [honest, bad], n_resamples=60, seed=0)
+    v = variance_of_fits("rmse", "regression", y, pulled, folds, n_resamples=60, seed=0)
+    wider = np.sqrt(1 + v / (drawn[:, 1] - drawn[:, 0]).var())
+    assert wider > 1.05
+    assert found.gain == gain
+    ends = np.array([found.gain_low, found.gain_high]) - gain
+    assert ends == pytest.approx(wider * (np.array([low, high]) - gain))

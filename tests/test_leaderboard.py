@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.ensemble.intervals import difference_interval
+from pipeline.ensemble.intervals import difference_interval, resampled_scores
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, fold_scores, leaderboard
 from pipeline.metrics import score
 
@@ -171,6 +171,37 @@ def test_groups_widen_the_intervals_of_the_board():
     assert alone["gain"] == together["gain"]
     widths = [line["gain_high"] - line["gain_low"] for line in (alone, together)]
     assert widths[1] / widths[0] == pytest.approx(np.sqrt(5), rel=0.15)
+
+
+def test_the_noise_of_fitting_widens_the_intervals_about_the_gain():
+    """By sqrt(1 + v / variance of the draws); of lines without such noise it widens none."""
+    setting = {"task": "regression", "metric": "rmse", "n_resamples": 100, "seed": 0}
+    y, (good, bad) = errors(scales=(0.5, 1.5))
+    blend, mean = 0.9 * good + 0.1 * bad, (good + bad) / 2
+    drawn = resampled_scores("rmse", "regression", y, [blend, mean, good], n_resamples=100, seed=0)
+    spread = {
+        "gain": (drawn[:, 1] - drawn[:, 0]).var(),
+        "gain_over_single": (drawn[:, 2] - drawn[:, 0]).var(),
+    }
+    v = 3 * spread["gain"]
+
+    def board_with(of_fits):
+        entries = [
+            Entry("good", "member", good),
+            Entry(PLAIN_MEAN, "blend", mean),
+            Entry("blend_b", "blend", blend, of_fits=of_fits),
+        ]
+        return leaderboard(entries, y, np.arange(200) % 3, **setting).set_index("name")
+
+    given, noisy = board_with(0.0), board_with(v)
+    for gain, variance in spread.items():
+        ends = [f"{gain}_low", f"{gain}_high"]
+        before, after = (
+            board.loc["blend_b", ends] - board.loc["blend_b", gain] for board in (given, noisy)
+        )
+        assert after.tolist() == pytest.approx((np.sqrt(1 + v / variance) * before).tolist())
+    others = ["good", PLAIN_MEAN]
+    pd.testing.assert_frame_equal(noisy.loc[others], given.loc[others])
 
 
 def test_a_board_without_the_plain_mean_is_refused():

@@ -1,9 +1,8 @@
 """The report's numbers: how they are written, and what they are by hand."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from report_numbers import evidence
 from scipy.stats import ks_2samp, kstwobign
 
 from pipeline.reporting.behaviour import calibration, chance_gap, drift, ks, residuals
@@ -118,28 +117,6 @@ def test_a_figure_has_the_colours_of_the_page_and_an_escaped_description():
     assert svg == drawn(draw, 2, 'a "quoted" <b>')
 
 
-def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()):
-    """As much of the evidence as the numbers below need; (n, m, c) predictions."""
-    n, m, c = oof.shape
-    texts = texts or ["word"] * n
-    return SimpleNamespace(
-        config=SimpleNamespace(task=task, metric=metric, seed=0),
-        train=SimpleNamespace(
-            ids=[f"r{i}" for i in range(n)],
-            texts=[(text,) for text in texts],
-            y=y,
-            classes=classes,
-            columns=list(classes) if c == len(classes) else [f"t{j}" for j in range(c)],
-            groups=None,
-        ),
-        test=SimpleNamespace(ids=["x"] * n, texts=[("word",)] * n),
-        stack=SimpleNamespace(names=[f"m{i}" for i in range(m)], oof=oof, test=oof[::-1]),
-        chosen_name="m0",
-        chosen_oof=oof[:, 0] if chosen is None else chosen,
-        chosen_test=oof[:, 0],
-    )
-
-
 def test_calibration_by_hand():
     """Said .2 of ten cases of which 3 are true, .9 of ten of which 8 are."""
     said = np.repeat([0.2, 0.9], 10)[:, None, None]
@@ -172,6 +149,16 @@ def test_equal_predictions_do_not_drift():
     assert [line["ks"] for line in found["predictors"]] == [0, 0]
     assert sum(found["oof_share"]) == pytest.approx(1)
     assert found["chance"] == pytest.approx(kstwobign.isf(0.05) * (2 / 50) ** 0.5, rel=1e-4)
+
+
+def test_test_predictions_out_of_reach_drift_as_far_as_can_be():
+    oof = np.random.default_rng(0).normal(size=(50, 2, 1))
+    of = evidence("regression", oof[:, 0], oof)
+    of.stack.test = oof + [[[0], [100]]]
+    of.chosen_test = oof[:, 0] - 100
+    assert [line["ks"] for line in drift(of)["predictors"]] == [1, 1]  # m0 is the chosen one
+    of.chosen_name = "blend"
+    assert [line["ks"] for line in drift(of)["predictors"]] == [0, 1, 1]
 
 
 def test_the_largest_gap_of_several_columns_exceeds_its_limit_in_one_case_of_twenty():

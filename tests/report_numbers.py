@@ -1,0 +1,92 @@
+"""Evidence made up in memory, for tests of a report's numbers, tables and figures."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+
+def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()):
+    """As much of the evidence as the numbers below need; (n, m, c) predictions."""
+    n, m, c = oof.shape
+    texts = texts or ["word"] * n
+    return SimpleNamespace(
+        config=SimpleNamespace(task=task, metric=metric, seed=0),
+        train=SimpleNamespace(
+            ids=[f"r{i}" for i in range(n)],
+            texts=[(text,) for text in texts],
+            y=y,
+            classes=classes,
+            columns=list(classes) if c == len(classes) else [f"t{j}" for j in range(c)],
+            groups=None,
+        ),
+        test=SimpleNamespace(ids=["x"] * n, texts=[("word",)] * n),
+        stack=SimpleNamespace(names=[f"m{i}" for i in range(m)], oof=oof, test=oof[::-1]),
+        chosen_name="m0",
+        chosen_oof=oof[:, 0] if chosen is None else chosen,
+        chosen_test=oof[:, 0],
+    )
+
+
+def whole_evidence(*, metric="rmse", copies=1, grouped=False):
+    """Evidence that `summarise` is content with: five predictors, of which m0 and m3 are alike.
+
+    Args:
+        copies: of each row, one behind the other.
+        grouped: the copies of a row are a group.
+    """
+    rng = np.random.default_rng(0)
+    y, noise = rng.normal(size=(120, 1)), rng.normal(size=(120, 5, 1))
+    noise[:, 3] = noise[:, 0] + 0.1 * noise[:, 3]
+    noise *= np.array([0.5, 1.0, 0.7, 0.6, 1.4])[:, None]
+    y, oof = (np.repeat(of, copies, axis=0) for of in (y, y[:, None] + noise))
+    n = len(y)
+    of = evidence("regression", y, oof, metric=metric, chosen=oof[:, :3].mean(axis=1))
+    of.config = SimpleNamespace(
+        task="regression",
+        metric=metric,
+        seed=0,
+        competition="tiny",
+        members=[],
+        blend=SimpleNamespace(external=[]),
+        model_dump=lambda **_: {},
+    )
+    if grouped:
+        of.train.groups = [f"g{i // copies}" for i in range(n)]
+    of.folds = np.arange(n) // copies % 3
+    of.chosen_name = "blend_convex"
+    of.board, of.board_source = board_of_five(), {"expected": None}
+    of.test_y = y[::-1] + 0.3
+    of.test_predictions = {
+        "blend_convex": oof[::-1, 0],
+        "blend_mean": oof[::-1, 1],
+        **{name: oof[::-1, i] for i, name in enumerate(of.stack.names)},
+    }
+    of.weights, of.runs, of.logs = {"blend_convex": weights_of_three()}, {}, {}
+    return of
+
+
+def board_of_five() -> pd.DataFrame:
+    """A leaderboard on which every number stands once."""
+    names = ["blend_convex", "m0", "m3", "blend_mean", "m2", "m1", "m4"]
+    numbers = ["score", "fold_mean", "fold_sd", "optimism", "gain", "gain_low", "gain_high"]
+    numbers += [f"gain_over_single{end}" for end in ("", "_low", "_high")]
+    at = np.arange(len(names) * len(numbers)).reshape(len(names), len(numbers))
+    board = pd.DataFrame(0.25 + at / 128, columns=numbers)  # no rounding in sums of these
+    board.insert(0, "name", names)
+    board.insert(1, "kind", ["blend" if name.startswith("blend") else "member" for name in names])
+    board.loc[board["kind"] == "member", "optimism"] = np.nan
+    return board.assign(chosen=board["name"] == "blend_convex")
+
+
+def weights_of_three() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "predictor": ["m0", "m1", "m2"],
+            "target": ["t0"] * 3,
+            "weight": [0.625, 0.125, 0.25],
+            "mean": [0.59, 0.14, 0.27],
+            "sd": [0.02, 0.03, 0.04],
+            "selected": [1.0, 0.7, 0.9],
+        }
+    )

@@ -1,0 +1,141 @@
+"""The report's figures: what is drawn where, read from the axes before they become SVG."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from report_numbers import whole_evidence
+
+from pipeline.reporting import curves, figures
+from pipeline.reporting.summary import summarise
+
+
+@pytest.fixture(scope="module")
+def summary():
+    return summarise(whole_evidence())
+
+
+@pytest.fixture
+def axes_of(monkeypatch):
+    """Makes the axes that a figure of the report draws on."""
+
+    def kept(draw, height, alt):
+        figure = Figure()
+        draw(figure)
+        return figure.axes[0]
+
+    for module in (figures, curves):
+        monkeypatch.setattr(module, "drawn", kept)
+    return lambda function, *arguments: function(*arguments)
+
+
+def names_at(axes):
+    """The names along the y axis by their place."""
+    texts = [label.get_text() for label in axes.get_yticklabels()]
+    return dict(zip(axes.get_yticks().tolist(), texts, strict=True))
+
+
+def points_of(axes, marker):
+    """By name, the x of the points with this marker."""
+    names, lines = names_at(axes), [line for line in axes.lines if line.get_marker() == marker]
+    xy = [(x, y) for line in lines for x, y in np.transpose(line.get_data())]
+    return {names[y]: x for x, y in xy}
+
+
+def spans_of(axes):
+    """By name, the ends of its horizontal line."""
+    names = names_at(axes)
+    found = {}
+    for line in axes.lines:
+        (*xs,), (*ys,) = line.get_data()
+        if line.get_marker() == "None" and ys[0] == ys[1]:
+            found[names[ys[0]]] = xs
+    return found
+
+
+def bars_of(axes):
+    """By name, the end of its bar."""
+    names = names_at(axes)
+    return {names[round(b.get_y() + b.get_height() / 2)]: b.get_width() for b in axes.patches}
+
+
+def test_a_point_of_the_gains_is_the_gain_and_its_line_the_interval(summary, axes_of):
+    axes, board = axes_of(figures.gains, summary), summary["leaderboard"]
+    assert list(names_at(axes).values()) == [line["name"] for line in board]
+    assert points_of(axes, "o") == {line["name"]: line["gain"] for line in board}
+    ends = {line["name"]: [line["gain_low"], line["gain_high"]] for line in board}
+    assert spans_of(axes) == ends
+
+
+def test_each_of_the_three_scores_has_its_own_mark(summary, axes_of):
+    axes, board = axes_of(figures.three_scores, summary), summary["leaderboard"]
+    marks = {line.get_label(): line for line in axes.lines}
+    for label, key in (("in-sample", "in_sample"), ("held out", "score"), ("test", "test")):
+        known = [(line[key], at) for at, line in enumerate(board) if line[key] is not None]
+        assert list(zip(*marks[label].get_data(), strict=True)) == known
+
+
+def test_a_correlation_stands_between_the_names_of_its_pair(summary, axes_of):
+    axes = axes_of(figures.correlations, summary)
+    across = [label.get_text() for label in axes.get_xticklabels()]
+    down = [label.get_text() for label in axes.get_yticklabels()]
+    places = [*axes.get_xticks(), *axes.get_yticks()]
+    assert places == [0.5, 1.5, 2.5, 3.5, 4.5] * 2
+    assert axes.get_ylim() == (5, 0)  # the first name is at the top
+    found = {}
+    for text in axes.texts:
+        x, y = (int(at) for at in text.get_position())
+        found[across[x], down[y]] = text.get_text()
+    expected = {}
+    for pair in summary["diversity"]["pairs"]:
+        told = f"{pair['correlation']:.2f}".replace("0.", ".").replace("-", "−")
+        expected[pair["first"], pair["second"]] = expected[pair["second"], pair["first"]] = told
+    assert found == expected
+    assert len(set(expected.values())) > 5
+
+
+def test_a_bar_is_as_long_as_its_weight(summary, axes_of):
+    axes = axes_of(figures.weights, summary, "blend_convex")
+    assert bars_of(axes) == {"m0 · t0": 0.625, "m1 · t0": 0.125, "m2 · t0": 0.25}
+    assert points_of(axes, "o") == {"m0 · t0": 0.59, "m1 · t0": 0.14, "m2 · t0": 0.27}
+    spans = {"m0 · t0": [0.57, 0.61], "m1 · t0": [0.11, 0.17], "m2 · t0": [0.23, 0.31]}
+    assert spans_of(axes) == {name: pytest.approx(ends) for name, ends in spans.items()}
+
+
+@pytest.mark.parametrize("key", ["leave_one_out", "shapley"])
+def test_what_predictors_bring_is_sorted_by_what_is_shown(summary, axes_of, key):
+    values = {
+        "leave_one_out": [0.1, 0.5, 0.3, -0.2, 0.2],
+        "shapley": [0.4, 0.1, 0.3, 0.2, 0.5],
+    }
+    lines = [
+        {"name": f"m{i}", **{k: [v[i], v[i] - 0.05, v[i] + 0.05] for k, v in values.items()}}
+        for i in range(5)
+    ]
+    made = {"metric": "rmse", "contributions": {"predictors": lines, "whole": 1.5}}
+    axes = axes_of(getattr(figures, key), made)
+    order = {
+        "leave_one_out": ["m1", "m2", "m4", "m0", "m3"],
+        "shapley": ["m4", "m0", "m2", "m3", "m1"],
+    }
+    assert list(names_at(axes).values()) == order[key]
+    shown = bars_of(axes) if key == "leave_one_out" else points_of(axes, "o")
+    assert shown == {line["name"]: line[key][0] for line in lines}
+    assert spans_of(axes) == {line["name"]: line[key][1:] for line in lines}
+
+
+def test_what_was_said_lies_across_and_what_was_true_up(axes_of):
+    bins = [{"said": 0.2, "true": 0.3}, {"said": 0.9, "true": 0.6}]
+    axes = axes_of(curves.calibration, {"calibration": {"bins": bins, "expected_error": 0.2}})
+    (line,) = (line for line in axes.lines if line.get_marker() == "o")
+    assert [list(of) for of in line.get_data()] == [[0.2, 0.9], [0.3, 0.6]]
+    assert axes.get_xlabel() == "probability that was said"
+    assert axes.get_ylabel() == "share that was true"
+
+
+def test_the_outlines_of_drift_are_those_of_their_labels(summary, axes_of):
+    axes, drift = axes_of(curves.drift, summary), summary["drift"]
+    outlines = {patch.get_label(): patch.get_data() for patch in axes.patches}
+    for label, key in (("training rows, held out", "oof_share"), ("test rows", "test_share")):
+        values, edges, _ = outlines[label]
+        assert list(values) == drift[key]
+        assert list(edges) == drift["edges"]

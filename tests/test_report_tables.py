@@ -1,0 +1,140 @@
+"""The page's tables and facts: every number stands under its own heading."""
+
+import json
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+import pytest
+from report_numbers import whole_evidence
+
+from pipeline.reporting.page import page
+from pipeline.reporting.summary import summarise
+
+
+@dataclass
+class Cell:
+    text: str = ""
+    numbers: list = field(default_factory=list)
+
+
+class Tables(HTMLParser):
+    """The first table of each section and the list of facts.
+
+    Attributes:
+        rows: by the section's id, the cells of each row, its heading first.
+        facts: the terms and descriptions of the list, in turn.
+    """
+
+    def __init__(self, html):
+        super().__init__()
+        self.rows, self.facts = {}, []
+        self._section, self._cell, self._is_first = None, None, True
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        if tag == "section":
+            self._section, self.rows[found["id"]], self._is_first = found["id"], [], True
+        elif tag == "tr" and self._is_first:
+            self.rows[self._section].append([])
+        elif tag in ("td", "th") and self._is_first:
+            self._cell = Cell()
+            self.rows[self._section][-1].append(self._cell)
+        elif tag in ("dt", "dd"):
+            self._cell = Cell()
+            self.facts.append(self._cell)
+        elif tag == "data" and self._cell:
+            self._cell.numbers.append(json.loads(found["value"]))
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th", "dt", "dd"):
+            self._cell = None
+        self._is_first = self._is_first and tag != "table"
+
+    def handle_data(self, data):
+        if self._cell:
+            self._cell.text += data
+
+    def table(self, section):
+        """Each row's name with its (heading, numbers)."""
+        heads, *rows = self.rows[section]
+        return {
+            row[0].text.strip(): [
+                (head.text, cell.numbers) for head, cell in zip(heads, row, strict=True)
+            ][1:]
+            for row in rows
+        }
+
+
+@pytest.fixture(scope="module")
+def summary():
+    return summarise(whole_evidence())
+
+
+@pytest.fixture(scope="module")
+def tables(summary):
+    return Tables(page(summary))
+
+
+def test_every_column_of_the_leaderboard_holds_what_its_heading_says(summary, tables):
+    expected = {
+        line["name"]: [
+            ("rmse", [line["score"]]),
+            ("gain over the mean", [line["gain"]]),
+            ("95 % interval", [line["gain_low"], line["gain_high"]]),
+            ("over the best single", [line["gain_over_single"]]),
+            ("folds, mean ± sd", [line["fold_mean"], line["fold_sd"]]),
+            ("test", [line["test"]]),
+        ]
+        for line in summary["leaderboard"]
+    }
+    assert tables.table("leaderboard") == expected
+
+
+def test_the_facts_at_the_top_are_those_of_the_chosen_blend(summary, tables):
+    chosen = summary["chosen"]
+    terms, facts = tables.facts[::2], tables.facts[1::2]
+    assert {t.text: f.numbers for t, f in zip(terms, facts, strict=True)} == {
+        "Held-out score": [chosen["score"]],
+        "Over the plain mean": [chosen["gain"], chosen["gain_low"], chosen["gain_high"]],
+        "Test score": [chosen["test"]],
+        "Mean error correlation": [summary["diversity"]["mean_correlation"]],
+        "Rows": [120, 120],
+    }
+
+
+def test_what_each_predictor_brings_stands_under_its_heading(summary, tables):
+    expected = {
+        line["name"]: [
+            ("leave-one-out", line["leave_one_out"][:1]),
+            ("95 % interval", line["leave_one_out"][1:]),
+            ("Shapley value", line["shapley"][:1]),
+            ("95 % interval", line["shapley"][1:]),
+            ("training", []),
+            ("leave-one-out a minute", []),
+        ]
+        for line in summary["contributions"]["predictors"]
+    }
+    assert tables.table("contributions") == expected
+
+
+def test_scores_of_folds_and_gaps_of_drift_stand_beside_their_predictor(summary, tables):
+    folds = {
+        name: [(f"fold {cell['fold']}", [cell["score"]]) for cell in line]
+        for name, line in summary["folds"].items()
+    }
+    # a cell that is far from its line's median has a mark, but no further number
+    assert tables.table("folds") == folds
+    gaps = {line["name"]: line["ks"] for line in summary["drift"]["predictors"]}
+    gaps["length of the text"] = summary["drift"]["length_ks"]
+    heading = "largest gap (KS)"
+    assert tables.table("drift") == {name: [(heading, [gap])] for name, gap in gaps.items()}
+
+
+def test_weights_stand_beside_their_predictor(tables):
+    _, *rows = tables.rows["weights"]
+    assert [(cells[1].text, *(n for cell in cells for n in cell.numbers)) for cells in rows] == [
+        ("m0 · t0", 0.625, 0.59, 0.02, 1.0),
+        ("m1 · t0", 0.125, 0.14, 0.03, 0.7),
+        ("m2 · t0", 0.25, 0.27, 0.04, 0.9),
+    ]
