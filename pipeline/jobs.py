@@ -55,7 +55,7 @@ def run_all(
         pieces: (label, arguments) of each call.
         backend: of joblib; "dask" and "ray" need the cluster's own package.
         n_jobs: pieces side by side; None: as many as GPUs, or as CPU cores.
-        threads: threads of each piece; None: one on CPU, a GPU's share of the cores otherwise.
+        threads: threads of each piece; None: one on CPU, with GPUs its share of the cores.
         needs_torch: whether a piece computes with it; without it no GPU is looked for.
         on_result: called here with a piece's number and its result as soon as it is there.
     Returns:
@@ -65,7 +65,10 @@ def run_all(
     """
     n_gpus = count_gpus() if needs_torch else 0
     n_jobs = n_jobs or n_gpus or joblib.cpu_count()
-    threads = threads or (max(1, joblib.cpu_count() // n_gpus) if n_gpus else 1)
+    # with GPUs a lone piece goes to a worker too: here, its GPU would be all we see from then on
+    n_jobs = min(n_jobs, max(2 if n_gpus > 1 else 1, len(pieces)))
+    side_by_side = max(1, min(n_jobs, len(pieces)))
+    threads = threads or (max(1, joblib.cpu_count() // side_by_side) if n_gpus else 1)
     _register(backend)
     # joblib renews a worker whose memory has grown; nothing is lost, so there is nothing to tell
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
@@ -73,7 +76,7 @@ def run_all(
     as_they_end = "list" if backend == "ray" else "generator_unordered"  # Ray gives no generator
     # smoothing=0: the time left comes from the mean of all pieces, not of the last few
     with (
-        joblib.parallel_config(backend=backend, n_jobs=min(n_jobs, len(pieces))),
+        joblib.parallel_config(backend=backend, n_jobs=n_jobs),
         tqdm(total=len(pieces), desc=title, unit="unit", smoothing=0, dynamic_ncols=True) as bar,
     ):
         calls = (

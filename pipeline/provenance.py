@@ -9,15 +9,24 @@ from typing import Any
 PACKAGES = ("torch", "transformers", "scikit-learn", "lightgbm", "pandas", "numpy")
 
 
-def provenance() -> dict[str, Any]:
-    """What to write beside a result so that it can be made again."""
+def provenance(command: str | None = None) -> dict[str, Any]:
+    """What to write beside a result so that it can be made again.
+
+    Args:
+        command: the command line that made it; None: this process's own.
+    """
     return {
-        "command": " ".join(["python", "-m", _module(), *sys.argv[1:]]),
+        "command": command or command_line(),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
         "machine": f"{platform.machine()} {platform.system()}",
     }
+
+
+def command_line() -> str:
+    """How this process was started; in a worker of joblib, joblib's own words."""
+    return " ".join(["python", "-m", _module(), *sys.argv[1:]])
 
 
 def _version(package: str) -> str | None:

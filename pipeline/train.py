@@ -16,11 +16,12 @@ from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_train
 from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
-from pipeline.jobs import Failure, run_all
+from pipeline.jobs import Failure, count_gpus, run_all
 from pipeline.members import ClassicMember, Member
 from pipeline.metrics import score
 from pipeline.plans import plan_of, train_unit
 from pipeline.predictors import is_current, write_predictions
+from pipeline.provenance import command_line
 from pipeline.unit_folder import Assignment, UnitRows
 from pipeline.units import Unit, fingerprint, is_finished, models_hash, read_oof
 
@@ -124,11 +125,21 @@ def _train(
             config.task,
             config.metric,
             overwrite,
+            command_line(),
         )
         pieces.append((str(unit), (plan, assignment, inputs[plan.source])))
-    needs_torch = any(plan.needs_torch for plan in plans.values())
-    results = run_all(train_unit, pieces, **jobs, title="train", needs_torch=needs_torch)
-    return [result for result in results if isinstance(result, Failure)]
+    with_torch = [piece for piece in pieces if piece[1][0].needs_torch]
+    groups = [(pieces, bool(with_torch))]
+    if 0 < len(with_torch) < len(pieces) and count_gpus():
+        # apart, as those without torch would leave all but as many cores as GPUs idle
+        without = [piece for piece in pieces if not piece[1][0].needs_torch]
+        groups = [(with_torch, True), (without, False)]
+    return [
+        result
+        for group, needs_torch in groups
+        for result in run_all(train_unit, group, **jobs, title="train", needs_torch=needs_torch)
+        if isinstance(result, Failure)
+    ]
 
 
 def _write_oof(

@@ -60,6 +60,7 @@ class Assignment:
     Attributes:
         wanted: the unit's fingerprint.
         overwrite: whether a unit with another fingerprint may be replaced.
+        command: the stage's command line, which a worker cannot tell from its own.
     """
 
     unit: Unit
@@ -69,6 +70,7 @@ class Assignment:
     task: str
     metric: str
     overwrite: bool
+    command: str
 
     def scaling(self) -> Scaling | None:
         """That of the rows that the unit learns from."""
@@ -101,7 +103,8 @@ def fill_unit(assignment: Assignment, train: Callable[[Path], Outcome]) -> None:
     Args:
         train: trains the unit and writes its model to the folder that it is called with.
     Raises:
-        ValueError: another run has put one with another fingerprint there.
+        ValueError: another run has put one with another fingerprint there, or a prediction is
+            not finite.
     """
     unit, rows = assignment.unit, assignment.rows
     with locked(unit):
@@ -110,6 +113,7 @@ def fill_unit(assignment: Assignment, train: Callable[[Path], Outcome]) -> None:
         with folder_written_whole(unit.folder) as folder:
             outcome = train(folder)
             predictions = outcome.predictions
+            _refuse_diverged(unit, predictions)  # kept, it would count as finished for ever
             table = predictions_table(rows.ids, rows.id_name, rows.columns, predictions)
             write_csv(folder / OOF, table)
             shown = np.unique(np.linspace(0, len(rows.ids) - 1, N_PARITY).astype(int))
@@ -133,9 +137,18 @@ def fill_unit(assignment: Assignment, train: Callable[[Path], Outcome]) -> None:
                 "rows": {"training": len(rows.training), "held_out": len(rows.held_out)},
                 "device": outcome.device,
                 **outcome.facts,
-                **provenance(),
+                **provenance(assignment.command),
             }
             write_json(folder / RUN, run)
+
+
+def _refuse_diverged(unit: Unit, predictions: Floats) -> None:
+    n_bad = int((~np.isfinite(predictions)).sum())
+    if n_bad:
+        raise ValueError(
+            f"{unit.folder}: {n_bad} of {predictions.size} predictions are not finite: training "
+            "diverged; lower training.learning_rate, or change the options of a classic member"
+        )
 
 
 def scaling_of(run: dict[str, Any]) -> Scaling | None:

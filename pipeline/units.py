@@ -87,7 +87,8 @@ def is_finished(unit: Unit, wanted: dict[str, Any], *, overwrite: bool) -> bool:
                 return False
             raise ValueError(
                 f"{unit.folder}: {_change(found, wanted, key)}; "
-                "train into another competition name, remove the folder, or pass --overwrite"
+                "train into another competition name, remove the folder, or run train with "
+                "--overwrite"
             )
     return True
 

@@ -314,13 +314,13 @@ def test_changed_texts_are_refused(copy, capsys):
 def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
     shutil.rmtree("models")
     shutil.rmtree("oof")
-    bad = {"pooling": "idf", "trainer": {"lr_scheduler_type": "nonsense"}}
+    bad = {"pooling": "idf", "learning_rate": 1e30}
     change_config(members=[bad, {"pooling": "mean"}])
     with pytest.raises(SystemExit) as end:
         stage("train")
     message = str(end.value.code)  # a text: Python prints it and exits with 1
     assert message.startswith("2 of 4 units failed, the others stand; first idf fold 0:")
-    assert "nonsense is not a valid SchedulerType" in message
+    assert "predictions are not finite: training diverged; lower training.learning_rate" in message
     assert [path.parent.name for path in units_of_members()] == ["mean", "mean"]
     assert not [path for path in Path("models").rglob("*.tmp")]
     assert [path.parent.name for path in Path("oof").rglob("oof.csv")] == ["mean"]

@@ -10,6 +10,7 @@ from types import ModuleType
 import joblib
 import pytest
 from filelock import FileLock
+from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_info
 
 from pipeline import jobs
@@ -46,6 +47,10 @@ def state_of_worker(_: int) -> tuple[int, int, str]:
     import torch
 
     return os.getpid(), torch.get_num_threads(), os.environ["TOKENIZERS_PARALLELISM"]
+
+
+def gpus_seen(_: int) -> tuple[int, str | None]:
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
 def run(function, arguments, *, backend="loky", n_jobs=1, threads=1):
@@ -172,6 +177,36 @@ def test_n_jobs_null_is_as_many_as_cores(monkeypatch):
     monkeypatch.setattr(jobs, "_free_memory", lambda n_gpus: None)
     run(halve, [1] * 5, n_jobs=None, threads=1)
     assert asked == [3, 2, 2]
+
+
+@pytest.fixture
+def fresh_workers():
+    """Workers that hold no GPU yet, and that nobody uses after the test."""
+    get_reusable_executor().shutdown(wait=True)
+    yield
+    get_reusable_executor().shutdown(wait=True)
+
+
+@pytest.mark.parametrize(("n_pieces", "n_jobs", "threads"), [(4, 4, 2), (4, None, 4), (1, 4, 8)])
+def test_pieces_side_by_side_share_the_cores_however_many_gpus(
+    n_pieces, n_jobs, threads, monkeypatch, fresh_workers
+):
+    monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
+    monkeypatch.setattr(jobs.joblib, "cpu_count", lambda: 8)
+    found = run(state_of_worker, range(n_pieces), n_jobs=n_jobs, threads=None)
+    assert {n_threads for _, n_threads, _ in found} == {threads}
+
+
+def test_a_lone_piece_leaves_all_gpus_to_the_next_run(monkeypatch, fresh_workers):
+    """Were it run in this process, its GPU would be the only one that we see from then on."""
+    monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
+    monkeypatch.setattr(jobs, "_held", [])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    ((pid, seen),) = run(gpus_seen, [0], n_jobs=None)
+    assert pid != os.getpid()
+    assert seen in {"0", "1"}
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    assert jobs._held == []
 
 
 def test_an_unknown_backend_is_refused_with_the_known_ones():

@@ -180,6 +180,21 @@ def test_every_pooling_trains_through_the_network(pooling, backbone_of, tmp_path
     assert np.abs(after - before).min() > 1e-3
 
 
+def test_noise_on_the_embeddings_changes_what_is_learned_and_goes_when_training_ends(
+    backbone_of, tmp_path
+):
+    tokens = tokens_of("bert")
+    found = []
+    for trainer in ({}, {"neftune_noise_alpha": 5.0}):
+        network = build(backbone_of("bert"))
+        train(network, tokens, tmp_path, replace(RECIPE, epochs=1, trainer=trainer))
+        found.append(predict(network, tokens, "regression", None))
+        again = predict(network.train(), tokens, "regression", None)
+        np.testing.assert_array_equal(again, found[-1])
+    assert np.isfinite(found[1]).all()
+    assert np.abs(found[1] - found[0]).max() > 1e-4
+
+
 def test_an_idf_learned_from_the_training_rows_is_among_the_saved_tensors(backbone_of, tmp_path):
     options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]}
     settings = {"dropout": 0.0, "freeze_embeddings": True}

@@ -1,8 +1,10 @@
 """Units: what makes one finished, what its folder holds, and how a wrong one is found."""
 
 import json
+import shutil
 import threading
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.backbones import keep_backbone
 from pipeline.bert.finetune import Recipe
+from pipeline.bert.plan import BertPlan
 from pipeline.bert.tokens import Tokens
 from pipeline.bert.unit import (
     Architecture,
@@ -23,7 +26,7 @@ from pipeline.bert.unit import (
     tokenize_texts,
     train_unit,
 )
-from pipeline.unit_folder import Assignment, UnitRows, check_parity
+from pipeline.unit_folder import Assignment, Outcome, UnitRows, check_parity, fill_unit
 from pipeline.units import (
     Unit,
     fingerprint,
@@ -75,7 +78,8 @@ def test_another_setting_is_refused_by_its_name_and_both_values(setting, value, 
     finished(unit, fingerprint(SETTINGS, **DATA))
     wanted = fingerprint({**SETTINGS, setting: value}, **DATA)
     wanted = json.loads(json.dumps(wanted))
-    message = rf"models/tiny/mean/fold0: trained with {setting} .*, the config says .*--overwrite"
+    said = rf"models/tiny/mean/fold0: trained with {setting} .*, the config says"
+    message = rf"{said} .*run train with --overwrite"
     with pytest.raises(ValueError, match=message) as error:
         is_finished(unit, wanted, overwrite=False)
     assert f"{SETTINGS[setting]!r}, the config says {value!r};" in str(error.value)
@@ -243,7 +247,7 @@ def trained(tmp_path_factory, backbone_of):
         )
         unit, wanted = Unit("tiny", "mean", 0), fingerprint(SETTINGS, **DATA)
         how = Architecture(sha, "mean", {}, 16, 0.0, True), Recipe(1, 16, 1e-3, 0.1, 0.0, 7, {})
-        assignment = Assignment(unit, wanted, 2, rows, "regression", "rmse", overwrite=False)
+        assignment = Assignment(unit, wanted, 2, rows, "regression", "rmse", False, "train it")
         train_unit(assignment, *how, tokens)
     return folder, Trained(unit, assignment, *how, tokens)
 
@@ -251,8 +255,6 @@ def trained(tmp_path_factory, backbone_of):
 @pytest.fixture
 def in_folder_of(trained, tmp_path, monkeypatch):
     """A copy of that folder, as the current one."""
-    import shutil
-
     shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return trained[1]
@@ -280,6 +282,7 @@ def test_run_json_says_what_was_trained_how_and_with_what_result(in_folder_of):
     assert run["fingerprint"] == wanted
     assert run["rows"] == {"training": 45, "held_out": 45}
     assert run["steps"] == 3
+    assert run["command"] == "train it"
     assert run["score"] > 0
     for key in ("versions", "command", "git_commit", "seconds", "tokens_per_second", "metric"):
         assert run[key] is not None or key == "git_commit"
@@ -407,7 +410,57 @@ def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, mon
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_unit_with_a_prediction_that_is_not_finite_is_not_kept(value, in_folder_of):
+    """It would count as finished for ever, and hide all other members behind its empty cells."""
+    assignment = in_folder_of.assignment
+    shutil.rmtree(assignment.unit.folder)
+    predictions = np.zeros((len(assignment.rows.ids), 1))
+    predictions[3:5] = value
+
+    def train(folder: Path) -> Outcome:
+        (folder / "model").touch()
+        return Outcome(predictions, "model", None, "cpu", {})
+
+    message = "models/tiny/mean/fold0: 2 of 45 predictions are not finite: .*learning_rate"
+    with pytest.raises(ValueError, match=message):
+        fill_unit(assignment, train)
+    assert {path.name for path in assignment.unit.folder.parent.iterdir()} == {".fold0.lock"}
+
+
 # --- what cannot be built
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
+        ({"lr_scheduler_type": "nonsense"}, "nonsense is not a valid SchedulerType"),
+        ({"optim": "adamm"}, "adamm is not a valid OptimizerNames"),
+        ({"logging_steps": 0}, "requires non-zero --logging_steps"),
+        ({"logging_steps": "often"}, "'>' not supported"),
+        ({"max_grad_nrm": 1}, "'max_grad_nrm'"),
+        ({"run_name": date(2026, 1, 2)}, r"run_name is datetime\.date\(2026, 1, 2\), which run"),
+        ({"optim_args": {1: 2}}, r"optim_args is \{1: 2\}, which run\.json cannot hold"),
+        ({"max_grad_norm": float("nan")}, r"max_grad_norm is nan, which run\.json cannot hold"),
+    ],
+)
+def test_a_wrong_value_of_the_trainer_is_refused_before_training_in_one_line(
+    trainer, message, in_folder_of
+):
+    before = sorted(Path().rglob("*"))
+    plan = BertPlan(in_folder_of.architecture, replace(in_folder_of.recipe, trainer=trainer))
+    with pytest.raises(ValueError, match=rf"^training\.trainer: .*{message}[^\n]*$"):
+        plan.check("tiny")
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "trainer", [{}, {"max_grad_norm": float("inf")}, {"lr_scheduler_kwargs": {"a": [1, "b"]}}]
+)
+def test_what_the_trainer_takes_is_let_through_and_makes_no_folder(trainer, in_folder_of):
+    before = sorted(Path().rglob("*"))
+    BertPlan(in_folder_of.architecture, replace(in_folder_of.recipe, trainer=trainer)).check("tiny")
+    assert sorted(Path().rglob("*")) == before
 
 
 def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):

@@ -65,7 +65,7 @@ def fit(
     Returns:
         What it took: seconds, real tokens a second, steps, precision.
     Raises:
-        ValueError: `recipe.trainer` holds what `TrainingArguments` does not take.
+        ValueError: as `training_arguments` does.
     """
     network.pooling.fit(tokens.of(row) for row in rows)  # type: ignore[operator]
     dataset = TrainingRows(tokens, rows, labels)
@@ -94,7 +94,11 @@ def fit(
 
 
 def training_arguments(recipe: Recipe, folder: Path, gpu: bool, bf16: bool) -> TrainingArguments:
-    """Trainer's own defaults, but for what the recipe and the machine say."""
+    """Trainer's own defaults, but for what the recipe and the machine say.
+
+    Raises:
+        ValueError: `recipe.trainer` has a key that is none of theirs, or a value they do not take.
+    """
     try:
         return TrainingArguments(
             output_dir=str(folder),
@@ -115,8 +119,11 @@ def training_arguments(recipe: Recipe, folder: Path, gpu: bool, bf16: bool) -> T
             disable_tqdm=True,
             **{k: v for k, v in recipe.trainer.items() if k != "logging_steps"},
         )
-    except TypeError as error:  # an unknown key
-        raise ValueError(f"training.trainer: {error}; see transformers.TrainingArguments") from None
+    except Exception as error:  # whatever they raise: it is about a key or a value of the user
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"training.trainer: {reason}; see transformers.TrainingArguments"
+        ) from None
 
 
 def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None) -> Floats:

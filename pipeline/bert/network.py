@@ -34,6 +34,10 @@ class Network(nn.Module):
         self.head = nn.Linear(pooling.output_dim, n_outputs)  # type: ignore[arg-type]
         self.loss = LOSSES[task]
 
+    def get_input_embeddings(self) -> nn.Module:
+        """What Trainer asks for to add noise to them."""
+        return self.backbone.get_input_embeddings()  # type: ignore[operator, no-any-return]
+
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """What Trainer calls to trade time for memory."""
         self.backbone.activation_checkpointing_enable(**options)  # type: ignore[operator]

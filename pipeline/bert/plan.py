@@ -1,10 +1,12 @@
 """What the stages ask of a fine-tuned member."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
-from pipeline.bert.finetune import Recipe
+from pipeline.bert.finetune import Recipe, training_arguments
 from pipeline.bert.tokens import Tokens
 from pipeline.bert.unit import (
     Architecture,
@@ -42,6 +44,14 @@ class BertPlan:
 
     def check(self, competition: str) -> None:
         check_architecture(competition, self.architecture)
+        for key, value in self.recipe.trainer.items():
+            if not _comes_back_from_json(value):
+                raise ValueError(
+                    f"training.trainer: {key} is {value!r}, which run.json cannot hold; "
+                    "give a number, a text, true or false, or lists and maps of these"
+                )
+        # no value depends on the machine, and a GPU is for the workers; the folder is not touched
+        training_arguments(self.recipe, Path("unused"), gpu=False, bf16=False)
 
     def read_inputs(
         self, competition: str, texts: Sequence[tuple[str, ...]], jobs: dict[str, Any]
@@ -61,3 +71,11 @@ class BertPlan:
 
     def predict(self, unit: Unit, inputs: Tokens) -> Floats:
         return predict_unit(unit, inputs)
+
+
+def _comes_back_from_json(value: Any) -> bool:
+    """False for a date of YAML, and for NaN, which would differ from itself in every later run."""
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False

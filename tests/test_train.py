@@ -1,0 +1,75 @@
+"""The train stage as a whole: what a diverged member leaves, what it says of itself, its calls."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from conftest import read_rows, write_competition
+
+from pipeline.jobs import Failure
+from pipeline.provenance import command_line
+from pipeline.units import Unit, read_run
+
+
+@pytest.fixture
+def train(workplace, backbone_of):
+    """Train these members on two folds."""
+
+    def run(*members, n_jobs=1):
+        training = {"epochs": 1, "batch_size": 16, "max_length": 32, "learning_rate": 1e-2}
+        settings = {"folds": {"n": 2}, "members": list(members), "training": training}
+        settings |= {"backbone": str(backbone_of("bert")), "jobs": {"n_jobs": n_jobs}}
+        config = write_competition(workplace, "regression", settings=settings)
+        for name in ("make_folds", "train"):
+            import_module(f"pipeline.{name}").main([str(config)])
+
+    return run
+
+
+def test_a_diverged_member_is_not_kept_and_the_others_have_their_oof(train):
+    with pytest.raises(SystemExit, match="2 of 4 units failed, the others stand") as end:
+        train({"pooling": "mean"}, {"pooling": "max", "learning_rate": 1e30})
+    assert "30 of 30 predictions are not finite: training diverged" in str(end.value)
+    assert len(read_rows(Path("oof/tiny/mean/oof.csv"))[1]) == 60
+    assert not Path("oof/tiny/max").exists()
+    assert {path.name for path in Path("models/tiny/max").iterdir()} == {
+        ".fold0.lock",
+        ".fold1.lock",
+    }
+
+
+def test_run_json_names_the_command_of_the_stage_and_not_of_the_worker(train):
+    train({"pooling": "mean"}, n_jobs=2)
+    for fold in (0, 1):
+        command = read_run(Unit("tiny", "mean", fold))["command"]
+        assert command == command_line()
+        assert "loky" not in command
+
+
+@pytest.mark.parametrize(
+    ("n_gpus", "calls"),
+    [
+        (0, [(["mean fold 0", "mean fold 1", "tfidf_linear fold 0", "tfidf_linear fold 1"], True)]),
+        (
+            2,
+            [
+                (["mean fold 0", "mean fold 1"], True),
+                (["tfidf_linear fold 0", "tfidf_linear fold 1"], False),
+            ],
+        ),
+    ],
+)
+def test_units_without_torch_run_apart_where_there_are_gpus(n_gpus, calls, train, monkeypatch):
+    """As many side by side as there are GPUs, they would leave the other cores idle."""
+    made = []
+
+    def kept(function, pieces, *, needs_torch, **_):
+        labels = [label for label, _ in pieces]
+        made.append((labels, needs_torch))
+        return [Failure(label, "not trained", "not trained") for label in labels]
+
+    monkeypatch.setattr("pipeline.train.count_gpus", lambda: n_gpus)
+    monkeypatch.setattr("pipeline.train.run_all", kept)
+    with pytest.raises(SystemExit, match="4 of 4 units failed"):
+        train({"pooling": "mean"}, {"model": "tfidf_linear"})
+    assert made == calls
