@@ -40,8 +40,8 @@ def submission_cells(
         classes: as the training file spells them; for binary the negative, then the positive.
         y: training targets, whose values are the labels of a regression scored by decisions.
     Raises:
-        ValueError: the form does not fit, or nothing but constants would be submitted where the
-            training targets are none.
+        ValueError: the form does not fit, or a column would be constant whose training targets are
+            not.
     """
     check_form(task, metric, form, sample, classes)
     wants_labels = _wants_labels(metric, form)
@@ -99,15 +99,6 @@ def constant_label(cells: Cells) -> str | None:
     return str(values.pop())
 
 
-def constant_columns(cells: Cells) -> dict[str, float]:
-    """The values and probabilities that are the same on every row, by their columns."""
-    return {
-        name: values[0]
-        for name, values in cells.items()
-        if len(values) > 1 and isinstance(values[0], float) and len(set(values)) == 1
-    }
-
-
 def _by_column(sample: Sample, names: Sequence[str], values: NDArray[Any]) -> Cells:
     if len(sample.columns) == 1:
         return {sample.columns[0]: values[:, 0].tolist()}
@@ -131,13 +122,11 @@ def _constant_targets(sample: Sample, columns: Sequence[str], y: NDArray[Any]) -
 
 
 def _refuse_constant(cells: Cells, allowed: set[str]) -> None:
-    """One constant of several may be right: nothing can be learned of a rare label, say."""
-    to_learn = cells.keys() - allowed
-    idle = constant_columns(cells)
-    if to_learn and to_learn <= idle.keys():
-        name = next(name for name in idle if name in to_learn)
-        raise ValueError(
-            f"column {name!r} of the submission is {idle[name]:g} on every row; "
-            "a model that predicts a constant has not learned, look at its log; for another "
-            "predictor of the leaderboard run submit with --predictor NAME"
-        )
+    for name, values in cells.items():
+        continuous = isinstance(values[0], float) if values else False
+        if continuous and name not in allowed and len(values) > 1 and len(set(values)) == 1:
+            raise ValueError(
+                f"column {name!r} of the submission is {values[0]:g} on every row; "
+                "a model that predicts a constant has not learned, look at its log; for another "
+                "predictor of the leaderboard run submit with --predictor NAME"
+            )

@@ -37,7 +37,7 @@ from pipeline.predictors import (
 )
 from pipeline.provenance import provenance
 from pipeline.sample_submission import Sample, read_sample
-from pipeline.submission import Cells, constant_columns, constant_label, submission_cells
+from pipeline.submission import Cells, constant_label, submission_cells
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -77,9 +77,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         label = constant_label(cells)
         if label is not None:
             print(f"warning: every row of {path} says {label!r}")
-        elif len(cells) > 1:
-            for name, value in constant_columns(cells).items():
-                print(f"warning: column {name!r} of {path} is {value:g} on every row")
         print(f"{path}: {len(table)} rows of {', '.join(sample.header)}, from {predictor}")
 
 

@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "ensemble.selection": "ensemble.objectives ensemble.shortcuts tasks",
     "ensemble.shortcuts": "ensemble.objectives tasks",
     "ensemble.objectives": "metrics tasks",
-    "ensemble.candidates": "ensemble.blenders ensemble.crossfit ensemble.intervals tasks",
+    "ensemble.candidates": "ensemble.blenders ensemble.crossfit ensemble.intervals metrics tasks",
     "ensemble.crossfit": "tasks",
     "ensemble.resampled": "counts metrics tasks",
     "ensemble.draws": "",
@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "ensemble.stability": "ensemble.draws tasks",
     "ensemble.suspicion": "metrics tasks",
     "ensemble.diversity": "tasks",
-    "ensemble.moments": "ensemble.draws tasks",
+    "ensemble.moments": "ensemble.draws ensemble.resampled tasks",
     "ensemble.shapley": "ensemble.draws ensemble.moments ensemble.resampled metrics tasks",
     # what is written
     "predictors": "artifacts foreign tasks",

@@ -38,3 +38,27 @@ def test_what_is_decided_for_test_rows_is_learnt_from_honest_blends(name, twice)
     added = decided.in_sample - blend.in_sample
     np.testing.assert_allclose(added, np.tile(too_good, (30, 1)), atol=1e-12)
     assert name == "mean" or np.abs(learnt - too_good).min() > 0.001  # or the two look the same
+
+
+@pytest.mark.parametrize(("metric", "is_candidate"), [("logloss", False), ("f1", True)])
+def test_a_decision_that_makes_probabilities_constant_is_left_out(metric, is_candidate):
+    """A submission of them is refused; where labels are submitted, a constant one is only told."""
+
+    def share(blend, y, new_blend, *, task, metric):
+        return np.full_like(new_blend, y.mean())
+
+    rng = np.random.default_rng(0)
+    found = candidates_of(
+        BLENDERS["mean"],
+        {"share": share},
+        rng.random((30, 2, 1)),
+        rng.random((7, 2, 1)),
+        rng.integers(0, 2, 30),
+        np.arange(30) % 3,
+        twice=False,
+        task="binary",
+        metric=metric,
+        seed=0,
+    )
+    names = ["mean", *(["mean.share"] if is_candidate else [])]
+    assert [one.method for one in found] == names

@@ -19,6 +19,7 @@ from pipeline.ensemble.crossfit import (
     of_own_fold,
 )
 from pipeline.ensemble.intervals import variance_of_fits
+from pipeline.metrics import METRICS
 from pipeline.tasks import Floats
 
 
@@ -59,7 +60,8 @@ def candidates_of(
 ) -> Iterator[Candidate]:
     """The blender's blend, then one for each decision on top of it that changes any prediction.
 
-    The decision for the test rows is fitted on the cross-fitted blend of all training rows.
+    The decision for the test rows is fitted on the cross-fitted blend of all training rows. One
+    that makes a column of values or probabilities constant is left out: it could not be submitted.
 
     Args:
         decisions: by name; any takes three folds and, for five, 15 fits of the blender for 5.
@@ -89,6 +91,8 @@ def candidates_of(
         decided_new = decision(honest, y, new, **setting)
         if np.array_equal(decided, honest) and np.array_equal(decided_new, new):
             continue
+        if not METRICS[metric].decides and (_is_constant(decided_new) & ~_is_constant(new)).any():
+            continue  # a flat curve may be right of a rare label, but no competition takes it
         layers = cross_decide_twice(decision, blends, y, folds, **setting) if twice else None
         yield Candidate(
             f"{blender.name}.{name}",
@@ -97,3 +101,8 @@ def candidates_of(
             decided_new,
             **{} if layers is None else kept(layers),
         )
+
+
+def _is_constant(values: Floats) -> NDArray[np.bool_]:
+    """(c,) whether a column says the same on every row."""
+    return np.ptp(values, axis=0) == 0

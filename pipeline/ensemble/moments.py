@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.draws import counts_of_draw
+from pipeline.ensemble.resampled import NO_VARIANCE
 from pipeline.tasks import Floats
 
 BLOCK = 8192  # rows whose products are in memory at once
-NO_VARIANCE = 1e-12  # of the mean square, as in `pipeline.ensemble.resampled`: mere rounding
 
 
 @dataclass(frozen=True, eq=False)
