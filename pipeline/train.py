@@ -111,21 +111,21 @@ def _train(
         plan = plans[member.name]
         rows = np.flatnonzero(folds == unit.fold)
         assignment = Assignment(
-            unit,
-            wanted[member.name],
-            int(folds.max() + 1),
-            UnitRows(
-                train.y,
-                folds == unit.fold,
-                [train.ids[i] for i in rows],
-                [train.texts[i] for i in rows],
-                list(train.columns),
-                config.data.id_name,
+            unit=unit,
+            wanted=wanted[member.name],
+            n_folds=int(folds.max() + 1),
+            rows=UnitRows(
+                y=train.y,
+                fold=folds == unit.fold,
+                ids=[train.ids[i] for i in rows],
+                texts=[train.texts[i] for i in rows],
+                columns=list(train.columns),
+                id_name=config.data.id_name,
             ),
-            config.task,
-            config.metric,
-            overwrite,
-            command_line(),
+            task=config.task,
+            metric=config.metric,
+            overwrite=overwrite,
+            command=command_line(),
         )
         pieces.append((str(unit), (plan, assignment, inputs[plan.source])))
     with_torch = [piece for piece in pieces if piece[1][0].needs_torch]
