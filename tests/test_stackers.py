@@ -130,6 +130,13 @@ def test_members_that_are_always_sure_and_sometimes_wrong_are_tempered(name, tas
     assert error(task, y_new, found) < error(task, y_new, new_preds.mean(axis=1)) / 2
 
 
+@pytest.mark.parametrize("name", ["gaussian_process", "lightgbm", "logistic"])
+def test_of_two_rows_that_members_are_sure_of_the_surer_one_ranks_higher(name):
+    preds, y, _, _ = example("binary", n=30)
+    surer = np.repeat(expit(np.arange(9.0, 30.0))[:, None, None], preds.shape[1], axis=1)
+    assert (np.diff(stack(name, preds, y, surer, "binary")[:, 0]) > 0).all()
+
+
 def test_logistic_gains_where_many_members_are_alike_and_rows_are_few():
     gains = []
     for seed in range(4):

@@ -36,7 +36,7 @@ BOOSTING_ROUNDS = 100
 KERNEL_ROWS = 500  # a kernel's few parameters need no more, and each step costs their cube
 KERNEL_STEPS = 20
 ROWS_AT_ONCE = 1000  # new rows of a Gaussian process, each as long as all fit rows
-SUREST = 10.0  # log-odds: 100 small steps do not lead back from the 34 of a sure 0 that is wrong
+SUREST = 10.0  # log-odds; see `_held_back`
 BOOSTING: dict[str, Any] = {
     "num_leaves": 4,
     "learning_rate": 0.03,
@@ -154,9 +154,7 @@ def boosting(
     settings["objective"] = "binary"
 
     def fit_and_apply(members: Floats, labels: NDArray[Any], new_members: Floats) -> Floats:
-        start, new_start = (
-            np.clip(_to_log_odds(p.mean(axis=1)), -SUREST, SUREST) for p in (members, new_members)
-        )
+        start, new_start = (_held_back(p.mean(axis=1)) for p in (members, new_members))
         added = grow(_to_log_odds(members), labels, start, _to_log_odds(new_members))
         return expit(new_start + added)
 
@@ -190,7 +188,7 @@ def gaussian_process(
         return _in_parts(fit(GaussianProcessRegressor, noisy, members, target).predict, new_members)
 
     def apply_to_labels(members: Floats, labels: NDArray[Any], new_members: Floats) -> Floats:
-        odds, new_odds = (np.clip(_to_log_odds(p), -SUREST, SUREST) for p in (members, new_members))
+        odds, new_odds = _held_back(members), _held_back(new_members)
         center, scale = odds.mean(axis=0), spread(odds)
         offset = ConstantKernel(10, "fixed")  # a class may be as rare as one row in a thousand
         model = fit(GaussianProcessClassifier, offset + kernel, (odds - center) / scale, labels)
@@ -223,6 +221,18 @@ def _unfinished_is_fine() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
+
+
+def _held_back(probabilities: Floats) -> Floats:
+    """Log-odds; beyond `SUREST` only the logarithm of what lies beyond is added.
+
+    100 small steps do not lead back from the 34 of a sure 0 that is wrong. Cut off, sure rows would
+    tie: with six members of 300 rows, their log-odds twenty times too large, that cost .004 of AUC.
+    """
+    log_odds = _to_log_odds(probabilities)
+    size = np.abs(log_odds)
+    beyond = np.log1p(np.maximum(size - SUREST, 0))
+    return np.sign(log_odds) * (np.minimum(size, SUREST) + beyond)
 
 
 def _distances(members: Floats) -> Floats:
