@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arms import Subset, seed_weights
-from pipeline.ensemble.draws import counts_of_draw, rows_of_draw, units_of
-from pipeline.metrics import METRICS, score
+from pipeline.ensemble.draws import counts_of_draw, units_of
+from pipeline.ensemble.resampled import resampled_score
+from pipeline.metrics import METRICS
 from pipeline.tasks import Floats, as_columns
 
 Arm = tuple[str, int]  # its name and the size of its ensembles
@@ -58,20 +59,21 @@ def drawn_scores(
     rng = np.random.default_rng(0)
     n, n_seeds = len(grid.y), grid.preds.shape[1]
     unit = units_of(n, grid.groups)
-    found = {arm: np.full(1 + n_draws, np.nan) for arm in arms}
-    for i in range(1 + n_draws):
-        rows, seeds = np.arange(n), np.ones(n_seeds)
-        if i:
-            rows = rows_of_draw(unit, rng)
-            seeds = counts_of_draw(np.arange(n_seeds), rng).astype(np.float64)
-        scores = {
-            subset: score(metric, task, grid.y[rows], blend[rows], grid.y_train)
-            for subset, blend in blends.items()
-        }
-        for arm, subsets in arms.items():
-            weights = seed_weights(subsets, seeds)
-            if weights.any():  # else too few different seeds were drawn for any ensemble
-                found[arm][i] = np.average([scores[s] for s in subsets], weights=weights)
+    times, seeds = np.ones((1 + n_draws, n)), np.ones((1 + n_draws, n_seeds))
+    for i in range(1, 1 + n_draws):
+        times[i] = counts_of_draw(unit, rng)
+        seeds[i] = counts_of_draw(np.arange(n_seeds), rng)
+    scores = {
+        subset: resampled_score(metric, task, grid.y, blend, grid.y_train)(times)
+        for subset, blend in blends.items()
+    }
+    found = {}
+    for arm, subsets in arms.items():
+        weights = np.array([seed_weights(subsets, of_draw) for of_draw in seeds])
+        total = np.einsum("bs,sb->b", weights, np.array([scores[s] for s in subsets]))
+        n_drawn = weights.sum(axis=1)
+        nothing = np.full(1 + n_draws, np.nan)  # too few different seeds for any ensemble
+        found[arm] = np.divide(total, n_drawn, out=nothing, where=n_drawn > 0)
     return found
 
 
