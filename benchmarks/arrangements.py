@@ -1,6 +1,7 @@
-"""What train_speed.py times: a GEMM, and three ways to train on the same rows.
+"""What train_speed.py and gpu_speed.py time: a GEMM, and three ways to train on the same rows.
 
-Each `prepare_*` sets everything up and returns the work that is to be timed.
+Each `prepare_*` sets everything up and returns the work that is to be timed. They train on the GPU,
+in bf16 or fp16, where there is one.
 """
 
 import math
@@ -23,7 +24,14 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from pipeline.bert.finetune import Recipe, fit, labels_for_loss, seed_everything
+from pipeline.bert.finetune import (
+    Recipe,
+    best_device,
+    best_precision,
+    fit,
+    labels_for_loss,
+    seed_everything,
+)
 from pipeline.bert.network import Network, build_network
 from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows
 from pipeline.tasks import Floats, Scaling
@@ -75,14 +83,17 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
         for i in range(len(rows.texts))
     ]
     folder = tempfile.TemporaryDirectory()
+    device, precision = best_device().type, best_precision()
 
     def build(steps: int) -> Trainer:
         arguments = TrainingArguments(
             output_dir=folder.name,
             max_steps=steps,
             per_device_train_batch_size=rows.recipe.batch_size,
-            use_cpu=True,
-            dataloader_pin_memory=False,
+            use_cpu=device == "cpu",
+            bf16=precision == "bf16",
+            fp16=precision == "fp16",
+            dataloader_pin_memory=device == "cuda",
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
@@ -103,7 +114,10 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
 
 
 def prepare_bare_loop(rows: Rows) -> Prepared:
+    device, half = best_device(), {"bf16": torch.bfloat16, "fp16": torch.float16}
+    dtype = half.get(best_precision())
     network, labels = _network_and_labels(rows)
+    network.to(device)
     recipe, n = rows.recipe, len(rows.tokens)
     dataset = TrainingRows(rows.tokens, np.arange(n), labels)
     n_steps = math.ceil(n / recipe.batch_size)
@@ -119,11 +133,14 @@ def prepare_bare_loop(rows: Rows) -> Prepared:
         network.train()
         for start in range(0, n, recipe.batch_size):
             batch = dataset.collate(order[start : start + recipe.batch_size])
-            network(**batch)["loss"].backward()
+            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+                loss = network(**{name: t.to(device) for name, t in batch.items()})["loss"]
+            loss.backward()
             nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
+        loss.item()  # a GPU is behind: wait for it
         return n
 
     return run

@@ -37,9 +37,17 @@ def member_name(pooling: str, seed: int) -> str:
     return f"{pooling}-s{seed}"
 
 
-def train_grid(path: str, poolings: Sequence[str], seeds: Sequence[int], limits: Limits) -> Config:
+def train_grid(
+    path: str,
+    poolings: Sequence[str],
+    seeds: Sequence[int],
+    limits: Limits,
+    n_jobs: int | None = None,
+) -> Config:
     """Train and predict what is missing of the grid of the competition whose YAML is `path`.
 
+    Args:
+        n_jobs: units side by side; None: as many as cores, or one a GPU.
     Returns:
         The grid's config; `oof/<c>-grid/<member>/` holds the predictions of every cell.
     """
@@ -50,6 +58,7 @@ def train_grid(path: str, poolings: Sequence[str], seeds: Sequence[int], limits:
         for seed in seeds
         for pooling in poolings
     ]
+    settings["jobs"] = {**settings.get("jobs", {}), "n_jobs": n_jobs}
     return run_stages(settings)
 
 

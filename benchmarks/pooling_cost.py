@@ -60,7 +60,7 @@ def measure(fold: FirstFold, pooling: str, n_rows: int) -> dict[str, Any]:
     )
     scaling = Scaling.of(y)
     labels = labels_for_loss(task, y, scaling)
-    keys = ("batch_size", "learning_rate", "warmup", "weight_decay")
+    keys = ("batch_size", "learning_rate", "warmup", "weight_decay", "precision")
     of_settings = {key: getattr(settings, key) for key in keys}
     recipe = Recipe(epochs=1, seed=0, trainer={}, **of_settings)
     with tempfile.TemporaryDirectory() as folder:

@@ -115,14 +115,20 @@ def member_lines(
 
 
 def study(
-    path: str, poolings: Sequence[str], n_seeds: int, limits: Limits, n_draws: int, n_blends: int
+    path: str,
+    poolings: Sequence[str],
+    n_seeds: int,
+    limits: Limits,
+    n_draws: int,
+    n_blends: int,
+    n_jobs: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Train the grid of one competition and compare its arms.
 
     Returns:
         Lines of scores and differences, lines of cells, and the mean error correlations.
     """
-    config = train_grid(path, poolings, range(n_seeds), limits)
+    config = train_grid(path, poolings, range(n_seeds), limits, n_jobs)
     metric, task = config.metric, config.task
     grids = read_grids(config, poolings, n_seeds)
     cells = pd.DataFrame(member_lines(grids, poolings, metric, task))
@@ -181,6 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--blends", type=int, default=20, help="ensembles an arm, chosen blend")
+    parser.add_argument("--n_jobs", type=int, help="units side by side; several may share a GPU")
     parser.add_argument("--name", default="pooling", help="of the results' files")
     arguments = parser.parse_args(argv)
 
@@ -188,7 +195,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     scores, cells, about = [], [], {}
     for path in arguments.configs:
         of_arms, of_cells, found = study(
-            path, arguments.poolings, arguments.seeds, limits, arguments.draws, arguments.blends
+            path,
+            arguments.poolings,
+            arguments.seeds,
+            limits,
+            arguments.draws,
+            arguments.blends,
+            arguments.n_jobs,
         )
         scores.append(of_arms)
         cells.append(of_cells)

@@ -46,6 +46,7 @@ BASE: dict[str, Any] = {
     "batch_size": 32,
     "warmup": 0.1,
     "weight_decay": 0.0,
+    "precision": None,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "base": {},

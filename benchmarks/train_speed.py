@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the comparison is about the CPU
     fold = read_first_fold(arguments.config)
     chosen, settings = fold.training[: arguments.rows], fold.config.training
-    keys = ("batch_size", "learning_rate", "warmup", "weight_decay")
+    keys = ("batch_size", "learning_rate", "warmup", "weight_decay", "precision")
     rows = Rows(
         fold.backbone,
         [fold.train.texts[i][0] for i in chosen],

@@ -1,7 +1,7 @@
 """The models to train: fine-tuned members and classic ones, and what they inherit."""
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
@@ -22,6 +22,9 @@ class Training(Section):
         0.0, ge=0, lt=1, description="in the backbone; null: as the backbone was pretrained"
     )
     freeze_embeddings: bool = Field(True, description="leave the embedding tables untrained")
+    precision: Literal["fp32", "bf16", "fp16"] | None = Field(
+        None, description="fp32, bf16 or fp16; null: what the GPU is fastest in, on a CPU fp32"
+    )
     trainer: dict[str, Any] = Field(
         {}, description="any other field of transformers.TrainingArguments"
     )

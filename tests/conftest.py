@@ -1,6 +1,7 @@
 """A small competition of every task, written as files, for tests that go through whole stages."""
 
 import csv
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+
+# all tests but those of test_gpu.py are about the CPU, on a machine with a GPU too
+GPUS_OF_THE_MACHINE = os.environ.get("CUDA_VISIBLE_DEVICES")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 GOOD = ["splendid", "warm", "bright", "clever"]
 BAD = ["dull", "grim", "clumsy", "stale"]

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from conftest import BAD, CLASSES, GOOD, PLAIN
 from sklearn.metrics import roc_auc_score
 from tiny_backbones import make_tokenizer
@@ -28,7 +27,14 @@ from pipeline.tasks import TASKS
 from pipeline.trainer_keys import TRAINER_KEYS
 
 RECIPE = Recipe(
-    epochs=2, batch_size=8, learning_rate=1e-2, warmup=0.1, weight_decay=0.0, seed=5, trainer={}
+    epochs=2,
+    batch_size=8,
+    learning_rate=1e-2,
+    warmup=0.1,
+    weight_decay=0.0,
+    precision=None,
+    seed=5,
+    trainer={},
 )
 
 
@@ -191,21 +197,65 @@ def test_one_seed_gives_one_network_bit_for_bit_and_another_seed_another(
     assert not torch.allclose(one, other_head)
 
 
-@pytest.mark.parametrize("precision", ["no", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_network_predicts_in_float32_whatever_it_was_trained_in(
-    precision, tiny_backbone, tokenizer, tmp_path, monkeypatch
+    precision, tiny_backbone, tokenizer, tmp_path
 ):
     """As the one that is built anew from its tensors does, bit for bit."""
-    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", precision)
-    monkeypatch.setattr(AcceleratorState, "_shared_state", {})
-    network, *_ = fitted(tiny_backbone, tokenizer, tmp_path)
-    assert AcceleratorState().mixed_precision == precision
+    recipe = replace(RECIPE, precision=precision)
+    network, effort, _ = fitted(tiny_backbone, tokenizer, tmp_path, recipe)
+    assert effort["precision"] == precision
     rebuilt = build(tiny_backbone)
     rebuilt.load_state_dict(network.state_dict())
     tokens = tokenize(tokenizer, sentences([GOOD, BAD] * 10), 40)
     one, other = (predict(n, tokens, "regression", None) for n in (network, rebuilt))
     np.testing.assert_array_equal(one, other)
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_precisions_differ_and_none_stays_for_the_next_unit(tiny_backbone, tokenizer, tmp_path):
+    full, half, again = (
+        weights_of(fitted(tiny_backbone, tokenizer, tmp_path, replace(RECIPE, precision=p))[0])
+        for p in ("fp32", "bf16", "fp32")
+    )
+    assert torch.equal(full, again)
+    assert not torch.equal(full, half)
+    assert torch.allclose(full, half, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("has_gpu", "has_bf16", "capability", "best"),
+    [
+        (False, False, (0, 0), "fp32"),
+        (True, True, (8, 0), "bf16"),  # A100 and newer
+        (True, False, (7, 5), "fp16"),  # T4, V100
+        (True, False, (6, 0), "fp32"),  # P100: no units for it
+    ],
+)
+def test_the_best_precision_is_what_the_gpu_has_units_for(
+    has_gpu, has_bf16, capability, best, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert finetune.best_precision() == best
+
+
+def test_fp16_is_refused_without_a_gpu(tiny_backbone, tokenizer, tmp_path):
+    with pytest.raises(ValueError, match=r"training\.precision: fp16 needs a GPU"):
+        fitted(tiny_backbone, tokenizer, tmp_path, replace(RECIPE, precision="fp16"))
+
+
+@pytest.mark.parametrize(("last_scale", "n_steps"), [(2.0**4, 20), (0.0, 5000), (2.0**-9, 40)])
+def test_a_training_that_left_out_most_steps_is_refused(last_scale, n_steps):
+    """A step that overflows halves the scale: 12 of 20, all, and 25 of 40."""
+    with pytest.raises(ValueError, match=r"training\.precision: .* in most steps"):
+        finetune.refuse_overflow(2.0**16, last_scale, n_steps)
+
+
+@pytest.mark.parametrize("last_scale", [2.0**16, 2.0**7, 2.0**18])
+def test_a_training_that_left_out_few_steps_stands(last_scale):
+    finetune.refuse_overflow(2.0**16, last_scale, 20)
 
 
 def test_what_is_drawn_at_random_before_does_not_matter(tiny_backbone, tokenizer, tmp_path):
@@ -290,7 +340,7 @@ def test_an_unknown_trainer_key_is_named(tiny_backbone, tokenizer, tmp_path):
 
 def test_trainer_keys_reach_the_trainer(tmp_path):
     recipe = replace(RECIPE, trainer={"lr_scheduler_type": "constant", "logging_steps": 7})
-    arguments = training_arguments(recipe, tmp_path, gpu=False, bf16=False)
+    arguments = training_arguments(recipe, tmp_path, "cpu", "fp32")
     assert arguments.lr_scheduler_type == "constant"
     assert arguments.logging_steps == 7
     assert arguments.learning_rate == RECIPE.learning_rate
@@ -322,5 +372,5 @@ def test_accumulated_gradients_are_those_of_one_batch(tiny_backbone, tokenizer, 
 def test_every_field_of_the_trainer_that_is_filled_names_the_setting_to_use_instead(monkeypatch):
     filled = {}
     monkeypatch.setattr(finetune, "TrainingArguments", lambda **fields: filled.update(fields))
-    training_arguments(RECIPE, Path("folder"), gpu=False, bf16=False)
+    training_arguments(RECIPE, Path("folder"), "cpu", "fp32")
     assert set(filled) - {"logging_steps"} <= set(TRAINER_KEYS)  # that one may be set

@@ -19,7 +19,14 @@ from pipeline.bert.tokens import Tokens, collate, tokenize
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
 RECIPE = Recipe(
-    epochs=2, batch_size=2, learning_rate=1e-2, warmup=0.0, weight_decay=0.0, seed=1, trainer={}
+    epochs=2,
+    batch_size=2,
+    learning_rate=1e-2,
+    warmup=0.0,
+    weight_decay=0.0,
+    precision=None,
+    seed=1,
+    trainer={},
 )
 
 

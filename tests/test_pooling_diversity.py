@@ -106,18 +106,14 @@ def test_correlations_tell_what_two_cells_share() -> None:
 def test_a_small_grid_is_trained_scored_and_not_trained_again(
     workplace: Path, tiny_backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {
-        "backbone": str(tiny_backbone),
-        "training": {"max_length": 32},
-        "jobs": {"n_jobs": 1},
-    }
+    settings = {"backbone": str(tiny_backbone), "training": {"max_length": 32}}
     path = write_competition(workplace, "regression", settings=settings)
     rng = np.random.default_rng(0)
     solution = [[f"b{k:03}", f"{value:.3f}"] for k, value in enumerate(rng.normal(size=20))]
     write_rows(workplace / "data/tiny/solution.csv", ["id", "target"], solution)
     limits = Limits(rows=40, folds=2, epochs=1)
 
-    scores, cells, about = study(str(path), ["mean", "max"], 2, limits, n_draws=10, n_blends=2)
+    scores, cells, about = study(str(path), ["mean", "max"], 2, limits, 10, 2, n_jobs=1)
 
     assert cells[["pooling", "seed"]].to_numpy().tolist() == [
         ["mean", 0],
@@ -130,7 +126,7 @@ def test_a_small_grid_is_trained_scored_and_not_trained_again(
     assert one["value"].item() == pytest.approx(cells["oof"].mean())
     assert set(about["error correlation"]) == {"oof", "test"}
     assert "8 of 8 units to train" in capsys.readouterr().out
-    study(str(path), ["mean", "max"], 2, limits, n_draws=1, n_blends=1)
+    study(str(path), ["mean", "max"], 2, limits, 1, 1, n_jobs=1)
     assert "0 of 8 units to train" in capsys.readouterr().out
 
 

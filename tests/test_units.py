@@ -246,7 +246,10 @@ def trained(tmp_path_factory, backbone_of):
             id_name="id",
         )
         unit, wanted = Unit("tiny", "mean", 0), fingerprint(SETTINGS, **DATA)
-        how = Architecture(sha, "mean", {}, 16, 0.0, True), Recipe(1, 16, 1e-3, 0.1, 0.0, 7, {})
+        how = (
+            Architecture(sha, "mean", {}, 16, 0.0, True),
+            Recipe(1, 16, 1e-3, 0.1, 0.0, None, 7, {}),
+        )
         assignment = Assignment(unit, wanted, 2, rows, "regression", "rmse", False, "train it")
         train_unit(assignment, *how, tokens)
     return folder, Trained(unit, assignment, *how, tokens)

@@ -1,6 +1,7 @@
 """Fit a network on a unit's training rows; predict with it. Letters: n rows, c outputs."""
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Recipe:
     learning_rate: float
     warmup: float
     weight_decay: float
+    precision: str | None
     seed: int
     trainer: dict[str, Any]
 
@@ -46,6 +48,15 @@ def seed_everything(seed: int) -> None:
 
 def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def best_precision() -> str:
+    """bf16 or, on a GPU from before it, fp16 where there are units for it; else fp32."""
+    if best_device().type == "cpu":
+        return "fp32"
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bf16"
+    return "fp16" if torch.cuda.get_device_capability() >= (7, 0) else "fp32"
 
 
 def fit(
@@ -65,40 +76,63 @@ def fit(
     Returns:
         What it took: seconds, real tokens a second, steps, precision.
     Raises:
-        ValueError: as `training_arguments` does.
+        ValueError: as `training_arguments` does; numbers do not fit into fp16.
     """
     network.pooling.fit(tokens.of(row) for row in rows)  # type: ignore[operator]
     dataset = TrainingRows(tokens, rows, labels)
-    gpu = best_device().type == "cuda"
-    bf16 = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    precision = recipe.precision or best_precision()
     trainer = _LengthGroupedTrainer(
         model=network,
-        args=training_arguments(recipe, log.parent, gpu, bf16),
+        args=training_arguments(recipe, log.parent, best_device().type, precision),
         train_dataset=dataset,
         data_collator=dataset.collate,
         callbacks=[_LogFile(log)],
     )
     trainer.remove_callback(PrinterCallback)
+    first_scale = trainer.accelerator.scaler.get_scale() if precision == "fp16" else 1.0
     start = time.perf_counter()
     trainer.train()
-    seconds = time.perf_counter() - start
-    # else bfloat16 would stay with the network and predict too, the reloaded one without it
+    seconds, steps = time.perf_counter() - start, trainer.state.global_step
+    if precision == "fp16":
+        refuse_overflow(first_scale, trainer.accelerator.scaler.get_scale(), steps)
+    # else the half precision would stay with the network and predict too, the reloaded one without
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     network.zero_grad()  # their memory is for the predictions
     return {
         "seconds": round(seconds, 3),
         "tokens_per_second": round(float(dataset.lengths.sum()) * recipe.epochs / seconds),
-        "steps": trainer.state.global_step,
-        "precision": "bf16" if bf16 else "fp32",
+        "steps": steps,
+        "precision": precision,
     }
 
 
-def training_arguments(recipe: Recipe, folder: Path, gpu: bool, bf16: bool) -> TrainingArguments:
+def refuse_overflow(first_scale: float, last_scale: float, n_steps: int) -> None:
+    """Refuse a training of which fp16 left out most steps.
+
+    A step whose gradients overflow is left out and halves the scale of the next ones.
+
+    Raises:
+        ValueError: it was so.
+    """
+    n_left_out = math.inf if last_scale == 0 else math.log2(first_scale / last_scale)
+    if n_left_out > n_steps / 2:
+        raise ValueError(
+            "training.precision: the gradients did not fit into fp16 in most steps, which were "
+            "left out; set it to fp32, or to bf16 on a GPU that has it"
+        )
+
+
+def training_arguments(
+    recipe: Recipe, folder: Path, device: str, precision: str
+) -> TrainingArguments:
     """Trainer's own defaults, but for what the recipe and the machine say.
 
     Raises:
-        ValueError: `recipe.trainer` has a key that is none of theirs, or a value they do not take.
+        ValueError: `recipe.trainer` has a key that is none of theirs, or a value they do not take;
+            fp16 without a GPU.
     """
+    if precision == "fp16" and device == "cpu":
+        raise ValueError("training.precision: fp16 needs a GPU, and none is seen; leave it null")
     try:
         return TrainingArguments(
             output_dir=str(folder),
@@ -108,9 +142,10 @@ def training_arguments(recipe: Recipe, folder: Path, gpu: bool, bf16: bool) -> T
             warmup_steps=recipe.warmup,  # below 1 it is a share
             weight_decay=recipe.weight_decay,
             seed=recipe.seed,
-            use_cpu=not gpu,
-            bf16=bf16,
-            dataloader_pin_memory=gpu,
+            use_cpu=device == "cpu",
+            bf16=precision == "bf16",
+            fp16=precision == "fp16",
+            dataloader_pin_memory=device == "cuda",
             remove_unused_columns=False,
             save_strategy="no",
             eval_strategy="no",

@@ -51,7 +51,7 @@ class BertPlan:
                     "give a number, a text, true or false, or lists and maps of these"
                 )
         # no value depends on the machine, and a GPU is for the workers; the folder is not touched
-        training_arguments(self.recipe, Path("unused"), gpu=False, bf16=False)
+        training_arguments(self.recipe, Path("unused"), "cpu", "fp32")
 
     def read_inputs(
         self, competition: str, texts: Sequence[tuple[str, ...]], jobs: dict[str, Any]
