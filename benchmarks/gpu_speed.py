@@ -132,8 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             table.insert(0, "backbone", shape)
             table.insert(0, "competition", Path(path).stem)
             tables.append(table)
-    gpu = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
-    record("gpu_speed", pd.concat(tables, ignore_index=True), arguments, **gpu)
+    record("gpu_speed", pd.concat(tables, ignore_index=True), arguments)
 
 
 if __name__ == "__main__":

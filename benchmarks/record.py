@@ -7,6 +7,7 @@ from typing import Any
 
 import joblib
 import pandas as pd
+import torch
 
 from pipeline.artifacts import write_csv, write_json
 from pipeline.provenance import provenance
@@ -20,10 +21,14 @@ def record(name: str, table: pd.DataFrame, arguments: argparse.Namespace, **foun
         print(table.to_string(index=False, na_rep=""))
     path = RESULTS / f"{name}.csv"
     write_csv(path, table)
-    machine = {"cpu": cpu_name(), "cores": joblib.cpu_count()}
+    machine = {"cpu": cpu_name(), "cores": joblib.cpu_count(), "gpu": gpu_name()}
     origin = {"arguments": vars(arguments), **provenance(), **machine}
     write_json(path.with_suffix(".json"), {**found, **origin})
     print(f"{path}, {path.with_suffix('.json')}: written")
+
+
+def gpu_name() -> str | None:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def cpu_name() -> str:
