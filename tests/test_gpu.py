@@ -17,7 +17,8 @@ from conftest import GPUS_OF_THE_MACHINE, read_rows, write_competition
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "configs/tiny.yaml"
-ON_CPU = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+FOLDERS = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
+ON_CPU = {**os.environ, "PYTHONPATH": os.pathsep.join(FOLDERS)}
 
 
 @pytest.fixture(scope="session")
