@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 # all tests but those of test_gpu.py are about the CPU, on a machine with a GPU too
-GPUS_OF_THE_MACHINE = os.environ.get("CUDA_VISIBLE_DEVICES")
+os.environ.setdefault("GPUS_OF_THE_MACHINE", os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 GOOD = ["splendid", "warm", "bright", "clever"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import GPUS_OF_THE_MACHINE, read_rows, write_competition
+from conftest import read_rows, write_competition
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "configs/tiny.yaml"
@@ -25,8 +25,8 @@ ON_CPU = {**os.environ, "PYTHONPATH": os.pathsep.join(FOLDERS)}
 def on_gpu():
     """The environment of a process that sees the GPUs."""
     environment = {name: value for name, value in ON_CPU.items() if name != "CUDA_VISIBLE_DEVICES"}
-    if GPUS_OF_THE_MACHINE is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = GPUS_OF_THE_MACHINE
+    if os.environ["GPUS_OF_THE_MACHINE"] != "all":
+        environment["CUDA_VISIBLE_DEVICES"] = os.environ["GPUS_OF_THE_MACHINE"]
     has_driver = shutil.which("nvidia-smi") or shutil.which("rocm-smi")
     if (
         not has_driver
