@@ -1,19 +1,18 @@
 """How fast units train on a GPU: ours, a bare PyTorch loop, the notebook way, and side by side.
 
-    python -m benchmarks.gpu_speed                          needs a GPU; about 4 minutes
+    python -m benchmarks.gpu_speed                      tweets, which are short, with MiniLM
+    python -m benchmarks.gpu_speed configs/r8.yaml --base_shape --name gpu_speed_base
 
-Two cases, each on the training rows of fold 0, in one run:
+The second: stories of up to 128 tokens, and a network of the shape of BERT base. Its weights are
+random, as speed does not depend on them. Each takes 3 minutes or so, most of it to start processes.
 
-- tweets: short texts, MiniLM.
-- r8: stories of up to 128 tokens, and a network of the shape of BERT base. Its weights are random,
-  as speed does not depend on them.
+On the training rows of fold 0, in one run: the notebook way and the bare loop of train_speed.py, in
+the GPU's best precision; ours likewise, in each precision, and by several processes that share the
+GPU, as `jobs.n_jobs` makes them. Every process trains on a few rows before it is timed. Tokens are
+real ones: padding is not counted. The networks learn how long a text is, so that any competition
+will do.
 
-The notebook way and the bare loop are those of train_speed.py, in bf16; ours is timed in bf16, fp16
-and fp32, and in bf16 by several processes that share the GPU, which is what `jobs.n_jobs` does.
-Every process trains on a few rows before it is timed. Tokens are real ones: padding is not counted.
-The network learns how long a text is, so that any competition will do.
-
-Writes benchmarks/results/gpu_speed.csv, a line a measurement, and gpu_speed.json.
+Writes benchmarks/results/<name>.csv, a line a measurement, and <name>.json.
 """
 
 import argparse
@@ -25,10 +24,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-import pandas as pd
-import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils import logging
 
 from benchmarks.arrangements import (
     Prepared,
@@ -49,30 +45,20 @@ BERT_BASE = {
     "num_attention_heads": 12,
     "intermediate_size": 3072,
 }
-PRECISIONS = ("bf16", "fp16", "fp32")
 
 
 def prepare_warm(prepare: Callable[..., Prepared], rows: Rows, *arguments: Any) -> Prepared:
-    """What `prepare(rows)` returns, in a process whose GPU has been at work."""
-    few = slice(0, WARM_UP_ROWS)
-    tokens = rows.tokens.take(np.arange(len(rows.tokens))[few])
-    prepare(replace(rows, texts=rows.texts[few], tokens=tokens, y=rows.y[few]), *arguments)()
+    """What `prepare(rows, ...)` returns, in a process whose GPU has been at work."""
+    n = min(WARM_UP_ROWS, len(rows.texts))
+    few = replace(rows, texts=rows.texts[:n], tokens=rows.tokens.take(np.arange(n)), y=rows.y[:n])
+    prepare(few, *arguments)()
     return prepare(rows, *arguments)
 
 
-def save_base_shape(folder: Path, like: Path) -> None:
-    """A random backbone of the shape of BERT base, with the tokenizer of another."""
-    config = AutoConfig.from_pretrained(like)
-    for key, value in BERT_BASE.items():
-        setattr(config, key, value)
-    AutoModel.from_config(config).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(like).save_pretrained(folder)
-
-
-def read_rows(path: str, times: int) -> Rows:
-    """The training rows of fold 0, each `times` times."""
+def read_rows(path: str, n_rows: int | None, times: int) -> Rows:
+    """The first training rows of fold 0, each as often as told."""
     fold = read_first_fold(path)
-    chosen, settings = np.tile(fold.training, times), fold.config.training
+    chosen, settings = np.tile(fold.training[:n_rows], times), fold.config.training
     tokens = fold.tokens.take(chosen)
     keys = ("batch_size", "learning_rate", "warmup", "weight_decay", "precision")
     return Rows(
@@ -84,25 +70,31 @@ def read_rows(path: str, times: int) -> Rows:
     )
 
 
-def measure_case(
-    rows: Rows, repeats: int, side_by_side: Sequence[int], n_steps: int
+def save_base_shape(folder: Path, like: Path) -> None:
+    """A random backbone of the shape of BERT base, with the tokenizer of another."""
+    config = AutoConfig.from_pretrained(like)
+    for key, value in BERT_BASE.items():
+        setattr(config, key, value)
+    AutoModel.from_config(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(like).save_pretrained(folder)
+
+
+def measure_all(
+    rows: Rows, *, precisions: Sequence[str], side_by_side: Sequence[int], n_steps: int
 ) -> list[Measurement]:
-    """All arrangements on the same rows."""
-    cores, found = joblib.cpu_count(), []
-    for repeat in range(repeats):
-        for name, *what in (
-            ("notebook", prepare_notebook, rows, n_steps),
-            ("bare loop", prepare_bare_loop, rows),
-        ):
-            found.append(measure(name, repeat, 1, cores, prepare_warm, *what))
-        for precision in PRECISIONS:
-            of_precision = replace(rows, recipe=replace(rows.recipe, precision=precision))
-            name = f"ours, {precision}"
-            found.append(measure(name, repeat, 1, cores, prepare_warm, prepare_ours, of_precision))
-        for n in side_by_side:
-            threads = max(1, cores // n)
-            name = f"ours, bf16, {n} units"
-            found.append(measure(name, repeat, n, threads, prepare_warm, prepare_ours, rows))
+    """All arrangements on the same rows, once each."""
+    cores = joblib.cpu_count()
+    found = [
+        measure("notebook", 0, 1, cores, prepare_warm, prepare_notebook, rows, n_steps),
+        measure("bare loop", 0, 1, cores, prepare_warm, prepare_bare_loop, rows),
+        measure("ours", 0, 1, cores, prepare_warm, prepare_ours, rows),
+    ]
+    for precision in precisions:
+        told = replace(rows, recipe=replace(rows.recipe, precision=precision))
+        found.append(measure(f"ours, {precision}", 0, 1, cores, prepare_warm, prepare_ours, told))
+    for n in side_by_side:
+        threads = max(1, cores // n)
+        found.append(measure(f"ours, {n} units", 0, n, threads, prepare_warm, prepare_ours, rows))
     return found
 
 
@@ -110,29 +102,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--times", type=int, default=3, help="how often the rows are gone through")
-    parser.add_argument("--units", type=int, nargs="*", default=[2, 4, 8], help="side by side")
+    parser.add_argument("config", nargs="?", default="configs/tweets.yaml")
+    parser.add_argument("--base_shape", action="store_true", help="a random BERT base, no MiniLM")
+    parser.add_argument("--rows", type=int, help="this many of the fold's rows only")
+    parser.add_argument("--times", type=int, default=3, help="how often they are gone through")
+    parser.add_argument("--precisions", nargs="*", default=["fp16", "fp32"], help="asked for")
+    parser.add_argument("--units", nargs="*", type=int, default=[2, 4, 8], help="side by side")
     parser.add_argument("--notebook_steps", type=int, default=100, help="after 2 of warm-up")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--name", default="gpu_speed", help="of the results' files")
     arguments = parser.parse_args(argv)
-    if not torch.cuda.is_available():
-        raise SystemExit("this needs a GPU that torch sees; benchmarks.train_speed is for the CPU")
 
-    logging.disable_progress_bar()
-    tables = []
+    rows = read_rows(arguments.config, arguments.rows, arguments.times)
     with tempfile.TemporaryDirectory() as folder:
-        for path in ("configs/tweets.yaml", "configs/r8.yaml"):
-            rows, shape = read_rows(path, arguments.times), "MiniLM"
-            if path == "configs/r8.yaml":
-                save_base_shape(Path(folder), rows.backbone)
-                rows, shape = replace(rows, backbone=Path(folder)), "BERT base, random"
-            print(f"{path}, {shape}: {len(rows.tokens)} rows; measuring:", flush=True)
-            found = measure_case(rows, arguments.repeats, arguments.units, arguments.notebook_steps)
-            table = table_of(found, float(rows.tokens.lengths.mean()))
-            table.insert(0, "backbone", shape)
-            table.insert(0, "competition", Path(path).stem)
-            tables.append(table)
-    record("gpu_speed", pd.concat(tables, ignore_index=True), arguments)
+        if arguments.base_shape:
+            save_base_shape(Path(folder), rows.backbone)
+            rows = replace(rows, backbone=Path(folder))
+        print(f"{len(rows.tokens)} rows; measuring:", flush=True)
+        found = measure_all(
+            rows,
+            precisions=arguments.precisions,
+            side_by_side=arguments.units,
+            n_steps=arguments.notebook_steps,
+        )
+    record(arguments.name, table_of(found, float(rows.tokens.lengths.mean())), arguments)
 
 
 if __name__ == "__main__":

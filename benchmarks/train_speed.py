@@ -102,9 +102,11 @@ def measure(
     with ProcessPoolExecutor(n_processes, context, _enter, setting) as pool:
         calls = [pool.submit(_timed, prepare, arguments) for _ in range(n_processes)]
         works, seconds, cpu_seconds = zip(*(call.result() for call in calls), strict=True)
-    return Measurement(
+    found = Measurement(
         arrangement, repeat, n_processes, threads, sum(works), max(seconds), sum(cpu_seconds)
     )
+    print(f"    {found.rate:,.4g} a second", flush=True)  # stands if a later one is cut off
+    return found
 
 
 def _enter(barrier: Barrier, threads: int) -> None:
