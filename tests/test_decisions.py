@@ -8,7 +8,7 @@ from pipeline.counts import COUNTED
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.decisions import DECISIONS, check_decisions
-from pipeline.ensemble.thresholds import _best_cut
+from pipeline.ensemble.thresholds import _best_cut, _sums_while_turning
 from pipeline.metrics import METRICS, score
 from pipeline.tasks import TASKS, out_of_range
 
@@ -228,6 +228,22 @@ def test_no_threshold_scores_better_than_the_one_that_is_found(p, bits, metric):
     found = score(metric, "binary", y, decide("threshold", p, y, p, "binary", metric))
     shifted = [score(metric, "binary", y, np.clip(p + s, 0, 1)) for s in np.arange(-20, 21) / 20.5]
     np.testing.assert_allclose(found, max(shifted))
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from([0, 2, 3])), min_size=1, max_size=12
+    ),
+    name=st.sampled_from(sorted(COUNTED)),
+)
+@settings(max_examples=60, deadline=None)
+def test_rows_that_turn_one_by_one_are_counted_as_if_all_were_decided_anew(rows, name):
+    y, otherwise = np.array(rows).T
+    sums = _sums_while_turning(y, otherwise, 1, COUNTED[name], 4)
+    for n_turned, found in enumerate(COUNTED[name].of_sums(sums)):
+        decided = np.where(np.arange(len(y)) < n_turned, 1, otherwise)
+        one_hot = (np.eye(4)[codes].sum(axis=0)[None] for codes in (y[y == decided], y, decided))
+        np.testing.assert_allclose(found, COUNTED[name](*one_hot)[0], atol=1e-12)
 
 
 def test_a_class_that_no_fit_row_holds_keeps_its_weight():

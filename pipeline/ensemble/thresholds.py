@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.counts import COUNTED
+from pipeline.counts import COUNTED, Counted
 from pipeline.metrics import score
 from pipeline.tasks import TASKS, TINY, Floats
 
@@ -29,19 +29,19 @@ def threshold(
     classes: a weight for each, one after the other, until none helps (coordinate ascent).
     """
     raw, to_prediction = TASKS[task].to_raw(new_blend), TASKS[task].to_prediction
-    value = COUNTED[metric]
+    counted = COUNTED[metric]
     if task == "multiclass":
-        shift = _log_weights(blend, y, value, np.unique(y))
+        shift = _log_weights(blend, y, counted, np.unique(y))
         return to_prediction(raw + shift) if shift.any() else new_blend.copy()
     shift = np.zeros(blend.shape[1])
     for j, column in enumerate(y.reshape(len(y), -1).astype(np.int64).T):
         sides = np.column_stack([1 - blend[:, j], blend[:, j]])
-        shift[j] = _log_weights(sides, column, value, np.unique(column)[1:])[1]
+        shift[j] = _log_weights(sides, column, counted, np.unique(column)[1:])[1]
     return np.where(shift == 0, new_blend, to_prediction(raw + shift))
 
 
 def _log_weights(
-    p: Floats, y: NDArray[np.int64], value: Callable[..., Floats], tuned: NDArray[np.int64]
+    p: Floats, y: NDArray[np.int64], metric: Counted, tuned: NDArray[np.int64]
 ) -> Floats:
     """(q,) logarithms to add to those of (n, q) probabilities before the greatest is decided.
 
@@ -51,21 +51,31 @@ def _log_weights(
     log_p, log_weights = np.log(np.clip(p, TINY, None)), np.zeros(p.shape[1])
     if len(np.unique(y)) < 2:
         return log_weights
+    best, second = _best_two(log_p)
+    rows = np.arange(len(y))
     for _ in range(MOST_ROUNDS):
         before = log_weights.copy()
         for j in tuned:
-            rivals = log_p + log_weights
-            rivals[:, j] = -np.inf
+            rival = np.where(best == j, second, best)
             # the share of the odds at which a row turns to class j, in [0, 1] whatever the odds
-            turns = 1 / (1 + np.exp(log_p[:, j] - rivals.max(axis=1)))
+            turns = 1 / (1 + np.exp(log_p[:, j] - log_p[rows, rival] - log_weights[rival]))
             share = 1 / (1 + np.exp(-log_weights[j]))
-            best = _best_cut(turns, y, rivals.argmax(axis=1), j, value, p.shape[1], share)
-            if best != share:
+            cut = _best_cut(turns, y, rival, j, metric, p.shape[1], share)
+            if cut != share:
                 # not clipped as the blend is: the cut may lie beyond its sure rows
-                log_weights[j] = np.log(best) - np.log1p(-best)
+                log_weights[j] = np.log(cut) - np.log1p(-cut)
+                best, second = _best_two(log_p + log_weights)
         if (log_weights == before).all():
             break
     return log_weights
+
+
+def _best_two(values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) column of the greatest value of each row, and that of the greatest of the others."""
+    best = values.argmax(axis=1)
+    rest = values.copy()
+    rest[np.arange(len(values)), best] = -np.inf
+    return best, rest.argmax(axis=1)
 
 
 def _best_cut(
@@ -73,27 +83,22 @@ def _best_cut(
     y: NDArray[np.int64],
     otherwise: NDArray[np.int64],
     j: int,
-    value: Callable[..., Floats],
+    metric: Counted,
     n_classes: int,
     current: float,
 ) -> float:
     """The cut in (0, 1) that scores best if rows that turn below it are class j.
 
     Args:
-        otherwise: (n,) what is decided for the rows above.
+        otherwise: (n,) what is decided for the rows above, never j.
         current: the cut to keep unless another is better.
     """
     order = np.argsort(turns, kind="stable")
     turns, y, otherwise = turns[order], y[order], otherwise[order]
-    eye = np.eye(n_classes)
-    actual = eye[y].sum(axis=0)
-    # (n + 1, classes): row i holds the counts after the first i rows have turned
-    decided = _running(eye[otherwise].sum(axis=0), eye[j] - eye[otherwise])
-    right = eye[otherwise] * (otherwise == y)[:, None]
-    hits = _running(right.sum(axis=0), eye[j] * (y == j)[:, None] - right)
+    found = metric.of_sums(_sums_while_turning(y, otherwise, j, metric, n_classes))
     edges = np.concatenate([[0.0], turns, [1.0]])
     apart = np.flatnonzero(np.append(True, edges[2:] > edges[1:-1]))  # not between equal rows
-    found = value(hits[apart], actual[None], decided[apart])
+    found = found[apart]
     low, high = edges[apart], np.append(edges[apart[1:]], 1.0)
     best = found >= found.max() - SAME
     if best[np.searchsorted(low, current, side="right") - 1]:
@@ -104,9 +109,40 @@ def _best_cut(
     return min(middle, float(np.nextafter(1, 0)))  # next to 1 the middle would round to it
 
 
-def _running(start: Floats, steps: Floats) -> Floats:
-    """(n + 1, classes): start, then with one more of the (n, classes) steps at a time."""
-    return np.cumsum(np.concatenate([start[None], steps]), axis=0)
+def _sums_while_turning(
+    y: NDArray[np.int64],
+    otherwise: NDArray[np.int64],
+    j: int,
+    metric: Counted,
+    n_classes: int,
+) -> Floats:
+    """(t, n + 1) sums of the metric's terms after the first 0 to n rows have turned to class j.
+
+    A row that turns changes the counts of two classes only, j and the one that it leaves.
+    """
+    n, right = len(y), (otherwise == y).astype(np.float64)
+    actual = np.bincount(y, minlength=n_classes).astype(np.float64)
+    decided = np.bincount(otherwise, minlength=n_classes).astype(np.float64)
+    hits = np.bincount(otherwise, weights=right, minlength=n_classes).astype(np.float64)
+    classes = np.arange(n_classes)
+    start = metric.terms(hits, actual, decided, classes).sum(axis=-1)
+
+    hits_of_j = np.concatenate([[0.0], np.cumsum(y == j)])
+    of_j = metric.terms(hits_of_j, actual[j], np.arange(n + 1.0), np.array(j))
+
+    by_class = np.argsort(otherwise, kind="stable")
+    left, first = otherwise[by_class], np.searchsorted(otherwise[by_class], classes)
+    gone = np.arange(n) - first[left]  # of the same class, before this row
+    lost = np.concatenate([[0.0], np.cumsum(right[by_class])])
+    still_hit = hits[left] - (lost[:-1] - lost[first[left]])
+    still_decided = decided[left] - gone
+    after = metric.terms(
+        still_hit - right[by_class], actual[left], still_decided - 1, classes[left]
+    )
+    steps = np.empty_like(after)
+    steps[:, by_class] = after - metric.terms(still_hit, actual[left], still_decided, classes[left])
+    of_others = np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
+    return start[:, None] + (of_j - of_j[:, :1]) + of_others
 
 
 def cut_points(
