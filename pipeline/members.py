@@ -44,6 +44,11 @@ class Named(Section):
     name: Name = Field(description="unique; that of the pooling or model unless two share it")
     seed: Whole = Field(ge=0, lt=2**32, description="derived from the seed and the name")
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What determines its models, but for the data and the backbone."""
+        return self.model_dump(exclude={"name", "backbone"})
+
     @field_validator("name")
     @classmethod
     def _free(cls, name: str) -> str:

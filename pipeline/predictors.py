@@ -171,6 +171,18 @@ def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
             )
 
 
+def changed_settings(folder: Path, settings: dict[str, Any]) -> str | None:
+    """How the settings that a member of ours was trained with differ from these, in words."""
+    path = folder / "oof.json"
+    trained = read_json(path).get("settings", settings) if path.is_file() else settings
+    changes = [
+        f"{key} {trained.get(key)!r}, the config says {value!r}"
+        for key, value in settings.items()
+        if trained.get(key) != value
+    ]
+    return "; ".join(changes) or None
+
+
 def check_newer_than_its_predictors(folder: Path, folder_of: Callable[[str], Path]) -> None:
     """Hold the files that a blend was made from against those that stand there.
 

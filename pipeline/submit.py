@@ -24,7 +24,7 @@ from pipeline.artifacts import (
     write_csv,
     write_json,
 )
-from pipeline.board import board_source, external_folders, read_board
+from pipeline.board import board_source, external_folders, member_folders, read_board
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Test, Train, read_test, read_train
 from pipeline.config import Config
@@ -142,7 +142,9 @@ def _write(
             "predictor": predictor,
             "leaderboard": standing,
             "made_from": read_json(source) if source.is_file() else "a folder from elsewhere",
-            "members": [member.name for member in config.members],
+            "members": {
+                name: _trained_with(folder) for name, folder in member_folders(config).items()
+            },
             "weights": _weights(weights) if weights.is_file() else None,
             "config": config.model_dump(by_alias=True),
             "data": {
@@ -153,6 +155,12 @@ def _write(
             **provenance(),
         },
     )
+
+
+def _trained_with(folder: Path) -> dict[str, Any] | None:
+    """A member's settings when it was trained; the config may have changed since."""
+    path = folder / "oof.json"
+    return read_json(path).get("settings") if path.is_file() else None
 
 
 def _weights(path: Path) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _fingerprint(
     folds: NDArray[np.int64],
 ) -> dict[str, Any]:
     return fingerprint(
-        member.model_dump(exclude={"name", "backbone"}),
+        member.settings,
         backbone=None if member.backbone is None else backbones[member.backbone],
         task=task,
         ids=train.ids,
@@ -151,6 +151,7 @@ def _write_oof(
         "models": models_hash(units),
         "folds": sha256_of_array(folds),
         "targets": sha256_of_array(train.y),
+        "settings": member.settings,
     }
     found, predictions = read_oof(units, train.columns)
     order = in_order_of(train.ids, found, f"models of {member.name}", "train the member again")

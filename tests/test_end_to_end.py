@@ -564,6 +564,27 @@ def test_a_run_with_other_settings_does_not_replace_what_another_run_just_traine
     assert Path("models/tiny/mean/fold0/run.json").read_bytes() == before
 
 
+def test_members_of_other_settings_are_blended_with_a_word_and_submitted_as_they_were(copy, capsys):
+    told = []
+    for rate in ("0.01", "0.02"):  # as trained, then another
+        stage("blend", "--training.learning_rate", rate)
+        told.append([x for x in capsys.readouterr().out.splitlines() if "trained with" in x])
+    assert told == [
+        [],
+        [
+            f"warning: oof/tiny/{name}: trained with learning_rate 0.01, the config says 0.02; "
+            "it is blended as it was trained"
+            for name in MEMBERS
+        ],
+    ]
+    stage("submit", "--training.learning_rate", "0.02")
+    origin = json.loads(Path("submissions/tiny/submission.json").read_text())
+    assert {name: of["learning_rate"] for name, of in origin["members"].items()} == {
+        "mean": 0.01,
+        "idf": 0.01,
+    }
+
+
 def test_what_can_never_be_submitted_is_refused_before_anything_is_trained(copy_of, capsys):
     copy_of("multiclass")
     assert "labels fill one column" in refused(capsys, "prepare", "--submit.as", "labels")
