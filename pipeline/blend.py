@@ -26,11 +26,12 @@ from pipeline.artifacts import (
     write_json,
 )
 from pipeline.board import (
+    code_sha256,
     hashes_of_predictors,
-    member_folders,
     read_board,
     read_named_stack,
     settings_of,
+    trained_otherwise,
 )
 from pipeline.command import one_line_errors, parse
 from pipeline.competition import Test, Train, read_test, read_train
@@ -38,7 +39,7 @@ from pipeline.config import Config
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
 from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import column_scores
-from pipeline.predictors import changed_settings, is_current, write_predictions
+from pipeline.predictors import is_current, write_predictions
 from pipeline.stack import Stack, with_doubts
 from pipeline.summary import summary
 from pipeline.tasks import Floats
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{len(stack.test)} test rows"
         )
         stack, doubts = with_doubts(stack, train.y, task=config.task, metric=config.metric)
-        for line in [*_of_other_settings(config), *doubts]:
+        for line in [*trained_otherwise(config), *doubts]:
             print(f"warning: {line}")
         source = _source(config, train, test, folds, stack.kinds)
         path = leaderboard_path(config.competition)
@@ -74,17 +75,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         expected = read_json(path.with_suffix(".json"))["expected"]
         told = summary(read_board(config.competition), config.metric, expected)
         print(f"\n{told}\n{path}: all columns\n")
-
-
-def _of_other_settings(config: Config) -> list[str]:
-    """A line for each member that was trained otherwise than the config says, on purpose or not."""
-    folders = member_folders(config)
-    changes = {m.name: changed_settings(folders[m.name], m.settings) for m in config.members}
-    return [
-        f"{folders[name]}: trained with {change}; it is blended as it was trained"
-        for name, change in changes.items()
-        if change is not None
-    ]
 
 
 def _source(
@@ -107,13 +97,6 @@ def _source(
         "folds": sha256_of_array(folds),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }
-
-
-def code_sha256() -> str:
-    """Hash of the code that blends: with other code the same predictors may blend otherwise."""
-    here = Path(__file__).parent
-    named = [here / f"{name}.py" for name in ("blend", "metrics", "counts", "splits", "tasks")]
-    return sha256_of_texts(map(file_sha256, [*named, *sorted((here / "ensemble").glob("*.py"))]))
 
 
 def _stands(config: Config, path: Path, source: dict[str, Any]) -> bool:

@@ -13,11 +13,12 @@ from pipeline.artifacts import (
     predictor_dir,
     read_json,
     sha256_of_array,
+    sha256_of_texts,
 )
 from pipeline.competition import Test, Train
 from pipeline.config import Config
 from pipeline.foreign import part_sha256
-from pipeline.predictors import check_made_for
+from pipeline.predictors import changed_settings, check_made_for
 from pipeline.stack import Stack, read_stack
 
 
@@ -55,6 +56,17 @@ def read_named_stack(config: Config, train: Train, test: Test, folds: NDArray[np
     return stack
 
 
+def trained_otherwise(config: Config) -> list[str]:
+    """A line for each member that was not trained as the config says, on purpose or not."""
+    folders = member_folders(config)
+    changes = {m.name: changed_settings(folders[m.name], m.settings) for m in config.members}
+    return [
+        f"{folders[name]}: trained with {change}; it is blended as it was trained"
+        for name, change in changes.items()
+        if change is not None
+    ]
+
+
 def hashes_of_predictors(config: Config) -> dict[str, list[str]]:
     """The hashes of both parts of each predictor that the config names."""
     folders = {**member_folders(config), **external_folders(config)}
@@ -73,6 +85,13 @@ def settings_of(config: Config) -> dict[str, Any]:
         "metric": config.metric,
         "seed": config.seed,
     }
+
+
+def code_sha256() -> str:
+    """Hash of the code that blends: with other code the same predictors may blend otherwise."""
+    here = Path(__file__).parent
+    named = [here / f"{name}.py" for name in ("blend", "metrics", "counts", "splits", "tasks")]
+    return sha256_of_texts(map(file_sha256, [*named, *sorted((here / "ensemble").glob("*.py"))]))
 
 
 def read_board(competition: str) -> pd.DataFrame:

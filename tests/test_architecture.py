@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import blend
+from pipeline import board
 
 PIPELINE = Path(__file__).parents[1] / "pipeline"
 STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
@@ -200,8 +200,8 @@ def test_a_leaderboard_is_made_again_whatever_code_of_the_blends_changed(monkeyp
         hashed.append(path)
         return ""
 
-    monkeypatch.setattr(blend, "file_sha256", remember)
-    blend.code_sha256()
+    monkeypatch.setattr(board, "file_sha256", remember)
+    board.code_sha256()
     blends = {module for module in FILES if module.startswith("ensemble.")}
     while more := set().union(*map(own_imports, blends)) - blends:
         blends |= more
