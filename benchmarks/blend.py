@@ -42,8 +42,8 @@ from benchmarks.blend_peers import Peers
 from benchmarks.blend_stack import MEMBERS, METRIC, PEERS, Setting, measure
 from benchmarks.record import RESULTS, record
 from pipeline.artifacts import read_json, write_csv, write_json
-from pipeline.config import Blend
 from pipeline.jobs import Failure, run_all
+from pipeline.settings.config import Blend
 from pipeline.tasks import Floats
 
 WANTED = 16  # of 18 settings

@@ -9,13 +9,13 @@ import numpy as np
 from benchmarks.blend_peers import Peers
 from benchmarks.stacks import Stack, draw_stack
 from pipeline.blend import MOST_NESTED
-from pipeline.config import Blend
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.decisions import DECISIONS
 from pipeline.ensemble.leaderboard import Entry, leaderboard
 from pipeline.metrics import METRICS, score
 from pipeline.provenance import provenance
+from pipeline.settings.config import Blend
 from pipeline.tasks import Floats
 
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss"}

@@ -34,13 +34,13 @@ from pipeline.artifacts import (
     submission_path,
 )
 from pipeline.board import external_folders, read_board
-from pipeline.command import load_config
 from pipeline.competition import Train, read_test, read_train
-from pipeline.config import Config
 from pipeline.demos import DEMOS, Anchor
 from pipeline.ensemble.draws import rows_of_draw, units_of
 from pipeline.metrics import METRICS, score
 from pipeline.predictors import read_predictions
+from pipeline.settings.command import load_config
+from pipeline.settings.config import Config
 from pipeline.solution import read_solution, solution_path
 from pipeline.tables import column, open_table
 from pipeline.tasks import TASKS, Floats

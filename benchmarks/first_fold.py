@@ -13,9 +13,9 @@ from transformers import AutoTokenizer
 from pipeline import prepare
 from pipeline.backbones import locate_backbone
 from pipeline.bert.tokens import Tokens, tokenize
-from pipeline.command import load_config
 from pipeline.competition import Train, joined, read_train
-from pipeline.config import Config
+from pipeline.settings.command import load_config
+from pipeline.settings.config import Config
 from pipeline.splits import make_folds
 
 

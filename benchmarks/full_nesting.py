@@ -35,13 +35,13 @@ from benchmarks.grid import Limits, limited, run_stages
 from benchmarks.record import record
 from pipeline.artifacts import predictor_dir, read_csv_as_text, write_csv
 from pipeline.competition import Train, read_train
-from pipeline.config import Blend, Config
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.crossfit import cross_fit
 from pipeline.ensemble.intervals import difference_interval
 from pipeline.folds import IntArray, origin_of, read_folds
 from pipeline.metrics import score
 from pipeline.predictors import read_predictions
+from pipeline.settings.config import Blend, Config
 from pipeline.tasks import Floats
 
 

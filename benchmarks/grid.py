@@ -14,8 +14,8 @@ import yaml
 
 from pipeline import make_folds, predict, prepare, train
 from pipeline.artifacts import predictor_dir
-from pipeline.command import load_config
-from pipeline.config import Config
+from pipeline.settings.command import load_config
+from pipeline.settings.config import Config
 
 
 @dataclass(frozen=True)

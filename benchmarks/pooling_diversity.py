@@ -37,13 +37,13 @@ from benchmarks.record import record
 from pipeline.artifacts import predictor_dir
 from pipeline.bert.poolings import POOLINGS
 from pipeline.competition import read_train
-from pipeline.config import Config
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.crossfit import cross_fit
 from pipeline.ensemble.leaderboard import Entry, choose, leaderboard
 from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import METRICS, score
 from pipeline.predictors import read_predictions
+from pipeline.settings.config import Config
 from pipeline.tasks import Floats
 
 ARTICLE = ["mean", "max", "min", "weighted_layer", "attention"]

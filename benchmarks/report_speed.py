@@ -30,10 +30,10 @@ from scipy.special import expit
 from benchmarks.record import record
 from pipeline import blend, make_folds
 from pipeline.artifacts import predictor_dir, report_path, sha256_of_array
-from pipeline.command import load_config
 from pipeline.competition import read_test, read_train
 from pipeline.folds import read_folds
 from pipeline.predictors import write_predictions
+from pipeline.settings.command import load_config
 from pipeline.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]

@@ -33,13 +33,13 @@ from pipeline.board import (
     settings_of,
     trained_otherwise,
 )
-from pipeline.command import one_line_errors, parse
 from pipeline.competition import Test, Train, read_test, read_train
-from pipeline.config import Config
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
 from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import column_scores
 from pipeline.predictors import is_current, write_predictions
+from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.config import Config
 from pipeline.stack import Stack, with_doubts
 from pipeline.summary import summary
 from pipeline.tasks import Floats

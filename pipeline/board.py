@@ -16,9 +16,9 @@ from pipeline.artifacts import (
     sha256_of_texts,
 )
 from pipeline.competition import Test, Train
-from pipeline.config import Config
 from pipeline.foreign import part_sha256
 from pipeline.predictors import changed_settings, check_made_for
+from pipeline.settings.config import Config
 from pipeline.stack import Stack, read_stack
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.artifacts import sha256_of_texts
-from pipeline.config import Data
+from pipeline.settings.config import Data
 from pipeline.splits import text_key
 from pipeline.tables import column, first_few, open_table
 from pipeline.targets import read_targets

@@ -23,7 +23,7 @@ from pipeline.artifacts import (
     write_json,
 )
 from pipeline.competition import Train, joined
-from pipeline.config import Folds
+from pipeline.settings.config import Folds
 from pipeline.splits import connect
 from pipeline.tables import first_few, open_table
 from pipeline.tasks import TASKS

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts import folds_path
-from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, joined, read_train
-from pipeline.config import Config
 from pipeline.folds import (
     REMEDY,
     origin_of,
@@ -21,6 +19,8 @@ from pipeline.folds import (
     warnings_about,
     write_folds,
 )
+from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.config import Config
 from pipeline.splits import make_folds
 
 

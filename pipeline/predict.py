@@ -10,12 +10,12 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.artifacts import predictor_dir
-from pipeline.command import one_line_errors, parse
 from pipeline.competition import Test, read_test
-from pipeline.config import Config
 from pipeline.jobs import Failure, run_all
 from pipeline.plans import plan_of, predict_unit
 from pipeline.predictors import is_current, write_predictions
+from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.config import Config
 from pipeline.tasks import TASKS, Floats
 from pipeline.units import Unit, models_hash, read_run, units_of
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from pipeline.artifacts import unit_dir
 from pipeline.backbones import demo_backbone_dir
-from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_test, read_train, warnings_about
-from pipeline.config import Config, Data
 from pipeline.demos import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
 from pipeline.foreign import part_path
-from pipeline.members import Member
 from pipeline.predictors import read_predictions
 from pipeline.sample_submission import read_sample
+from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.config import Config, Data
+from pipeline.settings.members import Member
 from pipeline.submission import check_form
 from pipeline.targets import as_number
 

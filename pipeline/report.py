@@ -8,8 +8,8 @@ reports/<c>/{index.html,summary.json}.
 from collections.abc import Sequence
 
 from pipeline.artifacts import file_sha256, read_json, report_path, write_json, written_whole
-from pipeline.command import one_line_errors, parse
 from pipeline.reporting.evidence import made_from, read_evidence
+from pipeline.settings.command import one_line_errors, parse
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.artifacts import in_order_of
-from pipeline.config import Data
+from pipeline.settings.config import Data
 from pipeline.tables import first_few, no_column, open_table
 from pipeline.tasks import TASKS
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts import in_order_of
-from pipeline.config import Data
+from pipeline.settings.config import Data
 from pipeline.tables import column, open_table
 from pipeline.targets import read_targets
 from pipeline.tasks import TASKS

@@ -25,9 +25,7 @@ from pipeline.artifacts import (
     write_json,
 )
 from pipeline.board import board_source, external_folders, member_folders, read_board
-from pipeline.command import one_line_errors, parse
 from pipeline.competition import Test, Train, read_test, read_train
-from pipeline.config import Config
 from pipeline.foreign import part_sha256
 from pipeline.predictors import (
     check_made_for,
@@ -37,6 +35,8 @@ from pipeline.predictors import (
 )
 from pipeline.provenance import provenance
 from pipeline.sample_submission import Sample, read_sample
+from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.config import Config
 from pipeline.submission import Cells, constant_label, submission_cells
 
 

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts import in_order_of, predictor_dir, sha256_of_array
 from pipeline.backbones import keep_backbone
-from pipeline.command import one_line_errors, parse
 from pipeline.competition import Train, read_train
-from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
 from pipeline.jobs import Failure, count_gpus, run_all
-from pipeline.members import ClassicMember, Member
 from pipeline.metrics import score
 from pipeline.plans import plan_of, train_unit
 from pipeline.predictors import is_current, write_predictions
 from pipeline.provenance import command_line
+from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.config import Config
+from pipeline.settings.members import ClassicMember, Member
 from pipeline.unit_folder import Assignment, UnitRows
 from pipeline.units import Unit, fingerprint, is_finished, models_hash, read_oof
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from pipeline import blend, make_folds, report
 from pipeline.artifacts import predictor_dir, sha256_of_array
-from pipeline.command import load_config
 from pipeline.competition import read_test, read_train
 from pipeline.folds import read_folds
 from pipeline.predictors import write_predictions
+from pipeline.settings.command import load_config
 from pipeline.tasks import TASKS, Floats, as_columns
 
 HOSTILE_CLASS = "<i>$x$</i> 👩‍👩‍👧 &amp;"

@@ -19,12 +19,12 @@ from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
 from benchmarks.search_defaults import BASE, SETTINGS
 from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
 from pipeline.artifacts import leaderboard_path, predictor_dir, submission_path
-from pipeline.command import load_config
 from pipeline.demos import Anchor
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.members import Training
 from pipeline.metrics import score
 from pipeline.predictors import write_predictions
+from pipeline.settings.command import load_config
+from pipeline.settings.members import Training
 
 
 def test_encoder_weights_are_the_matrices_of_the_layers() -> None:

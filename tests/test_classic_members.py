@@ -16,7 +16,7 @@ from conftest import read_rows, write_competition, write_rows
 from pipeline.classic import classics
 from pipeline.classic.classics import CLASSICS
 from pipeline.classic.plan import ClassicPlan
-from pipeline.command import load_config
+from pipeline.settings.command import load_config
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Path("configs/tiny.yaml")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
-from pipeline.command import load_config
 from pipeline.competition import joined, read_test, read_train, warnings_about
-from pipeline.config import Data
+from pipeline.settings.command import load_config
+from pipeline.settings.config import Data
 
 TASKS = sorted(MAKERS)
 

@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from pipeline import demos
-from pipeline.command import load_config
 from pipeline.demo_sources import unpack_election, unpack_official, unpack_ratings
 from pipeline.demos import (
     DEMO_BACKBONES,
@@ -28,6 +27,7 @@ from pipeline.demos import (
     fetch_demo,
     write_demo,
 )
+from pipeline.settings.command import load_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -23,8 +23,8 @@ from pipeline.bert.finetune import (
 )
 from pipeline.bert.network import build_network
 from pipeline.bert.tokens import collate, tokenize
+from pipeline.settings.trainer_keys import TRAINER_KEYS
 from pipeline.tasks import TASKS
-from pipeline.trainer_keys import TRAINER_KEYS
 
 RECIPE = Recipe(
     epochs=2,

@@ -6,8 +6,8 @@ from conftest import read_rows, write_rows
 
 from pipeline.artifacts import folds_path
 from pipeline.competition import Train
-from pipeline.config import Folds
 from pipeline.folds import origin_of, read_folds, read_own_folds, warnings_about, write_folds
+from pipeline.settings.config import Folds
 
 IDS = ("007", "7", "a,b", "x", "y", "z")
 FOLDS = np.array([0, 1, 2, 2, 1, 0])

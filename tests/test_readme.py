@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from pipeline.bert.poolings import POOLINGS
 from pipeline.classic.classics import CLASSICS
-from pipeline.config import Config
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.decisions import DECISIONS
+from pipeline.settings.config import Config
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -13,11 +13,11 @@ from conftest import read_rows, write_rows
 from report_cases import HOSTILE, HOSTILE_CLASS, write_members
 
 from pipeline import blend
-from pipeline.command import parse
 from pipeline.reporting.evidence import read_evidence
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.page import page
 from pipeline.reporting.summary import summarise
+from pipeline.settings.command import parse
 
 STAGE = "report"
 SECTIONS = {

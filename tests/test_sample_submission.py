@@ -3,8 +3,8 @@
 import pytest
 from conftest import write_rows
 
-from pipeline.config import Data
 from pipeline.sample_submission import read_sample
+from pipeline.settings.config import Data
 
 IDS = ("b1", "b2", "b3")
 CLASSES = ("money", "sport")

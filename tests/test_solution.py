@@ -1,7 +1,7 @@
 import pytest
 from conftest import write_rows
 
-from pipeline.config import Data
+from pipeline.settings.config import Data
 from pipeline.solution import read_solution
 
 CLASSES = ("b", "c", "a")

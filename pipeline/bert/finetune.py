@@ -27,7 +27,7 @@ PREDICTION_TEXTS = 256  # at most: DeBERTa holds a table of 1.6 MB for each, how
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a unit is trained; the meaning of each field stands in `pipeline.members.Training`."""
+    """How a unit is trained; `pipeline.settings.members.Training` says what each field means."""
 
     epochs: float
     batch_size: int

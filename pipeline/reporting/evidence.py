@@ -30,9 +30,9 @@ from pipeline.board import (
     read_named_stack,
 )
 from pipeline.competition import Test, Train, read_test, read_train
-from pipeline.config import Config
 from pipeline.folds import origin_of, read_folds
 from pipeline.predictors import read_predictions
+from pipeline.settings.config import Config
 from pipeline.solution import read_solution, solution_path
 from pipeline.stack import Stack
 from pipeline.tasks import Floats

@@ -10,9 +10,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.members import AnyMember, Member, Training, filled_in
 from pipeline.metrics import METRICS
-from pipeline.section import NAME, Columns, Name, Section, Spelled, Whole, usable_name
+from pipeline.settings.members import AnyMember, Member, Training, filled_in
+from pipeline.settings.section import NAME, Columns, Name, Section, Spelled, Whole, usable_name
 
 
 class Data(Section):

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from pipeline.section import Name, Real, Section, Spelled, Whole, usable_name
-from pipeline.trainer_keys import TRAINER_KEYS
+from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usable_name
+from pipeline.settings.trainer_keys import TRAINER_KEYS
 
 
 class Training(Section):

@@ -12,9 +12,9 @@ from typing import Any, NoReturn, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.complaints import in_plain_words, short
-from pipeline.config import Config
-from pipeline.members import KINDS, Training
+from pipeline.settings.config import Config
+from pipeline.settings.errors import in_plain_words, short
+from pipeline.settings.members import KINDS, Training
 
 FLAGS: dict[str, dict[str, Any]] = {
     "overwrite": {

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from pipeline.config import Config
-from pipeline.members import KINDS
+from pipeline.settings.config import Config
+from pipeline.settings.members import KINDS
 
 # pydantic's names for these are those of our classes, not of YAML
 PLAIN = {

@@ -1,0 +1,1 @@
+"""The settings of a competition: what the YAML and the command line say, checked."""
