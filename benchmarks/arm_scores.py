@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arms import Subset, seed_weights
-from pipeline.ensemble.draws import counts_of_draw, units_of
+from pipeline.ensemble.draws import clusters_of, counts_of_draw
 from pipeline.ensemble.resampled import resampled_score
 from pipeline.metrics import METRICS
 from pipeline.tasks import Floats, as_columns
@@ -58,10 +58,10 @@ def drawn_scores(
     """
     rng = np.random.default_rng(0)
     n, n_seeds = len(grid.y), grid.preds.shape[1]
-    unit = units_of(n, grid.groups)
+    cluster = clusters_of(n, grid.groups)
     times, seeds = np.ones((1 + n_draws, n)), np.ones((1 + n_draws, n_seeds))
     for i in range(1, 1 + n_draws):
-        times[i] = counts_of_draw(unit, rng)
+        times[i] = counts_of_draw(cluster, rng)
         seeds[i] = counts_of_draw(np.arange(n_seeds), rng)
     scores = {
         subset: resampled_score(metric, task, grid.y, blend, grid.y_train)(times)

@@ -36,7 +36,7 @@ from pipeline.artifacts import (
 from pipeline.board import external_folders, read_board
 from pipeline.competition import Train, read_test, read_train
 from pipeline.demos import DEMOS, Anchor
-from pipeline.ensemble.draws import rows_of_draw, units_of
+from pipeline.ensemble.draws import clusters_of, rows_of_draw
 from pipeline.metrics import METRICS, score
 from pipeline.predictors import read_predictions
 from pipeline.settings.command import load_config
@@ -69,10 +69,10 @@ def standard_error(
 ) -> float:
     """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
     rng = np.random.default_rng(0)  # the same draws for all predictors
-    unit = units_of(len(y), groups)
+    cluster = clusters_of(len(y), groups)
     drawn = []
     for _ in range(N_RESAMPLES):
-        chosen = rows_of_draw(unit, rng)
+        chosen = rows_of_draw(cluster, rng)
         drawn.append(score(metric, task, y[chosen], predictions[chosen], y_train))
     return float(np.nanstd(drawn, ddof=1))
 

@@ -1,16 +1,16 @@
 import numpy as np
 
-from pipeline.ensemble.draws import counts_of_draw, rows_of_draw, units_of
+from pipeline.ensemble.draws import clusters_of, counts_of_draw, rows_of_draw
 
 
 def test_rows_without_groups_are_drawn_alone():
-    assert units_of(3).tolist() == [0, 1, 2]
-    assert units_of(4, ["b", "a", "b", "c"]).tolist() == [1, 0, 1, 2]
+    assert clusters_of(3).tolist() == [0, 1, 2]
+    assert clusters_of(4, ["b", "a", "b", "c"]).tolist() == [1, 0, 1, 2]
 
 
 def test_a_draw_takes_as_many_units_as_there_are_each_with_all_its_rows():
-    unit = np.repeat(np.arange(30), 4)
-    counts = counts_of_draw(unit, np.random.default_rng(0)).reshape(30, 4)
+    cluster = np.repeat(np.arange(30), 4)
+    counts = counts_of_draw(cluster, np.random.default_rng(0)).reshape(30, 4)
     assert (counts == counts[:, :1]).all()
     assert counts[:, 0].sum() == 30
     assert 0 in counts
@@ -18,6 +18,8 @@ def test_a_draw_takes_as_many_units_as_there_are_each_with_all_its_rows():
 
 
 def test_a_row_stands_in_a_draw_as_often_as_it_is_drawn():
-    unit = units_of(50)
-    counts, rows = (draw(unit, np.random.default_rng(1)) for draw in (counts_of_draw, rows_of_draw))
+    cluster = clusters_of(50)
+    counts, rows = (
+        draw(cluster, np.random.default_rng(1)) for draw in (counts_of_draw, rows_of_draw)
+    )
     np.testing.assert_array_equal(np.bincount(rows, minlength=50), counts)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.draws import counts_of_draw, units_of
+from pipeline.ensemble.draws import clusters_of, counts_of_draw
 from pipeline.ensemble.resampled import resampled_score
 from pipeline.metrics import METRICS, score
 from pipeline.tasks import Floats
@@ -40,14 +40,14 @@ def resampled_scores(
     """
     n = len(y)
     rng = np.random.default_rng(seed)
-    unit = units_of(n, groups)
+    cluster = clusters_of(n, groups)
     prepared = [resampled_score(metric, task, y, p, y) for p in predictions]
     drawn = np.empty((n_resamples, len(predictions)))
     block = max(1, AT_ONCE // n)
     for start in range(0, n_resamples, block):
         times = np.empty((min(block, n_resamples - start), n))
         for row in times:
-            row[:] = counts_of_draw(unit, rng)
+            row[:] = counts_of_draw(cluster, rng)
         for j, of_resamples in enumerate(prepared):
             drawn[start : start + len(times), j] = of_resamples(times)
     return drawn

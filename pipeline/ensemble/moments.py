@@ -31,12 +31,12 @@ def moments_of(preds: Floats, y: Floats) -> Moments:
 
 
 def drawn_moments(
-    preds: Floats, y: Floats, unit: NDArray[np.int64], n_draws: int, rng: np.random.Generator
+    preds: Floats, y: Floats, cluster: NDArray[np.int64], n_draws: int, rng: np.random.Generator
 ) -> list[Moments]:
-    """Moments of b bootstrap draws of whole units (n,)."""
-    times = np.empty((n_draws, len(unit)), dtype=np.float32)  # counts: exact
+    """Moments of b bootstrap draws of whole clusters (n,)."""
+    times = np.empty((n_draws, len(cluster)), dtype=np.float32)  # counts: exact
     for line in times:
-        line[:] = counts_of_draw(unit, rng)
+        line[:] = counts_of_draw(cluster, rng)
     return drawn_from(_joined(preds, y), times)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.draws import counts_of_draw, units_of
+from pipeline.ensemble.draws import clusters_of, counts_of_draw
 from pipeline.ensemble.moments import MOMENT_METRICS, drawn_moments, moments_of
 from pipeline.ensemble.resampled import resampled_score
 from pipeline.metrics import METRICS, score
@@ -114,20 +114,20 @@ def contributions(
     rng = np.random.default_rng(seed)
     plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
     n_rows = len(y)
-    unit = units_of(n_rows, groups)
+    cluster = clusters_of(n_rows, groups)
     if metric in MOMENT_METRICS:
         value_of = MOMENT_METRICS[metric]
         target = as_columns(task, y, preds.shape[2])
         values = METRICS[metric].sign * value_of(moments_of(preds, target), plan.sets)
-        draws = drawn_moments(preds, target, unit, N_DRAWS_OF_MOMENTS, rng)
+        draws = drawn_moments(preds, target, cluster, N_DRAWS_OF_MOMENTS, rng)
         drawn = METRICS[metric].sign * np.stack([value_of(one, plan.sets) for one in draws])
         on_draws = Bootstrap(plan, values, drawn)
     else:
         if n_rows > MOST_ROWS:
             kept = np.sort(rng.choice(n_rows, MOST_ROWS, replace=False))
-            preds, y, unit, n_rows = preds[kept], y[kept], unit[kept], MOST_ROWS
+            preds, y, cluster, n_rows = preds[kept], y[kept], cluster[kept], MOST_ROWS
         values = set_values(preds, y, plan.sets, task=task, metric=metric)
-        on_draws = _scored_draws(preds, y, unit, plan, values, task, metric, rng)
+        on_draws = _scored_draws(preds, y, cluster, plan, values, task, metric, rng)
     return _summed_up(plan, values, on_draws, n_rows)
 
 
@@ -188,7 +188,7 @@ def _no_skill_where_undefined(values: Floats) -> Floats:
 def _scored_draws(
     preds: Floats,
     y: NDArray[Any],
-    unit: NDArray[Any],
+    cluster: NDArray[Any],
     plan: SetPlan,
     values: Floats,
     task: str,
@@ -199,8 +199,8 @@ def _scored_draws(
     if len(plan.sets) > SETS_PER_DRAW:
         plan = sampled_orders(preds.shape[1], 1, rng)
         values = set_values(preds, y, plan.sets, task=task, metric=metric)
-    unit = units_of(len(unit), unit)  # those of the rows that were kept
-    times = np.array([counts_of_draw(unit, rng) for _ in range(N_DRAWS)], dtype=np.float64)
+    cluster = clusters_of(len(cluster), cluster)  # those of the rows that were kept
+    times = np.array([counts_of_draw(cluster, rng) for _ in range(N_DRAWS)], dtype=np.float64)
     blends = _plain_means(preds, y, plan.sets, task)
     drawn = np.column_stack([resampled_score(metric, task, y, p)(times) for p in blends])
     return Bootstrap(plan, values, _no_skill_where_undefined(METRICS[metric].sign * drawn))

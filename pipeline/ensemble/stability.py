@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.ensemble.draws import units_of
+from pipeline.ensemble.draws import clusters_of
 from pipeline.tasks import Floats
 
 N_HALVES = 20
@@ -49,11 +49,11 @@ def weight_table(
     """
     setting: dict[str, Any] = {"task": task, "metric": metric, "seed": seed}
     weights = weigh(preds, y, **setting)
-    unit = units_of(len(y), groups)
-    n_units = int(unit.max()) + 1
-    n_drawn = max(1, min(n_units // 2, n_units * MOST_ROWS // len(y)))
+    cluster = clusters_of(len(y), groups)
+    n_clusters = int(cluster.max()) + 1
+    n_drawn = max(1, min(n_clusters // 2, n_clusters * MOST_ROWS // len(y)))
     rng = np.random.default_rng(seed)
-    draws = [np.isin(unit, rng.permutation(n_units)[:n_drawn]) for _ in range(N_HALVES)]
+    draws = [np.isin(cluster, rng.permutation(n_clusters)[:n_drawn]) for _ in range(N_HALVES)]
     others = np.stack([weigh(preds[drawn], y[drawn], **setting) for drawn in draws])
     table = pd.DataFrame({"predictor": np.repeat(predictors, weights.size // len(predictors))})
     if weights.ndim == 2:
@@ -62,6 +62,6 @@ def weight_table(
     return table.assign(
         weight=weights.ravel(),
         mean=others.mean(axis=0),
-        sd=others.std(axis=0, ddof=1) * np.sqrt(n_drawn / max(1, n_units - n_drawn)),
+        sd=others.std(axis=0, ddof=1) * np.sqrt(n_drawn / max(1, n_clusters - n_drawn)),
         selected=(np.abs(others) > NO_WEIGHT).mean(axis=0),
     )

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.draws import rows_of_draw, units_of
+from pipeline.ensemble.draws import clusters_of, rows_of_draw
 from pipeline.metrics import score
 from pipeline.reporting.evidence import Evidence
 from pipeline.tasks import Floats
@@ -29,11 +29,11 @@ def standard_error(
     """
     kept = rng.permutation(rows)[:MOST_ROWS]
     groups = of.train.groups
-    unit = units_of(len(kept), None if groups is None else [groups[i] for i in kept])
+    cluster = clusters_of(len(kept), None if groups is None else [groups[i] for i in kept])
     setting, labels = (of.config.metric, of.config.task), labels_of(of)
     scores = []
     for _ in range(N_DRAWS):
-        drawn = kept[rows_of_draw(unit, rng)]
+        drawn = kept[rows_of_draw(cluster, rng)]
         scores.append(score(*setting, of.train.y[drawn], predictions[drawn], labels))
     defined = [value for value in scores if not np.isnan(value)]
     if len(defined) < 2:
