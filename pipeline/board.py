@@ -50,7 +50,11 @@ def read_named_stack(config: Config, train: Train, test: Test, folds: NDArray[np
         config.blend.by_position,
     )
     for folder in members.values():
-        made_for = {"folds": sha256_of_array(folds), "targets": sha256_of_array(train.y)}
+        made_for = {
+            "folds": sha256_of_array(folds),
+            "targets": sha256_of_array(train.y),
+            "texts": train.sha256_of_texts,
+        }
         check_made_for(folder, "oof", made_for)
         check_made_for(folder, "test", {"test": test.sha256})
     return stack

@@ -44,6 +44,11 @@ class Train:
     groups: tuple[str, ...] | None
     columns: tuple[str, ...]
 
+    @property
+    def sha256_of_texts(self) -> str:
+        """Hash of the texts, what ids and columns they stand under aside."""
+        return sha256_of_texts(part for text in self.texts for part in text)
+
 
 @dataclass(frozen=True)
 class Test:

@@ -22,7 +22,12 @@ from pipeline.foreign import REMEDY, part_path, part_sha256, read_part
 from pipeline.tasks import Floats, out_of_range
 
 # what a part of ours was made for, in words
-_NAMES = {"folds": "folds", "targets": "targets", "test": "test rows"}
+_NAMES = {
+    "folds": "folds",
+    "targets": "targets",
+    "texts": "training texts",
+    "test": "test rows",
+}
 
 
 def predictions_table(
@@ -155,7 +160,7 @@ def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
 
     Args:
         part: "oof" or "test".
-        expected: hashes by what they are of: "folds" and "targets" of an OOF, "test" rows.
+        expected: hashes by what they are of: "folds", "targets" and "texts" of an OOF, "test" rows.
     Raises:
         ValueError: it was made from something else.
     """

@@ -151,6 +151,7 @@ def _write_oof(
         "models": models_hash(units),
         "folds": sha256_of_array(folds),
         "targets": sha256_of_array(train.y),
+        "texts": train.sha256_of_texts,
         "settings": member.settings,
     }
     found, predictions = read_oof(units, train.columns)

@@ -59,7 +59,11 @@ def fingerprint(
     columns: Sequence[str],
     folds: NDArray[np.int64],
 ) -> dict[str, Any]:
-    """All that determines a unit's result: settings as they are, data as hashes."""
+    """All that determines a unit's result: settings as they are, data as hashes.
+
+    Args:
+        backbone: hash of its files, instead of the name that the settings have.
+    """
     return {
         **settings,
         "backbone": backbone,
@@ -116,7 +120,8 @@ def models_hash(units: Sequence[Unit]) -> str:
     first = runs[0]["fingerprint"]
     for unit, run in zip(units, runs, strict=True):
         if run["fingerprint"] != first:
-            key = next(k for k in sorted(first) if run["fingerprint"].get(k) != first[k])
+            keys = sorted({*first, *run["fingerprint"]})
+            key = next(k for k in keys if run["fingerprint"].get(k) != first.get(k))
             raise ValueError(
                 f"{unit.folder}: trained with {key} other than fold 0's; train the member again"
             )

@@ -92,6 +92,7 @@ def write_members(
                     "models": "m",
                     "folds": sha256_of_array(folds),
                     "targets": sha256_of_array(train.y),
+                    "texts": train.sha256_of_texts,
                     "test": test.sha256,
                 },
             )

@@ -538,6 +538,16 @@ def test_members_of_other_folds_are_not_blended(copy, capsys):
     assert "made for other folds" in refused(capsys, "blend", "--folds.seed", "7")
 
 
+def test_members_of_other_texts_are_not_blended(copy, capsys):
+    shutil.copy("folds/tiny.csv", "own.csv")  # folds of one's own do not look at texts
+    change_config(folds={"scheme": "file", "path": "own.csv"})
+    stage("make_folds", "--overwrite")
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    rows[0][header.index("text")] += " again"
+    write_rows(Path("data/tiny/train.csv"), header, rows)
+    assert "made for other training texts" in refused(capsys, "blend")
+
+
 def test_predictions_of_the_other_class_are_not_submitted(copy_of, capsys):
     copy_of("binary")
     _, rows = read_rows(Path("data/tiny/train.csv"))
@@ -566,16 +576,26 @@ def test_a_run_with_other_settings_does_not_replace_what_another_run_just_traine
 
 def test_members_of_other_settings_are_blended_with_a_word_and_submitted_as_they_were(copy, capsys):
     told = []
-    for rate in ("0.01", "0.02"):  # as trained, then another
-        stage("blend", "--training.learning_rate", rate)
+    backbone = yaml.safe_load(Path(CONFIG).read_text())["backbone"]
+    for setting in (
+        ("training.learning_rate", "0.01"),
+        ("training.learning_rate", "0.02"),
+        ("backbone", "other"),
+    ):  # as trained, then not
+        stage("blend", f"--{setting[0]}", setting[1])
         told.append([x for x in capsys.readouterr().out.splitlines() if "trained with" in x])
     assert told == [
         [],
-        [
-            f"warning: oof/tiny/{name}: trained with learning_rate 0.01, the config says 0.02; "
-            "it is blended as it was trained"
-            for name in MEMBERS
-        ],
+        *(
+            [
+                f"warning: oof/tiny/{name}: trained with {change}; it is blended as it was trained"
+                for name in MEMBERS
+            ]
+            for change in (
+                "learning_rate 0.01, the config says 0.02",
+                f"backbone {backbone!r}, the config says 'other'",
+            )
+        ),
     ]
     stage("submit", "--training.learning_rate", "0.02")
     origin = json.loads(Path("submissions/tiny/submission.json").read_text())
