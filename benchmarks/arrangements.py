@@ -1,7 +1,8 @@
 """What train_speed.py and gpu_speed.py time: a GEMM, and three ways to train on the same rows.
 
 Each `prepare_*` sets everything up and returns the work that is to be timed. They train on the GPU,
-in bf16 or fp16, where there is one.
+in the recipe's precision or its best one, where there is one; the bare loop scales no loss in fp16,
+so it is good for its speed only.
 """
 
 import math
@@ -25,7 +26,6 @@ from transformers import (
 from transformers.utils import logging
 
 from pipeline.bert.finetune import (
-    Recipe,
     best_device,
     best_precision,
     fit,
@@ -34,6 +34,7 @@ from pipeline.bert.finetune import (
 )
 from pipeline.bert.network import Network, build_network
 from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows
+from pipeline.bert.trainer import Recipe
 from pipeline.tasks import Floats, Scaling
 
 GEMM_SIZE = 2048
@@ -83,7 +84,7 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
         for i in range(len(rows.texts))
     ]
     folder = tempfile.TemporaryDirectory()
-    device, precision = best_device().type, best_precision()
+    device, precision = best_device().type, rows.recipe.precision or best_precision()
 
     def build(steps: int) -> Trainer:
         arguments = TrainingArguments(
@@ -115,7 +116,7 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
 
 def prepare_bare_loop(rows: Rows) -> Prepared:
     device, half = best_device(), {"bf16": torch.bfloat16, "fp16": torch.float16}
-    dtype = half.get(best_precision())
+    dtype = half.get(rows.recipe.precision or best_precision())
     network, labels = _network_and_labels(rows)
     network.to(device)
     recipe, n = rows.recipe, len(rows.tokens)

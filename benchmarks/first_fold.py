@@ -3,8 +3,9 @@
 n rows, k of them held out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from transformers import AutoTokenizer
 from pipeline import prepare
 from pipeline.backbones import locate_backbone
 from pipeline.bert.tokens import Tokens, tokenize
+from pipeline.bert.trainer import Recipe
 from pipeline.competition import Train, joined, read_train
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
+from pipeline.settings.members import Training
 from pipeline.splits import make_folds
 
 
@@ -36,6 +39,12 @@ class FirstFold:
     held_out: NDArray[np.int64]
     tokens: Tokens
     backbone: Path
+
+
+def recipe_of(training: Training, **changes: Any) -> Recipe:
+    """How the settings say that a unit is trained, but for some changes; the seed is 0."""
+    of_settings = {f.name: getattr(training, f.name) for f in fields(Recipe) if f.name != "seed"}
+    return Recipe(**{**of_settings, "seed": 0, **changes})
 
 
 def read_first_fold(path: str, train_rows: int | None = None) -> FirstFold:

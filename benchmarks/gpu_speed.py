@@ -16,6 +16,7 @@ Writes benchmarks/results/<name>.csv, a line a measurement, and <name>.json.
 """
 
 import argparse
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,10 +34,9 @@ from benchmarks.arrangements import (
     prepare_notebook,
     prepare_ours,
 )
-from benchmarks.first_fold import read_first_fold
+from benchmarks.first_fold import read_first_fold, recipe_of
 from benchmarks.record import record
 from benchmarks.train_speed import Measurement, measure, table_of
-from pipeline.bert.finetune import Recipe
 
 WARM_UP_ROWS = 128
 BERT_BASE = {
@@ -58,15 +58,14 @@ def prepare_warm(prepare: Callable[..., Prepared], rows: Rows, *arguments: Any) 
 def read_rows(path: str, n_rows: int | None, times: int) -> Rows:
     """The first training rows of fold 0, each as often as told."""
     fold = read_first_fold(path)
-    chosen, settings = np.tile(fold.training[:n_rows], times), fold.config.training
+    chosen = np.tile(fold.training[:n_rows], times)
     tokens = fold.tokens.take(chosen)
-    keys = ("batch_size", "learning_rate", "warmup", "weight_decay", "precision")
     return Rows(
         fold.backbone,
         [fold.train.texts[i][0] for i in chosen],
         tokens,
         tokens.lengths[:, None].astype(np.float64),
-        Recipe(epochs=1, seed=0, trainer={}, **{key: getattr(settings, key) for key in keys}),
+        recipe_of(fold.config.training, epochs=1),
     )
 
 
@@ -112,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", default="gpu_speed", help="of the results' files")
     arguments = parser.parse_args(argv)
 
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # Trainer would split batches over several
     rows = read_rows(arguments.config, arguments.rows, arguments.times)
     with tempfile.TemporaryDirectory() as folder:
         if arguments.base_shape:

@@ -47,7 +47,7 @@ def train_grid(
     """Train and predict what is missing of the grid of the competition whose YAML is `path`.
 
     Args:
-        n_jobs: units side by side; None: as many as cores, or one a GPU.
+        n_jobs: units side by side; None: as the YAML says.
     Returns:
         The grid's config; `oof/<c>-grid/<member>/` holds the predictions of every cell.
     """
@@ -58,7 +58,8 @@ def train_grid(
         for seed in seeds
         for pooling in poolings
     ]
-    settings["jobs"] = {**settings.get("jobs", {}), "n_jobs": n_jobs}
+    if n_jobs is not None:
+        settings["jobs"] = {**settings.get("jobs", {}), "n_jobs": n_jobs}
     return run_stages(settings)
 
 

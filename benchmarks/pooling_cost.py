@@ -23,10 +23,9 @@ import torch
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
-from benchmarks.first_fold import FirstFold, read_first_fold
+from benchmarks.first_fold import FirstFold, read_first_fold, recipe_of
 from benchmarks.record import record
 from pipeline.bert.finetune import (
-    Recipe,
     Scaling,
     fit,
     labels_for_loss,
@@ -60,9 +59,7 @@ def measure(fold: FirstFold, pooling: str, n_rows: int) -> dict[str, Any]:
     )
     scaling = Scaling.of(y)
     labels = labels_for_loss(task, y, scaling)
-    keys = ("batch_size", "learning_rate", "warmup", "weight_decay", "precision")
-    of_settings = {key: getattr(settings, key) for key in keys}
-    recipe = Recipe(epochs=1, seed=0, trainer={}, **of_settings)
+    recipe = recipe_of(settings, epochs=1)
     with tempfile.TemporaryDirectory() as folder:
         effort = fit(network, fold.tokens, rows, labels, recipe, Path(folder, "train.log"))
     start = time.perf_counter()

@@ -1,6 +1,6 @@
-"""The bounded search that chose the training defaults: six settings, one fold, two competitions.
+"""The bounded search for training defaults: one setting changed at a time, on one fold.
 
-    python -m benchmarks.search_defaults                   about 11 minutes on two free cores
+    python -m benchmarks.search_defaults                   about 13 minutes on two free cores
     python -m benchmarks.search_defaults --competitions amazon --rows 100         a smoke test
 
 Every setting changes one thing of the base. It is trained with mean pooling and one seed on folds
@@ -8,7 +8,7 @@ Every setting changes one thing of the base. It is trained with mean pooling and
 positive is better, with its 95 % interval over the held-out rows (over whole groups where there
 are any); what another seed would do is not in it.
 
-Writes benchmarks/results/search_defaults.csv, a line a setting and competition, and .json.
+Writes benchmarks/results/<name>.csv, a line a setting and competition, and <name>.json.
 """
 
 import argparse
@@ -24,7 +24,6 @@ import pandas as pd
 from benchmarks.first_fold import FirstFold, read_first_fold
 from benchmarks.record import record
 from pipeline.bert.finetune import (
-    Recipe,
     Scaling,
     fit,
     labels_for_loss,
@@ -32,6 +31,7 @@ from pipeline.bert.finetune import (
     seed_everything,
 )
 from pipeline.bert.network import build_network
+from pipeline.bert.trainer import Recipe
 from pipeline.ensemble.intervals import difference_interval
 from pipeline.jobs import Failure, run_all
 from pipeline.metrics import score
@@ -41,6 +41,7 @@ from pipeline.tasks import Floats
 BASE: dict[str, Any] = {
     "epochs": 2,
     "learning_rate": 1e-4,
+    "head_learning_rate": None,
     "dropout": 0.0,
     "freeze_embeddings": True,
     "batch_size": 32,
@@ -52,6 +53,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "base": {},
     "learning_rate 5e-5": {"learning_rate": 5e-5},
     "learning_rate 2e-4": {"learning_rate": 2e-4},
+    "head_learning_rate 1e-3": {"head_learning_rate": 1e-3},
     "epochs 3": {"epochs": 3},
     "dropout as pretrained": {"dropout": None},
     "embeddings trained": {"freeze_embeddings": False},
@@ -127,17 +129,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--competitions", nargs="+", default=["movies", "amazon"])
     parser.add_argument("--rows", type=int, default=3000, help="training rows of each, all folds")
     parser.add_argument("--seed", type=int, default=42, help="one for all settings")
+    parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
+    parser.add_argument("--epochs", type=float, default=BASE["epochs"], help="of the base")
     parser.add_argument("--n_jobs", type=int, help="units side by side; all cores if not given")
+    parser.add_argument("--name", default="search_defaults", help="of the results' files")
     arguments = parser.parse_args(argv)
+    base = {**BASE, "epochs": arguments.epochs}
+    settings = {name: SETTINGS[name] for name in dict.fromkeys(["base", *arguments.settings])}
 
     folds = {
         name: read_first_fold(f"configs/{name}.yaml", arguments.rows)
         for name in arguments.competitions
     }
     pieces = {
-        (competition, name): (fold, {**BASE, **setting}, arguments.seed)
+        (competition, name): (fold, {**base, **setting}, arguments.seed)
         for competition, fold in folds.items()
-        for name, setting in SETTINGS.items()
+        for name, setting in settings.items()
     }
     results = run_all(
         train_and_predict,
@@ -152,18 +159,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(f"{failures[0].label} failed:\n{failures[0].details}")
     outcomes = dict(zip(pieces, results, strict=True))
     tables = [
-        table_of(fold, {name: outcomes[competition, name] for name in SETTINGS}, arguments.seed)
+        table_of(fold, {name: outcomes[competition, name] for name in settings}, arguments.seed)
         for competition, fold in folds.items()
     ]
     table = pd.concat(tables, ignore_index=True)
     mean_gain = table.groupby("setting")["gain"].mean().sort_values(ascending=False)
     record(
-        "search_defaults",
+        arguments.name,
         table,
         arguments,
         mean_gain=mean_gain.to_dict(),
-        base={"pooling": POOLING, **BASE},
-        settings=SETTINGS,
+        base={"pooling": POOLING, **base},
+        settings=settings,
     )
     print("mean gain over the base:")
     print(mean_gain.map("{:+.4f}".format).to_string(header=False))

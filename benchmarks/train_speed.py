@@ -49,9 +49,8 @@ from benchmarks.arrangements import (
     prepare_notebook,
     prepare_ours,
 )
-from benchmarks.first_fold import read_first_fold
+from benchmarks.first_fold import read_first_fold, recipe_of
 from benchmarks.record import record
-from pipeline.bert.finetune import Recipe
 
 SET_UP_SECONDS = 300  # a process that waits longer for the others gives up
 TARGETS = {  # (at least, at most)
@@ -170,14 +169,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the comparison is about the CPU
     fold = read_first_fold(arguments.config)
-    chosen, settings = fold.training[: arguments.rows], fold.config.training
-    keys = ("batch_size", "learning_rate", "warmup", "weight_decay", "precision")
+    chosen = fold.training[: arguments.rows]
     rows = Rows(
         fold.backbone,
         [fold.train.texts[i][0] for i in chosen],
         fold.tokens.take(chosen),
         fold.train.y[chosen],
-        Recipe(epochs=1, seed=0, trainer={}, **{key: getattr(settings, key) for key in keys}),
+        recipe_of(fold.config.training, epochs=1),
     )
     tokens_a_row = float(rows.tokens.lengths.mean())
     cores = joblib.cpu_count()

@@ -37,11 +37,12 @@ MAY_IMPORT = {
     "unit_folder": "artifacts metrics predictors provenance tasks units",
     "plans": "bert.plan classic.plan tasks unit_folder units",
     "bert.__init__": "",
-    "bert.plan": "bert.finetune bert.tokens bert.unit tasks unit_folder units",
-    "bert.unit": "artifacts bert.finetune bert.network bert.poolings bert.tokens tasks unit_folder"
-    " units",
+    "bert.plan": "bert.tokens bert.trainer bert.unit tasks unit_folder units",
+    "bert.unit": "artifacts bert.finetune bert.network bert.poolings bert.tokens bert.trainer tasks"
+    " unit_folder units",
     "bert.embeddings": "artifacts bert.finetune bert.network bert.tokens jobs",
-    "bert.finetune": "bert.network bert.tokens tasks",
+    "bert.finetune": "bert.network bert.tokens bert.trainer tasks",
+    "bert.trainer": "bert.tokens",
     "bert.network": "bert.poolings",
     "bert.poolings": "",
     "bert.tokens": "",

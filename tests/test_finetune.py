@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,18 +12,17 @@ from conftest import BAD, CLASSES, GOOD, PLAIN
 from sklearn.metrics import roc_auc_score
 from tiny_backbones import make_tokenizer
 
-from pipeline.bert import finetune
+from pipeline.bert import finetune, trainer
 from pipeline.bert.finetune import (
-    Recipe,
     Scaling,
     fit,
     labels_for_loss,
     predict,
     seed_everything,
-    training_arguments,
 )
 from pipeline.bert.network import build_network
 from pipeline.bert.tokens import collate, tokenize
+from pipeline.bert.trainer import Recipe, refuse_overflow, training_arguments
 from pipeline.settings.trainer_keys import TRAINER_KEYS
 from pipeline.tasks import TASKS
 
@@ -30,6 +30,7 @@ RECIPE = Recipe(
     epochs=2,
     batch_size=8,
     learning_rate=1e-2,
+    head_learning_rate=None,
     warmup=0.1,
     weight_decay=0.0,
     precision=None,
@@ -223,6 +224,13 @@ def test_precisions_differ_and_none_stays_for_the_next_unit(tiny_backbone, token
     assert torch.allclose(full, half, atol=0.05)
 
 
+def test_a_precision_of_the_environment_has_no_say(tiny_backbone, tokenizer, tmp_path, monkeypatch):
+    full = replace(RECIPE, precision="fp32")
+    wanted = weights_of(fitted(tiny_backbone, tokenizer, tmp_path, full)[0])
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert torch.equal(weights_of(fitted(tiny_backbone, tokenizer, tmp_path, full)[0]), wanted)
+
+
 @pytest.mark.parametrize(
     ("has_gpu", "has_bf16", "capability", "best"),
     [
@@ -246,16 +254,16 @@ def test_fp16_is_refused_without_a_gpu(tiny_backbone, tokenizer, tmp_path):
         fitted(tiny_backbone, tokenizer, tmp_path, replace(RECIPE, precision="fp16"))
 
 
-@pytest.mark.parametrize(("last_scale", "n_steps"), [(2.0**4, 20), (0.0, 5000), (2.0**-9, 40)])
+@pytest.mark.parametrize(("last_scale", "n_steps"), [(2.0**5, 20), (0.0, 5000), (2.0**-5, 40)])
 def test_a_training_that_left_out_most_steps_is_refused(last_scale, n_steps):
-    """A step that overflows halves the scale: 12 of 20, all, and 25 of 40."""
+    """A step that overflows halves the scale: 11 of 20, all, and 21 of 40."""
     with pytest.raises(ValueError, match=r"training\.precision: .* in most steps"):
-        finetune.refuse_overflow(2.0**16, last_scale, n_steps)
+        refuse_overflow(2.0**16, last_scale, n_steps)
 
 
-@pytest.mark.parametrize("last_scale", [2.0**16, 2.0**7, 2.0**18])
+@pytest.mark.parametrize("last_scale", [2.0**16, 2.0**6, 2.0**18])
 def test_a_training_that_left_out_few_steps_stands(last_scale):
-    finetune.refuse_overflow(2.0**16, last_scale, 20)
+    refuse_overflow(2.0**16, last_scale, 20)
 
 
 def test_what_is_drawn_at_random_before_does_not_matter(tiny_backbone, tokenizer, tmp_path):
@@ -371,6 +379,11 @@ def test_accumulated_gradients_are_those_of_one_batch(tiny_backbone, tokenizer, 
 
 def test_every_field_of_the_trainer_that_is_filled_names_the_setting_to_use_instead(monkeypatch):
     filled = {}
-    monkeypatch.setattr(finetune, "TrainingArguments", lambda **fields: filled.update(fields))
+
+    def remember(**fields):
+        filled.update(fields)
+        return SimpleNamespace()
+
+    monkeypatch.setattr(trainer, "TrainingArguments", remember)
     training_arguments(RECIPE, Path("folder"), "cpu", "fp32")
     assert set(filled) - {"logging_steps"} <= set(TRAINER_KEYS)  # that one may be set

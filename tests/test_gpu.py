@@ -119,16 +119,18 @@ import sys
 from pathlib import Path
 import numpy as np
 import torch
-from pipeline.bert.finetune import Recipe, fit
+from pipeline.bert.finetune import fit
 from pipeline.bert.network import build_network
 from pipeline.bert.tokens import tokenize
+from pipeline.bert.trainer import Recipe
 from transformers import AutoTokenizer
 
 settings = {"dropout": 0.0, "freeze_embeddings": True}
 network = build_network(Path(sys.argv[1]), "mean", {}, 1, "regression", **settings)
 tokens = tokenize(AutoTokenizer.from_pretrained(sys.argv[1]), [("the film goes on",)] * 40, 16)
 labels = torch.full((40, 1), float(sys.argv[2]))
-recipe = Recipe(2, 4, 1e-3, 0.0, 0.0, "fp16", 0, {})
+recipe = Recipe(epochs=2, batch_size=4, learning_rate=1e-3, head_learning_rate=None, warmup=0.0,
+                weight_decay=0.0, precision="fp16", seed=0, trainer={})
 try:
     fit(network, tokens, np.arange(40), labels, recipe, Path("train.log"))
     print("learnt")

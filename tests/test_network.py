@@ -12,16 +12,18 @@ from safetensors.torch import load_file, save_file
 from tiny_backbones import ARCHITECTURES, make_tokenizer, save_backbone
 
 from pipeline.bert import finetune
-from pipeline.bert.finetune import Recipe, fit, predict
+from pipeline.bert.finetune import fit, predict
 from pipeline.bert.network import Network, build_network, load_trained_tensors, trained_tensors
 from pipeline.bert.poolings import POOLINGS
 from pipeline.bert.tokens import Tokens, collate, tokenize
+from pipeline.bert.trainer import Recipe
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
 RECIPE = Recipe(
     epochs=2,
     batch_size=2,
     learning_rate=1e-2,
+    head_learning_rate=None,
     warmup=0.0,
     weight_decay=0.0,
     precision=None,
@@ -54,12 +56,12 @@ def trainers(monkeypatch):
     """The Trainers that `fit` makes."""
     made = []
 
-    class Kept(finetune._LengthGroupedTrainer):
+    class Kept(finetune.LengthGroupedTrainer):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             made.append(self)
 
-    monkeypatch.setattr(finetune, "_LengthGroupedTrainer", Kept)
+    monkeypatch.setattr(finetune, "LengthGroupedTrainer", Kept)
     return made
 
 
@@ -103,6 +105,29 @@ def test_weight_decay_goes_to_weight_matrices_only(backbone_of, trainers, tmp_pa
         if parameter.requires_grad:
             is_matrix = parameter.ndim == 2
             assert (id(parameter) in decayed) == is_matrix, name
+
+
+@pytest.mark.parametrize("rate", [None, 0.05])
+def test_head_and_pooling_may_have_a_rate_of_their_own(rate, backbone_of, trainers, tmp_path):
+    network = build(backbone_of("bert"), "attention")
+    recipe = replace(RECIPE, head_learning_rate=rate, weight_decay=0.1)
+    train(network, tokens_of("bert"), tmp_path, recipe)
+    (trainer,) = trainers
+    rates = [
+        (id(parameter), group["initial_lr"], bool(group["weight_decay"]))
+        for group in trainer.optimizer.param_groups
+        for parameter in group["params"]
+    ]
+    wanted = [
+        (
+            id(parameter),
+            RECIPE.learning_rate if rate is None or name.startswith("backbone.") else rate,
+            parameter.ndim == 2,
+        )
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad
+    ]
+    assert sorted(rates) == sorted(wanted)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -3,7 +3,7 @@
 import json
 import shutil
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
 from pipeline.backbones import keep_backbone
-from pipeline.bert.finetune import Recipe
 from pipeline.bert.plan import BertPlan
 from pipeline.bert.tokens import Tokens
+from pipeline.bert.trainer import Recipe
 from pipeline.bert.unit import (
     Architecture,
     check_architecture,
@@ -204,6 +204,14 @@ def test_folds_of_different_settings_are_no_member(workplace):
         models_hash(units)
 
 
+def test_a_fold_from_before_a_setting_was_there_says_which(workplace):
+    units = [Unit("tiny", "mean", fold) for fold in range(2)]
+    finished(units[0], fingerprint(SETTINGS, **DATA))
+    finished(units[1], fingerprint({**SETTINGS, "precision": "bf16"}, **DATA))
+    with pytest.raises(ValueError, match="fold1: trained with precision other than fold 0's"):
+        models_hash(units)
+
+
 # --- a trained unit
 
 
@@ -248,7 +256,17 @@ def trained(tmp_path_factory, backbone_of):
         unit, wanted = Unit("tiny", "mean", 0), fingerprint(SETTINGS, **DATA)
         how = (
             Architecture(sha, "mean", {}, 16, 0.0, True),
-            Recipe(1, 16, 1e-3, 0.1, 0.0, None, 7, {}),
+            Recipe(
+                epochs=1,
+                batch_size=16,
+                learning_rate=1e-3,
+                head_learning_rate=None,
+                warmup=0.1,
+                weight_decay=0.0,
+                precision=None,
+                seed=7,
+                trainer={},
+            ),
         )
         assignment = Assignment(unit, wanted, 2, rows, "regression", "rmse", False, "train it")
         train_unit(assignment, *how, tokens)
@@ -464,6 +482,12 @@ def test_what_the_trainer_takes_is_let_through_and_makes_no_folder(trainer, in_f
     before = sorted(Path().rglob("*"))
     BertPlan(in_folder_of.architecture, replace(in_folder_of.recipe, trainer=trainer)).check("tiny")
     assert sorted(Path().rglob("*")) == before
+
+
+def test_a_setting_that_a_unit_of_before_lacks_is_null(in_folder_of):
+    settings = {**asdict(in_folder_of.architecture), **asdict(in_folder_of.recipe)}
+    del settings["precision"], settings["head_learning_rate"]
+    assert BertPlan.of(settings) == BertPlan(in_folder_of.architecture, in_folder_of.recipe)
 
 
 def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):

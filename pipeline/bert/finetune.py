@@ -1,11 +1,8 @@
 """Fit a network on a unit's training rows; predict with it. Letters: n rows, c outputs."""
 
-import json
-import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import Sampler
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback
 
 from pipeline.bert.network import Network
-from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows, collate
+from pipeline.bert.tokens import Tokens, TrainingRows, collate
+from pipeline.bert.trainer import (
+    LengthGroupedTrainer,
+    LogFile,
+    Recipe,
+    refuse_overflow,
+    training_arguments,
+)
 from pipeline.tasks import TASKS, Floats, Scaling
 
 # tokens of a prediction batch, padding included; a CPU is twice as fast on what its cache holds
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 PREDICTION_TEXTS = 256  # at most: DeBERTa holds a table of 1.6 MB for each, however short
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a unit is trained; `pipeline.settings.members.Training` says what each field means."""
-
-    epochs: float
-    batch_size: int
-    learning_rate: float
-    warmup: float
-    weight_decay: float
-    precision: str | None
-    seed: int
-    trainer: dict[str, Any]
 
 
 def seed_everything(seed: int) -> None:
@@ -81,13 +70,14 @@ def fit(
     network.pooling.fit(tokens.of(row) for row in rows)  # type: ignore[operator]
     dataset = TrainingRows(tokens, rows, labels)
     precision = recipe.precision or best_precision()
-    trainer = _LengthGroupedTrainer(
+    trainer = LengthGroupedTrainer(
         model=network,
         args=training_arguments(recipe, log.parent, best_device().type, precision),
         train_dataset=dataset,
         data_collator=dataset.collate,
-        callbacks=[_LogFile(log)],
+        callbacks=[LogFile(log)],
     )
+    trainer.head_learning_rate = recipe.head_learning_rate
     trainer.remove_callback(PrinterCallback)
     first_scale = trainer.accelerator.scaler.get_scale() if precision == "fp16" else 1.0
     start = time.perf_counter()
@@ -104,61 +94,6 @@ def fit(
         "steps": steps,
         "precision": precision,
     }
-
-
-def refuse_overflow(first_scale: float, last_scale: float, n_steps: int) -> None:
-    """Refuse a training of which fp16 left out most steps.
-
-    A step whose gradients overflow is left out and halves the scale of the next ones.
-
-    Raises:
-        ValueError: it was so.
-    """
-    n_left_out = math.inf if last_scale == 0 else math.log2(first_scale / last_scale)
-    if n_left_out > n_steps / 2:
-        raise ValueError(
-            "training.precision: the gradients did not fit into fp16 in most steps, which were "
-            "left out; set it to fp32, or to bf16 on a GPU that has it"
-        )
-
-
-def training_arguments(
-    recipe: Recipe, folder: Path, device: str, precision: str
-) -> TrainingArguments:
-    """Trainer's own defaults, but for what the recipe and the machine say.
-
-    Raises:
-        ValueError: `recipe.trainer` has a key that is none of theirs, or a value they do not take;
-            fp16 without a GPU.
-    """
-    if precision == "fp16" and device == "cpu":
-        raise ValueError("training.precision: fp16 needs a GPU, and none is seen; leave it null")
-    try:
-        return TrainingArguments(
-            output_dir=str(folder),
-            num_train_epochs=recipe.epochs,
-            per_device_train_batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            warmup_steps=recipe.warmup,  # below 1 it is a share
-            weight_decay=recipe.weight_decay,
-            seed=recipe.seed,
-            use_cpu=device == "cpu",
-            bf16=precision == "bf16",
-            fp16=precision == "fp16",
-            dataloader_pin_memory=device == "cuda",
-            remove_unused_columns=False,
-            save_strategy="no",
-            eval_strategy="no",
-            logging_steps=recipe.trainer.get("logging_steps", 0.05),
-            report_to="none",
-            disable_tqdm=True,
-            **{k: v for k, v in recipe.trainer.items() if k != "logging_steps"},
-        )
-    except Exception as error:  # whatever they raise: it is about a key or a value of the user
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"training.trainer: {reason}; see transformers.TrainingArguments"
-        ) from None
 
 
 def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None) -> Floats:
@@ -213,22 +148,3 @@ def labels_for_loss(task: str, y: NDArray[Any], scaling: Scaling | None) -> torc
     if task == "binary":
         y = y[:, None]
     return torch.from_numpy(y.astype(np.int64 if task == "multiclass" else np.float32))
-
-
-class _LengthGroupedTrainer(Trainer):
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        rows: TrainingRows = self.train_dataset  # type: ignore[assignment]
-        return LengthBatches(rows.lengths, self.args.train_batch_size, self.args.seed)
-
-
-class _LogFile(TrainerCallback):
-    """Writes what Trainer logs as a JSON a line."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
-    ) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pipeline.bert.finetune import Recipe, training_arguments
 from pipeline.bert.tokens import Tokens
+from pipeline.bert.trainer import Recipe, training_arguments
 from pipeline.bert.unit import (
     Architecture,
     check_architecture,
@@ -31,7 +31,8 @@ class BertPlan:
     def of(settings: dict[str, Any]) -> "BertPlan":
         return BertPlan(
             Architecture(**{f.name: settings[f.name] for f in fields(Architecture)}),
-            Recipe(**{f.name: settings[f.name] for f in fields(Recipe)}),
+            # of a unit from before a setting was there: null, what it stands for there
+            Recipe(**{f.name: settings.get(f.name) for f in fields(Recipe)}),  # type: ignore[arg-type]
         )
 
     @property
@@ -50,7 +51,7 @@ class BertPlan:
                     f"training.trainer: {key} is {value!r}, which run.json cannot hold; "
                     "give a number, a text, true or false, or lists and maps of these"
                 )
-        # no value depends on the machine, and a GPU is for the workers; the folder is not touched
+        # a GPU, and whether there is one for fp16, is for the workers; the folder is not touched
         training_arguments(self.recipe, Path("unused"), "cpu", "fp32")
 
     def read_inputs(

@@ -11,7 +11,6 @@ from transformers import AutoConfig, AutoTokenizer
 
 from pipeline.artifacts import backbones_dir
 from pipeline.bert.finetune import (
-    Recipe,
     best_device,
     fit,
     labels_for_loss,
@@ -21,6 +20,7 @@ from pipeline.bert.finetune import (
 from pipeline.bert.network import Network, build_network, load_trained_tensors, trained_tensors
 from pipeline.bert.poolings import build_pooling, pooling_options
 from pipeline.bert.tokens import Tokens, most_tokens, tokenize
+from pipeline.bert.trainer import Recipe
 from pipeline.tasks import Floats
 from pipeline.unit_folder import (
     Assignment,

@@ -15,6 +15,9 @@ class Training(Section):
     epochs: Real = Field(3, gt=0, description="passes over the training rows of a unit")
     batch_size: Whole = Field(32, ge=1, description="rows a step")
     learning_rate: Real = Field(1e-4, gt=0, description="peak of a linear decay")
+    head_learning_rate: Real | None = Field(
+        None, gt=0, description="that of the head and the pooling; null: learning_rate"
+    )
     warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: Real = Field(0.0, ge=0, description="AdamW's, on weight matrices")
     max_length: Whole = Field(128, ge=4, description="tokens kept of a text, special ones included")
@@ -46,8 +49,8 @@ class Named(Section):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What determines its models, but for the data and the backbone."""
-        return self.model_dump(exclude={"name", "backbone"})
+        """What determines its models, but for the data and the files of the backbone."""
+        return self.model_dump(exclude={"name"})
 
     @field_validator("name")
     @classmethod
