@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import BAD, CLASSES, GOOD, PLAIN
 from sklearn.metrics import roc_auc_score
-from tiny_backbones import make_tokenizer
+from tiny_backbones import RECIPE, make_tokenizer
 
 from pipeline.bert import finetune, trainer
 from pipeline.bert.finetune import (
@@ -22,21 +22,9 @@ from pipeline.bert.finetune import (
 )
 from pipeline.bert.network import build_network
 from pipeline.bert.tokens import collate, tokenize
-from pipeline.bert.trainer import Recipe, refuse_overflow, training_arguments
+from pipeline.bert.trainer import refuse_overflow, training_arguments
 from pipeline.settings.trainer_keys import TRAINER_KEYS
 from pipeline.tasks import TASKS
-
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=8,
-    learning_rate=1e-2,
-    head_learning_rate=None,
-    warmup=0.1,
-    weight_decay=0.0,
-    precision=None,
-    seed=5,
-    trainer={},
-)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_backbones import ARCHITECTURES, make_tokenizer, save_backbone
+from tiny_backbones import RECIPE as TINY_RECIPE
 
 from pipeline.bert import finetune
 from pipeline.bert.finetune import fit, predict
@@ -19,17 +20,7 @@ from pipeline.bert.tokens import Tokens, collate, tokenize
 from pipeline.bert.trainer import Recipe
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=2,
-    learning_rate=1e-2,
-    head_learning_rate=None,
-    warmup=0.0,
-    weight_decay=0.0,
-    precision=None,
-    seed=1,
-    trainer={},
-)
+RECIPE = replace(TINY_RECIPE, batch_size=2, warmup=0.0, seed=1)
 
 
 def build(backbone: Path, pooling: str = "mean", seed: int = 3, **options) -> Network:

@@ -14,6 +14,7 @@ import torch
 from conftest import write_rows
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
+from tiny_backbones import RECIPE
 
 from pipeline.backbones import keep_backbone
 from pipeline.bert.plan import BertPlan
@@ -256,17 +257,7 @@ def trained(tmp_path_factory, backbone_of):
         unit, wanted = Unit("tiny", "mean", 0), fingerprint(SETTINGS, **DATA)
         how = (
             Architecture(sha, "mean", {}, 16, 0.0, True),
-            Recipe(
-                epochs=1,
-                batch_size=16,
-                learning_rate=1e-3,
-                head_learning_rate=None,
-                warmup=0.1,
-                weight_decay=0.0,
-                precision=None,
-                seed=7,
-                trainer={},
-            ),
+            replace(RECIPE, epochs=1, batch_size=16, learning_rate=1e-3, seed=7),
         )
         assignment = Assignment(unit, wanted, 2, rows, "regression", "rmse", False, "train it")
         train_unit(assignment, *how, tokens)

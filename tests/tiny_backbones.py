@@ -12,11 +12,23 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 import pipeline.bert.unit  # noqa: F401
+from pipeline.bert.trainer import Recipe
 
 # Trainer collects garbage after every training; walking through all that was imported by now takes
 # longer than a tiny training
 gc.freeze()
 
+RECIPE = Recipe(
+    epochs=2,
+    batch_size=8,
+    learning_rate=1e-2,
+    head_learning_rate=None,
+    warmup=0.1,
+    weight_decay=0.0,
+    precision=None,
+    seed=5,
+    trainer={},
+)
 TOKENIZER_LIMIT = 64
 SIZES: dict[str, Any] = {
     "hidden_size": 16,
