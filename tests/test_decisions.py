@@ -246,6 +246,15 @@ def test_rows_that_turn_one_by_one_are_counted_as_if_all_were_decided_anew(rows,
         np.testing.assert_allclose(found, COUNTED[name](*one_hot)[0], atol=1e-12)
 
 
+def test_weights_of_classes_that_ties_would_make_a_loss_are_left_alone():
+    """Every row ties; argmax takes the first class, the search may not."""
+    votes = np.array([[3.0, 3, 3], [3, 3, 3], [2, 3, 3], [3, 3, 1], [3, 3, 2]])
+    p, y = votes / votes.sum(axis=1, keepdims=True), np.array([0, 2, 1, 0, 2])
+    found = decide("threshold", p, y, p, "multiclass", "f1_macro")
+    before, after = (score("f1_macro", "multiclass", y, values) for values in (p, found))
+    assert after >= before
+
+
 def test_a_class_that_no_fit_row_holds_keeps_its_weight():
     blend, y = example("multiclass")
     held = y != 1

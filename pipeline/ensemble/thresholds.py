@@ -32,7 +32,10 @@ def threshold(
     counted = COUNTED[metric]
     if task == "multiclass":
         shift = _log_weights(blend, y, counted, np.unique(y))
-        return to_prediction(raw + shift) if shift.any() else new_blend.copy()
+        tuned = to_prediction(TASKS[task].to_raw(blend) + shift)
+        # the search decides a tie of two classes otherwise than argmax does
+        gains = score(metric, task, y, tuned) > score(metric, task, y, blend) + SAME
+        return to_prediction(raw + shift) if gains else new_blend.copy()
     shift = np.zeros(blend.shape[1])
     for j, column in enumerate(y.reshape(len(y), -1).astype(np.int64).T):
         sides = np.column_stack([1 - blend[:, j], blend[:, j]])
