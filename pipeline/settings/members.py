@@ -16,7 +16,7 @@ class Training(Section):
     batch_size: Whole = Field(32, ge=1, description="rows a step")
     learning_rate: Real = Field(1e-4, gt=0, description="peak of a linear decay")
     head_learning_rate: Real | None = Field(
-        None, gt=0, description="that of the head and the pooling; null: learning_rate"
+        None, gt=0, description="peak for the head and the pooling; null: learning_rate"
     )
     warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: Real = Field(0.0, ge=0, description="AdamW's, on weight matrices")
@@ -26,7 +26,9 @@ class Training(Section):
     )
     freeze_embeddings: bool = Field(True, description="leave the embedding tables untrained")
     precision: Literal["fp32", "bf16", "fp16"] | None = Field(
-        None, description="fp32, bf16 or fp16; null: what the GPU is fastest in, on a CPU fp32"
+        None,
+        description="fp32, bf16 or fp16; "
+        "null: on a GPU bf16, else fp16, else fp32, as it can; on a CPU fp32",
     )
     trainer: dict[str, Any] = Field(
         {}, description="any other field of transformers.TrainingArguments"
