@@ -1,6 +1,6 @@
 """Are cross-fitted gains honest? Small simulated stacks, and the very same blenders on fresh rows.
 
-    python -m benchmarks.honesty                                  half an hour to an hour on one core
+    python -m benchmarks.honesty                             half an hour to an hour on one core
     python -m benchmarks.honesty --draws 5 --fresh 2000                       a smoke test
 
 A draw is 300 rows of 20 correlated members. Each method is cross-fitted over 5 folds, and its gain
