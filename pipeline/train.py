@@ -95,6 +95,7 @@ def _train(
 ) -> list[Failure]:
     """Train the units that are left; returns those that failed, once all others stand."""
     jobs = config.jobs.model_dump()
+    _refuse_fp16_without_gpu(config, [member for member, _ in todo])
     plans = {member.name: plan_of(wanted[member.name]) for member, _ in todo}
     for plan in plans.values():
         plan.check(config.competition)
@@ -140,6 +141,16 @@ def _train(
         for result in run_all(train_unit, group, **jobs, title="train", needs_torch=needs_torch)
         if isinstance(result, Failure)
     ]
+
+
+def _refuse_fp16_without_gpu(config: Config, members: Sequence[Member | ClassicMember]) -> None:
+    """On a cluster only the workers know what they have, and refuse it themselves."""
+    asking = [m.name for m in members if isinstance(m, Member) and m.precision == "fp16"]
+    if asking and config.jobs.backend == "loky" and not count_gpus():
+        raise ValueError(
+            f"member {asking[0]}: training.precision is fp16, which needs a GPU, and none is seen; "
+            "leave it out"
+        )
 
 
 def _write_oof(

@@ -38,6 +38,17 @@ def test_a_diverged_member_is_not_kept_and_the_others_have_their_oof(train):
     }
 
 
+def test_fp16_without_a_gpu_is_refused_in_one_line_before_anything_is_trained(train, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        train({"pooling": "mean"}, {"pooling": "max", "precision": "fp16"})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "error: member max: training.precision is fp16, which needs a GPU, and none is seen; "
+        "leave it out"
+    )
+    assert not list(Path("models/tiny").glob("*/fold*"))
+
+
 def test_run_json_names_the_command_of_the_stage_and_not_of_the_worker(train):
     train({"pooling": "mean"}, n_jobs=2)
     for fold in (0, 1):
