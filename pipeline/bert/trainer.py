@@ -87,7 +87,7 @@ def refuse_overflow(first_scale: float, last_scale: float, n_steps: int) -> None
 
 
 class LengthGroupedTrainer(Trainer):
-    """Batches of like length; another rate, where it is set, for what starts at random."""
+    """Batches of like length; for the head and the pooling another rate, where it is set."""
 
     head_learning_rate: float | None = None
 
@@ -101,14 +101,14 @@ class LengthGroupedTrainer(Trainer):
         if self.head_learning_rate is None:
             return optimizer
         named = self.model.named_parameters()  # type: ignore[union-attr]
-        starts_at_random = {id(p) for name, p in named if not name.startswith("backbone.")}
+        of_head = {id(p) for name, p in named if not name.startswith("backbone.")}
         for group in list(optimizer.param_groups):
             params = group["params"]
-            group["params"] = [p for p in params if id(p) not in starts_at_random]
-            others = [p for p in params if id(p) in starts_at_random]
-            if others:
-                rate = {"params": others, "lr": self.head_learning_rate}
-                optimizer.add_param_group({**group, **rate})
+            group["params"] = [p for p in params if id(p) not in of_head]
+            taken_out = [p for p in params if id(p) in of_head]
+            if taken_out:
+                own = {"params": taken_out, "lr": self.head_learning_rate}
+                optimizer.add_param_group({**group, **own})
         return optimizer
 
 
