@@ -111,7 +111,7 @@ print(taken)
 
 def test_the_memory_of_a_unit_is_free_after_it(on_gpu, dealt):
     taken = json.loads(python(on_gpu, MEMORY, CONFIG).splitlines()[-1])
-    assert taken == [taken[0]] * 3  # what the libraries keep for themselves
+    assert taken[1] == taken[2]  # the first run also leaves what the libraries keep for themselves
 
 
 OVERFLOW = """
