@@ -7,7 +7,6 @@ from typing import Any
 
 import joblib
 import pandas as pd
-import torch
 
 from pipeline.artifacts import write_csv, write_json
 from pipeline.provenance import provenance
@@ -28,6 +27,9 @@ def record(name: str, table: pd.DataFrame, arguments: argparse.Namespace, **foun
 
 
 def gpu_name() -> str | None:
+    # imported here: it takes seconds to load, and most benchmarks and their workers need none of it
+    import torch
+
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 

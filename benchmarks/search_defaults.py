@@ -1,6 +1,6 @@
 """The bounded search for training defaults: one setting changed at a time, on one fold.
 
-    python -m benchmarks.search_defaults                   about 13 minutes on two free cores
+    python -m benchmarks.search_defaults                   six settings took 11 minutes on two cores
     python -m benchmarks.search_defaults --competitions amazon --rows 100         a smoke test
 
 Every setting changes one thing of the base. It is trained with mean pooling and one seed on folds

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from conftest import BAD, CLASSES, GOOD, PLAIN
 from sklearn.metrics import roc_auc_score
 from tiny_backbones import RECIPE, make_tokenizer
@@ -194,6 +195,7 @@ def test_a_network_predicts_in_float32_whatever_it_was_trained_in(
     recipe = replace(RECIPE, precision=precision)
     network, effort, _ = fitted(tiny_backbone, tokenizer, tmp_path, recipe)
     assert effort["precision"] == precision
+    assert AcceleratorState().mixed_precision == {"fp32": "no", "bf16": "bf16"}[precision]
     rebuilt = build(tiny_backbone)
     rebuilt.load_state_dict(network.state_dict())
     tokens = tokenize(tokenizer, sentences([GOOD, BAD] * 10), 40)

@@ -68,8 +68,13 @@ def dealt(workplace, tiny_backbone):
         stage(name, ON_CPU)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_member_trained_on_a_gpu_is_that_of_a_cpu_but_for_rounding(precision, on_gpu, dealt):
+@pytest.mark.parametrize(
+    ("precision", "agreement"),
+    [("fp32", 0.999), ("bf16", 0.95), ("fp16", 0.8)],  # fp16 may leave out a step or two of 50
+)
+def test_a_member_trained_on_a_gpu_is_that_of_a_cpu_but_for_rounding(
+    precision, agreement, on_gpu, dealt
+):
     setting = ("--training.precision", precision)
     stage("train", on_gpu, *setting)
     assert (told()["device"], told()["precision"]) == ("cuda", precision)
@@ -77,8 +82,7 @@ def test_a_member_trained_on_a_gpu_is_that_of_a_cpu_but_for_rounding(precision, 
     stage("predict", ON_CPU, *setting)  # which refuses a unit that does not predict what it did
     stage("train", ON_CPU, "--training.precision", "fp32", "--overwrite")
     assert told()["device"] == "cpu"
-    # chaotic: a step that fp16 leaves out, or a rounding, grows in fifty steps of a high rate
-    assert np.corrcoef(found, oof())[0, 1] > 0.8
+    assert np.corrcoef(found, oof())[0, 1] > agreement
 
 
 def test_a_gpu_trains_in_the_half_precision_that_it_has(on_gpu, dealt):
@@ -93,7 +97,7 @@ def test_units_that_share_a_gpu_write_what_they_write_one_by_one(on_gpu, dealt):
     stage("train", on_gpu, *setting, "--jobs.n_jobs", "3")
     together = oof()
     stage("train", on_gpu, *setting, "--jobs.n_jobs", "1", "--overwrite")
-    assert np.corrcoef(together, oof())[0, 1] > 0.99
+    assert np.corrcoef(together, oof())[0, 1] > 0.999
 
 
 MEMORY = """
