@@ -141,6 +141,9 @@ not_number = st.one_of(
     st.none(), st.booleans(), words.map("x".__add__), st.just([]), st.just(float("nan"))
 )
 not_list = not_number.filter(lambda value: value != [])
+not_names = not_list.filter(
+    lambda value: not isinstance(value, str)
+)  # a word is a list of one name
 BAD_VALUES = {
     "competition": not_text | st.sampled_from(["", "A", "a b", "a/b", "..", "ü", "a\n", *TAKEN]),
     "task": not_text | words,
@@ -171,8 +174,8 @@ BAD_VALUES = {
     "members.name": st.sampled_from(["", "A", "a/b", "blend_x", "max", ".", *TAKEN]) | not_text,
     "members.seed": not_number | st.integers(max_value=-1) | st.integers(min_value=2**32),
     "members.options": not_number | words,
-    "blend.methods": not_list | st.just(["mean", "mean"]) | st.just([["mean"]]),
-    "blend.decisions": not_list | st.just([["clip"]]),
+    "blend.methods": not_names | st.just(["mean", "mean"]) | st.just([["mean"]]),
+    "blend.decisions": not_names | st.just([["clip"]]),
     "blend.external": not_list | st.lists(st.sampled_from(["oof/max", "A b", ".."]), min_size=1),
     "submit.as": not_text | words.map("x".__add__),
     "jobs.n_jobs": st.booleans() | st.integers(max_value=0) | words.map("x".__add__),
@@ -235,7 +238,9 @@ def names_of_nothing(draw: st.DrawFn) -> Variant:
         ("backbone", f"a/b/{name}"),
         ("blend.external", [f"a/{name}"]),
         ("blend.methods", [f"x{name}"]),
+        ("blend.methods", f"x{name}"),
         ("blend.decisions", [f"x{name}"]),
+        ("blend.decisions", f"x{name}"),
         ("folds", {"scheme": "file", "path": f"{name}.csv"}),
         ("members.pooling", f"x{name}"),
         ("members.options", {f"x{name}": 1}),
