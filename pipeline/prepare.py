@@ -4,6 +4,7 @@ Reads the three tables and looks at the folds' file, backbones and foreign predi
 data/<demo>/ and data/backbones/<demo>/ where they are missing, nothing else.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import fields
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from pipeline.artifacts import unit_dir
 from pipeline.backbones import demo_backbone_dir
+from pipeline.bert.steps import epochs_for, steps_an_epoch
 from pipeline.competition import Train, read_test, read_train, warnings_about
 from pipeline.demos import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
 from pipeline.foreign import part_path
@@ -49,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 )
         for line in warnings_about(config.data, config.task, train, test):
             print(f"warning: {line}")
+        for line in _steps_of_units(config, len(train.ids)):
+            print(line)
         classes = f" of {len(train.classes)} classes" if train.classes else ""
         print(
             f"{config.competition}: {len(train.ids)} training rows{classes}, {len(test.ids)} test "
@@ -108,6 +112,23 @@ def _check_options(member: Member, known: Sequence[str]) -> None:
                 f"member {member.name}: pooling {member.pooling} has no option {option!r}; "
                 f"it takes {', '.join(known) or 'none'}"
             )
+
+
+def _steps_of_units(config: Config, n_rows: int) -> list[str]:
+    """How long the fine-tuned members train, a line for those that train alike."""
+    if config.folds.path is not None:
+        return []  # how many folds that file has is for make_folds
+    n_training = n_rows - n_rows // config.folds.n
+    members: dict[tuple[float, int], list[str]] = {}
+    for member in config.members:
+        if isinstance(member, Member):
+            epochs = epochs_for(member.epochs, n_training, member.batch_size)
+            members.setdefault((epochs, member.batch_size), []).append(member.name)
+    return [
+        f"training: {math.ceil(epochs * steps_an_epoch(n_training, batch_size))} steps a unit, "
+        f"{epochs:g} epochs of {n_training} rows in batches of {batch_size}: {', '.join(names)}"
+        for (epochs, batch_size), names in members.items()
+    ]
 
 
 def _fetch_demos(data: Data, backbones: set[str]) -> None:

@@ -23,7 +23,9 @@ from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
 from pipeline.settings.members import ClassicMember, Member
 from pipeline.unit_folder import Assignment, UnitRows
-from pipeline.units import Unit, fingerprint, is_finished, models_hash, read_oof
+from pipeline.units import Unit, fingerprint, is_finished, models_hash, read_oof, read_run
+
+LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a training that ends above is told
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -129,18 +131,32 @@ def _train(
             command=command_line(),
         )
         pieces.append((str(unit), (plan, assignment, inputs[plan.source])))
+
     with_torch = [piece for piece in pieces if piece[1][0].needs_torch]
     groups = [(pieces, bool(with_torch))]
     if 0 < len(with_torch) < len(pieces) and count_gpus():
         # apart, as those without torch would leave all but as many cores as GPUs idle
         without = [piece for piece in pieces if not piece[1][0].needs_torch]
         groups = [(with_torch, True), (without, False)]
-    return [
-        result
-        for group, needs_torch in groups
-        for result in run_all(train_unit, group, **jobs, title="train", needs_torch=needs_torch)
-        if isinstance(result, Failure)
-    ]
+    failures = []
+    for group, needs_torch in groups:
+        results = run_all(train_unit, group, **jobs, title="train", needs_torch=needs_torch)
+        failures += [result for result in results if isinstance(result, Failure)]
+        for (_, (_, assignment, _)), result in zip(group, results, strict=True):
+            if not isinstance(result, Failure):
+                _warn_of_little_learned(assignment.unit)
+    return failures
+
+
+def _warn_of_little_learned(unit: Unit) -> None:
+    """Say so where a fine-tuned unit ended its training about where the constant prediction is."""
+    run = read_run(unit)
+    if "last_loss" in run and not run["last_loss"] < LITTLE_LEARNED * run["constant_loss"]:
+        print(
+            f"warning: {unit}: the training loss ends at {run['last_loss']:.4g}, a constant has "
+            f"{run['constant_loss']:.4g}: it has hardly learned; raise training.epochs or "
+            "training.learning_rate"
+        )
 
 
 def _refuse_fp16_without_gpu(config: Config, members: Sequence[Member | ClassicMember]) -> None:

@@ -49,8 +49,19 @@ def test_a_line_says_what_was_read_and_nothing_is_written(workplace, run, task):
         "multiclass": "60 training rows of 3 classes, 20 test rows; to predict: id, money, sport",
         "multilabel": "60 training rows, 20 test rows; to predict: funny, sad, long",
     }
-    assert run(config) == f"tiny: {said[task]}\n"
+    assert run(config).splitlines()[-1] == f"tiny: {said[task]}"
     assert files_below(workplace) == before
+
+
+def test_a_line_says_how_many_steps_a_unit_takes(workplace, run):
+    settings = {"training": {"epochs": 2, "batch_size": 16}, "folds": {"n": 3}}
+    settings["members"] = [{"pooling": "mean"}, {"pooling": "max"}, {"model": "tfidf_linear"}]
+    settings["members"] += [{"pooling": "min", "epochs": 5}]
+    told = run(write_competition(workplace, "regression", settings=settings)).splitlines()
+    assert [line for line in told if line.startswith("training:")] == [
+        "training: 6 steps a unit, 2 epochs of 40 rows in batches of 16: mean, max",
+        "training: 15 steps a unit, 5 epochs of 40 rows in batches of 16: min",
+    ]
 
 
 def test_doubts_are_warnings(workplace, run):
@@ -59,7 +70,7 @@ def test_doubts_are_warnings(workplace, run):
     rows[3][2] = rows[4][2] = ""
     rows[6][2] = rows[5][2]
     write_rows(workplace / "data/tiny/train.csv", header, rows)
-    first, second, _ = run(config).splitlines()
+    first, second, *_ = run(config).splitlines()
     assert first == "warning: data/tiny/train.csv: 2 rows have an empty text, first id 'a003'"
     assert second.startswith("warning: data/tiny/train.csv: 2 rows share their text")
     assert "first id 'a005'" in second  # rows without a text share none

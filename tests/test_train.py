@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import read_rows, write_competition
 
+from pipeline.bert.steps import epochs_for
 from pipeline.jobs import Failure
 from pipeline.provenance import command_line
 from pipeline.units import Unit, read_run
@@ -15,11 +16,12 @@ from pipeline.units import Unit, read_run
 def train(workplace, backbone_of):
     """Train these members on two folds."""
 
-    def run(*members, n_jobs=1):
-        training = {"epochs": 1, "batch_size": 16, "max_length": 32, "learning_rate": 1e-2}
+    def run(*members, n_jobs=1, task="regression", **training):
+        of_all = {"epochs": 1, "batch_size": 16, "max_length": 32, "learning_rate": 1e-2}
+        training = {**of_all, **training}
         settings = {"folds": {"n": 2}, "members": list(members), "training": training}
         settings |= {"backbone": str(backbone_of("bert")), "jobs": {"n_jobs": n_jobs}}
-        config = write_competition(workplace, "regression", settings=settings)
+        config = write_competition(workplace, task, settings=settings)
         for name in ("make_folds", "train"):
             import_module(f"pipeline.{name}").main([str(config)])
 
@@ -84,3 +86,33 @@ def test_units_without_torch_run_apart_where_there_are_gpus(n_gpus, calls, train
     with pytest.raises(SystemExit, match="4 of 4 units failed"):
         train({"pooling": "mean"}, {"model": "tfidf_linear"})
     assert made == calls
+
+
+def test_a_unit_that_cannot_move_predicts_the_shares_of_its_training_rows_and_says_so(
+    train, capsys
+):
+    train({"pooling": "mean"}, task="multiclass", learning_rate=1e-12)
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    columns, predicted = read_rows(Path("oof/tiny/mean/oof.csv"))
+    truth = dict(zip([row[0] for row in rows], [row[-1] for row in rows], strict=True))
+    for fold in (0, 1):
+        held_out = {row[0] for row in read_rows(Path(f"models/tiny/mean/fold{fold}/oof.csv"))[1]}
+        learned = [y for i, y in truth.items() if i not in held_out]
+        for k, name in enumerate(columns[1:], start=1):
+            share = (learned.count(name) + 0.5) / (len(learned) + 1.5)
+            probabilities = [float(row[k]) for row in predicted if row[0] in held_out]
+            assert probabilities == pytest.approx([share] * len(held_out), abs=0.005)
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "hardly learned" in line]
+    assert [line.split(":")[1] for line in warnings] == [" mean fold 0", " mean fold 1"]
+
+
+def test_a_unit_that_learns_is_not_warned_about(train, capsys):
+    train({"pooling": "mean"}, task="multiclass", epochs=8)
+    assert "hardly learned" not in capsys.readouterr().out
+
+
+def test_a_small_set_takes_more_epochs_which_run_json_tells(train):
+    train({"pooling": "mean"}, epochs=None, batch_size=1)
+    run = read_run(Unit("tiny", "mean", 0))
+    assert run["steps"] == run["epochs_trained"] * 30
+    assert run["epochs_trained"] == epochs_for(None, 30, 1)

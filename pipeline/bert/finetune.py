@@ -1,8 +1,9 @@
 """Fit a network on a unit's training rows; predict with it. Letters: n rows, c outputs."""
 
+import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from transformers import PrinterCallback
 
 from pipeline.bert.network import Network
+from pipeline.bert.steps import epochs_for
 from pipeline.bert.tokens import Tokens, TrainingRows, collate
 from pipeline.bert.trainer import (
     LengthGroupedTrainer,
@@ -25,6 +27,7 @@ from pipeline.tasks import TASKS, Floats, Scaling
 
 # tokens of a prediction batch, padding included; a CPU is twice as fast on what its cache holds
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
+SHORT_TEXT = 128  # tokens
 PREDICTION_TEXTS = 256  # at most: DeBERTa holds a table of 1.6 MB for each, however short
 
 
@@ -63,21 +66,25 @@ def fit(
         labels: their labels, (n, c) float32 or (n,) int64 class codes, as the loss wants them.
         log: file that gets what Trainer logs, a JSON a line.
     Returns:
-        What it took: seconds, real tokens a second, steps, precision.
+        What it took: seconds, real tokens a second, epochs, steps, the training loss at the end,
+        precision.
     Raises:
         ValueError: as `training_arguments` does; numbers do not fit into fp16.
     """
     network.pooling.fit(tokens.of(row) for row in rows)  # type: ignore[operator]
     dataset = TrainingRows(tokens, rows, labels)
+    epochs = epochs_for(recipe.epochs, len(rows), recipe.batch_size)
     precision = recipe.precision or best_precision()
     trainer = LengthGroupedTrainer(
         model=network,
-        args=training_arguments(recipe, log.parent, best_device().type, precision),
+        args=training_arguments(recipe, epochs, log.parent, best_device().type, precision),
         train_dataset=dataset,
         data_collator=dataset.collate,
         callbacks=[LogFile(log)],
     )
     trainer.head_learning_rate = recipe.head_learning_rate
+    attention = network.attention  # what it predicts with, here and reloaded
+    network.attend_by(fastest_attention(precision, int(dataset.lengths.max())) or attention)
     trainer.remove_callback(PrinterCallback)
     first_scale = trainer.accelerator.scaler.get_scale() if precision == "fp16" else 1.0
     start = time.perf_counter()
@@ -87,13 +94,31 @@ def fit(
         refuse_overflow(first_scale, trainer.accelerator.scaler.get_scale(), steps)
     # else the half precision would stay with the network and predict too, the reloaded one without
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
+    network.attend_by(attention)
     network.zero_grad()  # their memory is for the predictions
     return {
         "seconds": round(seconds, 3),
-        "tokens_per_second": round(float(dataset.lengths.sum()) * recipe.epochs / seconds),
+        "tokens_per_second": round(float(dataset.lengths.sum()) * epochs / seconds),
+        "epochs_trained": epochs,
         "steps": steps,
+        "last_loss": _last_loss(trainer.state.log_history),
         "precision": precision,
     }
+
+
+def fastest_attention(precision: str, longest: int) -> str | None:
+    """How the backbone is to compute attention while it trains; None: as it does by itself.
+
+    On a CPU the fused kernel's backward pass costs more than the products of short texts.
+    """
+    short = longest <= SHORT_TEXT
+    return "eager" if best_device().type == "cpu" and precision == "bf16" and short else None
+
+
+def _last_loss(log: Sequence[dict[str, float]]) -> float:
+    """Mean of what was logged over the last tenth of the steps."""
+    losses = [line["loss"] for line in log if "loss" in line]
+    return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else math.nan
 
 
 def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None) -> Floats:

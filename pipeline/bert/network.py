@@ -42,6 +42,14 @@ class Network(nn.Module):
         """What Trainer calls to trade time for memory."""
         self.backbone.activation_checkpointing_enable(**options)  # type: ignore[operator]
 
+    @property
+    def attention(self) -> str:
+        """How the backbone computes attention, in the words of transformers: "eager", "sdpa"."""
+        return str(self.config._attn_implementation)  # type: ignore[union-attr]
+
+    def attend_by(self, name: str) -> None:
+        self.backbone.set_attn_implementation(name)  # type: ignore[operator]
+
     def pooled(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from pipeline.bert.steps import EPOCHS
 from pipeline.bert.tokens import Tokens
 from pipeline.bert.trainer import Recipe, training_arguments
 from pipeline.bert.unit import (
@@ -52,7 +53,7 @@ class BertPlan:
                     "give a number, a text, true or false, or lists and maps of these"
                 )
         # a GPU, and whether there is one for fp16, is for the workers; the folder is not touched
-        training_arguments(self.recipe, Path("unused"), "cpu", "fp32")
+        training_arguments(self.recipe, self.recipe.epochs or EPOCHS, Path("unused"), "cpu", "fp32")
 
     def read_inputs(
         self, competition: str, texts: Sequence[tuple[str, ...]], jobs: dict[str, Any]

@@ -17,7 +17,7 @@ from pipeline.bert.tokens import LengthBatches, TrainingRows
 class Recipe:
     """How a unit is trained; `pipeline.settings.members.Training` says what each field means."""
 
-    epochs: float
+    epochs: float | None
     batch_size: int
     learning_rate: float
     head_learning_rate: float | None
@@ -29,7 +29,7 @@ class Recipe:
 
 
 def training_arguments(
-    recipe: Recipe, folder: Path, device: str, precision: str
+    recipe: Recipe, epochs: float, folder: Path, device: str, precision: str
 ) -> TrainingArguments:
     """Trainer's own defaults, but for what the recipe and the machine say.
 
@@ -42,7 +42,7 @@ def training_arguments(
     try:
         arguments = TrainingArguments(
             output_dir=str(folder),
-            num_train_epochs=recipe.epochs,
+            num_train_epochs=epochs,
             per_device_train_batch_size=recipe.batch_size,
             learning_rate=recipe.learning_rate,
             warmup_steps=recipe.warmup,  # below 1 it is a share

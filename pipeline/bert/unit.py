@@ -19,6 +19,7 @@ from pipeline.bert.finetune import (
 )
 from pipeline.bert.network import Network, build_network, load_trained_tensors, trained_tensors
 from pipeline.bert.poolings import build_pooling, pooling_options
+from pipeline.bert.start import constant_loss, start_head
 from pipeline.bert.tokens import Tokens, most_tokens, tokenize
 from pipeline.bert.trainer import Recipe
 from pipeline.tasks import Floats
@@ -97,11 +98,13 @@ def train_unit(
         network = _network(assignment.unit.competition, architecture, len(rows.columns), task)
         scaling = assignment.scaling()
         labels = labels_for_loss(task, rows.y[rows.training], scaling)
+        start_head(network.head, task, labels)
         effort = fit(network, tokens, rows.training, labels, recipe, folder / LOG)
         predictions = predict(network, tokens.take(rows.held_out), task, scaling)
         save_file(trained_tensors(network), folder / WEIGHTS)
         how = {"architecture": asdict(architecture), "recipe": asdict(recipe)}
-        return Outcome(predictions, WEIGHTS, scaling, best_device().type, {**how, **effort})
+        facts = {**how, **effort, "constant_loss": constant_loss(task, labels, len(rows.columns))}
+        return Outcome(predictions, WEIGHTS, scaling, best_device().type, facts)
 
     fill_unit(assignment, train)
 

@@ -9,14 +9,24 @@ from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usabl
 from pipeline.settings.trainer_keys import TRAINER_KEYS
 
 
+HEAD_RATE = 10  # of the head, beside the rate of the rest
+
+
 class Training(Section):
     """training"""
 
-    epochs: Real = Field(3, gt=0, description="passes over the training rows of a unit")
+    epochs: Real | None = Field(
+        None,
+        gt=0,
+        description="passes over the training rows of a unit; null: 3, more where rows are few",
+    )
     batch_size: Whole = Field(32, ge=1, description="rows a step")
     learning_rate: Real = Field(1e-4, gt=0, description="peak of a linear decay")
     head_learning_rate: Real | None = Field(
-        None, gt=0, description="peak for the head and the pooling; null: learning_rate"
+        None,
+        gt=0,
+        description="peak for the head and the pooling; "
+        "null: 10 x learning_rate for classes and labels, learning_rate for targets",
     )
     warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: Real = Field(0.0, ge=0, description="AdamW's, on weight matrices")
@@ -104,7 +114,9 @@ AnyMember = Annotated[
 ]
 
 
-def filled_in(member: object, training: Training, backbone: str | None, seed: int) -> object:
+def filled_in(
+    member: object, training: Training, backbone: str | None, seed: int, task: str
+) -> object:
     """A member with what it leaves out: name, seed, and what its kind inherits.
 
     Raises:
@@ -116,9 +128,17 @@ def filled_in(member: object, training: Training, backbone: str | None, seed: in
         member = _filled_in_classic(member, backbone)
     else:
         shared = {} if backbone is None else {"backbone": backbone}
-        member = {**training.model_dump(), **shared, **member}
+        member = _with_head_rate({**training.model_dump(), **shared, **member}, task)
     name = member.get("name", member.get("pooling", member.get("model")))
     return {"name": name, "seed": derived_seed(seed, str(name)), **member}
+
+
+def _with_head_rate(member: dict[str, Any], task: str) -> dict[str, Any]:
+    """A head starts with nothing; among classes and labels it has further to go than the rest."""
+    rate = member["learning_rate"]
+    if member["head_learning_rate"] is not None or not isinstance(rate, int | float):
+        return member
+    return {**member, "head_learning_rate": rate if task == "regression" else HEAD_RATE * rate}
 
 
 def _filled_in_classic(member: dict[str, Any], backbone: str | None) -> dict[str, Any]:

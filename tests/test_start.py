@@ -1,0 +1,77 @@
+"""Where a head starts: at the best constant prediction of its training rows."""
+
+import math
+
+import pytest
+import torch
+from tiny_backbones import make_tokenizer
+
+from pipeline.bert.network import LOSSES, build_network
+from pipeline.bert.poolings import POOLINGS
+from pipeline.bert.start import constant_loss, constant_outputs, start_head
+from pipeline.bert.tokens import collate, tokenize
+
+N = 200
+
+
+def labels_of(task: str) -> torch.Tensor:
+    """Rare and common targets, as the loss takes them."""
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.rand(N, 3, generator=generator)
+    if task == "regression":
+        return (draws - draws.mean(0)) / draws.std(0, correction=0)
+    if task == "multiclass":
+        return (draws[:, 0] > 0.05).long() + (draws[:, 0] > 0.4).long()
+    labels = (draws < torch.tensor([0.03, 0.2, 0.6])).float()
+    return labels[:, :1] if task == "binary" else labels
+
+
+def best_constant_loss(task: str, labels: torch.Tensor) -> float:
+    """The least loss of any constant, from its formula: variance, or entropy in nats."""
+    if task == "regression":
+        return float(labels.var(0, correction=0).mean())
+    if task == "multiclass":
+        shares = torch.bincount(labels).double() / N
+        return float(-(shares * shares.log()).sum())
+    p = labels.double().mean(0)
+    return float(-(p * p.log() + (1 - p) * (1 - p).log()).mean())
+
+
+@pytest.mark.parametrize("task", sorted(LOSSES))
+@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, tiny_backbone):
+    tokenizer = make_tokenizer("bert")
+    texts = [(text,) for text in ("the film goes on", "dull", "a splendid train", "grim, stale")]
+    tokens = tokenize(tokenizer, texts, max_length=16)
+    known = {"vocab_size": len(tokenizer), "special_ids": tokenizer.all_special_ids}
+    options = known if pooling == "idf" else {}
+    torch.manual_seed(3)
+    labels = labels_of(task)
+    width = 1 if task == "binary" else 3
+    network = build_network(
+        tiny_backbone, pooling, options, width, task, dropout=0.0, freeze_embeddings=True
+    )
+    start_head(network.head, task, labels)
+    batch = collate(tokens, [k % len(texts) for k in range(N)])
+    with torch.inference_mode():
+        outputs = network(**batch, labels=labels)
+    assert float(outputs["loss"]) == pytest.approx(best_constant_loss(task, labels), rel=0.01)
+    assert len(outputs["logits"].unique(dim=0)) > 1  # the texts still tell: gradients have a way
+
+
+@pytest.mark.parametrize("task", sorted(LOSSES))
+def test_the_constants_loss_is_within_the_smoothing_of_the_least_one(task):
+    labels = labels_of(task)
+    found = constant_loss(task, labels, 1 if task == "binary" else 3)
+    assert found == pytest.approx(best_constant_loss(task, labels), rel=0.01)
+
+
+def test_log_odds_count_half_a_row_more_on_either_side():
+    labels = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    expected = [math.log(1.5 / 2.5), math.log(0.5 / 3.5)]
+    assert constant_outputs("multilabel", labels, 2).tolist() == pytest.approx(expected)
+
+
+def test_log_frequencies_count_half_a_row_more_of_every_class():
+    outputs = constant_outputs("multiclass", torch.tensor([0, 0, 2]), 3)
+    assert outputs.exp().tolist() == pytest.approx([2.5 / 4.5, 0.5 / 4.5, 1.5 / 4.5])
