@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arms import Subset, seed_weights
-from pipeline.ensemble.draws import clusters_of, counts_of_draw
-from pipeline.ensemble.resampled import resampled_score
-from pipeline.metrics import METRICS
-from pipeline.tasks import Floats, as_columns
+from pipeline.scoring.bootstrap import resampled_score
+from pipeline.scoring.draws import clusters_of, counts_of_draw
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.tasks import Floats, as_columns
 
 Arm = tuple[str, int]  # its name and the size of its ensembles
 
@@ -32,7 +32,7 @@ class Grid:
 
     Attributes:
         preds: (P, S, n, c).
-        y: targets of the rows, as in `pipeline.tasks`.
+        y: targets of the rows, as in `scoring.tasks`.
         y_train: targets of all training rows.
         groups: (n,) what a draw takes as a whole; None: each row on its own.
     """

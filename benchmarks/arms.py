@@ -12,7 +12,7 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 
-from pipeline.tasks import Floats
+from pipeline.scoring.tasks import Floats
 
 Cell = tuple[int, int]
 Subset = tuple[Cell, ...]

@@ -25,17 +25,17 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from pipeline.bert.finetune import (
+from pipeline.members.bert.finetune import (
     best_device,
     best_precision,
     fit,
     labels_for_loss,
     seed_everything,
 )
-from pipeline.bert.network import Network, build_network
-from pipeline.bert.tokens import LengthBatches, Tokens, TrainingRows
-from pipeline.bert.trainer import Recipe
-from pipeline.tasks import Floats, Scaling
+from pipeline.members.bert.network import Network, build_network
+from pipeline.members.bert.tokens import LengthBatches, Tokens, TrainingRows
+from pipeline.members.bert.trainer import Recipe
+from pipeline.scoring.tasks import Floats, Scaling
 
 GEMM_SIZE = 2048
 GEMM_SECONDS = 3.0

@@ -41,10 +41,11 @@ from scipy.stats import t as student
 from benchmarks.blend_peers import Peers
 from benchmarks.blend_stack import MEMBERS, METRIC, PEERS, Setting, measure
 from benchmarks.record import RESULTS, record
-from pipeline.artifacts import read_json, write_csv, write_json
-from pipeline.jobs import Failure, run_all
+from pipeline.files.reading import read_json
+from pipeline.files.writing import write_csv, write_json
+from pipeline.members.jobs import Failure, run_all
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Blend
-from pipeline.tasks import Floats
 
 WANTED = 16  # of 18 settings
 ROUNDING = 1e-6  # of a loss: where two solvers of one problem stop

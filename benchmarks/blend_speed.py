@@ -7,7 +7,7 @@ On one synthetic stack (`benchmarks.stacks`) of 200,000 rows and 40 calibrated m
 in seconds of the processor:
 
 - climb: one greedy walk of 100 steps on all rows for RMSE, log loss and AUC: ours
-  (`pipeline.ensemble.selection.climb`), AutoGluon's EnsembleSelection with its own metrics, and
+  (`ensemble.selection.climb`), AutoGluon's EnsembleSelection with its own metrics, and
   hillclimbers, which has no number of steps and gets metrics in plain NumPy (scikit-learn's AUC).
   The smallest time of the repeats counts for ours; peers run once and are stopped after
   --peer_seconds.

@@ -11,12 +11,12 @@ from benchmarks.stacks import Stack, draw_stack
 from pipeline.blend import MOST_NESTED
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.candidates import candidates_of
-from pipeline.ensemble.decisions import DECISIONS
 from pipeline.ensemble.leaderboard import Entry, leaderboard
-from pipeline.metrics import METRICS, score
-from pipeline.provenance import provenance
+from pipeline.ensemble.postprocessing import DECISIONS
+from pipeline.files.provenance import provenance
+from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Blend
-from pipeline.tasks import Floats
 
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss"}
 MEMBERS = (40, 8)  # by seed, in turn

@@ -26,24 +26,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.record import record
-from pipeline.artifacts import (
-    in_order_of,
-    leaderboard_path,
-    predictor_dir,
-    read_csv_as_text,
-    submission_path,
-)
-from pipeline.board import external_folders, read_board
-from pipeline.competition import Train, read_test, read_train
-from pipeline.demos import DEMOS, Anchor
-from pipeline.ensemble.draws import clusters_of, rows_of_draw
-from pipeline.metrics import METRICS, score
-from pipeline.predictors import read_predictions
+from pipeline.competition.rows import Train, read_test, read_train
+from pipeline.competition.solution import read_solution, solution_path
+from pipeline.competition.tables import column, open_table
+from pipeline.demos.fetch import DEMOS, Anchor
+from pipeline.files.alignment import in_order_of
+from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
+from pipeline.files.reading import read_csv_as_text
+from pipeline.predictors.board import external_folders, read_board
+from pipeline.predictors.predictions import read_predictions
+from pipeline.scoring.draws import clusters_of, rows_of_draw
+from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
-from pipeline.solution import read_solution, solution_path
-from pipeline.tables import column, open_table
-from pipeline.tasks import TASKS, Floats
 
 N_RESAMPLES = 1000
 
@@ -83,7 +79,7 @@ class Judge:
 
     Attributes:
         ids: (n,) of the test rows.
-        y: their targets, as in `pipeline.tasks`.
+        y: their targets, as in `scoring.tasks`.
         groups: (n,) what the bootstrap draws as a whole.
     """
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from pipeline import prepare
-from pipeline.backbones import locate_backbone
-from pipeline.bert.tokens import Tokens, tokenize
-from pipeline.bert.trainer import Recipe
-from pipeline.competition import Train, joined, read_train
+from pipeline.competition.deal import make_folds
+from pipeline.competition.rows import Train, joined, read_train
+from pipeline.members.backbones import locate_backbone
+from pipeline.members.bert.tokens import Tokens, tokenize
+from pipeline.members.bert.trainer import Recipe
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
 from pipeline.settings.members import Training
-from pipeline.splits import make_folds
 
 
 @dataclass(frozen=True)

@@ -33,16 +33,18 @@ from numpy.typing import NDArray
 
 from benchmarks.grid import Limits, limited, run_stages
 from benchmarks.record import record
-from pipeline.artifacts import predictor_dir, read_csv_as_text, write_csv
-from pipeline.competition import Train, read_train
+from pipeline.competition.folds import IntArray, origin_of, read_folds
+from pipeline.competition.rows import Train, read_train
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.crossfit import cross_fit
-from pipeline.ensemble.intervals import difference_interval
-from pipeline.folds import IntArray, origin_of, read_folds
-from pipeline.metrics import score
-from pipeline.predictors import read_predictions
+from pipeline.files.paths import predictor_dir
+from pipeline.files.reading import read_csv_as_text
+from pipeline.files.writing import write_csv
+from pipeline.predictors.predictions import read_predictions
+from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Blend, Config
-from pipeline.tasks import Floats
 
 
 def train_whole(path: str, members: Sequence[str] | None, limits: Limits) -> Config:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from pipeline import make_folds, predict, prepare, train
-from pipeline.artifacts import predictor_dir
+from pipeline.files.paths import predictor_dir
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
 

@@ -32,10 +32,10 @@ from benchmarks.record import record
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
-from pipeline.ensemble.intervals import difference_interval, variance_of_fits
 from pipeline.ensemble.leaderboard import Entry, leaderboard
-from pipeline.metrics import METRICS, score
-from pipeline.tasks import Floats
+from pipeline.scoring.intervals import difference_interval, variance_of_fits
+from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.tasks import Floats
 
 N_ROWS, N_MEMBERS, N_FOLDS = 300, 20, 5
 TASKS = {

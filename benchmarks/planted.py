@@ -18,7 +18,7 @@ NOISE = 0.1  # share of a label's texts that show none of its words
 
 @dataclass(frozen=True)
 class Planted:
-    """n texts with targets as in `pipeline.tasks`; `columns` are the names of the outputs."""
+    """n texts with targets as in `scoring.tasks`; `columns` are the names of the outputs."""
 
     task: str
     texts: list[tuple[str, ...]]
@@ -57,7 +57,9 @@ def _texts(
     fillers = vocabulary[n_owners * OWN_WORDS :]
     texts = []
     for row in bears:
-        shown = [rng.choice(own[k], SHOWN_WORDS) for k in np.flatnonzero(row) if rng.random() > NOISE]
+        shown = [
+            rng.choice(own[k], SHOWN_WORDS) for k in np.flatnonzero(row) if rng.random() > NOISE
+        ]
         text = np.concatenate([*shown, rng.choice(fillers, FILLERS)])
         texts.append((" ".join(rng.permutation(text)),))
     return texts

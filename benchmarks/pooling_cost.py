@@ -25,15 +25,9 @@ from transformers.utils import logging
 
 from benchmarks.first_fold import FirstFold, read_first_fold, recipe_of
 from benchmarks.record import record
-from pipeline.bert.finetune import (
-    Scaling,
-    fit,
-    labels_for_loss,
-    predict,
-    seed_everything,
-)
-from pipeline.bert.network import build_network
-from pipeline.bert.poolings import POOLINGS, pooling_options
+from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.network import build_network
+from pipeline.members.bert.poolings import POOLINGS, pooling_options
 
 REFERENCE = "mean"
 

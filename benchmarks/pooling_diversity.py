@@ -34,17 +34,17 @@ from benchmarks.arms import ARMS, Subset, all_arms
 from benchmarks.demo_scores import read_judge
 from benchmarks.grid import Limits, member_name, train_grid
 from benchmarks.record import record
-from pipeline.artifacts import predictor_dir
-from pipeline.bert.poolings import POOLINGS
-from pipeline.competition import read_train
+from pipeline.competition.folds import origin_of, read_folds
+from pipeline.competition.rows import read_train
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.crossfit import cross_fit
 from pipeline.ensemble.leaderboard import Entry, choose, leaderboard
-from pipeline.folds import origin_of, read_folds
-from pipeline.metrics import METRICS, score
-from pipeline.predictors import read_predictions
+from pipeline.files.paths import predictor_dir
+from pipeline.members.bert.poolings import POOLINGS
+from pipeline.predictors.predictions import read_predictions
+from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
-from pipeline.tasks import Floats
 
 ARTICLE = ["mean", "max", "min", "weighted_layer", "attention"]
 CHOSEN_FROM = ("mean", "convex", "hill_climb", "ridge", "logistic")

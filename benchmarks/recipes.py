@@ -35,20 +35,20 @@ from transformers import AutoTokenizer
 from benchmarks.planted import planted_classes, planted_labels
 from benchmarks.record import record
 from pipeline import prepare
-from pipeline.backbones import locate_backbone
-from pipeline.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
-from pipeline.bert.network import Network, build_network
-from pipeline.bert.poolings import POOLINGS
-from pipeline.bert.start import start_head
-from pipeline.bert.tokens import Tokens, tokenize
-from pipeline.bert.trainer import Recipe
-from pipeline.competition import joined, read_train
-from pipeline.ensemble.intervals import difference_interval
-from pipeline.jobs import Failure, run_all
-from pipeline.metrics import score
+from pipeline.competition.deal import make_folds
+from pipeline.competition.rows import joined, read_train
+from pipeline.members.backbones import locate_backbone
+from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.network import Network, build_network
+from pipeline.members.bert.poolings import POOLINGS
+from pipeline.members.bert.start import start_head
+from pipeline.members.bert.tokens import Tokens, tokenize
+from pipeline.members.bert.trainer import Recipe
+from pipeline.members.jobs import Failure, run_all
+from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import load_config
-from pipeline.splits import make_folds
-from pipeline.tasks import Floats
 
 LEARNING_RATE, MAX_LENGTH = 1e-4, 128
 PLANTED = {
@@ -206,7 +206,13 @@ def _tokens(texts: Sequence[tuple[str, ...]]) -> Tokens:
 
 
 def train_and_predict(
-    rows: Rows, pooling: str, seed: int, arm: Arm, epochs: float | None, precision: str | None, k: int
+    rows: Rows,
+    pooling: str,
+    seed: int,
+    arm: Arm,
+    epochs: float | None,
+    precision: str | None,
+    k: int,
 ) -> tuple[Floats, float, int]:
     """Predictions of fold k by a unit trained on the others, its seconds and steps."""
     training, held_out = np.flatnonzero(rows.folds != k), np.flatnonzero(rows.folds == k)

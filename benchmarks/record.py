@@ -8,8 +8,8 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from pipeline.artifacts import write_csv, write_json
-from pipeline.provenance import provenance
+from pipeline.files.provenance import provenance
+from pipeline.files.writing import write_csv, write_json
 
 RESULTS = Path("benchmarks") / "results"
 

@@ -29,12 +29,13 @@ from scipy.special import expit
 
 from benchmarks.record import record
 from pipeline import blend, make_folds
-from pipeline.artifacts import predictor_dir, report_path, sha256_of_array
-from pipeline.competition import read_test, read_train
-from pipeline.folds import read_folds
-from pipeline.predictors import write_predictions
+from pipeline.competition.folds import read_folds
+from pipeline.competition.rows import read_test, read_train
+from pipeline.files.hashes import sha256_of_array
+from pipeline.files.paths import predictor_dir, report_path
+from pipeline.predictors.predictions import write_predictions
+from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import load_config
-from pipeline.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 METRICS = {"rmse": "regression", "auc": "binary"}

@@ -23,19 +23,13 @@ import pandas as pd
 
 from benchmarks.first_fold import FirstFold, read_first_fold
 from benchmarks.record import record
-from pipeline.bert.finetune import (
-    Scaling,
-    fit,
-    labels_for_loss,
-    predict,
-    seed_everything,
-)
-from pipeline.bert.network import build_network
-from pipeline.bert.trainer import Recipe
-from pipeline.ensemble.intervals import difference_interval
-from pipeline.jobs import Failure, run_all
-from pipeline.metrics import score
-from pipeline.tasks import Floats
+from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.network import build_network
+from pipeline.members.bert.trainer import Recipe
+from pipeline.members.jobs import Failure, run_all
+from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import Floats
 
 # written out: the base must not move when the defaults do
 BASE: dict[str, Any] = {

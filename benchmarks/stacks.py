@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr, softmax
 
-from pipeline.tasks import Floats
+from pipeline.scoring.tasks import Floats
 
 COLUMNS = {"regression": 1, "binary": 1, "multiclass": 10}
 FAMILIES = 4
@@ -38,7 +38,7 @@ class Stack:
     """One draw.
 
     Attributes:
-        oof: (n, m, c) predictions of the fit rows, `y` their targets as in `pipeline.tasks`,
+        oof: (n, m, c) predictions of the fit rows, `y` their targets as in `scoring.tasks`,
             `folds` (n,) their folds.
         new: (k, m, c) predictions of the held-out rows, `new_y` their targets.
     """

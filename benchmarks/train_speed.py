@@ -11,7 +11,7 @@ On the CPU, on the training rows of fold 0 of a competition, in one run:
   tokens, dropout as pretrained, one process with all threads, after two steps of warm-up.
 - bare loop: the same network (mean pooling), batches, AdamW, schedule and clipping as ours, and
   nothing around them; as many one-thread processes as cores.
-- ours: pipeline.bert.finetune.fit, likewise.
+- ours: pipeline.members.bert.finetune.fit, likewise.
 
 Processes of one arrangement start together, once each is set up, and the last to end gives the
 time. Tokens are real ones: padding is not counted. Repeats alternate, medians are compared.

@@ -14,18 +14,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.artifacts import (
-    file_sha256,
-    leaderboard_path,
-    predictor_dir,
-    read_csv_as_text,
-    read_json,
-    sha256_of_array,
-    sha256_of_texts,
-    write_csv,
-    write_json,
-)
-from pipeline.board import (
+from pipeline.competition.folds import origin_of, read_folds
+from pipeline.competition.rows import Test, Train, read_test, read_train
+from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
+from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
+from pipeline.files.paths import leaderboard_path, predictor_dir
+from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.files.writing import write_csv, write_json
+from pipeline.predictors.board import (
     code_sha256,
     hashes_of_predictors,
     read_board,
@@ -33,16 +29,13 @@ from pipeline.board import (
     settings_of,
     trained_otherwise,
 )
-from pipeline.competition import Test, Train, read_test, read_train
-from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
-from pipeline.folds import origin_of, read_folds
-from pipeline.metrics import column_scores
-from pipeline.predictors import is_current, write_predictions
+from pipeline.predictors.predictions import is_current, write_predictions
+from pipeline.predictors.stack import Stack, with_doubts
+from pipeline.reporting.screen import summary
+from pipeline.scoring.metrics import column_scores
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
-from pipeline.stack import Stack, with_doubts
-from pipeline.summary import summary
-from pipeline.tasks import Floats
 
 if TYPE_CHECKING:
     from pipeline.ensemble.candidates import Candidate
@@ -188,7 +181,7 @@ def _blend(
 def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict[str, Any]]:
     """Names of the methods and decisions by name: those of the config that fit."""
     from pipeline.ensemble.blenders import BLENDERS, check_methods
-    from pipeline.ensemble.decisions import DECISIONS, check_decisions
+    from pipeline.ensemble.postprocessing import DECISIONS, check_decisions
 
     methods = dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *config.blend.methods])
     check_methods(methods)

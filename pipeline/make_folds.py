@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts import folds_path
-from pipeline.competition import Train, joined, read_train
-from pipeline.folds import (
+from pipeline.competition.deal import make_folds
+from pipeline.competition.folds import (
     REMEDY,
     origin_of,
     read_folds,
@@ -19,9 +18,10 @@ from pipeline.folds import (
     warnings_about,
     write_folds,
 )
+from pipeline.competition.rows import Train, joined, read_train
+from pipeline.files.paths import folds_path
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
-from pipeline.splits import make_folds
 
 
 def main(argv: Sequence[str] | None = None) -> None:

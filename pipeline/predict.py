@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.artifacts import predictor_dir
-from pipeline.competition import Test, read_test
-from pipeline.jobs import Failure, run_all
-from pipeline.plans import plan_of, predict_unit
-from pipeline.predictors import is_current, write_predictions
+from pipeline.competition.rows import Test, read_test
+from pipeline.files.paths import predictor_dir
+from pipeline.members.jobs import Failure, run_all
+from pipeline.members.kinds import plan_of, predict_unit
+from pipeline.members.units import Unit, models_hash, read_run, units_of
+from pipeline.predictors.predictions import is_current, write_predictions
+from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
-from pipeline.tasks import TASKS, Floats
-from pipeline.units import Unit, models_hash, read_run, units_of
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -11,19 +11,19 @@ from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 
-from pipeline.artifacts import unit_dir
-from pipeline.backbones import demo_backbone_dir
-from pipeline.bert.steps import epochs_for, steps_an_epoch
-from pipeline.competition import Train, read_test, read_train, warnings_about
-from pipeline.demos import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
-from pipeline.foreign import part_path
-from pipeline.predictors import read_predictions
-from pipeline.sample_submission import read_sample
+from pipeline.competition.rows import Train, read_test, read_train, warnings_about
+from pipeline.competition.sample import read_sample
+from pipeline.competition.submission import check_form
+from pipeline.competition.targets import as_number
+from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
+from pipeline.files.paths import unit_dir
+from pipeline.members.backbones import demo_backbone_dir
+from pipeline.members.bert.steps import epochs_for, steps_an_epoch
+from pipeline.predictors.external import part_path
+from pipeline.predictors.predictions import read_predictions
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config, Data
 from pipeline.settings.members import Member
-from pipeline.submission import check_form
-from pipeline.targets import as_number
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -67,11 +67,11 @@ def _check_choices(config: Config) -> None:
         return
     # imported here: torch and LightGBM take seconds to load, in vain once all members are trained
     from pipeline.ensemble.blenders import check_methods
-    from pipeline.ensemble.decisions import check_decisions
+    from pipeline.ensemble.postprocessing import check_decisions
 
     for member in config.members:
         if isinstance(member, Member):  # reading the config has checked the classic ones
-            from pipeline.bert.poolings import pooling_options
+            from pipeline.members.bert.poolings import pooling_options
 
             _check_options(member, pooling_options(member.pooling))
             if member.trainer:

@@ -7,7 +7,10 @@ reports/<c>/{index.html,summary.json}.
 
 from collections.abc import Sequence
 
-from pipeline.artifacts import file_sha256, read_json, report_path, write_json, written_whole
+from pipeline.files.hashes import file_sha256
+from pipeline.files.paths import report_path
+from pipeline.files.reading import read_json
+from pipeline.files.writing import write_json, written_whole
 from pipeline.reporting.evidence import made_from, read_evidence
 from pipeline.settings.command import one_line_errors, parse
 

@@ -12,32 +12,25 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.artifacts import (
-    file_sha256,
-    in_order_of,
-    leaderboard_path,
-    predictor_dir,
-    read_csv_as_text,
-    read_json,
-    sha256_of_array,
-    submission_path,
-    write_csv,
-    write_json,
-)
-from pipeline.board import board_source, external_folders, member_folders, read_board
-from pipeline.competition import Test, Train, read_test, read_train
-from pipeline.foreign import part_sha256
-from pipeline.predictors import (
+from pipeline.competition.rows import Test, Train, read_test, read_train
+from pipeline.competition.sample import Sample, read_sample
+from pipeline.competition.submission import Cells, constant_label, submission_cells
+from pipeline.files.alignment import in_order_of
+from pipeline.files.hashes import file_sha256, sha256_of_array
+from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
+from pipeline.files.provenance import provenance
+from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.files.writing import write_csv, write_json
+from pipeline.predictors.board import board_source, external_folders, member_folders, read_board
+from pipeline.predictors.external import part_sha256
+from pipeline.predictors.predictions import (
     check_made_for,
     check_newer_than_its_predictors,
     check_same_models,
     read_predictions,
 )
-from pipeline.provenance import provenance
-from pipeline.sample_submission import Sample, read_sample
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
-from pipeline.submission import Cells, constant_label, submission_cells
 
 
 def main(argv: Sequence[str] | None = None) -> None:

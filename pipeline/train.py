@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts import in_order_of, predictor_dir, sha256_of_array
-from pipeline.backbones import keep_backbone
-from pipeline.competition import Train, read_train
-from pipeline.folds import origin_of, read_folds
-from pipeline.jobs import Failure, count_gpus, run_all
-from pipeline.metrics import score
-from pipeline.plans import plan_of, train_unit
-from pipeline.predictors import is_current, write_predictions
-from pipeline.provenance import command_line
+from pipeline.competition.folds import origin_of, read_folds
+from pipeline.competition.rows import Train, read_train
+from pipeline.files.alignment import in_order_of
+from pipeline.files.hashes import sha256_of_array
+from pipeline.files.paths import predictor_dir
+from pipeline.files.provenance import command_line
+from pipeline.members.backbones import keep_backbone
+from pipeline.members.jobs import Failure, count_gpus, run_all
+from pipeline.members.kinds import plan_of, train_unit
+from pipeline.members.unit_folder import Assignment, UnitRows
+from pipeline.members.units import Unit, fingerprint, is_finished, models_hash, read_oof, read_run
+from pipeline.predictors.predictions import is_current, write_predictions
+from pipeline.scoring.metrics import score
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
 from pipeline.settings.members import ClassicMember, Member
-from pipeline.unit_folder import Assignment, UnitRows
-from pipeline.units import Unit, fingerprint, is_finished, models_hash, read_oof, read_run
 
 LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a training that ends above is told
 

@@ -9,12 +9,13 @@ from conftest import read_rows, write_competition, write_rows
 from numpy.typing import NDArray
 
 from pipeline import blend, make_folds, report
-from pipeline.artifacts import predictor_dir, sha256_of_array
-from pipeline.competition import read_test, read_train
-from pipeline.folds import read_folds
-from pipeline.predictors import write_predictions
+from pipeline.competition.folds import read_folds
+from pipeline.competition.rows import read_test, read_train
+from pipeline.files.hashes import sha256_of_array
+from pipeline.files.paths import predictor_dir
+from pipeline.predictors.predictions import write_predictions
+from pipeline.scoring.tasks import TASKS, Floats, as_columns
 from pipeline.settings.command import load_config
-from pipeline.tasks import TASKS, Floats, as_columns
 
 HOSTILE_CLASS = "<i>$x$</i> 👩‍👩‍👧 &amp;"
 N_ROWS, N_TEST = 90, 40

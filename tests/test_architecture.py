@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import board
+from pipeline.predictors.predictions import board
 
 PIPELINE = Path(__file__).parents[1] / "pipeline"
 STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report")

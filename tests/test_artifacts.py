@@ -8,19 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.artifacts import (
-    file_sha256,
-    folder_written_whole,
-    in_order_of,
-    read_csv_as_text,
-    read_json,
-    sha256_of_array,
-    sha256_of_texts,
-    text_cells,
-    write_csv,
-    write_json,
-    written_whole,
-)
+from pipeline.files.alignment import in_order_of
+from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
+from pipeline.files.reading import read_csv_as_text, read_json, text_cells
+from pipeline.files.writing import folder_written_whole, write_csv, write_json, written_whole
 
 
 def names_in(folder):

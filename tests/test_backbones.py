@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import backbones
-from pipeline.artifacts import read_json, write_json
-from pipeline.backbones import keep_backbone, locate_backbone
+from pipeline.files.reading import read_json
+from pipeline.files.writing import write_json
+from pipeline.members import backbones
+from pipeline.members.backbones import keep_backbone, locate_backbone
 
 
 @pytest.fixture

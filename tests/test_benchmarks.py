@@ -18,11 +18,11 @@ from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
 from benchmarks.search_defaults import BASE, SETTINGS
 from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
-from pipeline.artifacts import leaderboard_path, predictor_dir, submission_path
-from pipeline.demos import Anchor
+from pipeline.demos.fetch import Anchor
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.metrics import score
-from pipeline.predictors import write_predictions
+from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
+from pipeline.predictors.predictions import write_predictions
+from pipeline.scoring.metrics import score
 from pipeline.settings.command import load_config
 from pipeline.settings.members import Training
 

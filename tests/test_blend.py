@@ -9,7 +9,7 @@ import yaml
 from conftest import read_rows, write_competition, write_rows
 
 from pipeline import make_folds, submit
-from pipeline.artifacts import read_json
+from pipeline.files.reading import read_json
 
 STAGE = "blend"
 METRICS = {"regression": "rmse", "binary": "f1"}

@@ -13,8 +13,8 @@ from benchmarks.blend import by_members, compare, paired_interval
 from benchmarks.blend_peers import Peers
 from benchmarks.blend_stack import Setting, chosen_blends, measure
 from benchmarks.stacks import COLUMNS, Stack, draw_stack
-from pipeline.metrics import score
-from pipeline.tasks import out_of_range
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import out_of_range
 
 
 @pytest.mark.parametrize("task", COLUMNS)

@@ -10,8 +10,8 @@ from scipy.special import expit, softmax
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.means import rank_mean
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.metrics import score
-from pipeline.tasks import TASKS, out_of_range
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import TASKS, out_of_range
 
 FITTING = [(n, t) for n in sorted(BLENDERS) for t in TASKS if BLENDERS[n].supports(t)]
 UNFIT = [(n, t) for n in sorted(BLENDERS) for t in TASKS if not BLENDERS[n].supports(t)]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.ensemble.choice import score_of_choice
-from pipeline.ensemble.intervals import difference_interval, resampled_scores, variance_of_fits
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
-from pipeline.metrics import score
+from pipeline.scoring.intervals import difference_interval, resampled_scores, variance_of_fits
+from pipeline.scoring.metrics import score
 
 SETTING = {"task": "regression", "metric": "rmse", "n_resamples": 60, "seed": 0}
 

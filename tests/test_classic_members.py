@@ -13,9 +13,9 @@ import pytest
 import yaml
 from conftest import read_rows, write_competition, write_rows
 
-from pipeline.classic import classics
-from pipeline.classic.classics import CLASSICS
-from pipeline.classic.plan import ClassicPlan
+from pipeline.members.classic import classics
+from pipeline.members.classic.classics import CLASSICS
+from pipeline.members.classic.plan import ClassicPlan
 from pipeline.settings.command import load_config
 
 ROOT = Path(__file__).parents[1]
@@ -202,8 +202,8 @@ def test_what_is_fitted_is_fitted_on_the_units_training_rows_only(copy):
 
 def unit_predictions(name):
     """What the unit of fold 0 predicts for the test rows."""
-    from pipeline.plans import plan_of
-    from pipeline.units import Unit, read_run
+    from pipeline.members.kinds import plan_of
+    from pipeline.members.units import Unit, read_run
 
     unit = Unit("tiny", name, 0)
     plan = plan_of(read_run(unit)["fingerprint"])

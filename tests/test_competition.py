@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
-from pipeline.competition import joined, read_test, read_train, warnings_about
+from pipeline.competition.rows import joined, read_test, read_train, warnings_about
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Data
 

@@ -8,13 +8,13 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.metrics import METRICS
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import FLAGS, load_config, one_line_errors, parse
 from pipeline.settings.config import Config
 from pipeline.settings.members import KINDS, derived_seed
 from pipeline.settings.section import TAKEN
 from pipeline.settings.trainer_keys import TRAINER_KEYS
-from pipeline.tasks import TASKS
 
 BASE = """\
 competition: tiny

@@ -10,7 +10,7 @@ from pipeline.ensemble.crossfit import (
     cross_fit_twice,
     of_own_fold,
 )
-from pipeline.tasks import TASKS
+from pipeline.scoring.tasks import TASKS
 
 CASES = [(n, t) for n in sorted(BLENDERS) for t in TASKS if BLENDERS[n].supports(t)]
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss", "multilabel": "auc"}

@@ -4,13 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit, softmax
 
-from pipeline.counts import COUNTED
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
-from pipeline.ensemble.decisions import DECISIONS, check_decisions
+from pipeline.ensemble.postprocessing import DECISIONS, check_decisions
 from pipeline.ensemble.thresholds import _best_cut, _sums_while_turning
-from pipeline.metrics import METRICS, score
-from pipeline.tasks import TASKS, out_of_range
+from pipeline.scoring.counts import COUNTED
+from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.tasks import TASKS, out_of_range
 
 FITTING = [
     (name, task, metric)

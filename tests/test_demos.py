@@ -15,9 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import demos
-from pipeline.demo_sources import unpack_election, unpack_official, unpack_ratings
-from pipeline.demos import (
+from pipeline.demos.fetch import (
     DEMO_BACKBONES,
     DEMOS,
     Archive,
@@ -27,6 +25,8 @@ from pipeline.demos import (
     fetch_demo,
     write_demo,
 )
+from pipeline.demos.fetch import fetch as demos
+from pipeline.demos.sources import unpack_election, unpack_official, unpack_ratings
 from pipeline.settings.command import load_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -5,13 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ensemble.diversity import (
-    ambiguity,
-    clustered,
-    error_correlation,
-    errors,
-    pairwise,
-)
+from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, errors, pairwise
 
 TASKS = ("regression", "binary", "multiclass", "multilabel")
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline.ensemble.draws import clusters_of, counts_of_draw, rows_of_draw
+from pipeline.scoring.draws import clusters_of, counts_of_draw, rows_of_draw
 
 
 def test_rows_without_groups_are_drawn_alone():

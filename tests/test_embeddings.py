@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from pipeline.backbones import keep_backbone
-from pipeline.bert import embeddings
-from pipeline.bert.embeddings import embed, embed_texts
+from pipeline.members.backbones import keep_backbone
+from pipeline.members.bert import embeddings
+from pipeline.members.bert.embeddings import embed, embed_texts
 
 JOBS = {"backend": "loky", "n_jobs": 1, "threads": 1}
 TEXTS = [("dull film",), ("the warm bright driver goes on",), ("",), ("train " * 100,), ("a",)]

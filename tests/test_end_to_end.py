@@ -186,8 +186,8 @@ def test_predict_needs_no_training_table_and_repeats_itself_to_the_digit(copy):
 def test_test_predictions_are_the_mean_of_the_folds_and_for_classes_of_their_log_odds(
     task, finished, monkeypatch
 ):
-    from pipeline.bert.unit import predict_unit, tokenize_texts
-    from pipeline.units import read_run, units_of
+    from pipeline.members.bert.unit import predict_unit, tokenize_texts
+    from pipeline.members.units import read_run, units_of
 
     monkeypatch.chdir(finished(task))
     rows = table("data/tiny/test.csv")

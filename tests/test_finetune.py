@@ -13,19 +13,13 @@ from conftest import BAD, CLASSES, GOOD, PLAIN
 from sklearn.metrics import roc_auc_score
 from tiny_backbones import RECIPE, make_tokenizer
 
-from pipeline.bert import finetune, trainer
-from pipeline.bert.finetune import (
-    Scaling,
-    fit,
-    labels_for_loss,
-    predict,
-    seed_everything,
-)
-from pipeline.bert.network import build_network
-from pipeline.bert.tokens import collate, tokenize
-from pipeline.bert.trainer import refuse_overflow, training_arguments
+from pipeline.members.bert import finetune, trainer
+from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.network import build_network
+from pipeline.members.bert.tokens import collate, tokenize
+from pipeline.members.bert.trainer import refuse_overflow, training_arguments
+from pipeline.scoring.tasks import TASKS
 from pipeline.settings.trainer_keys import TRAINER_KEYS
-from pipeline.tasks import TASKS
 
 
 @pytest.fixture(scope="module")

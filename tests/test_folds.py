@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from conftest import read_rows, write_rows
 
-from pipeline.artifacts import folds_path
-from pipeline.competition import Train
-from pipeline.folds import origin_of, read_folds, read_own_folds, warnings_about, write_folds
+from pipeline.competition.folds import (
+    origin_of,
+    read_folds,
+    read_own_folds,
+    warnings_about,
+    write_folds,
+)
+from pipeline.competition.rows import Train
+from pipeline.files.paths import folds_path
 from pipeline.settings.config import Folds
 
 IDS = ("007", "7", "a,b", "x", "y", "z")
@@ -60,7 +66,7 @@ def test_a_kill_before_the_csv_leaves_no_folds(workplace, monkeypatch):
     def killed(path, table):
         raise KeyboardInterrupt(path)
 
-    monkeypatch.setattr("pipeline.folds.write_csv", killed)
+    monkeypatch.setattr("pipeline.competition.folds.write_csv", killed)
     with pytest.raises(KeyboardInterrupt, match=r"tiny\.csv"):
         write_folds("tiny", IDS, "id", FOLDS, {"n": 4})
     assert not folds_path("tiny").exists()

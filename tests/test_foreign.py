@@ -8,9 +8,12 @@ import pytest
 import yaml
 from conftest import write_competition, write_rows
 
-from pipeline.artifacts import read_csv_as_text, sha256_of_array, write_json
 from pipeline.ensemble.leaderboard import leaderboard
-from pipeline.foreign import (
+from pipeline.files.hashes import sha256_of_array
+from pipeline.files.reading import read_csv_as_text
+from pipeline.files.writing import write_json
+from pipeline.make_folds import main as make_folds
+from pipeline.predictors.external import (
     FORMS,
     NOT_NESTED,
     OTHER_FOLDS,
@@ -20,8 +23,7 @@ from pipeline.foreign import (
     part_path,
     part_sha256,
 )
-from pipeline.make_folds import main as make_folds
-from pipeline.predictors import check_same_models, read_predictions
+from pipeline.predictors.predictions import check_same_models, read_predictions
 
 STAGE = "blend"
 IDS = ["30", "4", "007", "a"]
@@ -316,7 +318,9 @@ def blended(workplace, run, monkeypatch):
             save_csv(
                 workplace / "oof/tiny" / member, part, ids[part], ["target"], truth[part] + noise
             )
-    monkeypatch.setattr("pipeline.board.check_made_for", lambda folder, part, expected: None)
+    monkeypatch.setattr(
+        "pipeline.predictors.board.check_made_for", lambda folder, part, expected: None
+    )
 
     def blend(*external):
         said = run(config, "--blend.external", *external) if external else run(config)

@@ -123,10 +123,10 @@ import sys
 from pathlib import Path
 import numpy as np
 import torch
-from pipeline.bert.finetune import fit
-from pipeline.bert.network import build_network
-from pipeline.bert.tokens import tokenize
-from pipeline.bert.trainer import Recipe
+from pipeline.members.bert.finetune import fit
+from pipeline.members.bert.network import build_network
+from pipeline.members.bert.tokens import tokenize
+from pipeline.members.bert.trainer import Recipe
 from transformers import AutoTokenizer
 
 settings = {"dropout": 0.0, "freeze_embeddings": True}

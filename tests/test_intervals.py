@@ -5,16 +5,16 @@ import warnings
 import numpy as np
 import pytest
 
-from pipeline.ensemble import intervals
 from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
-from pipeline.ensemble.intervals import (
+from pipeline.scoring import intervals
+from pipeline.scoring.intervals import (
     difference_interval,
     difference_intervals,
     intervals_of,
     resampled_scores,
     variance_of_fits,
 )
-from pipeline.metrics import score
+from pipeline.scoring.metrics import score
 
 
 def errors(n=200, seed=0, scales=(1.0, 1.3)):

@@ -13,8 +13,8 @@ from filelock import FileLock
 from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_info
 
-from pipeline import jobs
-from pipeline.jobs import Failure, claim_gpu, run_all
+from pipeline.members import jobs
+from pipeline.members.jobs import Failure, claim_gpu, run_all
 
 ROOT = Path(__file__).parents[1]
 
@@ -228,7 +228,7 @@ def test_a_cluster_whose_package_is_not_there_says_what_to_install(backend, pack
 CLAIM = """
 import os, sys
 from pathlib import Path
-from pipeline.jobs import claim_gpu
+from pipeline.members.jobs import claim_gpu
 for _ in range(2):  # a worker runs several pieces and keeps its GPU
     claim_gpu(int(sys.argv[1]), Path(sys.argv[2]))
     print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.ensemble.intervals import difference_interval, resampled_scores
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, fold_scores, leaderboard
-from pipeline.metrics import score
+from pipeline.scoring.intervals import difference_interval, resampled_scores
+from pipeline.scoring.metrics import score
 
 
 def errors(n=200, seed=0, scales=(1.0, 1.3)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
-from pipeline.splits import SCHEMES
+from pipeline.competition.deal import SCHEMES
 
 STAGE = "make_folds"
 TASKS = sorted(MAKERS)

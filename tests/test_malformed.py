@@ -23,13 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import make_folds, prepare
-from pipeline.metrics import METRICS
+from pipeline.competition.targets import as_number
+from pipeline.scoring.metrics import METRICS
 from pipeline.settings.config import Blend, Config, Data, Folds, Jobs, Submit
 from pipeline.settings.members import Member
 from pipeline.settings.members import Training as TrainingSection
 from pipeline.settings.section import TAKEN
 from pipeline.settings.trainer_keys import TRAINER_KEYS
-from pipeline.targets import as_number
 
 YAML = "configs/tiny.yaml"
 TABLES = {name: f"data/tiny/{name}.csv" for name in ("train", "test", "sample_submission")}

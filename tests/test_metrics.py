@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from sklearn import metrics as skl
 
-from pipeline.metrics import METRICS, column_scores, score
-from pipeline.tasks import TASKS
+from pipeline.scoring.metrics import METRICS, column_scores, score
+from pipeline.scoring.tasks import TASKS
 
 CASES = [(name, task) for name in sorted(METRICS) for task in METRICS[name].tasks]
 

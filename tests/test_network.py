@@ -12,12 +12,17 @@ from safetensors.torch import load_file, save_file
 from tiny_backbones import ARCHITECTURES, make_tokenizer, save_backbone
 from tiny_backbones import RECIPE as TINY_RECIPE
 
-from pipeline.bert import finetune
-from pipeline.bert.finetune import fit, predict
-from pipeline.bert.network import Network, build_network, load_trained_tensors, trained_tensors
-from pipeline.bert.poolings import POOLINGS
-from pipeline.bert.tokens import Tokens, collate, tokenize
-from pipeline.bert.trainer import Recipe
+from pipeline.members.bert import finetune
+from pipeline.members.bert.finetune import fit, predict
+from pipeline.members.bert.network import (
+    Network,
+    build_network,
+    load_trained_tensors,
+    trained_tensors,
+)
+from pipeline.members.bert.poolings import POOLINGS
+from pipeline.members.bert.tokens import Tokens, collate, tokenize
+from pipeline.members.bert.trainer import Recipe
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
 RECIPE = replace(TINY_RECIPE, batch_size=2, warmup=0.0, seed=1)

@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 from pipeline.ensemble import shortcuts
 from pipeline.ensemble.objectives import TIE, Objective, first_best
 from pipeline.ensemble.shortcuts import OBJECTIVES, Auc, Correlation, LogLoss, objective_of
-from pipeline.metrics import METRICS, score
+from pipeline.scoring.metrics import METRICS, score
 
 CASES = [
     (task, metric)

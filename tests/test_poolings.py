@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.bert.poolings import POOLINGS, build_pooling, pooling_options
+from pipeline.members.bert.poolings import POOLINGS, build_pooling, pooling_options
 
 H, L, VOCAB = 8, 6, 20
 CLS_ID, SEP_ID, PAD_ID = 17, 18, 19  # and 0 an ordinary token, so that no 0 goes unnoticed

@@ -5,8 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.predictors import check_same_models, is_current, read_predictions, write_predictions
-from pipeline.tasks import TASKS
+from pipeline.predictors.predictions import (
+    check_same_models,
+    is_current,
+    read_predictions,
+    write_predictions,
+)
+from pipeline.scoring.tasks import TASKS
 
 IDS = ["007", "7", "a,b", "x y"]
 PREDICTIONS = {

@@ -9,7 +9,7 @@ import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
 import pipeline.prepare
-from pipeline.demos import DEMO_BACKBONES, DEMOS
+from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS
 
 STAGE = "prepare"
 ROOT = Path(__file__).parent.parent

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from pipeline.bert.poolings import POOLINGS
-from pipeline.classic.classics import CLASSICS
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.ensemble.decisions import DECISIONS
+from pipeline.ensemble.postprocessing import DECISIONS
+from pipeline.members.bert.poolings import POOLINGS
+from pipeline.members.classic.classics import CLASSICS
 from pipeline.settings.config import Config
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

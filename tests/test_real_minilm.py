@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from conftest import read_rows, write_rows
 
-from pipeline.artifacts import file_sha256
-from pipeline.backbones import demo_backbone_dir
-from pipeline.demos import DEMO_BACKBONES
+from pipeline.demos.fetch import DEMO_BACKBONES
+from pipeline.files.hashes import file_sha256
+from pipeline.members.backbones import demo_backbone_dir
 
 ROOT = Path(__file__).parents[1]
 SMALL = (

@@ -242,7 +242,7 @@ def test_groups_are_counted(case):
 
 
 def test_torch_is_not_needed(case, monkeypatch):
-    from pipeline import provenance
+    from pipeline.files import provenance
 
     def version(name):
         if name in ("torch", "transformers"):

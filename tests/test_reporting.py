@@ -7,8 +7,8 @@ from scipy.stats import ks_2samp, kstwobign
 
 from pipeline.reporting.behaviour import calibration, chance_gap, drift, ks, residuals
 from pipeline.reporting.curves import length
+from pipeline.reporting.examples import by_length, loss_of_rows, telling_rows
 from pipeline.reporting.numbers import FORMATS
-from pipeline.reporting.rows import by_length, loss_of_rows, telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of
 from pipeline.reporting.summary import without_nan
 from pipeline.reporting.svg import VARIABLES, drawn

@@ -1,12 +1,12 @@
-"""Every metric on resamples told by counts, held against `pipeline.metrics` on gathered rows."""
+"""Every metric on resamples told by counts, held against `scoring.metrics` on gathered rows."""
 
 import warnings
 
 import numpy as np
 import pytest
 
-from pipeline.ensemble.resampled import RESAMPLED, resampled_score
-from pipeline.metrics import METRICS, score
+from pipeline.scoring.bootstrap import RESAMPLED, resampled_score
+from pipeline.scoring.metrics import METRICS, score
 
 CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks]
 

@@ -3,7 +3,7 @@
 import pytest
 from conftest import write_rows
 
-from pipeline.sample_submission import read_sample
+from pipeline.competition.sample import read_sample
 from pipeline.settings.config import Data
 
 IDS = ("b1", "b2", "b3")

@@ -15,7 +15,7 @@ from pipeline.ensemble.selection import (
     upwards,
 )
 from pipeline.ensemble.shortcuts import OBJECTIVES, objective_of
-from pipeline.metrics import METRICS, score
+from pipeline.scoring.metrics import METRICS, score
 
 WAYS = [hill_climb, hill_climb_signed, backward_elimination]
 

@@ -8,8 +8,8 @@ import pytest
 from test_diversity import made_up
 
 from pipeline.ensemble.moments import MOMENT_METRICS, drawn_from, moments_of
-from pipeline.ensemble.shapley import contributions, every_set, sampled_orders, set_values
-from pipeline.metrics import METRICS, score
+from pipeline.reporting.contributions import contributions, every_set, sampled_orders, set_values
+from pipeline.scoring.metrics import METRICS, score
 
 PAIRS = [(metric, task) for metric, of in METRICS.items() for task in of.tasks]
 
@@ -127,8 +127,8 @@ def test_a_constant_predictor_and_a_constant_target_are_survived():
 def test_sampled_orders_agree_with_all_sets_within_their_stated_error(metric, task, monkeypatch):
     preds, y = made_up(task, m=6)
     exact = scored(metric, task, preds, y)
-    monkeypatch.setattr("pipeline.ensemble.shapley.EXACT", 5)
-    monkeypatch.setattr("pipeline.ensemble.shapley.SETS_PER_DRAW", 10)
+    monkeypatch.setattr("pipeline.reporting.contributions.EXACT", 5)
+    monkeypatch.setattr("pipeline.reporting.contributions.SETS_PER_DRAW", 10)
     sampled = scored(metric, task, preds, y)
     assert sampled.standard_error > 0
     assert sampled.whole == pytest.approx(exact.whole, abs=1e-10)
@@ -152,7 +152,7 @@ def test_every_order_starts_with_nobody_and_ends_with_all():
 
 
 def test_rows_beyond_the_limit_are_left_out_and_counted(monkeypatch):
-    monkeypatch.setattr("pipeline.ensemble.shapley.MOST_ROWS", 30)
+    monkeypatch.setattr("pipeline.reporting.contributions.MOST_ROWS", 30)
     preds, y = made_up("regression", n=50)
     assert scored("mae", "regression", preds, y).n_rows == 30
     assert scored("rmse", "regression", preds, y).n_rows == 50

@@ -1,8 +1,8 @@
 import pytest
 from conftest import write_rows
 
+from pipeline.competition.solution import read_solution
 from pipeline.settings.config import Data
-from pipeline.solution import read_solution
 
 CLASSES = ("b", "c", "a")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.splits import NEED_GROUPS, SCHEMES, make_folds
+from pipeline.competition.deal import NEED_GROUPS, SCHEMES, make_folds
 
 TASKS = ("regression", "binary", "multiclass", "multilabel")
 EVERY = [(scheme, task) for scheme in sorted(SCHEMES) for task in TASKS]

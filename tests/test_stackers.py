@@ -6,8 +6,8 @@ from scipy.special import expit, softmax
 
 from pipeline.ensemble import stackers
 from pipeline.ensemble.stackers import BOOSTING, STACKERS
-from pipeline.metrics import score
-from pipeline.tasks import TASKS, out_of_range
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import TASKS, out_of_range
 
 CASES = [(name, task) for name in sorted(STACKERS) for task in STACKERS[name].tasks]
 

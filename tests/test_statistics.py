@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.classic.statistics import NAMES, coleman_liau, statistics, statistics_of
+from pipeline.members.classic.statistics import NAMES, coleman_liau, statistics, statistics_of
 
 
 def of(text: str) -> dict[str, float]:

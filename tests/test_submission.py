@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics import METRICS
-from pipeline.sample_submission import Sample
-from pipeline.submission import constant_label, submission_cells
+from pipeline.competition.sample import Sample
+from pipeline.competition.submission import constant_label, submission_cells
+from pipeline.scoring.metrics import METRICS
 
 P = np.array([[0.2], [0.5], [0.9]])  # binary, or one label
 PER_CLASS = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.3, 0.4, 0.3]])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.summary import summary
+from pipeline.reporting.screen import summary
 
 NONE = np.nan
 COLUMNS = ["name", "kind", "score", "gain", "gain_low", "gain_high"]

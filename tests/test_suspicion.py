@@ -7,8 +7,8 @@ may see b too.
 import numpy as np
 import pytest
 
-from pipeline.ensemble.suspicion import LEAST_TEST_ROWS, suspicion
-from pipeline.tasks import TASKS
+from pipeline.predictors.leak_check import LEAST_TEST_ROWS, suspicion
+from pipeline.scoring.tasks import TASKS
 
 METRIC = {"regression": "rmse", "binary": "auc", "multiclass": "logloss", "multilabel": "logloss"}
 K = 5

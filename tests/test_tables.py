@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from pipeline.tables import FORMATS, column, first_few, open_table, read_table
+from pipeline.competition.tables import FORMATS, column, open_table, read_table
+from pipeline.files.messages import first_few
 
 CELLS = [["007", "NA"], ["7", ""], ["x,y", 'two\nlines "and" quotes'], ["ü", "null"]]
 CSV = 'id,text\n007,NA\n7,\n"x,y","two\nlines ""and"" quotes"\nü,null\n'

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.targets import TARGETS, as_number, read_targets
-from pipeline.tasks import TASKS
+from pipeline.competition.targets import TARGETS, as_number, read_targets
+from pipeline.scoring.tasks import TASKS
 
 WHERE = "data/c/train.csv"
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.tasks import SUM_TOLERANCE, TASKS, decide, out_of_range, prediction_columns
+from pipeline.scoring.tasks import SUM_TOLERANCE, TASKS, decide, out_of_range, prediction_columns
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_backbones import make_tokenizer
 
-from pipeline.bert.tokens import (
+from pipeline.members.bert.tokens import (
     LengthBatches,
     Tokens,
     TrainingRows,
@@ -50,7 +50,7 @@ def tokens_of(*texts: list[int]) -> Tokens:
 def test_every_text_has_the_ids_that_the_tokenizer_gives_it_alone(
     tokenizer, texts, at_once, monkeypatch
 ):
-    monkeypatch.setattr("pipeline.bert.tokens.TEXTS_AT_ONCE", at_once)
+    monkeypatch.setattr("pipeline.members.bert.tokens.TEXTS_AT_ONCE", at_once)
     tokens = tokenize(tokenizer, texts, max_length=64)
     assert len(tokens) == len(texts)
     for row, text in enumerate(texts):
@@ -76,7 +76,7 @@ def test_a_tokenizer_without_types_gives_none(byte_tokenizer):
 
 
 def test_cut_texts_are_counted_and_those_that_just_fit_are_not(tokenizer, monkeypatch):
-    monkeypatch.setattr("pipeline.bert.tokens.TEXTS_AT_ONCE", 1)
+    monkeypatch.setattr("pipeline.members.bert.tokens.TEXTS_AT_ONCE", 1)
     texts = [("the film goes on",), ("the film goes",), ("the",)]  # 6, 5 and 3 tokens
     tokens = tokenize(tokenizer, texts, max_length=5)
     assert tokens.n_cut == 1

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from conftest import read_rows, write_competition
 
-from pipeline.bert.steps import epochs_for
-from pipeline.jobs import Failure
-from pipeline.provenance import command_line
-from pipeline.units import Unit, read_run
+from pipeline.files.provenance import command_line
+from pipeline.members.bert.steps import epochs_for
+from pipeline.members.jobs import Failure
+from pipeline.members.units import Unit, read_run
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from scipy.special import expit
 from pipeline.ensemble import blenders
 from pipeline.ensemble.blenders import BLENDERS, FIRST_LEVEL
 from pipeline.ensemble.two_level import N_PARTS, two_level
-from pipeline.metrics import score
-from pipeline.tasks import TASKS
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import TASKS
 
 SETTING = {"task": "regression", "metric": "rmse", "seed": 0}
 

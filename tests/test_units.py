@@ -16,19 +16,19 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from tiny_backbones import RECIPE
 
-from pipeline.backbones import keep_backbone
-from pipeline.bert.plan import BertPlan
-from pipeline.bert.tokens import Tokens
-from pipeline.bert.trainer import Recipe
-from pipeline.bert.unit import (
+from pipeline.members.backbones import keep_backbone
+from pipeline.members.bert.plan import BertPlan
+from pipeline.members.bert.tokens import Tokens
+from pipeline.members.bert.trainer import Recipe
+from pipeline.members.bert.unit import (
     Architecture,
     check_architecture,
     predict_unit,
     tokenize_texts,
     train_unit,
 )
-from pipeline.unit_folder import Assignment, Outcome, UnitRows, check_parity, fill_unit
-from pipeline.units import (
+from pipeline.members.unit_folder import Assignment, Outcome, UnitRows, check_parity, fill_unit
+from pipeline.members.units import (
     Unit,
     fingerprint,
     is_finished,
@@ -415,7 +415,7 @@ def test_a_unit_of_another_fingerprint_is_replaced_whole(in_folder_of):
 def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, monkeypatch):
     unit = in_folder_of.unit
     before = (unit.folder / "run.json").read_bytes()
-    monkeypatch.setattr("pipeline.bert.unit.predict", lambda *_: 1 / 0)
+    monkeypatch.setattr("pipeline.members.bert.unit.predict", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError, match="division by zero"):
         in_folder_of.again(seed=9, overwrite=True)
     assert (unit.folder / "run.json").read_bytes() == before

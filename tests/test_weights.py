@@ -10,8 +10,8 @@ from scipy.special import expit, softmax
 from pipeline.ensemble import selection, weights
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.metrics import score
-from pipeline.tasks import TASKS, as_probabilities, out_of_range
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import TASKS, as_probabilities, out_of_range
 
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss", "multilabel": "auc"}
 

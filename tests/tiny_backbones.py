@@ -11,8 +11,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-import pipeline.bert.unit  # noqa: F401
-from pipeline.bert.trainer import Recipe
+import pipeline.members.bert.unit  # noqa: F401
+from pipeline.members.bert.trainer import Recipe
 
 # Trainer collects garbage after every training; walking through all that was imported by now takes
 # longer than a tiny training

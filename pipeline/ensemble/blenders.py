@@ -1,7 +1,7 @@
 """The registry `BLENDERS`: everything that turns several predictors into one.
 
 Letters: n fit rows, k new rows, m predictors, c columns. Weights and models on predictions live in
-`pipeline.ensemble.weights` and `.stackers` and are blenders as soon as they are registered there.
+`ensemble.weights` and `.stackers` and are blenders as soon as they are registered there.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from pipeline.ensemble.means import geometric_mean, rank_mean
 from pipeline.ensemble.stackers import STACKERS
 from pipeline.ensemble.two_level import two_level
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.tasks import TASKS, Floats, as_probabilities
+from pipeline.scoring.tasks import TASKS, Floats, as_probabilities
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Blender:
 
         Args:
             preds: (n, m, c) predictions of the fit rows.
-            y: their targets, (n, c) or (n,) codes as in `pipeline.tasks`.
+            y: their targets, (n, c) or (n,) codes as in `scoring.tasks`.
             new_preds: (k, m, c).
         Returns:
             (k, c) float64; probabilities where probabilities came in.

@@ -1,7 +1,7 @@
 """Calibration of one blend's probabilities: said 30 %, true of 30 % of the rows.
 
 Letters: n fit rows, k new rows, c columns, a cases: what one probability is said about, a row or
-one label of a row. `pipeline.ensemble.decisions` registers and checks what is here.
+one label of a row. `ensemble.postprocessing` registers and checks what is here.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
-from pipeline.tasks import TASKS, Floats, as_columns
+from pipeline.scoring.tasks import TASKS, Floats, as_columns
 
 STEEPEST = 100.0  # no temperature below 1 / 100 or above 100
 

@@ -18,9 +18,9 @@ from pipeline.ensemble.crossfit import (
     cross_fit_twice,
     of_own_fold,
 )
-from pipeline.ensemble.intervals import variance_of_fits
-from pipeline.metrics import METRICS
-from pipeline.tasks import Floats
+from pipeline.scoring.intervals import variance_of_fits
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.tasks import Floats
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.crossfit import of_own_fold
-from pipeline.ensemble.intervals import N_RESAMPLES, difference_interval, variance_of_fits
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
-from pipeline.metrics import score
-from pipeline.tasks import Floats
+from pipeline.scoring.intervals import N_RESAMPLES, difference_interval, variance_of_fits
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import Floats
 
 
 @dataclass(frozen=True)

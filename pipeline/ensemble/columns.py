@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks import Floats, as_columns, spread
+from pipeline.scoring.tasks import Floats, as_columns, spread
 
 
 def regress(

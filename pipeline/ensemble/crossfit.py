@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks import Floats
+from pipeline.scoring.tasks import Floats
 
 
 def cross_fit(

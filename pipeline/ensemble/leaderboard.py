@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.ensemble.intervals import N_RESAMPLES, improvements, intervals_of, resampled_scores
-from pipeline.metrics import METRICS, score
-from pipeline.tasks import Floats
+from pipeline.scoring.intervals import N_RESAMPLES, improvements, intervals_of, resampled_scores
+from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.tasks import Floats
 
 PLAIN_MEAN = "blend_mean"  # what every other blend has to beat to be chosen
 

@@ -1,7 +1,7 @@
 """Means that no weight describes: of ranks, and on the raw scale. Letters: n fit rows, k new rows.
 
 Each is a blender, `function(preds, y, new_preds, *, task, metric, seed) -> (k, c)` with predictions
-(n, m, c) and (k, m, c); `pipeline.ensemble.blenders` checks the input.
+(n, m, c) and (k, m, c); `ensemble.blenders` checks the input.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks import TASKS, Floats
+from pipeline.scoring.tasks import TASKS, Floats
 
 
 def geometric_mean(

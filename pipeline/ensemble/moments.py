@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.draws import counts_of_draw
-from pipeline.ensemble.resampled import NO_VARIANCE
-from pipeline.tasks import Floats
+from pipeline.scoring.bootstrap import NO_VARIANCE
+from pipeline.scoring.draws import counts_of_draw
+from pipeline.scoring.tasks import Floats
 
 BLOCK = 8192  # rows whose products are in memory at once
 

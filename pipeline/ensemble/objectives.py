@@ -2,7 +2,7 @@
 
 Letters: n rows, m predictors, c columns. An objective keeps its `members` (m, ...) in a shape in
 which blends of equal shares are sums: a selection is a `total` of members and its `size`, and a
-step adds a member to the total and never blends anew. `pipeline.ensemble.shortcuts` says for which
+step adds a member to the total and never blends anew. `ensemble.shortcuts` says for which
 metrics less than the rows will do.
 """
 
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.metrics import METRICS, score
-from pipeline.tasks import Floats, as_probabilities
+from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.tasks import Floats, as_probabilities
 
 TIE = 1e-12  # scores that differ by a smaller share of themselves differ by rounding
 ALL = slice(None)

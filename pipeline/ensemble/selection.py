@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.ensemble.objectives import Objective, first_best, worth
 from pipeline.ensemble.shortcuts import objective_of
-from pipeline.tasks import Floats
+from pipeline.scoring.tasks import Floats
 
 N_BAGS = 20
 N_STEPS = 20  # a weight is a multiple of about 1/20 in one bag

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from pipeline.ensemble.objectives import ALL, TIE, Objective
-from pipeline.tasks import Floats
+from pipeline.scoring.tasks import Floats
 
 BLOCK = 4096  # rows of all members that fit a core's cache
 FEW = 1000  # rows that are sorted sooner than counted
-LEAST = np.finfo(np.float64).eps  # where `pipeline.metrics` clips the probability of the truth
+LEAST = np.finfo(np.float64).eps  # where `scoring.metrics` clips the probability of the truth
 
 
 class SquaredError(Objective):

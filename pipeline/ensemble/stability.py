@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.ensemble.draws import clusters_of
-from pipeline.tasks import Floats
+from pipeline.scoring.draws import clusters_of
+from pipeline.scoring.tasks import Floats
 
 N_HALVES = 20
 MOST_ROWS = 5000  # of one fit, so that it stays cheap

@@ -2,7 +2,7 @@
 
 Letters: n fit rows, k new rows, m predictors, c columns. Each is called as
 `function(preds, y, new_preds, *, task, metric, seed) -> (k, c)` and fitted and applied in that one
-call; `pipeline.ensemble.blenders` checks the input. Each column has a model of its own, which sees
+call; `ensemble.blenders` checks the input. Each column has a model of its own, which sees
 that column of every predictor.
 """
 
@@ -24,7 +24,7 @@ from sklearn.linear_model import ElasticNetCV, LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold
 
 from pipeline.ensemble.columns import classify, regress
-from pipeline.tasks import TASKS, Floats, spread
+from pipeline.scoring.tasks import TASKS, Floats, spread
 
 _to_log_odds = TASKS["binary"].to_raw
 

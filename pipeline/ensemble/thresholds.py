@@ -1,6 +1,6 @@
 """Hard decisions of one blend tuned for the metric: thresholds, weights of classes, cut points.
 
-Letters: n fit rows, k new rows, c columns, q classes or labels. `pipeline.ensemble.decisions`
+Letters: n fit rows, k new rows, c columns, q classes or labels. `ensemble.postprocessing`
 registers and checks what is here. Every search is exact along one coordinate: the rows are sorted
 by where they change sides, and running sums give the metric of every cut between two of them.
 """
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.counts import COUNTED, Counted
-from pipeline.metrics import score
-from pipeline.tasks import TASKS, TINY, Floats
+from pipeline.scoring.counts import COUNTED, Counted
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import TASKS, TINY, Floats
 
 MOST_ROUNDS = 20  # over all classes or cuts; three or four are usual
 MOST_LABELS = 100  # with more, a prediction is hardly rounded, and there is little to decide

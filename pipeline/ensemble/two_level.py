@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.competition.deal import stratified
 from pipeline.ensemble.crossfit import cross_fit
-from pipeline.splits import stratified
-from pipeline.tasks import Floats
+from pipeline.scoring.tasks import Floats
 
 N_PARTS = 5
 
@@ -36,7 +36,7 @@ def two_level(
     score of what comes out, as the caller's folds are others.
 
     Args:
-        first: b blenders called as those in `pipeline.ensemble.blenders`, fitted on all fit rows
+        first: b blenders called as those in `ensemble.blenders`, fitted on all fit rows
             for the new ones.
         second: another.
     """

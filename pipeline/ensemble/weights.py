@@ -2,8 +2,8 @@
 
 Letters: n rows, m predictors, c columns. Each is called as
 `WEIGHTS[name](preds, y, *, task, metric, seed) -> (m,)`, or (m, c) where each of several targets
-has weights of its own, with `preds` (n, m, c) finite and `y` as in `pipeline.tasks`;
-`pipeline.ensemble.blenders` checks the input and applies the weights. The functions themselves see
+has weights of its own, with `preds` (n, m, c) finite and `y` as in `scoring.tasks`;
+`ensemble.blenders` checks the input and applies the weights. The functions themselves see
 one target: `_for_each_target` makes a multilabel column a binary task and a regression column a
 regression.
 """
@@ -20,7 +20,7 @@ from scipy.optimize import nnls as least_squares_above_0
 
 from pipeline.ensemble.objectives import first_best
 from pipeline.ensemble.selection import backward_elimination, hill_climb, hill_climb_signed
-from pipeline.tasks import TASKS, TINY, Floats, as_columns
+from pipeline.scoring.tasks import TASKS, TINY, Floats, as_columns
 
 BLOCK = 2048  # rows whose errors are formed at once: no copy of the stack
 N_PARTS = 10  # of the rows, to choose how strongly linear weights are pulled

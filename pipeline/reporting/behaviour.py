@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.competition import joined
+from pipeline.competition.rows import joined
 from pipeline.reporting.evidence import Evidence
-from pipeline.tasks import Floats, as_columns, spread
+from pipeline.scoring.tasks import Floats, as_columns, spread
 
 N_BINS = 10
 N_BARS = 30

@@ -12,16 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.artifacts import (
-    file_sha256,
-    leaderboard_path,
-    predictor_dir,
-    read_csv_as_text,
-    read_json,
-    sha256_of_texts,
-    unit_dir,
-)
-from pipeline.board import (
+from pipeline.competition.folds import origin_of, read_folds
+from pipeline.competition.rows import Test, Train, read_test, read_train
+from pipeline.competition.solution import read_solution, solution_path
+from pipeline.files.hashes import file_sha256, sha256_of_texts
+from pipeline.files.paths import leaderboard_path, predictor_dir, unit_dir
+from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.predictors.board import (
     board_source,
     external_folders,
     hashes_of_predictors,
@@ -29,13 +26,10 @@ from pipeline.board import (
     read_board,
     read_named_stack,
 )
-from pipeline.competition import Test, Train, read_test, read_train
-from pipeline.folds import origin_of, read_folds
-from pipeline.predictors import read_predictions
+from pipeline.predictors.predictions import read_predictions
+from pipeline.predictors.stack import Stack
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
-from pipeline.solution import read_solution, solution_path
-from pipeline.stack import Stack
-from pipeline.tasks import Floats
 
 
 @dataclass(frozen=True, eq=False)

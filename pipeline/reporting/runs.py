@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import predictor_dir
-from pipeline.foreign import part_sha256
-from pipeline.metrics import METRICS
-from pipeline.provenance import provenance
+from pipeline.files.paths import predictor_dir
+from pipeline.files.provenance import provenance
+from pipeline.predictors.external import part_sha256
 from pipeline.reporting.evidence import Evidence
+from pipeline.scoring.metrics import METRICS
 
 N_POINTS = 60  # of a learning curve: as many as a small figure can show
 

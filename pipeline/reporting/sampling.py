@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.draws import clusters_of, rows_of_draw
-from pipeline.metrics import score
 from pipeline.reporting.evidence import Evidence
-from pipeline.tasks import Floats
+from pipeline.scoring.draws import clusters_of, rows_of_draw
+from pipeline.scoring.metrics import score
+from pipeline.scoring.tasks import Floats
 
 N_DRAWS = 50
 MOST_ROWS = 5000

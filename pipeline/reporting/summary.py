@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.ensemble.diversity import ambiguity, clustered, error_correlation, pairwise
-from pipeline.ensemble.shapley import contributions
-from pipeline.metrics import METRICS, score
 from pipeline.reporting.behaviour import calibration, drift, residuals
+from pipeline.reporting.contributions import contributions
+from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
-from pipeline.reporting.rows import by_length, telling_rows
+from pipeline.reporting.examples import by_length, telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
 from pipeline.reporting.sampling import labels_of, standard_error
 from pipeline.reporting.verdict import verdict
-from pipeline.tasks import TASKS
+from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.tasks import TASKS
 
 OUTLYING = 3.0  # standard errors: of 100 folds that differ by chance alone, less than one
 

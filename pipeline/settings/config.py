@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.metrics import METRICS
+from pipeline.scoring.metrics import METRICS
 from pipeline.settings.members import AnyMember, Member, Training, filled_in
 from pipeline.settings.section import NAME, Columns, Name, Section, Spelled, Whole, usable_name
 
@@ -167,7 +167,9 @@ class Config(Section):
     @classmethod
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
         known = info.data
-        if not isinstance(members, list) or not {"backbone", "seed", "task", "training"} <= set(known):
+        if not isinstance(members, list) or not {"backbone", "seed", "task", "training"} <= set(
+            known
+        ):
             return members  # the error about the type, or about what is not known, comes first
         shared = known["training"], known["backbone"], known["seed"], known["task"]
         return [filled_in(member, *shared) for member in members]

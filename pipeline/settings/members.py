@@ -8,7 +8,6 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usable_name
 from pipeline.settings.trainer_keys import TRAINER_KEYS
 
-
 HEAD_RATE = 10  # of the head, beside the rate of the rest
 
 
@@ -143,7 +142,7 @@ def _with_head_rate(member: dict[str, Any], task: str) -> dict[str, Any]:
 
 def _filled_in_classic(member: dict[str, Any], backbone: str | None) -> dict[str, Any]:
     # imported here: scikit-learn takes a second to load, in vain without a classic member
-    from pipeline.classic.classics import CLASSICS, check_options, default_options
+    from pipeline.members.classic.classics import CLASSICS, check_options, default_options
 
     model, options = member["model"], member.get("options", {})
     if "pooling" in member:

@@ -1,0 +1,1 @@
+"""What goes in and out: tables, folds, the sample, the submission."""

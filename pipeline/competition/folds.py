@@ -1,0 +1,191 @@
+"""The folds of a competition on disk: folds/<c>.csv, the id and then the fold, and folds/<c>.json.
+
+The JSON says what the folds were made from, so that folds that no longer fit are found. Letters:
+n rows; folds are numbered from 0 and none is empty.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.competition.deal import connect
+from pipeline.competition.rows import Train, joined
+from pipeline.competition.tables import open_table
+from pipeline.files.alignment import in_order_of
+from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.files.messages import first_few
+from pipeline.files.paths import folds_path
+from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.files.writing import write_csv, write_json
+from pipeline.scoring.tasks import TASKS
+from pipeline.settings.config import Folds
+
+IntArray = NDArray[np.int64]
+
+MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before it is told
+FOLD = re.compile(r"[0-9]{1,9}")
+
+REMEDY = (
+    "restore it, or run make_folds with --overwrite (and train with --overwrite, since what was "
+    "trained on the old folds does not go with new ones)"
+)
+
+
+def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
+    """All that determines the folds: the settings, and hashes of the training rows' parts."""
+    ids = {"scheme": settings.scheme, "ids": sha256_of_texts(train.ids)}
+    if settings.scheme == "file":
+        return {**ids, "path": settings.path}
+    return {
+        **ids,
+        "n": settings.n,
+        "seed": settings.seed,
+        "texts": sha256_of_texts(joined(train.texts)),
+        "targets": sha256_of_array(train.y),
+        "groups": None if train.groups is None else sha256_of_texts(train.groups),
+    }
+
+
+def write_folds(
+    competition: str, ids: Sequence[str], id_name: str, folds: IntArray, origin: dict[str, Any]
+) -> None:
+    """Write a competition's folds, and what they were made from, over what stands there."""
+    path = folds_path(competition)
+    table = pd.DataFrame({"fold": folds})
+    table.insert(0, id_name, list(ids), allow_duplicates=True)
+    # in this order, a kill between two steps leaves no CSV and so no folds
+    path.unlink(missing_ok=True)
+    written = sha256_of_texts([*ids, *map(str, folds)])
+    write_json(path.with_suffix(".json"), {**origin, "written": written})
+    write_csv(path, table)
+
+
+def read_folds(
+    competition: str, ids: Sequence[str], origin: dict[str, Any] | None = None
+) -> IntArray:
+    """Read a competition's folds in the order of `ids`.
+
+    Args:
+        ids: (n,) ids of the training rows.
+        origin: what the folds should have been made from, to compare.
+    Returns:
+        (n,) the fold of each row.
+    Raises:
+        FileNotFoundError: make_folds has not been run.
+        ValueError: the folds are not those of these rows, were made from something else, or were
+            changed since.
+    """
+    path = folds_path(competition)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; run make_folds first")
+    if not path.with_suffix(".json").is_file():
+        raise FileNotFoundError(
+            f"{path}: not written by make_folds, for {path.stem}.json is missing; move it away and "
+            "name it as folds.path with folds.scheme: file"
+        )
+    written = read_json(path.with_suffix(".json"))
+    for key, value in (origin or {}).items():
+        if written.get(key) != value:
+            raise ValueError(f"{path}: {_changed(key, written.get(key), value)}; {REMEDY}")
+    table = read_csv_as_text(path)
+    cells = table.to_numpy()
+    if cells.shape[1] != 2 or written.get("written") != sha256_of_texts(cells.T.ravel()):
+        raise ValueError(f"{path}: changed since make_folds wrote it; {REMEDY}")
+    return _aligned(table, ids, str(path), REMEDY)
+
+
+def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArray:
+    """Read a file of one's own: two columns, the id and then the fold, whatever their names.
+
+    Args:
+        ids: (n,) ids of the training rows.
+        has_more_ids: whether the file may hold ids that are not among them.
+    Returns:
+        (n,) the fold of each row.
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: an id is absent, repeated or unexpected, or the folds are not numbers from 0.
+    """
+    table = open_table(path, "folds.path")
+    if table.shape[1] != 2:
+        raise ValueError(
+            f"{path}: {table.shape[1]} columns, {first_few(table.columns.tolist())}; folds.path "
+            "has two, the id and then the fold"
+        )
+    if has_more_ids:
+        table = table[table.iloc[:, 0].isin(ids)]
+    return _aligned(table, ids, path, "folds.path needs each training id once")
+
+
+def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> list[str]:
+    """A line for each doubt about the folds that does not stop us."""
+    n = int(folds.max()) + 1
+    lines = []
+    if TASKS[task].has_classes:
+        sizes = np.bincount(train.y, minlength=len(train.classes))
+        lines.append(_rare(train.classes, sizes, "classes", n))
+    elif task == "multilabel":
+        lines.append(_rare(train.columns, train.y.sum(axis=0), "labels", n))
+    if scheme == "file":
+        lines.append(_straddling(folds, train))
+    lines.append(_uneven(folds))
+    return [line for line in lines if line is not None]
+
+
+def _rare(names: Sequence[str], sizes: NDArray[Any], what: str, n: int) -> str | None:
+    rare = [f"{name} ({int(size)})" for name, size in zip(names, sizes, strict=True) if size < n]
+    if not rare:
+        return None
+    return (
+        f"{len(rare)} of {len(names)} {what} have fewer rows than the {n} folds: "
+        f"{first_few(rare)}; some folds hold none of them"
+    )
+
+
+def _uneven(folds: IntArray) -> str | None:
+    sizes = np.bincount(folds)
+    if sizes.max() <= MOST_UNEVEN * sizes.mean():
+        return None
+    return (
+        f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: a text or a group that "
+        "many rows share keeps them together"
+    )
+
+
+def _straddling(folds: IntArray, train: Train) -> str | None:
+    """Schemes of ours keep texts and groups whole; a file of one's own may not."""
+    atoms = connect(joined(train.texts), train.groups)
+    n_folds = pd.Series(folds).groupby(atoms).nunique()
+    n_torn = int((n_folds > 1).sum())
+    if not n_torn:
+        return None
+    what = "texts" if train.groups is None else "texts or groups"
+    return f"{n_torn} {what} stand in several folds: scores will look better than they are"
+
+
+def _aligned(table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str) -> IntArray:
+    """(n,) folds by id, from the two columns of a table."""
+    order = in_order_of(ids, table.iloc[:, 0].tolist(), where, remedy)
+    cells = table.iloc[order, 1].tolist()
+    for name, cell in zip(ids, cells, strict=True):
+        if FOLD.fullmatch(cell) is None:
+            raise ValueError(
+                f"{where}: fold {cell!r} of id {name!r} is no whole number from 0; {remedy}"
+            )
+    found = sorted({int(cell) for cell in cells})
+    if len(found) < 2 or found != list(range(len(found))):
+        raise ValueError(
+            f"{where}: folds are {first_few([str(fold) for fold in found])}, should be 0, 1 and on "
+            f"without a gap; {remedy}"
+        )
+    return np.array([int(cell) for cell in cells], dtype=np.int64)
+
+
+def _changed(key: str, before: object, now: object) -> str:
+    if key in ("ids", "texts", "targets", "groups"):
+        return f"the {key} of the training table are not those that these folds were made from"
+    return f"made with folds.{key} {before}, now it is {now}"

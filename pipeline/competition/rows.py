@@ -1,0 +1,212 @@
+"""The training and the test table, read and checked against the config.
+
+Ids, texts and classes stay as the files spell them. Letters: n rows, c prediction columns.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.competition.deal import text_key
+from pipeline.competition.tables import column, open_table
+from pipeline.competition.targets import read_targets
+from pipeline.files.hashes import sha256_of_texts
+from pipeline.files.messages import first_few
+from pipeline.scoring.tasks import prediction_columns
+from pipeline.settings.config import Data
+
+Texts = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Train:
+    """The training rows.
+
+    Attributes:
+        ids: (n,) distinct; the row numbers where the config names no id column.
+        texts: (n,) tuples of one text, or of the two of a pair.
+        y: (n, c) targets or (n,) codes, as in `scoring.tasks`.
+        classes: spelled as in the file, numbers in numeric order; for binary the negative, then
+            the positive one; none for regression and multilabel.
+        groups: (n,) cells of the group column.
+        columns: (c,) the prediction columns.
+    """
+
+    ids: tuple[str, ...]
+    texts: Texts
+    y: NDArray[Any]
+    classes: tuple[str, ...]
+    groups: tuple[str, ...] | None
+    columns: tuple[str, ...]
+
+    @property
+    def sha256_of_texts(self) -> str:
+        """Hash of the texts, what ids and columns they stand under aside."""
+        return sha256_of_texts(part for text in self.texts for part in text)
+
+
+@dataclass(frozen=True)
+class Test:
+    """The test rows: ids and texts as in `Train`."""
+
+    __test__ = False  # pytest would take it for a class of tests
+
+    ids: tuple[str, ...]
+    texts: Texts
+
+    @property
+    def sha256(self) -> str:
+        """Hash of ids and texts: predictions for other rows are not these rows' predictions."""
+        return sha256_of_texts([*self.ids, *(part for text in self.texts for part in text)])
+
+
+def read_train(data: Data, task: str) -> Train:
+    """Read the training table: all of it is checked, then `data.train_rows` of it are kept.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is unreadable, a column is missing, an id is empty or repeated, a target is
+            missing or does not fit the task, or all rows have one class.
+    """
+    table = open_table(data.train, "data.train")
+    ids = _ids(table, data.id, data.train)
+    cells = {name: column(table, name, data.train, "data.target") for name in data.target}
+    y, classes = read_targets(task, data.train, ids, cells, data.positive)
+    texts = _texts(table, data.text, data.train)
+    groups = None
+    if data.group is not None:
+        groups = column(table, data.group, data.train, "data.group")
+    kept = _kept_rows(ids, data.train_rows)
+    if classes and len(set(y[kept])) == 1:
+        raise ValueError(
+            f"{data.train}: the {len(kept)} rows that data.train_rows keeps are all "
+            f"{classes[y[kept[0]]]!r}; raise it"
+        )
+    return Train(
+        ids=tuple(ids[row] for row in kept),
+        texts=tuple(texts[row] for row in kept),
+        y=y[kept],
+        classes=classes,
+        groups=tuple(groups[row] for row in kept) if groups else None,
+        columns=tuple(prediction_columns(task, data.target, classes)),
+    )
+
+
+def read_test(data: Data) -> Test:
+    """Read the test table.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is unreadable, a column is missing, or an id is empty or repeated.
+    """
+    table = open_table(data.test, "data.test")
+    ids = _ids(table, data.id, data.test)
+    return Test(tuple(ids), tuple(_texts(table, data.text, data.test)))
+
+
+def joined(texts: Texts) -> list[str]:
+    """(n,) each row's text, or its pair as one string; empty where there is no text at all."""
+    return [" | ".join(pair) if any(text.strip() for text in pair) else "" for pair in texts]
+
+
+def warnings_about(data: Data, task: str, train: Train, test: Test) -> list[str]:
+    """A line for each doubt about the tables that does not stop us."""
+    no_group = [
+        i for i, group in zip(train.ids, train.groups or train.ids, strict=True) if not group
+    ]
+    lines = [
+        _counted(data.train, _ids_of_empty(train), "rows have an empty text"),
+        _counted(data.test, _ids_of_empty(test), "rows have an empty text"),
+        _counted(data.train, no_group, f"rows have no {data.group!r} and count as one group"),
+        _counted(
+            data.train,
+            _ids_of_contradictions(train),
+            "rows share their text with another row and differ from it in the target",
+        ),
+        _counted(
+            data.test, _ids_of_known_texts(train, test), "rows have a text that is also in train"
+        ),
+    ]
+    if data.id is not None:
+        known = set(train.ids)
+        both = [name for name in test.ids if name in known]
+        lines.append(_counted(data.test, both, "ids are also in train"))
+    if task == "multilabel":
+        lines += [
+            f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
+            for name in np.array(train.columns)[~train.y.any(axis=0)].tolist()
+        ]
+    return [line for line in lines if line is not None]
+
+
+def _counted(where: str, ids: Sequence[str], what: str) -> str | None:
+    return f"{where}: {len(ids)} {what}, first id {ids[0]!r}" if ids else None
+
+
+def _ids_of_empty(rows: Train | Test) -> list[str]:
+    return [
+        name
+        for name, texts in zip(rows.ids, rows.texts, strict=True)
+        if not all(text.strip() for text in texts)
+    ]
+
+
+def _keys(texts: Texts) -> list[str]:
+    return [text_key(text) for text in joined(texts)]
+
+
+def _ids_of_contradictions(train: Train) -> list[str]:
+    keys = _keys(train.texts)
+    targets: defaultdict[str, set[Any]] = defaultdict(set)
+    for key, target in zip(keys, train.y.tolist(), strict=True):
+        targets[key].add(tuple(target) if isinstance(target, list) else target)
+    return [i for i, key in zip(train.ids, keys, strict=True) if key and len(targets[key]) > 1]
+
+
+def _ids_of_known_texts(train: Train, test: Test) -> list[str]:
+    known = set(_keys(train.texts))
+    return [i for i, key in zip(test.ids, _keys(test.texts), strict=True) if key and key in known]
+
+
+def _ids(table: pd.DataFrame, name: str | None, where: str) -> list[str]:
+    if name is None:
+        return [str(row) for row in range(len(table))]
+    ids = column(table, name, where, "data.id")
+    empty = [row for row, cell in enumerate(ids, 1) if not cell.strip()]
+    if empty:
+        raise ValueError(
+            f"{where}: {len(empty)} rows without {name!r}, first row {empty[0]}; fill it in, or "
+            "set data.id to null"
+        )
+    broken = [cell for cell in ids if "\n" in cell or "\r" in cell]
+    if broken:
+        raise ValueError(f"{where}: id {broken[0]!r} holds a line break; ids are one line")
+    index = pd.Index(ids, dtype=object)
+    repeated = index[index.duplicated()].unique().tolist()
+    if repeated:
+        raise ValueError(
+            f"{where}: {len(repeated)} ids in more than one row: {first_few(repeated)}; ids must "
+            "differ, or set data.id to null"
+        )
+    return ids
+
+
+def _texts(table: pd.DataFrame, names: Sequence[str], where: str) -> list[tuple[str, ...]]:
+    columns = [column(table, name, where, "data.text") for name in names]
+    return list(zip(*columns, strict=True))
+
+
+def _kept_rows(ids: Sequence[str], limit: int | None) -> list[int]:
+    """The rows that `data.train_rows` keeps, in the order of the file."""
+    if limit is None or limit >= len(ids):
+        return list(range(len(ids)))
+    # by a hash of the id: the first rows of a file sorted by class are one class. A higher limit
+    # keeps what a lower one kept, wherever the rows stand.
+    order = sorted(range(len(ids)), key=lambda row: hashlib.sha256(ids[row].encode()).digest())
+    return sorted(order[:limit])

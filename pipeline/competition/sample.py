@@ -1,0 +1,91 @@
+"""The sample submission: the names, the order and the ids that a submission must have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.competition.tables import no_column, open_table
+from pipeline.files.alignment import in_order_of
+from pipeline.files.messages import first_few
+from pipeline.scoring.tasks import TASKS
+from pipeline.settings.config import Data
+
+REMEDY = "data.sample_submission needs a row for each row of data.test"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a submission has to look like. Letters: k test rows.
+
+    Attributes:
+        header: the names of its columns; a class may bear the id's.
+        id_at: which of them is the id; None: none is.
+        ids: (k,) test ids in the sample's order, by which predictions are found.
+        id_cells: (k,) what to write into the id column: the ids, or, where the test table has
+            none, what the sample has there.
+    """
+
+    header: tuple[str, ...]
+    id_at: int | None
+    ids: tuple[str, ...]
+    id_cells: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to predict, in their order."""
+        return tuple(name for at, name in enumerate(self.header) if at != self.id_at)
+
+
+def read_sample(
+    data: Data, ids: Sequence[str], task: str, columns: Sequence[str], classes: Sequence[str]
+) -> Sample:
+    """Read the sample submission and check that it asks for these ids and columns.
+
+    Where the config names no id column, rows go by their order. The sample may still have a column
+    for ids or row numbers: its first, if it has several and this is none of those that we predict.
+
+    Args:
+        ids: (k,) of the test rows.
+        columns: the prediction columns.
+        classes: as in `competition.Train`.
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is unreadable, its ids are not the test ids, or it has a column that we do
+            not predict or lacks one that we do.
+    """
+    where = data.sample_submission
+    table = open_table(where, "data.sample_submission")
+    header = tuple(table.columns)
+    id_at = _position_of_id(header, data.id, where, {*columns, *classes})
+    id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
+    if data.id is not None:
+        in_order_of(ids, id_cells, where, REMEDY)
+    elif len(table) != len(ids):
+        raise ValueError(f"{where}: {len(table)} rows, data.test has {len(ids)}; {REMEDY}")
+    sample = Sample(header, id_at, tuple(ids) if data.id is None else id_cells, id_cells)
+    _check_columns(sample.columns, where, task, columns, classes)
+    return sample
+
+
+def _position_of_id(
+    header: Sequence[str], name: str | None, where: str, predicted: set[str]
+) -> int | None:
+    if name is None:
+        return 0 if len(header) > 1 and header[0] not in predicted else None
+    if name not in header:
+        raise ValueError(no_column(name, header, where, "data.id"))
+    return header.index(name)
+
+
+def _check_columns(
+    found: Sequence[str], where: str, task: str, columns: Sequence[str], classes: Sequence[str]
+) -> None:
+    """A single column may bear any name; several are those that we predict, in any order."""
+    wanted = classes if TASKS[task].has_classes else columns
+    may_be_one = TASKS[task].has_classes or len(wanted) == 1
+    if len(found) == 1 and may_be_one:
+        return
+    if sorted(found) != sorted(wanted):
+        raise ValueError(
+            f"{where}: columns to predict are {first_few(found) or 'none'}, should be "
+            f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}"
+        )

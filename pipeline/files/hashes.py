@@ -1,0 +1,31 @@
+"""Hashes of files, texts and arrays."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_texts(texts: Iterable[str]) -> str:
+    """Hash of a sequence of strings; where one ends and the next begins counts."""
+    digest = hashlib.sha256()
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+def sha256_of_array(array: NDArray[Any]) -> str:
+    """Hash of an array's type, shape and numbers."""
+    solid = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{solid.dtype.str}{solid.shape}".encode())
+    digest.update(solid.tobytes())
+    return digest.hexdigest()

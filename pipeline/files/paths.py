@@ -1,0 +1,35 @@
+"""Where every file of a competition lies."""
+
+from pathlib import Path
+
+
+def folds_path(competition: str) -> Path:
+    return Path("folds") / f"{competition}.csv"
+
+
+def member_dir(competition: str, member: str) -> Path:
+    return Path("models") / competition / member
+
+
+def unit_dir(competition: str, member: str, fold: int) -> Path:
+    return member_dir(competition, member) / f"fold{fold}"
+
+
+def backbones_dir(competition: str) -> Path:
+    return Path("models") / competition / "backbones"
+
+
+def predictor_dir(competition: str, predictor: str) -> Path:
+    return Path("oof") / competition / predictor
+
+
+def leaderboard_path(competition: str) -> Path:
+    return Path("oof") / competition / "leaderboard.csv"
+
+
+def submission_path(competition: str, predictor: str) -> Path:
+    return Path("submissions") / competition / f"{predictor}.csv"
+
+
+def report_path(competition: str) -> Path:
+    return Path("reports") / competition / "index.html"

@@ -1,0 +1,63 @@
+"""Files and folders written whole: under a temporary name, then renamed.
+
+A file or folder that bears its final name is complete; a killed run leaves only names that start
+with a dot, which nothing reads.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary path to write a file to, which takes the name `path` if nothing fails."""
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """A temporary folder to fill, which takes the name `path`, and the place of what stood there.
+
+    What a killed process left of an earlier try is removed: the caller holds the lock of `path`.
+    """
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        shutil.rmtree(left)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():  # a filled folder cannot be replaced, only moved away
+            path.rename(_temporary(path))
+        temporary.rename(path)
+    finally:
+        for left in path.parent.glob(f".{path.name}.*.tmp"):
+            shutil.rmtree(left)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` without its index; numbers keep every digit that they need."""
+    with written_whole(path) as temporary:
+        table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def _temporary(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")

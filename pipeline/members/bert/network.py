@@ -1,0 +1,147 @@
+"""Backbone, pooling and head as one network with its loss.
+
+Letters: B texts, T tokens, H hidden, L layers, c outputs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging
+
+from pipeline.members.bert.poolings import build_pooling
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "regression": functional.mse_loss,  # on standardised targets
+    "binary": functional.binary_cross_entropy_with_logits,
+    "multiclass": functional.cross_entropy,
+    "multilabel": functional.binary_cross_entropy_with_logits,
+}
+
+
+class Network(nn.Module):
+    """A text's (c,) outputs: standardised values or logits."""
+
+    def __init__(self, backbone: nn.Module, pooling: nn.Module, n_outputs: int, task: str) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.config = backbone.config  # Trainer looks there, when labels are smoothed for one
+        self.pooling = pooling
+        self.head = nn.Linear(pooling.output_dim, n_outputs)  # type: ignore[arg-type]
+        self.loss = LOSSES[task]
+
+    def get_input_embeddings(self) -> nn.Module:
+        """What Trainer asks for to add noise to them."""
+        return self.backbone.get_input_embeddings()  # type: ignore[operator, no-any-return]
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        """What Trainer calls to trade time for memory."""
+        self.backbone.activation_checkpointing_enable(**options)  # type: ignore[operator]
+
+    @property
+    def attention(self) -> str:
+        """How the backbone computes attention, in the words of transformers: "eager", "sdpa"."""
+        return str(self.config._attn_implementation)  # type: ignore[union-attr]
+
+    def attend_by(self, name: str) -> None:
+        self.backbone.set_attn_implementation(name)  # type: ignore[operator]
+
+    def pooled(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        """The vectors (B, output_dim) float32 of a batch of (B, T) tokens, before the head."""
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        found = self.backbone(**inputs, output_hidden_states=True)
+        # some backbones normalise once more after the last hidden state that they list
+        hidden_states = (*found.hidden_states[:-1], found.last_hidden_state)  # L + 1 of (B, T, H)
+        return self.pooling(hidden_states, attention_mask, input_ids)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Outputs (B, c) of a batch of (B, T) tokens, and the loss where labels are given."""
+        pooled = self.pooled(input_ids, attention_mask, token_type_ids)
+        with torch.autocast(pooled.device.type, enabled=False):
+            logits = self.head(pooled)
+            result = {"logits": logits}
+            if labels is not None:
+                result["loss"] = self.loss(logits, labels)
+        return result
+
+
+def build_network(
+    backbone: Path,
+    pooling: str,
+    options: dict[str, Any],
+    n_outputs: int,
+    task: str,
+    *,
+    dropout: float | None,
+    freeze_embeddings: bool,
+) -> Network:
+    """A network on the pretrained backbone in a folder, in float32; seed torch before the call.
+
+    Raises:
+        ValueError: the folder lacks weights that the backbone needs, or a pooling option is wrong.
+    """
+    config = AutoConfig.from_pretrained(backbone)
+    if dropout is not None:
+        _set_dropout(config, dropout)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    # half-precision checkpoints would otherwise be trained in half precision
+    model, report = AutoModel.from_pretrained(
+        backbone, config=config, dtype=torch.float32, output_loading_info=True
+    )
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise ValueError(
+            f"backbone {backbone}: {len(missing)} weights are missing, first {missing[0]!r}; "
+            f"the checkpoint is not one of a {config.model_type}"
+        )
+    if getattr(model, "pooler", None) is not None:
+        model.pooler.requires_grad_(False)  # BERT's own, which no pooling here reads
+    if freeze_embeddings:
+        getattr(model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
+    module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
+    return Network(model, module, n_outputs, task)
+
+
+def trained_tensors(network: Network) -> dict[str, Tensor]:
+    """What the backbone's own files cannot give back: trained parameters, and all behind it."""
+    trained = {name for name, p in network.named_parameters() if p.requires_grad}
+    return {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+        if name in trained or not name.startswith("backbone.")
+    }
+
+
+def load_trained_tensors(network: Network, tensors: dict[str, Tensor]) -> None:
+    """Lay trained tensors over the pretrained ones.
+
+    Raises:
+        ValueError: they are not those of such a network.
+    """
+    expected = set(trained_tensors(network))
+    if set(tensors) != expected:
+        odd = sorted(expected ^ set(tensors))
+        raise ValueError(f"{len(odd)} tensors are missing or unknown, first {odd[0]!r}")
+    network.load_state_dict(tensors, strict=False)
+
+
+def _set_dropout(config: Any, share: float) -> None:
+    """Architectures name their dropouts differently, but all of them name them dropout."""
+    for key, value in config.to_dict().items():
+        if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(config, key, share)

@@ -1,0 +1,163 @@
+"""A unit: one member trained on one fold, and the folder that keeps it.
+
+    models/<competition>/<member>/fold<k>/
+      weights.safetensors   fine-tuned: the trained tensors; the rest stands in models/<c>/backbones
+      train.log             fine-tuned: the training's log, a JSON a line
+      model.joblib          classic: the fitted model
+      run.json              what was trained, how, with what result, and its fingerprint
+      oof.csv               predictions of the fold's rows
+      parity.json           some of those rows' texts and what was predicted for them
+
+Nothing here imports torch: whether a unit is finished is known without it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.files.paths import unit_dir
+from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.scoring.tasks import Floats
+
+RUN, OOF, PARITY = "run.json", "oof.csv", "parity.json"
+
+
+@dataclass(frozen=True)
+class Unit:
+    competition: str
+    member: str
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{self.member} fold {self.fold}"
+
+    @property
+    def folder(self) -> Path:
+        return unit_dir(self.competition, self.member, self.fold)
+
+
+def fingerprint(
+    settings: dict[str, Any],
+    *,
+    backbone: str | None,
+    task: str,
+    ids: Sequence[str],
+    texts: Sequence[tuple[str, ...]],
+    y: NDArray[Any],
+    columns: Sequence[str],
+    folds: NDArray[np.int64],
+) -> dict[str, Any]:
+    """All that determines a unit's result: settings as they are, data as hashes.
+
+    Args:
+        backbone: hash of its files, instead of the name that the settings have.
+    """
+    return {
+        **settings,
+        "backbone": backbone,
+        "task": task,
+        "columns": list(columns),
+        "ids": sha256_of_texts(ids),
+        "texts": sha256_of_texts(part for text in texts for part in text),
+        "targets": sha256_of_array(y),
+        "folds": sha256_of_array(folds),
+    }
+
+
+def is_finished(unit: Unit, wanted: dict[str, Any], *, overwrite: bool) -> bool:
+    """Whether the unit stands there with this fingerprint.
+
+    Raises:
+        ValueError: it stands there with another one, and is not to be overwritten.
+    """
+    if not unit.folder.exists():
+        return False
+    found = read_run(unit)["fingerprint"]
+    for key in sorted({*wanted, *found}):
+        if found.get(key) != wanted.get(key):
+            if overwrite:
+                return False
+            raise ValueError(
+                f"{unit.folder}: {_change(found, wanted, key)}; "
+                "train into another competition name, remove the folder, or run train with "
+                "--overwrite"
+            )
+    return True
+
+
+def read_run(unit: Unit) -> dict[str, Any]:
+    return read_json(unit.folder / RUN)
+
+
+@contextmanager
+def locked(unit: Unit) -> Iterator[None]:
+    """Keep other runs out of a unit's folder; the lock goes with the process that holds it."""
+    unit.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(unit.folder.with_name(f".{unit.folder.name}.lock")):
+        yield
+
+
+def models_hash(units: Sequence[Unit]) -> str:
+    """One hash of a member's trained models and of all that determined them, ids and columns too.
+
+    Raises:
+        FileNotFoundError: a unit is not there.
+        ValueError: units were trained on different data, folds or settings.
+    """
+    runs = [read_run(unit) for unit in units]
+    first = runs[0]["fingerprint"]
+    for unit, run in zip(units, runs, strict=True):
+        if run["fingerprint"] != first:
+            keys = sorted({*first, *run["fingerprint"]})
+            key = next(k for k in keys if run["fingerprint"].get(k) != first.get(k))
+            raise ValueError(
+                f"{unit.folder}: trained with {key} other than fold 0's; train the member again"
+            )
+    return sha256_of_texts([json.dumps(first), *(run["weights_sha256"] for run in runs)])
+
+
+def units_of(competition: str, member: str) -> list[Unit]:
+    """The units of a trained member, as many as its first one says there are folds.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+    """
+    first = Unit(competition, member, 0)
+    if not first.folder.exists():
+        raise FileNotFoundError(f"{first.folder}: not there; run train first")
+    n_folds = read_run(first)["n_folds"]
+    units = [Unit(competition, member, fold) for fold in range(n_folds)]
+    for unit in units:
+        if not unit.folder.exists():
+            raise FileNotFoundError(
+                f"{unit.folder}: not there, {n_folds} folds are needed; run train again"
+            )
+    return units
+
+
+def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], Floats]:
+    """Ids and predictions of all units' held-out rows, fold after fold."""
+    found_ids: list[str] = []
+    parts = []
+    for unit in units:
+        table = read_csv_as_text(unit.folder / OOF)
+        found_ids += table.iloc[:, 0].tolist()
+        cells = table.iloc[:, 1:][list(columns)]  # without the id, whose name may be a class's
+        parts.append(cells.to_numpy().astype(np.float64))
+    return found_ids, np.concatenate(parts)
+
+
+def _change(found: dict[str, Any], wanted: dict[str, Any], key: str) -> str:
+    old, new = found.get(key), wanted.get(key)
+    hashed = isinstance(old, str) and len(old) == 64
+    if hashed:
+        return f"trained on other {key}: the data files have changed"
+    return f"trained with {key} {old!r}, the config says {new!r}"

@@ -1,0 +1,212 @@
+"""The forms in which a part of a predictor may come, and what is known of the folds behind it.
+
+A part, "oof" or "test", is a CSV or a Parquet file with the id and the prediction columns, or an
+array `oof.npy` with its ids beside it, `oof_ids.npy`, `.csv` or `.txt`, one id a line. Pickles are
+refused: to load one is to run it. Letters: n rows, c columns.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.competition.tables import read_table
+from pipeline.files.alignment import in_order_of
+from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
+from pipeline.files.messages import first_few
+from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.scoring.tasks import Floats
+
+REMEDY = "make it again or remove the folder"
+
+PLAIN = "external"
+OTHER_FOLDS = "external, other folds"
+UNKNOWN_FOLDS = "external, folds unknown"
+NOT_NESTED = "blend, not nested"
+MEANINGS = {
+    OTHER_FOLDS: "its folds differ from ours, so its OOF rows were predicted by models that saw "
+    "rows of our held-out folds: scores of blends with it look slightly better than they are",
+    UNKNOWN_FOLDS: "which folds it was made with is not known; if it was ours, put them beside "
+    "oof as folds.csv, with id and fold",
+    NOT_NESTED: "a blend of ours, read back: each of its rows was blended with the targets of the "
+    "other folds, so scores of blends with it look slightly better than they are",
+}
+
+
+def part_path(folder: Path, part: str) -> Path:
+    """The one file that holds `part`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: there are several, and which one counts is not for us to say.
+    """
+    found = [path for path in (folder / f"{part}{ending}" for ending in FORMS) if path.is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"{folder / part}.csv: no such file, nor one ending in .parquet or .npy; a predictor "
+            "has oof and test"
+        )
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise ValueError(f"{folder}: holds {names}; keep the one that counts")
+    return found[0]
+
+
+def part_sha256(folder: Path, part: str) -> str:
+    """Hash of all that is read of `part`; of a CSV, the file's own."""
+    path = part_path(folder, part)
+    ids = _ids_path(path) if path.suffix == ".npy" else None
+    return sha256_of_texts(map(file_sha256, (path, ids))) if ids else file_sha256(path)
+
+
+def read_part(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, Floats]:
+    """What the file at `path` holds, in its own order of rows.
+
+    Returns:
+        The ids, None if it has none, and (n, c) predictions in the order of `columns`.
+    Raises:
+        ValueError: it is damaged, its columns are not these, or a cell is no number.
+    """
+    return FORMS[path.suffix](path, columns)
+
+
+def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
+    """How far the OOF of a folder that is not a member of ours goes with our folds.
+
+    Args:
+        ids: (n,) ids of the training rows.
+        folds: (n,) our folds.
+    Raises:
+        ValueError: its folds.csv does not give each training row a fold.
+    """
+    written = folder / "oof.json"
+    if written.is_file() and written.with_suffix(".csv").is_file():
+        source = read_json(written)
+        if "method" in source:
+            return NOT_NESTED
+        if "folds" in source:  # a member of ours, of this competition or another
+            # the hash knows no ids: the same array on other rows deals other folds
+            found = read_csv_as_text(written.with_suffix(".csv")).iloc[:, 0].tolist()
+            same = source["folds"] == sha256_of_array(folds) and found == list(ids)
+            return PLAIN if same else OTHER_FOLDS
+    path = folder / "folds.csv"
+    if not path.is_file():
+        return UNKNOWN_FOLDS
+    table = read_csv_as_text(path)
+    if table.shape[1] != 2:
+        raise ValueError(
+            f"{path}: {table.shape[1]} columns, {first_few(table.columns.tolist())}; it should "
+            "have two, the id and then the fold; correct or remove it"
+        )
+    order = in_order_of(ids, table.iloc[:, 0].tolist(), str(path), "correct or remove it")
+    theirs = table.iloc[order, 1].tolist()
+    pairs = set(zip(folds.tolist(), theirs, strict=True))
+    # the same rows together, whatever their folds are called
+    same = len(pairs) == len(set(folds.tolist())) == len(set(theirs))
+    return PLAIN if same else OTHER_FOLDS
+
+
+def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, Floats]:
+    """The id comes first, or is the one column that is no prediction."""
+    table = read_table(path)
+    names = table.columns.tolist()
+    wanted = sorted(columns)
+    places = [0, *(at for at, name in enumerate(names) if name not in columns)]
+    id_at = next((at for at in places if sorted(_without(names, at)) == wanted), None)
+    if id_at is None and sorted(names) != wanted:
+        raise ValueError(
+            f"{path}: prediction columns {_listed(names[1:])} should be {_listed(columns)}, after "
+            f"the id{_of_one_class(columns, len(names) - 1)}; {REMEDY}"
+        )
+    ids = None if id_at is None else table.iloc[:, id_at].tolist()
+    # without the id, whose name may be a class's
+    cells = table if id_at is None else table.iloc[:, _without(list(range(len(names))), id_at)]
+    try:  # an empty cell is how most tools write a NaN
+        values = cells[list(columns)].replace("", "nan").to_numpy().astype(np.float64)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {REMEDY}") from None
+    return ids, values
+
+
+def _from_array(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, Floats]:
+    values = _load(path)
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"{path}: holds {values.dtype}, should hold numbers; {REMEDY}")
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] != len(columns):
+        raise ValueError(
+            f"{path}: shape {values.shape} should be (n, {len(columns)}), the columns "
+            f"{_listed(columns)} in this order{_of_one_class(columns, values.shape[-1])}; {REMEDY}"
+        )
+    ids = _ids_path(path)
+    return (_read_ids(ids, len(values)) if ids else None), values.astype(np.float64)
+
+
+def _ids_path(path: Path) -> Path | None:
+    beside = [path.with_name(f"{path.stem}_ids{ending}") for ending in (".npy", ".csv", ".txt")]
+    found = [ids for ids in beside if ids.is_file()]
+    if len(found) > 1:
+        names = " and ".join(ids.name for ids in found)
+        raise ValueError(f"{path.parent}: holds {names}; keep the one that counts")
+    return found[0] if found else None
+
+
+def _read_ids(path: Path, n_rows: int) -> list[str]:
+    """One id a row, as text; a text file may name its column in the first line."""
+    if path.suffix == ".npy":
+        array = _load(path)
+        if array.dtype.kind not in "Uiuf":
+            raise ValueError(
+                f"{path}: holds {array.dtype}, should hold text or whole numbers; save "
+                "ids.astype(str)"
+            )
+        ids = [str(one) for one in array.ravel().tolist()]
+    elif path.suffix == ".csv":
+        table = read_csv_as_text(path)
+        ids = [str(cell) for cell in [*table.columns, *table.to_numpy().ravel()]]
+    else:
+        ids = path.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
+    if path.suffix != ".npy" and len(ids) == n_rows + 1:
+        ids = ids[1:]
+    if len(ids) != n_rows:
+        raise ValueError(f"{path}: {len(ids)} ids for {n_rows} rows of predictions; {REMEDY}")
+    return ids
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path}: not an array that can be read without pickle ({reason}); save numbers, or "
+            "ids as text, with np.save"
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path}: holds several arrays; save one with np.save")
+    return array
+
+
+def _without(values: list[Any], at: int) -> list[Any]:
+    return values[:at] + values[at + 1 :]
+
+
+def _of_one_class(columns: Sequence[str], n_found: int) -> str:
+    if len(columns) == 1 and n_found == 2:
+        return "; of two classes, only the probability of the positive one"
+    return ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:6])
+    return f"[{shown}, … {len(names)} in all]" if len(names) > 6 else f"[{shown}]"
+
+
+FORMS: dict[str, Callable[[Path, Sequence[str]], tuple[list[str] | None, Floats]]] = {
+    ".csv": _from_table,
+    ".parquet": _from_table,
+    ".npy": _from_array,
+}

@@ -1,0 +1,204 @@
+"""A predictor: a folder with `oof.csv` and `test.csv`, the id first, then the prediction columns.
+
+Beside a CSV that we wrote stands a JSON of the same name that says which models it comes from; a
+folder from elsewhere needs none, and may hold the forms of `predictors.external`.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.files.alignment import in_order_of
+from pipeline.files.hashes import file_sha256
+from pipeline.files.reading import read_json
+from pipeline.files.writing import write_csv, write_json
+from pipeline.predictors.external import REMEDY, part_path, part_sha256, read_part
+from pipeline.scoring.tasks import Floats, out_of_range
+
+# what a part of ours was made for, in words
+_NAMES = {
+    "folds": "folds",
+    "targets": "targets",
+    "texts": "training texts",
+    "test": "test rows",
+}
+
+
+def predictions_table(
+    ids: Sequence[str], id_name: str, columns: Sequence[str], predictions: Floats
+) -> pd.DataFrame:
+    """(n,) ids and (n, c) predictions as a table; a column may bear the id's name."""
+    table = pd.DataFrame(predictions, columns=list(columns))
+    table.insert(0, id_name, list(ids), allow_duplicates=True)
+    return table
+
+
+def write_predictions(
+    folder: Path,
+    part: str,
+    ids: Sequence[str],
+    id_name: str,
+    columns: Sequence[str],
+    predictions: Floats,
+    source: dict[str, Any],
+) -> None:
+    """Write `part` ("oof" or "test") of a predictor.
+
+    Args:
+        ids: (n,) ids.
+        predictions: (n, c) on the prediction scale.
+        source: what the predictions come from; `is_current` compares it, and blends refuse an OOF
+            and a test file whose `models` differ.
+    """
+    table = predictions_table(ids, id_name, columns, predictions)
+    path = folder / f"{part}.csv"
+    # without its JSON a CSV counts as not made: a kill between the two is survived
+    path.with_suffix(".json").unlink(missing_ok=True)
+    write_csv(path, table)
+    write_json(path.with_suffix(".json"), {**source, "sha256": file_sha256(path)})
+
+
+def is_current(folder: Path, part: str, source: dict[str, Any]) -> bool:
+    """Whether `part` stands there, unchanged, made from just this `source`."""
+    path = folder / f"{part}.csv"
+    if not path.is_file() or not path.with_suffix(".json").is_file():
+        return False
+    written = read_json(path.with_suffix(".json"))
+    return written == {**source, "sha256": written.get("sha256")} and written[
+        "sha256"
+    ] == file_sha256(path)
+
+
+def read_predictions(
+    folder: Path,
+    part: str,
+    ids: Sequence[str],
+    columns: Sequence[str],
+    task: str,
+    *,
+    by_position: bool = False,
+) -> Floats:
+    """Read `part` of a predictor in the order of `ids`.
+
+    Args:
+        ids: (n,) ids wanted, each once.
+        columns: the prediction columns wanted; their order in a file that names them is free.
+        by_position: the user says that a file without ids has its rows in the order of `ids`; a
+            file with ids is read by them all the same.
+    Returns:
+        (n, c) float64 on the prediction scale.
+    Raises:
+        FileNotFoundError: the file is not there.
+        ValueError: an id is absent, repeated or unexpected; a column is absent or unexpected; a
+            value is no number, not finite, or no probability where the task wants one.
+    """
+    path = part_path(folder, part)
+    found, values = read_part(path, columns)
+    if found is not None:
+        values = values[in_order_of(ids, found, str(path), _remedy(ids[0], found))]
+    elif not by_position:
+        table = "training" if part == "oof" else "test"
+        raise ValueError(
+            f"{path}: has no ids; add them, or, if its rows are in the order of the {table} table, "
+            f"say so: blend.external: [{{folder: {folder}, align: position}}]"
+        )
+    elif len(values) != len(ids):
+        raise ValueError(f"{path}: {len(values)} rows without ids, should be {len(ids)}; {REMEDY}")
+    bad = np.flatnonzero(out_of_range(task, values))
+    if len(bad):
+        shown = ", ".join(f"{v:.9g}" for v in values[bad[0]][:5])
+        raise ValueError(
+            f"{path}: {len(bad)} rows are no {task} predictions, first id {ids[bad[0]]!r}: "
+            f"{shown}; {REMEDY}"
+        )
+    return values
+
+
+def _remedy(wanted: str, found: Sequence[str]) -> str:
+    """What to do about other ids; whole numbers that a tool made floats are the usual case."""
+    if f"{wanted}.0" in found:
+        return f"ids were saved as floats ({wanted}.0): save them as whole numbers or text"
+    return REMEDY
+
+
+def check_same_models(folder: Path) -> str | None:
+    """The hash of the models behind both parts of a predictor; None if it came from elsewhere.
+
+    Raises:
+        ValueError: the parts come from different models, or were changed since they were written.
+    """
+    sources = {}
+    for part in ("oof", "test"):
+        path = folder / f"{part}.json"
+        if not (path.is_file() and path.with_suffix(".csv").is_file()):
+            continue  # ours has both; elsewhere a JSON may stand beside an array
+        sources[part] = read_json(path)
+        if sources[part].get("sha256") != file_sha256(path.with_suffix(".csv")):
+            raise ValueError(
+                f"{path.with_suffix('.csv')}: changed since it was written; {REMEDY} "
+                f"(a predictor from elsewhere has no {path.name})"
+            )
+    models = {str(source.get("models")) for source in sources.values()}
+    if not models:
+        return None
+    if len(sources) == 1 or len(models) == 2:
+        raise ValueError(
+            f"{folder}: oof.csv and test.csv come from different models; "
+            "run train and predict again"
+        )
+    return models.pop()
+
+
+def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
+    """Compare what a part of ours was made from with what it should be; one from elsewhere passes.
+
+    Args:
+        part: "oof" or "test".
+        expected: hashes by what they are of: "folds", "targets" and "texts" of an OOF, "test" rows.
+    Raises:
+        ValueError: it was made from something else.
+    """
+    path = folder / f"{part}.json"
+    if not path.is_file():
+        return
+    source = read_json(path)
+    for what, value in expected.items():
+        if source.get(what) != value:
+            raise ValueError(
+                f"{path.with_suffix('.csv')}: made for other {_NAMES[what]} than those of the "
+                "config and its files; run train, predict and blend again"
+            )
+
+
+def changed_settings(folder: Path, settings: dict[str, Any]) -> str | None:
+    """How the settings that a member of ours was trained with differ from these, in words."""
+    path = folder / "oof.json"
+    trained = read_json(path).get("settings", settings) if path.is_file() else settings
+    changes = [
+        f"{key} {trained.get(key)!r}, the config says {value!r}"
+        for key, value in settings.items()
+        if trained.get(key) != value
+    ]
+    return "; ".join(changes) or None
+
+
+def check_newer_than_its_predictors(folder: Path, folder_of: Callable[[str], Path]) -> None:
+    """Hold the files that a blend was made from against those that stand there.
+
+    Args:
+        folder_of: finds a predictor's folder by its name.
+    Raises:
+        ValueError: one of them was written since, or is gone.
+    """
+    path = folder / "test.json"
+    made_from = read_json(path).get("predictors", {}) if path.is_file() else {}
+    for name, hashes in made_from.items():
+        try:
+            now = [part_sha256(folder_of(name), part) for part in ("oof", "test")]
+        except FileNotFoundError:
+            now = None
+        if now != hashes:
+            raise ValueError(f"{folder}: {name} has changed since it was blended; run blend again")

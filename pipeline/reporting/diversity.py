@@ -1,0 +1,153 @@
+"""How different the predictors' errors are, and what that difference is worth to their mean.
+
+Letters: n rows, m predictors, c columns. `preds` (n, m, c) and `y` are as in `scoring.tasks`.
+Nothing here is fitted: all of it is a description of the rows given.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.special import log_softmax
+
+from pipeline.scoring.tasks import TASKS, TINY, Floats, as_columns, decide, spread
+
+
+@dataclass(frozen=True, eq=False)
+class Pairwise:
+    """What two predictors share, decision by decision (Kuncheva & Whitaker 2003): (m, m) each.
+
+    Attributes:
+        disagreement: share of the decisions where just one of the two is right.
+        double_fault: share where both are wrong.
+        yule_q: 1 where they are right together, 0 where independently, -1 where they take turns;
+            NaN where one of them is always or never right.
+    """
+
+    disagreement: Floats
+    double_fault: Floats
+    yule_q: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Ambiguity:
+    """The combined loss is the members' mean loss less their mean ambiguity: an identity.
+
+    Attributes:
+        loss: what the loss is, in words.
+        members: (m,) loss of each member.
+        ambiguities: (m,) how far each member is from the combination, on the loss's own scale.
+        rows: (n,) mean ambiguity on each row: where members disagree.
+    """
+
+    loss: str
+    members: Floats
+    ambiguities: Floats
+    rows: Floats
+
+    @property
+    def diversity(self) -> float:
+        return float(self.ambiguities.mean())
+
+    @property
+    def combined(self) -> float:
+        return float(self.members.mean()) - self.diversity
+
+
+def errors(preds: Floats, y: NDArray[Any], task: str) -> Floats:
+    """(n, m, c) prediction less truth; regression targets in standard deviations of their own."""
+    truth = as_columns(task, y, preds.shape[2])
+    found: Floats = preds - truth[:, None, :]
+    if TASKS[task].is_probability:
+        return found
+    return found / spread(truth)
+
+
+def error_correlation(preds: Floats, y: NDArray[Any], task: str) -> Floats:
+    """(m, m) Pearson correlations of the errors, all columns together, each around its own mean.
+
+    1 on the diagonal; NaN beside it where a predictor's error is constant.
+    """
+    found = errors(preds, y, task)
+    found = found - found[0]  # or the mean of a constant would add rounding of its own
+    found = found - found.mean(axis=0)
+    varies = np.sqrt((found**2).mean(axis=0)) > _rounding(preds, y, task)
+    found = np.where(varies, found, 0)
+    flat = found.transpose(1, 0, 2).reshape(preds.shape[1], -1)
+    lengths = np.linalg.norm(flat, axis=1)
+    lengths[lengths == 0] = np.nan
+    correlation = np.clip((flat / lengths[:, None]) @ (flat / lengths[:, None]).T, -1, 1)
+    np.fill_diagonal(correlation, 1)
+    return correlation
+
+
+def _rounding(preds: Floats, y: NDArray[Any], task: str) -> Floats:
+    """(c,) how far `errors` that are all the same may seem to vary."""
+    truth = as_columns(task, y, preds.shape[2])
+    largest = np.maximum(np.abs(preds).max(axis=(0, 1)), np.abs(truth).max(axis=0))
+    return TINY * (largest if TASKS[task].is_probability else largest / spread(truth))
+
+
+def clustered(correlation: Floats) -> NDArray[np.int64]:
+    """(m,) an order in which predictors of alike errors stand side by side (average linkage)."""
+    if len(correlation) < 3:
+        return np.arange(len(correlation))
+    distance = 1 - np.nan_to_num(correlation)
+    upper = distance[np.triu_indices(len(distance), 1)]
+    return leaves_list(linkage(upper, "average", optimal_ordering=len(distance) <= 50))
+
+
+def pairwise(preds: Floats, y: NDArray[Any], task: str) -> Pairwise:
+    """What each two predictors share; with several labels, every label of a row is a decision.
+
+    Raises:
+        ValueError: the task has no decisions.
+    """
+    if not TASKS[task].is_probability:
+        raise ValueError(f"pairwise: task {task} decides nothing; use error_correlation")
+    right = np.stack(
+        [(decide(task, preds[:, i]) == y).ravel() for i in range(preds.shape[1])], axis=1
+    ).astype(np.float64)
+    wrong = 1 - right
+    both, neither = right.T @ right, wrong.T @ wrong
+    first, second = right.T @ wrong, wrong.T @ right
+    odds, against = both * neither, first * second
+    with np.errstate(invalid="ignore"):
+        yule_q = (odds - against) / (odds + against)
+    return Pairwise((first + second) / len(right), neither / len(right), yule_q)
+
+
+def ambiguity(preds: Floats, y: NDArray[Any], task: str) -> Ambiguity:
+    """What the members' differences take off their mean loss.
+
+    Regression: squared error in units of the target's variance, and the arithmetic mean (Krogh &
+    Vedelsby 1995). Probabilities: log loss and the normalised geometric mean; the ambiguity is the
+    divergence of the combination from the member (Wood et al. 2023). Columns of a regression or
+    of labels are averaged.
+    """
+    if not TASKS[task].is_probability:
+        found = errors(preds, y, task)
+        spread = found - found.mean(axis=1, keepdims=True)  # the truth cancels
+        by_row = (spread**2).mean(axis=2)
+        members = (found**2).mean(axis=(0, 2))
+        name = "squared error in variances of the target, of the arithmetic mean"
+        return Ambiguity(name, members, by_row.mean(axis=0), by_row.mean(axis=1))
+    logs = _log_probabilities(preds, task)  # (n, m, cases, outcomes)
+    combined = log_softmax(logs.mean(axis=1, keepdims=True), axis=-1)
+    divergence = (np.exp(combined) * (combined - logs)).sum(axis=-1)  # (n, m, cases)
+    truth = y[:, None] if y.ndim == 1 else y
+    of_truth = np.take_along_axis(logs, truth.astype(np.int64)[:, None, :, None], axis=-1)
+    by_row = divergence.mean(axis=2)
+    members = -of_truth[..., 0].mean(axis=(0, 2))
+    name = "log loss of the normalised geometric mean"
+    return Ambiguity(name, members, by_row.mean(axis=0), by_row.mean(axis=1))
+
+
+def _log_probabilities(preds: Floats, task: str) -> Floats:
+    """(n, m, cases, outcomes): one case of c classes, or c cases of no and yes."""
+    p = np.clip(preds, TINY, 1 - TINY)
+    if task == "multiclass":
+        return log_softmax(np.log(p), axis=-1)[:, :, None, :]
+    return np.log(np.stack([1 - p, p], axis=-1))
