@@ -1,1 +1,3 @@
 """Text-competition ensembles: the stages, and the code that they share."""
+
+__version__ = "0.2.0"

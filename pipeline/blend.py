@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from pipeline.competition.folds import origin_of, read_folds
 from pipeline.competition.rows import Test, Train, read_test, read_train
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
-from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
+from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.paths import leaderboard_path, predictor_dir
-from pipeline.files.reading import read_csv_as_text, read_json
-from pipeline.files.writing import write_csv, write_json
+from pipeline.files.reading import read_csv_as_text
+from pipeline.files.stamp import is_current, require_current, written_with_stamp
+from pipeline.files.writing import save_csv, write_csv
 from pipeline.predictors.board import (
-    code_sha256,
     hashes_of_predictors,
     read_board,
     read_named_stack,
     settings_of,
     trained_otherwise,
 )
-from pipeline.predictors.predictions import is_current, write_predictions
+from pipeline.predictors.predictions import PARTS, write_predictions
 from pipeline.predictors.stack import Stack, with_doubts
 from pipeline.reporting.screen import summary
 from pipeline.scoring.metrics import column_scores
@@ -56,21 +56,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         stack, doubts = with_doubts(stack, train.y, task=config.task, metric=config.metric)
         for line in [*trained_otherwise(config), *doubts]:
             print(f"warning: {line}")
-        source = _source(config, train, test, folds, stack.kinds)
+        made_from = _made_from(config, train, test, folds, stack.kinds)
         path = leaderboard_path(config.competition)
-        if not _stands(config, path, source):
-            # without its JSON a leaderboard counts as not made: a kill among the blends is survived
-            path.with_suffix(".json").unlink(missing_ok=True)
-            board, expected = _blend(config, stack, train, test.ids, folds, source)
-            write_csv(path, board)
-            of_board = {"sha256": file_sha256(path), "expected": expected}
-            write_json(path.with_suffix(".json"), {**source, **of_board})
-        expected = read_json(path.with_suffix(".json"))["expected"]
+        if not _stands(config, path, made_from):
+            path.unlink(missing_ok=True)  # killed among the blends, there is no leaderboard
+            board, expected = _blend(config, stack, train, test.ids, folds, made_from)
+            with written_with_stamp(path, made_from, expected=expected) as temporary:
+                save_csv(temporary, board)
+        expected = require_current(path, made_from, "run blend again").about["expected"]
         told = summary(read_board(config.competition), config.metric, expected)
         print(f"\n{told}\n{path}: all columns\n")
 
 
-def _source(
+def _made_from(
     config: Config,
     train: Train,
     test: Test,
@@ -84,7 +82,6 @@ def _source(
         "predictors": files,
         "kinds": dict(zip(files, kinds, strict=True)),
         **settings_of(config),
-        "code": code_sha256(),
         "targets": sha256_of_array(train.y),
         "test": test.sha256,
         "folds": sha256_of_array(folds),
@@ -92,24 +89,23 @@ def _source(
     }
 
 
-def _stands(config: Config, path: Path, source: dict[str, Any]) -> bool:
+def _stands(config: Config, path: Path, made_from: dict[str, Any]) -> bool:
     """Whether leaderboard and blends were made from just this and are unchanged."""
-    if not path.is_file() or not path.with_suffix(".json").is_file():
-        return False
-    written = read_json(path.with_suffix(".json"))
-    written.pop("expected", None)
-    if written != {**source, "sha256": file_sha256(path)}:
+    if not is_current(path, made_from):
         return False
     board = read_csv_as_text(path)
     return all(
-        is_current(predictor_dir(config.competition, name), part, _source_of_blend(source, name))
+        is_current(
+            predictor_dir(config.competition, name) / f"{part}.csv",
+            _made_from_of_blend(made_from, name),
+        )
         for name in board["name"][board["kind"] == "blend"]
-        for part in ("oof", "test")
+        for part in PARTS
     )
 
 
-def _source_of_blend(source: dict[str, Any], name: str) -> dict[str, Any]:
-    return {**source, "method": name.removeprefix("blend_")}
+def _made_from_of_blend(made_from: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**made_from, "method": name.removeprefix("blend_")}
 
 
 def _blend(
@@ -118,7 +114,7 @@ def _blend(
     train: Train,
     test_ids: Sequence[str],
     folds: NDArray[np.int64],
-    source: dict[str, Any],
+    made_from: dict[str, Any],
 ) -> tuple[pd.DataFrame, dict[str, Any] | None]:
     """Write every blend.
 
@@ -161,7 +157,7 @@ def _blend(
             groups=groups,
             **setting,
         ):
-            entry = _write_blend(config, candidate, train, test_ids, source)
+            entry = _write_blend(config, candidate, train, test_ids, made_from)
             entries.append(entry)
             if candidate.twice is not None:
                 nested[entry.name] = candidate.twice
@@ -208,11 +204,11 @@ def _write_blend(
     candidate: "Candidate",
     train: Train,
     test_ids: Sequence[str],
-    source: dict[str, Any],
+    made_from: dict[str, Any],
 ) -> Entry:
     """Write a blend like any predictor; returns what its line of the leaderboard needs."""
     name = f"blend_{candidate.method}"
-    folder, own = predictor_dir(config.competition, name), _source_of_blend(source, name)
+    folder, own = predictor_dir(config.competition, name), _made_from_of_blend(made_from, name)
     parts = (("oof", train.ids, candidate.honest), ("test", test_ids, candidate.test))
     for part, ids, values in parts:
         write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)

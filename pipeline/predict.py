@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from pipeline.competition.rows import Test, read_test
 from pipeline.files.paths import predictor_dir
+from pipeline.files.stamp import is_current
 from pipeline.members.jobs import Failure, run_all
 from pipeline.members.kinds import plan_of, predict_unit
 from pipeline.members.units import Unit, models_hash, read_run, units_of
-from pipeline.predictors.predictions import is_current, write_predictions
+from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
@@ -25,24 +26,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         config, _ = parse(__doc__, argv)
         test = read_test(config.data)
         members = {m.name: units_of(config.competition, m.name) for m in config.members}
-        sources = {
+        made_from_of = {
             name: {"models": models_hash(units), "test": test.sha256}
             for name, units in members.items()
         }
         todo = {
             name: units
             for name, units in members.items()
-            if not is_current(predictor_dir(config.competition, name), "test", sources[name])
+            if not is_current(
+                predictor_dir(config.competition, name) / "test.csv", made_from_of[name]
+            )
         }
         print(f"predict: {len(test.ids)} test rows, {len(todo)} of {len(members)} members to do")
         if todo:
-            _predict(config, todo, sources, test)
+            _predict(config, todo, made_from_of, test)
 
 
 def _predict(
     config: Config,
     todo: dict[str, list[Unit]],
-    sources: dict[str, dict[str, str]],
+    made_from_of: dict[str, dict[str, str]],
     test: Test,
 ) -> None:
     jobs = config.jobs.model_dump()
@@ -63,7 +66,7 @@ def _predict(
         name, fold = owners[i]
         by_fold[name][fold] = result
         if len(by_fold[name]) == len(todo[name]):
-            _write_mean(config, todo[name], by_fold.pop(name), sources[name], test)
+            _write_mean(config, todo[name], by_fold.pop(name), made_from_of[name], test)
 
     needs_torch = any(plan.needs_torch for _, (plan, *_) in pieces)
     results = run_all(
@@ -78,7 +81,7 @@ def _write_mean(
     config: Config,
     units: list[Unit],
     by_fold: dict[int, Floats],
-    source: dict[str, str],
+    made_from: dict[str, str],
     test: Test,
 ) -> None:
     """Average a member's folds on raw scale and write the predictor's test part."""
@@ -87,7 +90,7 @@ def _write_mean(
     mean = task.to_prediction(np.mean([task.to_raw(fold) for fold in folds], axis=0))
     folder = predictor_dir(config.competition, units[0].member)
     about = (test.ids, config.data.id_name, run["columns"])
-    write_predictions(folder, "test", *about, mean, source)
+    write_predictions(folder, "test", *about, mean, made_from)
     tqdm.write(f"{folder}/test.csv: the mean of {len(folds)} folds")
 
 

@@ -2,15 +2,14 @@
 
 Reads the tables, folds/<c>.csv, oof/<c>/ with its leaderboard, what models/<c>/ keeps of the
 training, and solution.csv beside the test table where there is one; writes
-reports/<c>/{index.html,summary.json}.
+reports/<c>/{index.html,index.json,summary.json}.
 """
 
 from collections.abc import Sequence
 
-from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import report_path
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_json, written_whole
+from pipeline.files.stamp import is_current, written_with_stamp
+from pipeline.files.writing import write_json
 from pipeline.reporting.evidence import made_from, read_evidence
 from pipeline.settings.command import one_line_errors, parse
 
@@ -19,21 +18,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
         path = report_path(config.competition)
-        numbers, source = path.with_name("summary.json"), made_from(config)
-        if path.is_file() and numbers.is_file():
-            made = read_json(numbers).get("made", {})
-            if made == {**source, "page_sha256": file_sha256(path)}:
-                print(f"{path}: up to date")
-                return
+        numbers, wanted = path.with_name("summary.json"), made_from(config)
+        if is_current(path, wanted) and numbers.is_file():
+            print(f"{path}: up to date")
+            return
         evidence = read_evidence(config)
         # imported here: matplotlib takes a second to load, in vain where all stands
         from pipeline.reporting.page import page
         from pipeline.reporting.summary import summarise
 
         summary = summarise(evidence)
-        with written_whole(path) as temporary:
+        write_json(numbers, summary)
+        with written_with_stamp(path, wanted) as temporary:
             temporary.write_text(page(summary), encoding="utf-8")
-        write_json(numbers, {**summary, "made": {**source, "page_sha256": file_sha256(path)}})
         print(f"{summary['verdict']}\n{path}")
 
 

@@ -16,12 +16,13 @@ from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import predictor_dir
 from pipeline.files.provenance import command_line
+from pipeline.files.stamp import is_current
 from pipeline.members.backbones import keep_backbone
 from pipeline.members.jobs import Failure, count_gpus, run_all
 from pipeline.members.kinds import plan_of, train_unit
 from pipeline.members.unit_folder import Assignment, UnitRows
 from pipeline.members.units import Unit, fingerprint, is_finished, models_hash, read_oof, read_run
-from pipeline.predictors.predictions import is_current, write_predictions
+from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.metrics import score
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
@@ -176,7 +177,7 @@ def _write_oof(
 ) -> None:
     units = _units(config.competition, member, folds)
     folder = predictor_dir(config.competition, member.name)
-    source = {
+    made_from = {
         "models": models_hash(units),
         "folds": sha256_of_array(folds),
         "targets": sha256_of_array(train.y),
@@ -186,9 +187,9 @@ def _write_oof(
     found, predictions = read_oof(units, train.columns)
     order = in_order_of(train.ids, found, f"models of {member.name}", "train the member again")
     predictions = predictions[order]
-    if not is_current(folder, "oof", source):
+    if not is_current(folder / "oof.csv", made_from):
         write_predictions(
-            folder, "oof", train.ids, config.data.id_name, train.columns, predictions, source
+            folder, "oof", train.ids, config.data.id_name, train.columns, predictions, made_from
         )
     value = score(config.metric, config.task, train.y, predictions)
     print(f"{folder}/oof.csv: {config.metric} {value:.4f}")

@@ -1,7 +1,6 @@
-"""The folds of a competition on disk: folds/<c>.csv, the id and then the fold, and folds/<c>.json.
+"""The folds of a competition on disk: folds/<c>.csv, the id and then the fold, with a stamp.
 
-The JSON says what the folds were made from, so that folds that no longer fit are found. Letters:
-n rows; folds are numbered from 0 and none is empty.
+Letters: n rows; folds are numbered from 0 and none is empty.
 """
 
 import re
@@ -19,8 +18,9 @@ from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.messages import first_few
 from pipeline.files.paths import folds_path
-from pipeline.files.reading import read_csv_as_text, read_json
-from pipeline.files.writing import write_csv, write_json
+from pipeline.files.reading import read_csv_as_text
+from pipeline.files.stamp import require_current, written_with_stamp
+from pipeline.files.writing import save_csv
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Folds
 
@@ -31,19 +31,20 @@ FOLD = re.compile(r"[0-9]{1,9}")
 
 REMEDY = (
     "restore it, or run make_folds with --overwrite (and train with --overwrite, since what was "
-    "trained on the old folds does not go with new ones)"
+    "trained on the old folds does not go with new ones); a file of your own is folds.path with "
+    "folds.scheme: file"
 )
 
 
 def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
     """All that determines the folds: the settings, and hashes of the training rows' parts."""
-    ids = {"scheme": settings.scheme, "ids": sha256_of_texts(train.ids)}
+    ids = {"folds.scheme": settings.scheme, "ids": sha256_of_texts(train.ids)}
     if settings.scheme == "file":
-        return {**ids, "path": settings.path}
+        return {**ids, "folds.path": settings.path}
     return {
         **ids,
-        "n": settings.n,
-        "seed": settings.seed,
+        "folds.n": settings.n,
+        "folds.seed": settings.seed,
         "texts": sha256_of_texts(joined(train.texts)),
         "targets": sha256_of_array(train.y),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
@@ -54,14 +55,10 @@ def write_folds(
     competition: str, ids: Sequence[str], id_name: str, folds: IntArray, origin: dict[str, Any]
 ) -> None:
     """Write a competition's folds, and what they were made from, over what stands there."""
-    path = folds_path(competition)
     table = pd.DataFrame({"fold": folds})
     table.insert(0, id_name, list(ids), allow_duplicates=True)
-    # in this order, a kill between two steps leaves no CSV and so no folds
-    path.unlink(missing_ok=True)
-    written = sha256_of_texts([*ids, *map(str, folds)])
-    write_json(path.with_suffix(".json"), {**origin, "written": written})
-    write_csv(path, table)
+    with written_with_stamp(folds_path(competition), origin) as temporary:
+        save_csv(temporary, table)
 
 
 def read_folds(
@@ -80,22 +77,8 @@ def read_folds(
             changed since.
     """
     path = folds_path(competition)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; run make_folds first")
-    if not path.with_suffix(".json").is_file():
-        raise FileNotFoundError(
-            f"{path}: not written by make_folds, for {path.stem}.json is missing; move it away and "
-            "name it as folds.path with folds.scheme: file"
-        )
-    written = read_json(path.with_suffix(".json"))
-    for key, value in (origin or {}).items():
-        if written.get(key) != value:
-            raise ValueError(f"{path}: {_changed(key, written.get(key), value)}; {REMEDY}")
-    table = read_csv_as_text(path)
-    cells = table.to_numpy()
-    if cells.shape[1] != 2 or written.get("written") != sha256_of_texts(cells.T.ravel()):
-        raise ValueError(f"{path}: changed since make_folds wrote it; {REMEDY}")
-    return _aligned(table, ids, str(path), REMEDY)
+    require_current(path, origin or {}, REMEDY if path.is_file() else "run make_folds first")
+    return _aligned(read_csv_as_text(path), ids, str(path), REMEDY)
 
 
 def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArray:
@@ -183,9 +166,3 @@ def _aligned(table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str) -
             f"without a gap; {remedy}"
         )
     return np.array([int(cell) for cell in cells], dtype=np.int64)
-
-
-def _changed(key: str, before: object, now: object) -> str:
-    if key in ("ids", "texts", "targets", "groups"):
-        return f"the {key} of the training table are not those that these folds were made from"
-    return f"made with folds.{key} {before}, now it is {now}"

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
 
 from pipeline.competition.tables import no_column, open_table
 from pipeline.files.alignment import in_order_of
@@ -89,3 +92,19 @@ def _check_columns(
             f"{where}: columns to predict are {first_few(found) or 'none'}, should be "
             f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}"
         )
+
+
+def table_of(sample: Sample, cells: dict[str, list[Any]]) -> pd.DataFrame:
+    """The submission, column for column as the sample has it.
+
+    Args:
+        cells: (k,) what to write under each column to predict.
+    """
+    values = iter(cells[name] for name in sample.columns)
+    columns = [
+        list(sample.id_cells) if at == sample.id_at else next(values)
+        for at in range(len(sample.header))
+    ]
+    table = pd.concat([pd.Series(column, dtype=object) for column in columns], axis=1)
+    table.columns = pd.Index(sample.header)
+    return table

@@ -99,6 +99,9 @@ def first_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str
         then = found.get(key)
         if then == now:
             continue
+        if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
+            changed = next(name for name in now if now[name] != then[name])
+            return f"made from other {key}, first {changed!r}"
         if any(isinstance(value, str) and len(value) == 64 for value in (then, now)):
             return f"made from other {key}"
         return f"made with {key} {_short(then)}, now it is {_short(now)}"

@@ -53,9 +53,13 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` without its index; numbers keep every digit that they need."""
     with written_whole(path) as temporary:
-        table.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+        save_csv(temporary, table)
+
+
+def save_csv(path: Path, table: pd.DataFrame) -> None:
+    """Save `table` without its index; numbers keep every digit that they need."""
+    table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def _temporary(path: Path) -> Path:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.paths import unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.files.stamp import first_difference
 from pipeline.scoring.tasks import Floats
 
 RUN, OOF, PARITY = "run.json", "oof.csv", "parity.json"
@@ -80,17 +81,13 @@ def is_finished(unit: Unit, wanted: dict[str, Any], *, overwrite: bool) -> bool:
     """
     if not unit.folder.exists():
         return False
-    found = read_run(unit)["fingerprint"]
-    for key in sorted({*wanted, *found}):
-        if found.get(key) != wanted.get(key):
-            if overwrite:
-                return False
-            raise ValueError(
-                f"{unit.folder}: {_change(found, wanted, key)}; "
-                "train into another competition name, remove the folder, or run train with "
-                "--overwrite"
-            )
-    return True
+    difference = first_difference(read_run(unit)["fingerprint"], wanted)
+    if difference is not None and not overwrite:
+        raise ValueError(
+            f"{unit.folder}: {difference}; train into another competition name, remove the folder, "
+            "or run train with --overwrite"
+        )
+    return difference is None
 
 
 def read_run(unit: Unit) -> dict[str, Any]:
@@ -115,12 +112,9 @@ def models_hash(units: Sequence[Unit]) -> str:
     runs = [read_run(unit) for unit in units]
     first = runs[0]["fingerprint"]
     for unit, run in zip(units, runs, strict=True):
-        if run["fingerprint"] != first:
-            keys = sorted({*first, *run["fingerprint"]})
-            key = next(k for k in keys if run["fingerprint"].get(k) != first.get(k))
-            raise ValueError(
-                f"{unit.folder}: trained with {key} other than fold 0's; train the member again"
-            )
+        difference = first_difference(first, run["fingerprint"])
+        if difference is not None:
+            raise ValueError(f"{unit.folder}: fold 0 was {difference}; train the member again")
     return sha256_of_texts([json.dumps(first), *(run["weights_sha256"] for run in runs)])
 
 
@@ -153,11 +147,3 @@ def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], 
         cells = table.iloc[:, 1:][list(columns)]  # without the id, whose name may be a class's
         parts.append(cells.to_numpy().astype(np.float64))
     return found_ids, np.concatenate(parts)
-
-
-def _change(found: dict[str, Any], wanted: dict[str, Any], key: str) -> str:
-    old, new = found.get(key), wanted.get(key)
-    hashed = isinstance(old, str) and len(old) == 64
-    if hashed:
-        return f"trained on other {key}: the data files have changed"
-    return f"trained with {key} {old!r}, the config says {new!r}"

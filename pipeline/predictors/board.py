@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.rows import Test, Train
-from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
+from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import leaderboard_path, predictor_dir
-from pipeline.files.reading import read_json
+from pipeline.files.stamp import Stamp, read_stamp, require_current
 from pipeline.predictors.external import part_sha256
 from pipeline.predictors.predictions import changed_settings, check_made_for
 from pipeline.predictors.stack import Stack, read_stack
@@ -23,6 +23,10 @@ def member_folders(config: Config) -> dict[str, Path]:
 
 def external_folders(config: Config) -> dict[str, Path]:
     return {one.name: Path(one.folder) for one in config.blend.external}
+
+
+def folder_of(config: Config, predictor: str) -> Path:
+    return external_folders(config).get(predictor, predictor_dir(config.competition, predictor))
 
 
 def read_named_stack(config: Config, train: Train, test: Test, folds: NDArray[np.int64]) -> Stack:
@@ -86,13 +90,6 @@ def settings_of(config: Config) -> dict[str, Any]:
     }
 
 
-def code_sha256() -> str:
-    """Hash of the code that blends: with other code the same predictors may blend otherwise."""
-    here = Path(__file__).parent
-    named = [here / f"{name}.py" for name in ("blend", "metrics", "counts", "splits", "tasks")]
-    return sha256_of_texts(map(file_sha256, [*named, *sorted((here / "ensemble").glob("*.py"))]))
-
-
 def read_board(competition: str) -> pd.DataFrame:
     """The leaderboard as it stands."""
     # a member may be called nan: only an empty cell is none
@@ -101,27 +98,41 @@ def read_board(competition: str) -> pd.DataFrame:
     )
 
 
-def board_source(config: Config) -> dict[str, Any]:
-    """What the leaderboard was made from, which is what the config names.
+def require_board(config: Config) -> Stamp:
+    """The stamp of the leaderboard, which has to be about what the config names as it stands.
 
     Raises:
         FileNotFoundError: there is no leaderboard, or blending broke off.
         ValueError: it was changed, or made from other predictors or settings.
     """
+    made_from = {"predictors": hashes_of_predictors(config), **settings_of(config)}
+    return require_current(leaderboard_path(config.competition), made_from, "run blend again")
+
+
+def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, Any]]:
+    """A predictor's name and its line of the leaderboard; without a name, the chosen one's.
+
+    The line is empty where the leaderboard is not about this predictor, as it stands now.
+
+    Raises:
+        FileNotFoundError: there is no leaderboard to choose from.
+        ValueError: the leaderboard is not about what the config names, or there is no such
+            predictor.
+    """
     path = leaderboard_path(config.competition)
-    if not (path.is_file() and path.with_suffix(".json").is_file()):
-        raise FileNotFoundError(f"{path}: not there, or not finished; run blend")
-    source = read_json(path.with_suffix(".json"))
-    named = {*member_folders(config), *external_folders(config)}
-    wanted = settings_of(config)
-    if (
-        set(source.get("predictors", ())) != named
-        or {key: source.get(key) for key in wanted} != wanted
-    ):
-        raise ValueError(
-            f"{path}: made from other predictors or settings than those of the config; "
-            "run blend again"
-        )
-    if source["sha256"] != file_sha256(path):
-        raise ValueError(f"{path}: changed since it was written; run blend again")
-    return source
+    stamp = require_board(config) if predictor is None else read_stamp(path)
+    if stamp is None:
+        return str(predictor), {}
+    board = read_board(config.competition).set_index("name", drop=False)
+    if predictor is None:
+        predictor = str(board.index[board["chosen"]][0])
+    if predictor in board.index:
+        scored = stamp.made_from["predictors"].get(predictor)
+        if scored is not None and scored[0] != part_sha256(folder_of(config, predictor), "oof"):
+            return predictor, {}  # trained again since
+        line = board.astype(object).where(board.notna(), None).loc[predictor]
+        return predictor, {str(name): value for name, value in line.items()}
+    if not folder_of(config, predictor).is_dir():
+        known = ", ".join(board["name"])
+        raise ValueError(f"--predictor: no predictor {predictor!r}; choose one of: {known}")
+    return predictor, {}

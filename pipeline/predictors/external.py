@@ -16,7 +16,8 @@ from pipeline.competition.tables import read_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import first_few
-from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.files.reading import read_csv_as_text
+from pipeline.files.stamp import read_stamp
 from pipeline.scoring.tasks import Floats
 
 REMEDY = "make it again or remove the folder"
@@ -81,16 +82,15 @@ def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
     Raises:
         ValueError: its folds.csv does not give each training row a fold.
     """
-    written = folder / "oof.json"
-    if written.is_file() and written.with_suffix(".csv").is_file():
-        source = read_json(written)
-        if "method" in source:
-            return NOT_NESTED
-        if "folds" in source:  # a member of ours, of this competition or another
-            # the hash knows no ids: the same array on other rows deals other folds
-            found = read_csv_as_text(written.with_suffix(".csv")).iloc[:, 0].tolist()
-            same = source["folds"] == sha256_of_array(folds) and found == list(ids)
-            return PLAIN if same else OTHER_FOLDS
+    stamp = read_stamp(folder / "oof.csv")
+    made_from = stamp.made_from if stamp else {}
+    if "method" in made_from:
+        return NOT_NESTED
+    if "folds" in made_from:  # a member of ours, of this competition or another
+        # the hash knows no ids: the same array on other rows deals other folds
+        found = read_csv_as_text(folder / "oof.csv").iloc[:, 0].tolist()
+        same = made_from["folds"] == sha256_of_array(folds) and found == list(ids)
+        return PLAIN if same else OTHER_FOLDS
     path = folder / "folds.csv"
     if not path.is_file():
         return UNKNOWN_FOLDS

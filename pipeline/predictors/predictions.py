@@ -1,7 +1,7 @@
 """A predictor: a folder with `oof.csv` and `test.csv`, the id first, then the prediction columns.
 
-Beside a CSV that we wrote stands a JSON of the same name that says which models it comes from; a
-folder from elsewhere needs none, and may hold the forms of `predictors.external`.
+A CSV that we wrote has a stamp that says which models it comes from; a folder from elsewhere needs
+none, and may hold the forms of `predictors.external`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,19 +12,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files.alignment import in_order_of
-from pipeline.files.hashes import file_sha256
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_csv, write_json
+from pipeline.files.stamp import read_stamp, require_current, written_with_stamp
+from pipeline.files.writing import save_csv
 from pipeline.predictors.external import REMEDY, part_path, part_sha256, read_part
 from pipeline.scoring.tasks import Floats, out_of_range
 
-# what a part of ours was made for, in words
-_NAMES = {
-    "folds": "folds",
-    "targets": "targets",
-    "texts": "training texts",
-    "test": "test rows",
-}
+PARTS = ("oof", "test")
 
 
 def predictions_table(
@@ -43,33 +36,18 @@ def write_predictions(
     id_name: str,
     columns: Sequence[str],
     predictions: Floats,
-    source: dict[str, Any],
+    made_from: dict[str, Any],
 ) -> None:
-    """Write `part` ("oof" or "test") of a predictor.
+    """Write `part` ("oof" or "test") of a predictor, with a stamp.
 
     Args:
         ids: (n,) ids.
         predictions: (n, c) on the prediction scale.
-        source: what the predictions come from; `is_current` compares it, and blends refuse an OOF
-            and a test file whose `models` differ.
+        made_from: what the predictions come from; blends refuse an OOF and a test file whose
+            `models` differ.
     """
-    table = predictions_table(ids, id_name, columns, predictions)
-    path = folder / f"{part}.csv"
-    # without its JSON a CSV counts as not made: a kill between the two is survived
-    path.with_suffix(".json").unlink(missing_ok=True)
-    write_csv(path, table)
-    write_json(path.with_suffix(".json"), {**source, "sha256": file_sha256(path)})
-
-
-def is_current(folder: Path, part: str, source: dict[str, Any]) -> bool:
-    """Whether `part` stands there, unchanged, made from just this `source`."""
-    path = folder / f"{part}.csv"
-    if not path.is_file() or not path.with_suffix(".json").is_file():
-        return False
-    written = read_json(path.with_suffix(".json"))
-    return written == {**source, "sha256": written.get("sha256")} and written[
-        "sha256"
-    ] == file_sha256(path)
+    with written_with_stamp(folder / f"{part}.csv", made_from) as temporary:
+        save_csv(temporary, predictions_table(ids, id_name, columns, predictions))
 
 
 def read_predictions(
@@ -130,21 +108,16 @@ def check_same_models(folder: Path) -> str | None:
     Raises:
         ValueError: the parts come from different models, or were changed since they were written.
     """
-    sources = {}
-    for part in ("oof", "test"):
-        path = folder / f"{part}.json"
-        if not (path.is_file() and path.with_suffix(".csv").is_file()):
-            continue  # ours has both; elsewhere a JSON may stand beside an array
-        sources[part] = read_json(path)
-        if sources[part].get("sha256") != file_sha256(path.with_suffix(".csv")):
-            raise ValueError(
-                f"{path.with_suffix('.csv')}: changed since it was written; {REMEDY} "
-                f"(a predictor from elsewhere has no {path.name})"
-            )
-    models = {str(source.get("models")) for source in sources.values()}
+    stamps = {part: read_stamp(folder / f"{part}.csv") for part in PARTS}
+    made = {part: stamp for part, stamp in stamps.items() if stamp is not None}
+    for part in made:
+        require_current(
+            folder / f"{part}.csv", {}, f"{REMEDY} (a predictor from elsewhere has no {part}.json)"
+        )
+    models = {str(stamp.made_from.get("models")) for stamp in made.values()}
     if not models:
         return None
-    if len(sources) == 1 or len(models) == 2:
+    if len(made) == 1 or len(models) == 2:
         raise ValueError(
             f"{folder}: oof.csv and test.csv come from different models; "
             "run train and predict again"
@@ -161,22 +134,15 @@ def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
     Raises:
         ValueError: it was made from something else.
     """
-    path = folder / f"{part}.json"
-    if not path.is_file():
-        return
-    source = read_json(path)
-    for what, value in expected.items():
-        if source.get(what) != value:
-            raise ValueError(
-                f"{path.with_suffix('.csv')}: made for other {_NAMES[what]} than those of the "
-                "config and its files; run train, predict and blend again"
-            )
+    path = folder / f"{part}.csv"
+    if read_stamp(path) is not None:
+        require_current(path, expected, "run train, predict and blend again")
 
 
 def changed_settings(folder: Path, settings: dict[str, Any]) -> str | None:
     """How the settings that a member of ours was trained with differ from these, in words."""
-    path = folder / "oof.json"
-    trained = read_json(path).get("settings", settings) if path.is_file() else settings
+    stamp = read_stamp(folder / "oof.csv")
+    trained = stamp.made_from.get("settings", settings) if stamp else settings
     changes = [
         f"{key} {trained.get(key)!r}, the config says {value!r}"
         for key, value in settings.items()
@@ -193,11 +159,10 @@ def check_newer_than_its_predictors(folder: Path, folder_of: Callable[[str], Pat
     Raises:
         ValueError: one of them was written since, or is gone.
     """
-    path = folder / "test.json"
-    made_from = read_json(path).get("predictors", {}) if path.is_file() else {}
-    for name, hashes in made_from.items():
+    stamp = read_stamp(folder / "test.csv")
+    for name, hashes in (stamp.made_from.get("predictors", {}) if stamp else {}).items():
         try:
-            now = [part_sha256(folder_of(name), part) for part in ("oof", "test")]
+            now = [part_sha256(folder_of(name), part) for part in PARTS]
         except FileNotFoundError:
             now = None
         if now != hashes:

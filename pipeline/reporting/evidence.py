@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from pipeline.competition.folds import origin_of, read_folds
 from pipeline.competition.rows import Test, Train, read_test, read_train
 from pipeline.competition.solution import read_solution, solution_path
-from pipeline.files.hashes import file_sha256, sha256_of_texts
+from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import leaderboard_path, predictor_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.files.stamp import Stamp
 from pipeline.predictors.board import (
-    board_source,
     external_folders,
-    hashes_of_predictors,
     member_folders,
     read_board,
     read_named_stack,
+    require_board,
 )
 from pipeline.predictors.predictions import read_predictions
 from pipeline.predictors.stack import Stack
@@ -38,7 +38,7 @@ class Evidence:
 
     Attributes:
         board: the leaderboard, best first.
-        board_source: the JSON beside it.
+        board_stamp: what it was made from, and what to expect of the choice.
         chosen: out-of-fold or cross-fitted and test predictions of the chosen predictor.
         weights: the table of each blend that has one.
         test_y: targets of the test rows; None where they are not known.
@@ -53,7 +53,7 @@ class Evidence:
     folds: NDArray[np.int64]
     stack: Stack
     board: pd.DataFrame
-    board_source: dict[str, Any]
+    board_stamp: Stamp
     chosen_name: str
     chosen_oof: Floats
     chosen_test: Floats
@@ -65,7 +65,7 @@ class Evidence:
 
 
 def made_from(config: Config) -> dict[str, Any]:
-    """All that determines the report: settings, hashes of the files it reads, and its own."""
+    """All that determines the report: settings, and hashes of the files that it reads."""
     folders = [*member_folders(config).values(), *external_folders(config).values()]
     board = leaderboard_path(config.competition)
     named = [Path(p) for p in (config.data.train, config.data.test)]
@@ -73,10 +73,7 @@ def made_from(config: Config) -> dict[str, Any]:
     files += [path for folder in folders for path in sorted(folder.glob("*"))]
     units = Path("models") / config.competition
     files += sorted(units.glob("*/fold*/run.json")) + sorted(units.glob("*/fold*/train.log"))
-    here = Path(__file__).parent
-    own = sorted(path for path in (*here.iterdir(), *(here.parent / "ensemble").glob("*.py")))
     return {
-        "report": sha256_of_texts(file_sha256(path) for path in own if path.is_file()),
         "config": config.model_dump(mode="json", by_alias=True),
         "files": {str(path): file_sha256(path) for path in files if path.is_file()},
     }
@@ -93,7 +90,8 @@ def read_evidence(config: Config) -> Evidence:
     members = member_folders(config)
     train, test = read_train(data, config.task), read_test(data)
     folds = read_folds(c, train.ids, origin_of(config.folds, train))
-    board, source = _read_board(config)
+    stamp = require_board(config)
+    board = read_board(c)
     stack = read_named_stack(config, train, test, folds)
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
     chosen_oof = read_predictions(
@@ -119,7 +117,7 @@ def read_evidence(config: Config) -> Evidence:
         folds=folds,
         stack=stack,
         board=board,
-        board_source=source,
+        board_stamp=stamp,
         chosen_name=chosen,
         chosen_oof=chosen_oof,
         chosen_test=test_predictions[chosen],
@@ -129,16 +127,6 @@ def read_evidence(config: Config) -> Evidence:
         runs={name: _read_units(c, name, "run.json", read_json, folds) for name in members},
         logs={name: _read_units(c, name, "train.log", _read_log, folds) for name in members},
     )
-
-
-def _read_board(config: Config) -> tuple[pd.DataFrame, dict[str, Any]]:
-    source = board_source(config)
-    if source["predictors"] != hashes_of_predictors(config):
-        raise ValueError(
-            f"{leaderboard_path(config.competition)}: a predictor has changed since it was made; "
-            "run blend again"
-        )
-    return read_board(config.competition), source
 
 
 def _read_weights(path: Path) -> pd.DataFrame:

@@ -71,8 +71,8 @@ def run_facts(of: Evidence) -> dict[str, Any]:
         "external": [one.name for one in config.blend.external],
         "config": config.model_dump(mode="json", by_alias=True),
         "better": "higher" if METRICS[config.metric].greater_is_better else "lower",
-        "folds_sha256": of.board_source.get("folds"),
-        "targets_sha256": of.board_source.get("targets"),
-        "leaderboard_sha256": of.board_source.get("sha256"),
+        "folds_sha256": of.board_stamp.made_from["folds"],
+        "targets_sha256": of.board_stamp.made_from["targets"],
+        "leaderboard_sha256": of.board_stamp.sha256,
         **provenance(),
     }

@@ -1,0 +1,55 @@
+"""Where a predictor comes from: what stands beside a submission, so that it can be made again."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.files.hashes import file_sha256
+from pipeline.files.provenance import provenance
+from pipeline.files.reading import read_csv_as_text
+from pipeline.files.stamp import read_stamp
+from pipeline.predictors.board import folder_of, member_folders
+from pipeline.settings.config import Config
+
+
+def made_from_of(config: Config, predictor: str) -> dict[str, Any]:
+    """What a predictor's test predictions were made from; its folder, if that is not ours."""
+    folder = folder_of(config, predictor)
+    stamp = read_stamp(folder / "test.csv")
+    return stamp.made_from if stamp else {"folder": str(folder)}
+
+
+def record_of(config: Config, predictor: str, standing: dict[str, Any]) -> dict[str, Any]:
+    """Scores, weights, settings and data behind a submission.
+
+    Args:
+        standing: the predictor's line of the leaderboard.
+    """
+    weights = folder_of(config, predictor) / "weights.csv"
+    data = config.data
+    tables = (data.train, data.test, data.sample_submission)
+    return {
+        "predictor": predictor,
+        "leaderboard": standing,
+        "members": {name: _settings_of(folder) for name, folder in member_folders(config).items()},
+        "weights": _weights(weights) if weights.is_file() else None,
+        "config": config.model_dump(by_alias=True),
+        "data": {path: file_sha256(Path(path)) for path in tables},
+        **provenance(),
+    }
+
+
+def _settings_of(folder: Path) -> dict[str, Any] | None:
+    """A member's settings when it was trained; the config may have changed since."""
+    stamp = read_stamp(folder / "oof.csv")
+    return stamp.made_from.get("settings") if stamp else None
+
+
+def _weights(path: Path) -> dict[str, Any]:
+    """{predictor: weight}, or {predictor: {target: weight}} where each target has its own."""
+    table = read_csv_as_text(path).astype({"weight": float})
+    if "target" not in table:
+        return dict(zip(table["predictor"], table["weight"], strict=True))
+    return {
+        str(name): dict(zip(of_name["target"], of_name["weight"], strict=True))
+        for name, of_name in table.groupby("predictor", sort=False)
+    }
