@@ -33,7 +33,7 @@ from pipeline.board import (
     settings_of,
     trained_otherwise,
 )
-from pipeline.competition import Test, Train, read_test, read_train
+from pipeline.competition import TestRows, Train, read_test, read_train
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
 from pipeline.folds import origin_of, read_folds
 from pipeline.metrics import column_scores
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _source(
     config: Config,
     train: Train,
-    test: Test,
+    test: TestRows,
     folds: NDArray[np.int64],
     kinds: Sequence[str],
 ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pipeline.artifacts import (
     sha256_of_array,
     sha256_of_texts,
 )
-from pipeline.competition import Test, Train
+from pipeline.competition import TestRows, Train
 from pipeline.foreign import part_sha256
 from pipeline.predictors import changed_settings, check_made_for
 from pipeline.settings.config import Config
@@ -30,7 +30,9 @@ def external_folders(config: Config) -> dict[str, Path]:
     return {one.name: Path(one.folder) for one in config.blend.external}
 
 
-def read_named_stack(config: Config, train: Train, test: Test, folds: NDArray[np.int64]) -> Stack:
+def read_named_stack(
+    config: Config, train: Train, test: TestRows, folds: NDArray[np.int64]
+) -> Stack:
     """The predictors that the config names, members first.
 
     Raises:

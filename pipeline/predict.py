@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.artifacts import predictor_dir
-from pipeline.competition import Test, read_test
+from pipeline.competition import TestRows, read_test
 from pipeline.jobs import Failure, run_all
 from pipeline.plans import plan_of, predict_unit
 from pipeline.predictors import is_current, write_predictions
@@ -43,7 +43,7 @@ def _predict(
     config: Config,
     todo: dict[str, list[Unit]],
     sources: dict[str, dict[str, str]],
-    test: Test,
+    test: TestRows,
 ) -> None:
     jobs = config.jobs.model_dump()
     inputs: dict[Hashable, Any] = {}
@@ -79,7 +79,7 @@ def _write_mean(
     units: list[Unit],
     by_fold: dict[int, Floats],
     source: dict[str, str],
-    test: Test,
+    test: TestRows,
 ) -> None:
     """Average a member's folds on raw scale and write the predictor's test part."""
     run = read_run(units[0])

@@ -25,7 +25,7 @@ from pipeline.artifacts import (
     write_json,
 )
 from pipeline.board import board_source, external_folders, member_folders, read_board
-from pipeline.competition import Test, Train, read_test, read_train
+from pipeline.competition import TestRows, Train, read_test, read_train
 from pipeline.foreign import part_sha256
 from pipeline.predictors import (
     check_made_for,
@@ -103,7 +103,7 @@ def _standing(config: Config, predictor: str | None) -> tuple[str, dict[str, Any
     return predictor, {}
 
 
-def _check_current(config: Config, predictor: str, train: Train, test: Test) -> None:
+def _check_current(config: Config, predictor: str, train: Train, test: TestRows) -> None:
     """Refuse a predictor made for other targets or test rows, or before those that it blends."""
     folder = _folder(config, predictor)
     check_same_models(folder)

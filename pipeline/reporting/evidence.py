@@ -29,7 +29,7 @@ from pipeline.board import (
     read_board,
     read_named_stack,
 )
-from pipeline.competition import Test, Train, read_test, read_train
+from pipeline.competition import TestRows, Train, read_test, read_train
 from pipeline.folds import origin_of, read_folds
 from pipeline.predictors import read_predictions
 from pipeline.settings.config import Config
@@ -55,7 +55,7 @@ class Evidence:
 
     config: Config
     train: Train
-    test: Test
+    test: TestRows
     folds: NDArray[np.int64]
     stack: Stack
     board: pd.DataFrame
