@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.folds import origin_of, read_folds
-from pipeline.competition.rows import Test, Train, read_test, read_train
+from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, leaderboard
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.paths import leaderboard_path, predictor_dir
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _made_from(
     config: Config,
     train: Train,
-    test: Test,
+    test: TestRows,
     folds: NDArray[np.int64],
     kinds: Sequence[str],
 ) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.competition.rows import Test, read_test
+from pipeline.competition.rows import TestRows, read_test
 from pipeline.files.paths import predictor_dir
 from pipeline.files.stamp import is_current
 from pipeline.members.jobs import Failure, run_all
@@ -46,7 +46,7 @@ def _predict(
     config: Config,
     todo: dict[str, list[Unit]],
     made_from_of: dict[str, dict[str, str]],
-    test: Test,
+    test: TestRows,
 ) -> None:
     jobs = config.jobs.model_dump()
     inputs: dict[Hashable, Any] = {}
@@ -82,7 +82,7 @@ def _write_mean(
     units: list[Unit],
     by_fold: dict[int, Floats],
     made_from: dict[str, str],
-    test: Test,
+    test: TestRows,
 ) -> None:
     """Average a member's folds on raw scale and write the predictor's test part."""
     run = read_run(units[0])

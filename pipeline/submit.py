@@ -7,7 +7,7 @@ predictor, submissions/<c>/submission.csv.
 
 from collections.abc import Sequence
 
-from pipeline.competition.rows import Test, Train, read_test, read_train
+from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.sample import read_sample, table_of
 from pipeline.competition.submission import constant_label, submission_cells
 from pipeline.files.alignment import in_order_of
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{path}: {len(table)} rows of {', '.join(sample.header)}, from {predictor}")
 
 
-def _check_current(config: Config, predictor: str, train: Train, test: Test) -> None:
+def _check_current(config: Config, predictor: str, train: Train, test: TestRows) -> None:
     """Refuse a predictor made for other targets or test rows, or before those that it blends."""
     folder = folder_of(config, predictor)
     check_same_models(folder)

@@ -217,7 +217,7 @@ def refused(request, capsys):
     """Run the same stage, which has to fail and to say nothing but `before`; its one line."""
 
     def stage(config: Path, *words: str, before: str = "") -> str:
-        with pytest.raises(SystemExit, match="2"):
+        with pytest.raises(SystemExit, match="^2$"):
             import_module(f"pipeline.{request.module.STAGE}").main([str(config), *words])
         told = capsys.readouterr()
         assert told.out == before

@@ -90,17 +90,15 @@ def test_what_a_killed_process_left_of_a_folder_is_removed_by_the_next_try(tmp_p
 
 
 def test_an_absent_json_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"run\.json: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"run\.json: "):
         read_json(tmp_path / "run.json")
 
 
-@pytest.mark.parametrize(
-    ("content", "said"), [('{"a": 1', "not valid JSON"), ("[1]", "should hold a JSON object")]
-)
-def test_a_broken_json_is_named_with_what_to_do(tmp_path, content, said):
+@pytest.mark.parametrize("content", ['{"a": 1', "[1]"])
+def test_a_broken_json_is_named(tmp_path, content):
     path = tmp_path / "run.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=rf"run\.json: {said}.*remove it"):
+    with pytest.raises(ValueError, match=r"run\.json: .*JSON"):
         read_json(path)
 
 
@@ -162,15 +160,15 @@ def test_a_text_longer_than_the_csv_module_expects_is_read():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is empty"),
-        (b"\n\n", "is empty"),
-        (b"id,text\n1,caf\xe9\n", r"not UTF-8 \(byte 13 is 0xe9\)"),
-        ("id,text\n1,a\n".encode("utf-16"), r"not UTF-8 \(byte 0 is 0xff\)"),
-        (b"id,text\n1,a\0b\n", "character 11 is a NUL"),
-        (b"id,text\n1,a\n2\n", "line 3 has 1 cells, the first line has 2"),
-        (b"id,text\n1,a,b\n", "line 2 has 3 cells, the first line has 2"),
-        (b'id,text\n1,"a\n2,b\n', "line 3: unexpected end of data"),
-        (b'id,text\n1,"a"b"\n', "line 2: ',' expected after"),
+        (b"", "empty"),
+        (b"\n\n", "empty"),
+        (b"id,text\n1,caf\xe9\n", r"UTF-8.*\b13\b.*0xe9"),
+        ("id,text\n1,a\n".encode("utf-16"), r"UTF-8.*\b0\b.*0xff"),
+        (b"id,text\n1,a\0b\n", r"\b11\b.*NUL"),
+        (b"id,text\n1,a\n2\n", r"line 3\b.*\b1\b.*\b2\b"),
+        (b"id,text\n1,a,b\n", r"line 2\b.*\b3\b.*\b2\b"),
+        (b'id,text\n1,"a\n2,b\n', r"line 3\b\D*\bquote"),
+        (b'id,text\n1,"a"b"\n', r"line 2\b\D*\bquote"),
     ],
 )
 def test_a_broken_csv_is_named_with_its_place(content, said):
@@ -179,7 +177,7 @@ def test_a_broken_csv_is_named_with_its_place(content, said):
 
 
 def test_an_absent_csv_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"oof\.csv: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"oof\.csv: "):
         read_csv_as_text(tmp_path / "oof.csv")
 
 
@@ -214,14 +212,14 @@ def test_rows_are_found_by_id_in_whatever_order(ids, data):
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (["a", "b", "b", "c"], "id 'b' appears more than once"),
-        (["c"], "2 of 3 ids missing, first 'a'"),
-        (["a", "b", "C"], "1 of 3 ids missing, first 'c'"),
-        (["d", "a", "b", "c", "e"], "2 unexpected ids, first 'd'"),
+        (["a", "b", "b", "c"], r"\D*'b'"),
+        (["c"], r".*\b2\D+3\D.*'a'"),
+        (["a", "b", "C"], r".*\b1\D+3\D.*'c'"),
+        (["d", "a", "b", "c", "e"], r".*\b2\b.*'d'"),
     ],
 )
 def test_ids_that_differ_are_named_with_what_to_do(found, said):
-    with pytest.raises(ValueError, match=rf"^oof\.csv: {said}; make it again$"):
+    with pytest.raises(ValueError, match=rf"^oof\.csv: {said}.*make it again$"):
         in_order_of(["a", "b", "c"], found, "oof.csv", "make it again")
 
 
@@ -231,13 +229,13 @@ def test_a_cell_may_be_as_long_as_a_book():
 
 
 def test_a_byte_order_mark_does_not_move_the_place_of_a_bad_byte():
-    with pytest.raises(ValueError, match=r"not UTF-8 \(byte 8 is 0xe9\)"):
+    with pytest.raises(ValueError, match=r"UTF-8.*\b8\b.*0xe9"):
         text_cells(b"\xef\xbb\xbfid\n1\n\xe9\n", "t.csv")
 
 
 def test_a_bad_byte_is_named_by_its_place_in_the_whole_file():
     rows = b"id,text\n" + b"1,caf\xc3\xa9\n" * 100_000
-    with pytest.raises(ValueError, match=rf"not UTF-8 \(byte {len(rows) + 2} is 0xff\)"):
+    with pytest.raises(ValueError, match=rf"UTF-8.*\b{len(rows) + 2}\b.*0xff"):
         text_cells(rows + b"2,\xff\n", "t.csv")
 
 
@@ -258,20 +256,17 @@ def test_reading_takes_a_few_times_the_memory_that_the_file_does():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"id;text\n1;a, b\n", r"separated by semicolons \(';'\); save it with commas$"),
-        (
-            b"id\ttext\n1\ta, b\n",
-            r"separated by tabs \('\\t'\); save it with commas or name it \.tsv$",
-        ),
-        (b"text\na, b\n", "put cells that hold a ',' in double quotes$"),
-        (b"a;b,id\n1,a,b\n", "put cells that hold a ',' in double quotes$"),
+        (b"id;text\n1;a, b\n", r"\b2\b.*\b1\b.*';'"),
+        (b"id\ttext\n1\ta, b\n", r"\b2\b.*\b1\b.*'\\t'.*\.tsv"),
+        (b"text\na, b\n", r"\b2\b.*\b1\b.*','"),
+        (b"a;b,id\n1,a,b\n", r"\b3\b.*\b2\b.*','"),
     ],
 )
 def test_a_file_that_is_separated_otherwise_is_told_so(content, said):
-    with pytest.raises(ValueError, match=rf"^t\.csv: line 2 .*{said}"):
+    with pytest.raises(ValueError, match=rf"^t\.csv: line 2\b.*{said}"):
         text_cells(content, "t.csv")
 
 
 def test_a_tsv_that_is_separated_by_semicolons_is_to_be_saved_with_tabs():
-    with pytest.raises(ValueError, match=r"separated by semicolons \(';'\); save it with tabs$"):
+    with pytest.raises(ValueError, match=r"^t\.tsv: line 2\b.*';'.*\btabs\b"):
         text_cells(b"id;text\n1;a\tb\n", "t.tsv", "\t")

@@ -55,7 +55,7 @@ def test_whatever_the_hubs_client_raises_is_told_in_a_line(workplace, monkeypatc
         raise ProxyError("407 Proxy\n Authentication Required")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    with pytest.raises(FileNotFoundError, match="hub gave none: 407 Proxy Authentication Required"):
+    with pytest.raises(FileNotFoundError, match="'somebody/tiny'.*407 Proxy Authentication"):
         locate_backbone("somebody/tiny")
 
 
@@ -75,10 +75,10 @@ def test_a_folder_is_copied_under_the_hash_of_its_files(workplace, hub, tiny_bac
 
 def test_a_folder_without_a_configuration_or_weights_is_refused(workplace):
     Path("empty").mkdir()
-    with pytest.raises(ValueError, match=r"empty holds no config\.json"):
+    with pytest.raises(ValueError, match=r"\bempty\b.*config\.json"):
         locate_backbone("empty")
     Path("empty/config.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"empty holds no model\*\.safetensors"):
+    with pytest.raises(ValueError, match=r"\bempty\b.*model\*\.safetensors"):
         locate_backbone("empty")
 
 
@@ -87,7 +87,7 @@ def test_a_pointer_of_git_lfs_is_refused_by_name(workplace, tiny_backbone, name)
     folder = Path(shutil.copytree(tiny_backbone, "cloned"))
     locate_backbone("cloned")
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    message = rf"^cloned/{name}: a Git LFS pointer, not the file itself; run git lfs pull there$"
+    message = rf"^cloned/{name}: [^\n]*git lfs pull"
     with pytest.raises(ValueError, match=message):
         locate_backbone("cloned")
     with pytest.raises(ValueError, match=message):

@@ -161,7 +161,7 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
         with pytest.raises(KeyboardInterrupt, match="killed"):
             run(config, "--seed", "7")
     capsys.readouterr()
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match="^2$"):
         submit.main([str(config), "--seed", "7"])
     assert "leaderboard.csv: not there, or not finished; run blend" in capsys.readouterr().err
 
@@ -174,7 +174,7 @@ def test_the_choice_of_another_config_is_not_submitted(words, prepared, run, cap
     run(config)
     submit.main([str(config)])
     capsys.readouterr()
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match="^2$"):
         submit.main([str(config), *words])
     told = capsys.readouterr().err
     assert "leaderboard.csv: made from other predictors or settings" in told

@@ -215,7 +215,7 @@ def test_members_that_are_all_sure_stay_probabilities():
 @pytest.mark.parametrize(("name", "task"), UNFIT)
 def test_a_blender_that_does_not_fit_the_task_says_so(name, task):
     preds, y, new_preds = example(task)
-    with pytest.raises(ValueError, match=f"blender '{name}' does not fit task '{task}', only"):
+    with pytest.raises(ValueError, match=f"'{name}'.*'{task}'.*blend.methods"):
         blend(name, preds, y, new_preds, task)
 
 
@@ -237,23 +237,21 @@ def test_a_blender_refuses_more_rows_than_it_can_fit():
     np.testing.assert_array_equal(exact(preds, y, new_preds, **setting), new_preds[:, 0])
     less = Blender("slow", first, max_rows=89)
     assert not less.supports("binary", 90)
-    with pytest.raises(
-        ValueError, match="blender 'slow' takes at most 89 rows to fit, got 90; take"
-    ):
+    with pytest.raises(ValueError, match=r"'slow'.*\b89\b.*\b90\b.*blend\.methods"):
         less(preds, y, new_preds, **setting)
 
 
 @pytest.mark.parametrize(
     ("cut", "message"),
     [
-        (lambda p, y, new: (p[:, 0], y, new), r"\(90, 3\) to fit and \(30, 3, 3\) new"),
-        (lambda p, y, new: (p[:, 0], y, new[:, 0]), r"\(90, 3\) to fit and \(30, 3\) new"),
-        (lambda p, y, new: (p, y, new[:, :2]), r"\(90, 3, 3\) to fit and \(30, 2, 3\) new"),
-        (lambda p, y, new: (p, y, new[:, :, :1]), r"\(90, 3, 3\) to fit and \(30, 3, 1\) new"),
-        (lambda p, y, new: (p[:0], y[:0], new), r"nothing to fit on, predictions are \(0, 3, 3\)"),
-        (lambda p, y, new: (p[:, :0], y, new[:, :0]), r"predictions are \(90, 0, 3\)"),
-        (lambda p, y, new: (p, y[:-1], new), r"targets of regression are \(90, 3\), got \(89, 3\)"),
-        (lambda p, y, new: (p, y[:, 0], new), r"targets of regression are \(90, 3\), got \(90,\)"),
+        (lambda p, y, new: (p[:, 0], y, new), r"\(90, 3\).*\(30, 3, 3\)"),
+        (lambda p, y, new: (p[:, 0], y, new[:, 0]), r"\(90, 3\).*\(30, 3\)"),
+        (lambda p, y, new: (p, y, new[:, :2]), r"\(90, 3, 3\).*\(30, 2, 3\)"),
+        (lambda p, y, new: (p, y, new[:, :, :1]), r"\(90, 3, 3\).*\(30, 3, 1\)"),
+        (lambda p, y, new: (p[:0], y[:0], new), r"'mean': [^(]*\(0, 3, 3\)"),
+        (lambda p, y, new: (p[:, :0], y, new[:, :0]), r"'mean': [^(]*\(90, 0, 3\)"),
+        (lambda p, y, new: (p, y[:-1], new), r"\bregression\b.*\(90, 3\).*\(89, 3\)"),
+        (lambda p, y, new: (p, y[:, 0], new), r"\bregression\b.*\(90, 3\).*\(90,\)"),
     ],
 )
 def test_shapes_that_disagree_are_refused(cut, message):
@@ -263,21 +261,20 @@ def test_shapes_that_disagree_are_refused(cut, message):
 
 def test_codes_are_one_a_row_and_labels_one_a_column():
     preds, y, new_preds = example("multiclass")
-    with pytest.raises(ValueError, match=r"targets of multiclass are \(90,\), got \(90, 3\)"):
+    with pytest.raises(ValueError, match=r"\bmulticlass\b.*\(90,\).*\(90, 3\)"):
         blend("mean", preds, np.eye(3)[y], new_preds, "multiclass")
-    with pytest.raises(ValueError, match=r"targets of multilabel are \(90, 3\), got \(90,\)"):
+    with pytest.raises(ValueError, match=r"\bmultilabel\b.*\(90, 3\).*\(90,\)"):
         blend("mean", preds, y, new_preds, "multilabel")
     blend("mean", preds, np.eye(3)[y], new_preds, "multilabel")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize(
-    ("which", "what"), [(0, "prediction to fit"), (1, "target"), (2, "new prediction")]
-)
+@pytest.mark.parametrize(("which", "what"), [(0, "prediction"), (1, "target"), (2, "new")])
 def test_values_that_are_not_finite_are_refused(which, what, value):
     arrays_given = example("regression")
     arrays_given[which][4:6] = value
-    with pytest.raises(ValueError, match=f"{what} not finite in 2 of .* rows, first row 4"):
+    said = rf"'mean': .*\b{what}\b.*\b2\D+{len(arrays_given[which])}\D.*\b4\b"
+    with pytest.raises(ValueError, match=said):
         blend("mean", *arrays_given, "regression")
     arrays_given[which][4:6] = 1e12
     blend("mean", *arrays_given, "regression")

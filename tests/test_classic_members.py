@@ -1,6 +1,7 @@
 """Classic members through the stages: their settings, their units, and what they do without."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def stages(*names, words=()):
 
 def refused(capsys, name, *words):
     capsys.readouterr()
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match="^2$"):
         import_module(f"pipeline.{name}").main([str(CONFIG), *words])
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
     return line
@@ -110,8 +111,8 @@ def test_a_second_run_leaves_everything_as_it_is(of_each_task, capsys):
     before = {path: path.stat().st_mtime_ns for path in Path("models").rglob("*.*")}
     stages("train", "predict")
     told = capsys.readouterr().out
-    assert "0 of 6 units to train" in told
-    assert "0 of 3 members to do" in told
+    assert re.search(r"\b0\D+6 units\b", told)
+    assert re.search(r"\b0\D+3 members\b", told)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -130,14 +131,15 @@ def test_predict_needs_no_training_table_and_repeats_itself_to_the_digit(copy):
 
 def test_shared_training_settings_do_not_concern_a_classic_member(copy, capsys):
     stages("train", words=("--training.epochs", "9", "--training.max_length", "64"))
-    assert "0 of 6 units to train" in capsys.readouterr().out
+    assert re.search(r"\b0\D+6 units\b", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", sorted(CLASSICS))
 def test_an_option_that_changed_is_refused_by_name_and_overwrite_trains_again(name, copy, capsys):
     option = list(classics.default_options(name))[0]
     change_config(members=[{"model": name, "options": {option: 12}}])
-    assert f"models/tiny/{name}/fold0: trained with options " in refused(capsys, "train")
+    line = refused(capsys, "train")
+    assert re.search(rf"models/tiny/{name}/fold0: .*\boptions\b.*{option}.*\b12\b", line)
     stages("train", words=("--overwrite",))
     run = json.loads(Path(f"models/tiny/{name}/fold1/run.json").read_text())
     assert run["options"][option] == 12
@@ -148,7 +150,7 @@ def test_only_a_missing_unit_is_trained_and_gives_the_same_predictions(copy, cap
     shutil.rmtree("models/tiny/tfidf_linear/fold1")
     shutil.rmtree("oof")
     stages("train")
-    assert "1 of 6 units to train" in capsys.readouterr().out
+    assert re.search(r"\b1\D+6 units\b", capsys.readouterr().out)
     assert Path("oof/tiny/tfidf_linear/oof.csv").read_bytes() == before
 
 
@@ -163,7 +165,7 @@ def test_a_model_file_that_is_not_the_trained_one_is_refused_without_being_opene
     shutil.rmtree("oof")
     joblib.dump(Trap(), "models/tiny/tfidf_linear/fold0/model.joblib")
     line = refused(capsys, "predict")
-    assert "tfidf_linear/fold0/model.joblib: not the file that was trained" in line
+    assert "models/tiny/tfidf_linear/fold0/model.joblib: " in line
     assert not Path("sprung").exists()
     assert Path("oof/tiny/lightgbm_text/test.csv").is_file()
 
@@ -176,7 +178,7 @@ def test_a_unit_that_does_not_reproduce_its_own_predictions_is_refused(name, cop
     parity["predictions"][3][0] += 0.05
     path.write_text(json.dumps(parity))
     line = refused(capsys, "predict", "--members", name)
-    assert f"models/tiny/{name}/fold0: reloaded, it predicts its own held-out rows" in line
+    assert re.search(rf"models/tiny/{name}/fold0: .*\b0\.001\b", line)
 
 
 def test_what_is_fitted_is_fitted_on_the_units_training_rows_only(copy):
@@ -270,7 +272,7 @@ def test_a_classic_member_bears_its_models_name_and_has_a_seed_of_its_own(config
 
 
 def test_two_members_of_one_model_must_be_named_and_a_name_is_proposed(config_of):
-    with pytest.raises(ValueError, match="'tfidf_linear'; .*'tfidf_linear-s7' with seed: 7"):
+    with pytest.raises(ValueError, match="'tfidf_linear'.*'tfidf_linear-s7'.*seed: 7"):
         config_of({"model": "tfidf_linear"}, {"model": "tfidf_linear"})
 
 
@@ -282,15 +284,15 @@ def test_a_backbone_is_read_by_those_that_embed_only(config_of):
 @pytest.mark.parametrize(
     ("member", "said"),
     [
-        ({"model": "svm"}, "unknown model 'svm'; choose one of: embedding_svr, lightgbm_text, t"),
-        ({"model": None}, "a model is a name, .*got {'model': None}"),
-        ({"model": ["a"]}, r"a model is a name, .*got {'model': \['a'\]}"),
-        ({"model": "tfidf_linear", "options": 5}, "options are key: value, got .*5}"),
-        ({"model": "tfidf_linear", "pooling": "mean"}, "a pooling .* or a model .*, not both"),
-        ({"model": "tfidf_linear", "options": {"c": 1}}, "no option 'c'; it takes max_features, "),
-        ({"model": "tfidf_linear", "backbone": "x"}, "tfidf_linear reads no backbone; leave it"),
-        ({"model": "tfidf_linear", "name": "blend_x"}, r"members\.0\.name: 'blend_x'"),
-        ({"model": "tfidf_linear", "optoins": {}}, r"'members\.0\.optoins'; did you mean 'option"),
+        ({"model": "svm"}, "'svm'.*embedding_svr, lightgbm_text, t"),
+        ({"model": None}, "{'model': None}"),
+        ({"model": ["a"]}, r"{'model': \['a'\]}"),
+        ({"model": "tfidf_linear", "options": 5}, "{'model': 'tfidf_linear', 'options': 5}"),
+        ({"model": "tfidf_linear", "pooling": "mean"}, r"\bmembers\b.*\bpooling\b.*\bmodel\b"),
+        ({"model": "tfidf_linear", "options": {"c": 1}}, "tfidf_linear.*'c'.*max_features, "),
+        ({"model": "tfidf_linear", "backbone": "x"}, r"\btfidf_linear\b.*\bbackbone\b"),
+        ({"model": "tfidf_linear", "name": "blend_x"}, r"members\.0\.name: .*'blend_x'"),
+        ({"model": "tfidf_linear", "optoins": {}}, r"'members\.0\.optoins'.*'options'"),
     ],
 )
 def test_a_wrong_setting_of_a_classic_member_is_named(member, said, config_of):
@@ -301,15 +303,15 @@ def test_a_wrong_setting_of_a_classic_member_is_named(member, said, config_of):
 @pytest.mark.parametrize("key", ["epochs", "learning_rate", "max_length", "trainer"])
 def test_a_training_setting_on_a_classic_member_is_refused_with_what_is_allowed(key, config_of):
     known = "name, seed, model, options, backbone"
-    with pytest.raises(ValueError, match=rf"unknown key 'members\.0\.{key}'; known here: {known}"):
+    with pytest.raises(ValueError, match=rf"'members\.0\.{key}'.*{known}"):
         config_of({"model": "tfidf_linear", key: 1})
 
 
 @pytest.mark.parametrize(
     ("member", "said"),
     [
-        ({"model": "embedding_svr"}, "embedding_svr reads the embeddings of a backbone; set backb"),
-        ({"pooling": "mean"}, r"members\.0\.backbone is missing"),
+        ({"model": "embedding_svr"}, r"\bembedding_svr\b.*\bbackbone\b"),
+        ({"pooling": "mean"}, r"members\.0\.backbone\b"),
     ],
 )
 def test_who_needs_a_backbone_says_so(member, said, config_of):
@@ -325,4 +327,4 @@ def test_support_vectors_of_many_rows_warn_of_their_time(rows, warned):
     }
     assert [model for model, told in plans.items() if told] == ["embedding_svr"] * warned
     if warned:
-        assert "100,000 are about 25 times as slow as 20,000" in plans["embedding_svr"]
+        assert re.search(r"100,000.*\b25\b.*20,000", plans["embedding_svr"])

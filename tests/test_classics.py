@@ -1,6 +1,7 @@
 """Classic models: every one of them on every task, by one contract; then what each is for."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -280,31 +281,31 @@ def test_every_option_has_a_default_that_it_takes(name):
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=f"'svm'; choose one of: {', '.join(sorted(CLASSICS))}"):
+    with pytest.raises(ValueError, match=f"'svm'.*{', '.join(sorted(CLASSICS))}"):
         check_options("svm", {})
 
 
 @pytest.mark.parametrize("name", sorted(CLASSICS))
 def test_an_unknown_option_is_refused_with_the_known_ones(name):
     known = ", ".join(default_options(name))
-    with pytest.raises(ValueError, match=f"model {name} has no option 'depth'; it takes {known}"):
+    with pytest.raises(ValueError, match=rf"\b{name}\b.*'depth'.*{known}"):
         check_options(name, {"depth": 3})
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "kind"),
+    ("option", "value"),
     [
-        ("max_features", 0, "whole number"),
-        ("max_features", 1.5, "whole number"),
-        ("max_features", True, "whole number"),
-        ("inverse_penalty", "10", "number"),
-        ("inverse_penalty", float("inf"), "number"),
-        ("inverse_penalty", float("nan"), "number"),
+        ("max_features", 0),
+        ("max_features", 1.5),
+        ("max_features", True),
+        ("inverse_penalty", "10"),
+        ("inverse_penalty", float("inf")),
+        ("inverse_penalty", float("nan")),
     ],
 )
-def test_a_value_that_is_no_positive_number_is_refused(option, value, kind):
-    message = f"option {option} of tfidf_linear is a positive {kind}, got {value!r}"
-    with pytest.raises(ValueError, match=message):
+def test_a_value_that_is_no_positive_number_is_refused(option, value):
+    shown = re.escape(repr(value))
+    with pytest.raises(ValueError, match=rf"\b{option}\b.*\btfidf_linear\b.* {shown}"):
         check_options("tfidf_linear", {option: value})
 
 

@@ -1,5 +1,7 @@
 """The training and test tables: cells as they are spelled, rows checked, doubts counted."""
 
+import re
+
 import numpy as np
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
@@ -111,16 +113,16 @@ def test_a_group_may_be_a_column_that_has_another_use(tables):
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("ID,text,target", r"no column 'id' \(data\.id\); did you mean 'ID'\?"),
-        ("id,texts,target", r"no column 'text' \(data\.text\); did you mean 'texts'\?"),
-        ("id,xyz,target", r"no column 'text' \(data\.text\); .*it has 'id', 'xyz', 'target'"),
-        ("id,text,id", "2 columns are called 'id'"),
+        ("ID,text,target", r"'id'.*data\.id.*'ID'.*'ID', 'text', 'target'"),
+        ("id,texts,target", r"'text'.*data\.text.*'texts'.*'id', 'texts', 'target'"),
+        ("id,xyz,target", r"'text'.*data\.text.*'id', 'xyz', 'target'"),
+        ("id,text,id", r"\b2\b.*'id'"),
     ],
 )
 def test_a_missing_column_is_named_in_either_table(tables, part, header, said):
     files = {"train": "id,text,target\n1,a,2\n", "test": "id,text,target\n3,c,4\n"}
     files[part] = files[part].replace("id,text,target", header)
-    with pytest.raises(ValueError, match=rf"{part}\.csv: {said}"):
+    with pytest.raises(ValueError, match=rf"{part}\.csv: .*{said}"):
         tables(**files)
 
 
@@ -129,7 +131,7 @@ def test_a_missing_column_is_named_in_either_table(tables, part, header, said):
 )
 def test_a_missing_target_or_group_column_is_named_with_its_setting(tables, setting, value):
     name = value if isinstance(value, str) else value[-1]
-    with pytest.raises(ValueError, match=rf"train\.csv: no column '{name}' \(data\.{setting}\)"):
+    with pytest.raises(ValueError, match=rf"train\.csv: .*'{name}'.*data\.{setting}"):
         tables("id,text,target\n1,a,2\n", **{setting: value})
 
 
@@ -137,16 +139,16 @@ def test_a_missing_target_or_group_column_is_named_with_its_setting(tables, sett
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
-        (["1", "2", "1", "2", "1"], "2 ids in more than one row: '1', '2'; ids must differ"),
-        (["1", "", "2", " ", "3"], "2 rows without 'id', first row 2"),
-        (["1", "2", "a\nb", "3", "4"], r"id 'a\\nb' holds a line break"),
+        (["1", "2", "1", "2", "1"], r"\b2\b.*'1', '2'"),
+        (["1", "", "2", " ", "3"], r"\b2\b.*'id'.*\b2\b"),
+        (["1", "2", "a\nb", "3", "4"], r"'a\\nb'"),
     ],
 )
 def test_ids_that_are_no_ids_are_named_in_either_table(tables, workplace, part, ids, said):
     tables("id,text,target\n1,a,2\n")
     write_rows(workplace / f"{part}.csv", ["id", "text", "target"], [[i, "a", "1"] for i in ids])
     files = {p: (workplace / f"{p}.csv").read_text() for p in ("train", "test")}
-    with pytest.raises(ValueError, match=rf"{part}\.csv: {said}"):
+    with pytest.raises(ValueError, match=rf"{part}\.csv: .*{said}"):
         tables(**files)
 
 
@@ -156,14 +158,14 @@ def test_ids_that_differ_in_their_spelling_only_are_different(tables):
 
 def test_an_absent_table_is_named_with_its_setting(workplace):
     data = Data(train="nowhere.csv", test="elsewhere.csv", sample_submission="")
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.csv: no such file; correct data\.train"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.csv: .*data\.train"):
         read_train(data, "regression")
-    with pytest.raises(FileNotFoundError, match=r"elsewhere\.csv: no such file; .* data\.test"):
+    with pytest.raises(FileNotFoundError, match=r"elsewhere\.csv: .*data\.test"):
         read_test(data)
 
 
 def test_a_target_that_does_not_fit_is_named_with_its_id(tables):
-    with pytest.raises(ValueError, match=r"train\.csv: .*'target', the first 'high' at id 'x7'"):
+    with pytest.raises(ValueError, match=r"train\.csv: .*'target'.*'high'.*'x7'"):
         tables("id,text,target\n1,a,2\nx7,b,high\n")
 
 
@@ -210,8 +212,7 @@ def test_classes_are_those_of_the_whole_table_whatever_train_rows_keeps(tables):
 
 def test_train_rows_that_leave_one_class_are_refused(tables):
     rows = "".join(f"{k},a,{'rare' if k == 0 else 'often'}\n" for k in range(200))
-    said = r"train\.csv: the 2 rows that data\.train_rows keeps are all 'often'; raise it"
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=r"train\.csv: .*\b2\b.*data\.train_rows.*'often'"):
         tables("id,text,target\n" + rows, task="binary", train_rows=2)
 
 
@@ -220,19 +221,18 @@ def test_train_rows_that_leave_one_class_are_refused(tables):
 
 def test_empty_texts_are_counted_in_both_tables(tables):
     lines = doubts(tables, "id,text,target\n1,a,2\n2,,2\n3,  ,2\n4,NA,2\n", "id,text\n9,\n")
-    assert lines[0] == "train.csv: 2 rows have an empty text, first id '2'"
-    assert lines[1] == "test.csv: 1 rows have an empty text, first id '9'"
+    assert re.match(r"train\.csv: .*\b2\b.*\btext\b.*'2'", lines[0])
+    assert re.match(r"test\.csv: .*\b1\b.*\btext\b.*'9'", lines[1])
 
 
 def test_a_pair_with_one_empty_text_counts_as_empty(tables):
     (line,) = doubts(tables, "id,a,b,target\n1,x,,2\n2,x,y,2\n", "id,a,b\n9,p,q\n", text=["a", "b"])
-    assert line == "train.csv: 1 rows have an empty text, first id '1'"
+    assert re.match(r"train\.csv: .*\b1\b.*\btext\b.*'1'", line)
 
 
 def test_equal_texts_with_different_targets_are_counted(tables):
     (line,) = doubts(tables, "id,text,target\n1,a,2\n2,B  c,3\n3,a,2\n4,b C,4\n5,b c,3\n")
-    assert line.startswith("train.csv: 3 rows share their text with another row and differ")
-    assert line.endswith("first id '2'")
+    assert re.match(r"train\.csv: .*\b3\b.*\btarget\b.*'2'", line)
 
 
 def test_equal_texts_with_equal_targets_are_no_doubt(tables):
@@ -243,17 +243,17 @@ def test_contradictions_are_found_in_every_column_of_a_multilabel_task(tables):
     (line,) = doubts(
         tables, "id,text,p,q\n1,a,1,0\n2,a,1,1\n3,b,0,1\n", task="multilabel", target=["p", "q"]
     )
-    assert "2 rows share their text" in line
+    assert re.match(r"train\.csv: .*\b2\b.*\btarget\b.*'1'", line)
 
 
 def test_test_texts_that_are_in_train_are_counted(tables):
     (line,) = doubts(tables, "id,text,target\n1,Hello  World,2\n", "id,text\n8,x\n9,hello world\n")
-    assert line == "test.csv: 1 rows have a text that is also in train, first id '9'"
+    assert re.match(r"test\.csv: .*\b1\b.*\btext\b.*\btrain\b.*'9'", line)
 
 
 def test_test_ids_that_are_in_train_are_counted(tables):
     (line,) = doubts(tables, "id,text,target\n1,a,2\n2,b,2\n", "id,text\n3,x\n2,y\n1,z\n")
-    assert line == "test.csv: 2 ids are also in train, first id '2'"
+    assert re.match(r"test\.csv: .*\b2\b.*\btrain\b.*'2'", line)
 
 
 def test_row_numbers_in_both_tables_are_no_doubt(tables):
@@ -261,12 +261,12 @@ def test_row_numbers_in_both_tables_are_no_doubt(tables):
 
 
 def test_a_label_without_positives_is_named(tables):
-    lines = doubts(
+    (line,) = doubts(
         tables, "id,text,p,q,r\n1,a,1,0,0\n2,b,0,0,1\n", task="multilabel", target=["p", "q", "r"]
     )
-    assert lines == ["train.csv: label 'q' has no positives and leaves the metric's mean"]
+    assert re.match(r"train\.csv: .*'q'", line)
 
 
 def test_empty_groups_are_counted(tables):
     (line,) = doubts(tables, "id,text,target,g\n1,a,2,x\n2,b,2,\n3,c,2,\n", group="g")
-    assert line == "train.csv: 2 rows have no 'g' and count as one group, first id '2'"
+    assert re.match(r"train\.csv: .*\b2\b.*'g'.*'2'", line)

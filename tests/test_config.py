@@ -98,7 +98,7 @@ def test_a_number_may_be_spelled_as_people_spell_it(raw, spelled):
 @pytest.mark.parametrize("spelled", ["yes", "no", "on", "off", "true", "False"])
 def test_a_class_that_yaml_takes_for_a_truth_value_has_to_be_quoted(raw, spelled):
     task = BASE.replace("regression", "binary").replace("rmse", "auc")
-    with pytest.raises(ValueError, match=r"data\.positive: is read as (True|False); .*quotes"):
+    with pytest.raises(ValueError, match=r"data\.positive: .*\b(True|False)\b"):
         load_config(raw(task.replace("data: {", f"data: {{positive: {spelled}, ")))
     quoted = load_config(raw(task.replace("data: {", f"data: {{positive: '{spelled}', ")))
     assert quoted.data.positive == spelled
@@ -112,13 +112,13 @@ def test_a_class_that_is_a_whole_number_needs_no_quotes(config_of):
 @pytest.mark.parametrize("setting", ["data.id", "data.text", "data.target"])
 def test_a_column_that_is_read_as_a_float_has_to_be_quoted(config_of, setting):
     key = setting.partition(".")[2]
-    with pytest.raises(ValueError, match=rf"{setting}.*is read as 1.5; write it in quotes"):
+    with pytest.raises(ValueError, match=rf"{setting}\b.*\b1\.5\b"):
         config_of(data={key: 1.5 if key == "id" else [1.5]})
 
 
 @pytest.mark.parametrize("setting", ["epochs", "batch_size", "learning_rate", "max_length"])
 def test_a_truth_value_is_no_number(config_of, setting):
-    with pytest.raises(ValueError, match=rf"training\.{setting}: should be a number, not a truth"):
+    with pytest.raises(ValueError, match=rf"training\.{setting}: \D*$"):
         config_of(training={setting: True})
 
 
@@ -197,12 +197,12 @@ def test_every_config_of_the_repository_is_valid_and_bears_its_files_name(path):
     ],
 )
 def test_an_unknown_key_is_an_error_that_names_the_nearest(config_of, where, typo, near):
-    with pytest.raises(ValueError, match=rf"unknown key '.*{typo}'; did you mean '{near}'\?"):
+    with pytest.raises(ValueError, match=rf"'[^']*{typo}'.*'{near}'"):
         config_of(**where)
 
 
 def test_an_unknown_key_that_is_like_no_other_is_shown_what_is_known(config_of):
-    with pytest.raises(ValueError, match=r"unknown key 'folds\.xyz'; known here: scheme, n, seed"):
+    with pytest.raises(ValueError, match=r"'folds\.xyz'.*\bscheme, n, seed\b"):
         config_of(folds={"xyz": 1})
 
 
@@ -211,53 +211,50 @@ def test_a_missing_setting_is_named(config_of, raw, key):
     settings = yaml.safe_load(BASE)
     section = settings["data"] if "." in key else settings
     del section[key.rpartition(".")[2]]
-    with pytest.raises(ValueError, match=rf"tiny\.yaml: {key} is missing"):
+    with pytest.raises(ValueError, match=rf"tiny\.yaml: {key}\b(?!\.)"):
         load_config(raw(yaml.safe_dump(settings)))
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("{task: regresion}", r"task: .*'regression', 'binary'.*got 'regresion'"),
-        ("{competition: My Tweets}", r"competition: .*got 'My Tweets'"),
-        ("{competition: ..}", r"competition: '\.\.' cannot be a name"),
-        ("{seed: -1}", "seed: .*greater than or equal to 0, got -1"),
-        ("{seed: 1.5}", "seed: .*integer.*, got 1.5"),
-        ("{folds: {n: 1}}", r"folds\.n: .*greater than or equal to 2, got 1"),
-        ("{folds: {n: .nan}}", r"folds\.n: .*finite number, got nan"),
-        ("{folds: 5}", "folds: .*got 5"),
-        ("{folds: {scheme: file}}", "folds: path goes with scheme: file"),
-        ("{folds: {path: f.csv}}", "folds: path goes with scheme: file"),
-        ("{folds: {scheme: file, path: f.csv, n: 5}}", "folds: n is read from the file"),
-        ("{folds: {scheme: group}}", r"folds\.scheme group needs data\.group"),
+        ("{task: regresion}", r"task: .*'regression', 'binary'.*'regresion'"),
+        ("{competition: My Tweets}", "competition: .*'My Tweets'"),
+        ("{competition: ..}", r"competition: .*'\.\.'"),
+        ("{seed: -1}", r"seed: .*\b0\b.* -1\b"),
+        ("{seed: 1.5}", r"seed: .*\b1\.5\b"),
+        ("{folds: {n: 1}}", r"folds\.n: .*\b2\b.*\b1\b"),
+        ("{folds: {n: .nan}}", r"folds\.n: .*\bnan\b"),
+        ("{folds: 5}", r"folds: .*\b5\b"),
+        ("{folds: {scheme: file}}", r"folds: .*\bpath\b.*scheme: file"),
+        ("{folds: {path: f.csv}}", r"folds: .*\bpath\b.*scheme: file"),
+        ("{folds: {scheme: file, path: f.csv, n: 5}}", r"folds: .*\bn\b"),
+        ("{folds: {scheme: group}}", r"folds\.scheme.*\bgroup\b.*data\.group"),
         (
             "{folds: {scheme: stratified_group}}",
-            r"folds\.scheme stratified_group needs data\.group",
+            r"folds\.scheme.*\bstratified_group\b.*data\.group",
         ),
-        ("{training: {warmup: 1.5}}", r"training\.warmup: .*less than 1, got 1.5"),
-        ("{training: {learning_rate: .inf}}", r"training\.learning_rate: .*got inf"),
-        ("{training: {freeze_embeddings: maybe}}", r"training\.freeze_embeddings: .*got 'maybe'"),
-        ("{data: {text: [a, b, c]}}", "data: text takes one or two columns, got 3"),
-        ("{data: {text: []}}", "data: text takes one or two columns, got 0"),
-        ("{data: {target: []}}", "data: target takes at least one column"),
-        ("{data: {target: text}}", "data: column 'text' is named for two purposes"),
-        ("{data: {text: id}}", "data: column 'id' is named for two purposes"),
-        ("{data: {train_rows: 1}}", r"data\.train_rows: .*got 1"),
-        ("{data: {positive: a}}", r"data\.positive goes with task: binary, not regression"),
-        ("{data: {train: 5}}", r"data\.train: .*valid string, got 5"),
-        ("{members: []}", "members: .*at least 1 item"),
-        ("{members: mean}", "members: .*got 'mean'"),
-        ("{members: [mean]}", r"members\.0: .*got 'mean'"),
-        ("{members: [{name: a}]}", r"members\.0\.pooling is missing"),
-        (
-            "{members: [{pooling: mean, name: blend_a}]}",
-            r"members\.0\.name: 'blend_a': .*kept for blends",
-        ),
-        ("{members: [{pooling: mean, name: A}]}", r"members\.0\.name: .*got 'A'"),
+        ("{training: {warmup: 1.5}}", r"training\.warmup: .*\b1\b.*\b1\.5\b"),
+        ("{training: {learning_rate: .inf}}", r"training\.learning_rate: .*\binf\b"),
+        ("{training: {freeze_embeddings: maybe}}", r"training\.freeze_embeddings: .*'maybe'"),
+        ("{data: {text: [a, b, c]}}", r"data: .*\btext\b.*\b3\b"),
+        ("{data: {text: []}}", r"data: .*\btext\b.*\b0\b"),
+        ("{data: {target: []}}", r"data: .*\btarget\b"),
+        ("{data: {target: text}}", "data: .*'text'"),
+        ("{data: {text: id}}", "data: .*'id'"),
+        ("{data: {train_rows: 1}}", r"data\.train_rows: .*\b2\b.*\b1\b"),
+        ("{data: {positive: a}}", r"data\.positive.*\bbinary\b.*\bregression\b"),
+        ("{data: {train: 5}}", r"data\.train: .*\b5\b"),
+        ("{members: []}", r"members: .*\[\]"),
+        ("{members: mean}", "members: .*'mean'"),
+        ("{members: [mean]}", r"members\.0: .*'mean'"),
+        ("{members: [{name: a}]}", r"members\.0\.pooling\b"),
+        ("{members: [{pooling: mean, name: blend_a}]}", r"members\.0\.name: .*'blend_a'"),
+        ("{members: [{pooling: mean, name: A}]}", r"members\.0\.name: .*'A'"),
         ("{members: [{pooling: mean, seed: 4294967296}]}", r"members\.0\.seed: .*4294967296"),
-        ("{blend: {methods: [mean, mean]}}", "blend.methods lists one twice: mean, mean"),
-        ("{submit: {as: classes}}", r"submit\.as: .*got 'classes'"),
-        ("{jobs: {n_jobs: 0}}", r"jobs\.n_jobs: .*got 0"),
+        ("{blend: {methods: [mean, mean]}}", r"blend\.methods.*\bmean, mean\b"),
+        ("{submit: {as: classes}}", r"submit\.as: .*'classes'"),
+        ("{jobs: {n_jobs: 0}}", r"jobs\.n_jobs: .*\b1\b.*\b0\b"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_place(config_of, settings, said):
@@ -267,17 +264,17 @@ def test_a_value_that_does_not_fit_is_named_with_its_place(config_of, settings, 
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_name_that_would_cover_one_of_our_files_is_refused(config_of, name):
-    with pytest.raises(ValueError, match=rf"'{name}' cannot be a name"):
+    with pytest.raises(ValueError, match=rf"members\.0\.name: .*'{name}'"):
         config_of(members=[{"pooling": "mean", "name": name}])
-    with pytest.raises(ValueError, match=rf"'{name}' cannot be a name"):
+    with pytest.raises(ValueError, match=rf"tiny\.yaml: .*'{name}'"):
         config_of(blend={"external": [f"oof/other/{name}"]})
-    with pytest.raises(ValueError, match=rf"'{name}' cannot be a name"):
+    with pytest.raises(ValueError, match=rf"competition: .*'{name}'"):
         config_of(competition=name)
 
 
 def test_two_members_of_one_pooling_must_be_named_and_a_name_is_proposed(config_of):
     twice = [{"pooling": "mean"}, {"pooling": "mean"}]
-    with pytest.raises(ValueError, match="two members are called 'mean'; .*'mean-s7' with seed: 7"):
+    with pytest.raises(ValueError, match="'mean'.*'mean-s7'.*seed: 7"):
         config_of(members=twice)
     config = config_of(members=[*twice[:1], {"pooling": "mean", "name": "mean-s7", "seed": 7}])
     assert len(config.members) == 2
@@ -285,27 +282,25 @@ def test_two_members_of_one_pooling_must_be_named_and_a_name_is_proposed(config_
 
 @pytest.mark.parametrize("folder", ["oof/other/mean", "elsewhere/blend_convex"])
 def test_a_foreign_predictor_may_not_bear_the_name_of_one_of_ours(config_of, folder):
-    with pytest.raises(ValueError, match=f"{folder} bears the name of another predictor"):
+    with pytest.raises(ValueError, match=rf"blend\.external: .*{folder}\b"):
         config_of(blend={"external": [folder]})
 
 
 def test_two_foreign_predictors_of_one_name_are_refused(config_of):
-    with pytest.raises(ValueError, match="b/tfidf bears the name of another predictor"):
+    with pytest.raises(ValueError, match=r"blend\.external: .*\bb/tfidf\b"):
         config_of(blend={"external": ["a/tfidf", "b/tfidf"]})
     assert len(config_of(blend={"external": ["a/tfidf", "b/svm/"]}).blend.external) == 2
 
 
 def test_a_foreign_predictor_needs_a_name_that_every_file_system_can_bear(config_of):
-    with pytest.raises(ValueError, match=r"'my/My Model': a folder's name is to match"):
+    with pytest.raises(ValueError, match=r"blend\.external: .*'my/My Model'"):
         config_of(blend={"external": ["my/My Model"]})
 
 
 def test_predictors_of_all_rows_do_not_go_with_a_part_of_them(config_of):
     some = {"train_rows": 800}
     assert config_of(data=some).blend.external == ()
-    with pytest.raises(
-        ValueError, match=r"blend\.external holds .* of which data\.train_rows keeps"
-    ):
+    with pytest.raises(ValueError, match=r"blend\.external.*data\.train_rows"):
         config_of(data=some, blend={"external": ["a/tfidf"]})
 
 
@@ -322,10 +317,10 @@ def test_a_foreign_predictor_is_aligned_by_id_unless_the_config_says_otherwise(c
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"folder": "a", "align": "order"}, r"blend\.external\.0\.align: .*got 'order'"),
-        ({"folder": "a", "aling": "id"}, r"'blend\.external\.0\.aling'; did you mean 'align'"),
-        ({"align": "id"}, r"blend\.external\.0\.folder is missing"),
-        (7, r"blend\.external\.0: should be settings"),
+        ({"folder": "a", "align": "order"}, r"blend\.external\.0\.align: .*'order'"),
+        ({"folder": "a", "aling": "id"}, r"'blend\.external\.0\.aling'.*'align'"),
+        ({"align": "id"}, r"blend\.external\.0\.folder\b"),
+        (7, r"blend\.external\.0: .*\b7\b"),
     ],
 )
 def test_what_is_no_foreign_predictor_is_named(config_of, entry, said):
@@ -339,22 +334,22 @@ def test_just_the_metrics_of_a_task_fit_it(config_of, task):
         if task in metric.tasks:
             assert config_of(task=task, metric=name).metric == name
         else:
-            with pytest.raises(ValueError, match=f"metric '{name}' does not fit task {task}; "):
+            with pytest.raises(ValueError, match=rf"tiny\.yaml: .*'{name}'.*\b{task}\b"):
                 config_of(task=task, metric=name)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_a_task_with_classes_has_one_target(config_of, task):
-    with pytest.raises(ValueError, match=f"target names 2 columns, task {task} has one"):
+    with pytest.raises(ValueError, match=rf"data\.target.*\b2\b.*\b{task}\b"):
         config_of(task=task, metric="accuracy", data={"target": ["a", "b"]})
 
 
 @pytest.mark.parametrize("key", sorted(TRAINER_KEYS))
 def test_a_trainer_key_that_we_set_is_refused_and_ours_is_named(config_of, key):
     ours = re.escape(TRAINER_KEYS[key])
-    with pytest.raises(ValueError, match=rf"training\.trainer: {key} is set by {ours}"):
+    with pytest.raises(ValueError, match=rf"training\.trainer: .*\b{key}\b.*{ours}"):
         config_of(training={"trainer": {key: 1}})
-    with pytest.raises(ValueError, match=rf"members\.0\.trainer: {key} is set by {ours}"):
+    with pytest.raises(ValueError, match=rf"members\.0\.trainer: .*\b{key}\b.*{ours}"):
         config_of(members=[{"pooling": "mean", "trainer": {key: 1}}])
 
 
@@ -366,21 +361,24 @@ def test_any_other_trainer_key_is_left_to_transformers(config_of):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "should hold settings .*got None"),
-        ("- a\n- b\n", r"should hold settings .*got \['a', 'b'\]"),
-        ("just words", "should hold settings .*got 'just words'"),
-        ("data: [1, 2", "not valid YAML: line 1: expected"),
-        ("a: 1\n\tb: 2", r"not valid YAML: line 2: found character '\\t'"),
-        (BASE + "seed: 1\nseed: 2\n", "not valid YAML: line 10: key 'seed' is given twice"),
-        (BASE.replace("test:", "train:"), "not valid YAML: line 4: key 'train' is given twice"),
-        (BASE + "seed: *nowhere\n", "not valid YAML: line 9: found undefined alias"),
-        (BASE + "seed: 2020-99-99\n", "not valid YAML: month must be in 1..12"),
-        (BASE + "[a]: 2\n", r"not valid YAML: line 9: a key must be a word, got \['a'\]"),
-        (BASE + "seed: !!python/object:os.system x\n", "not valid YAML: .*constructor"),
-        (b"competition: caf\xe9\n", "not UTF-8"),
-        (b"competition: a\0b\n", "not valid YAML: .*special characters"),
-        (BASE + "1: 2\n", r"1\b"),
-        (BASE.encode("utf-16"), "not UTF-8"),
+        ("", r".*\bNone\b"),
+        ("- a\n- b\n", r".*\['a', 'b'\]"),
+        ("just words", ".*'just words'"),
+        ("data: [1, 2", r".*YAML.*\bline 1\b"),
+        ("a: 1\n\tb: 2", r".*YAML.*\bline 2\b.*'\\t'"),
+        (BASE + "seed: 1\nseed: 2\n", r".*YAML.*\bline 10\b.*'seed'"),
+        (BASE.replace("test:", "train:"), r".*YAML.*\bline 4\b.*'train'"),
+        (BASE + "seed: *nowhere\n", r".*YAML.*\bline 9\b.*'nowhere'"),
+        (BASE + "seed: 2020-99-99\n", r".*YAML.*\bmonth\b"),
+        (BASE + "[a]: 2\n", r".*YAML.*\bline 9\b.*\['a'\]"),
+        (
+            BASE + "seed: !!python/object:os.system x\n",
+            r".*YAML.*\bline 9\b.*python/object:os\.system",
+        ),
+        (b"competition: caf\xe9\n", r".*UTF-8.*\b16\b"),
+        (b"competition: a\0b\n", r".*YAML.*#x0000"),
+        (BASE + "1: 2\n", r"1: .*\b1\b"),
+        (BASE.encode("utf-16"), r".*UTF-8.*\b0\b"),
     ],
 )
 def test_a_file_that_is_no_config_says_why(raw, text, said):
@@ -390,7 +388,7 @@ def test_a_file_that_is_no_config_says_why(raw, text, said):
 
 
 def test_an_absent_config_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml: no such config"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml: "):
         load_config(tmp_path / "nowhere.yaml")
 
 
@@ -448,37 +446,37 @@ def test_a_member_keeps_its_seed_when_others_are_left_out(command):
 
 
 def test_an_unknown_member_is_named_with_those_there_are(command):
-    with pytest.raises(ValueError, match="--members: no member 'men'; choose among: mean, max"):
+    with pytest.raises(ValueError, match="--members: .*'men'.*mean, max"):
         command("--members", "men")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--training.epoch", "3"], r"'--training\.epoch'; did you mean --training\.epochs\?"),
-        (["--training.epoch=3"], r"'--training\.epoch'; did you mean --training\.epochs\?"),
-        (["--xyz"], "'--xyz'; see --help"),
+        (["--training.epoch", "3"], r"'--training\.epoch'.*--training\.epochs\b"),
+        (["--training.epoch=3"], r"'--training\.epoch'.*--training\.epochs\b"),
+        (["--xyz"], "'--xyz'.*--help"),
         (["--train", "x"], "'--train'"),
         (["extra"], "'extra'"),
         (["--overwrite"], "'--overwrite'"),
     ],
 )
 def test_an_unknown_argument_is_an_error_that_names_the_nearest(command, words, said):
-    with pytest.raises(ValueError, match=f"unknown argument {said}"):
+    with pytest.raises(ValueError, match=said):
         command(*words)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--seed"], "--seed: expected one argument"),
-        (["--members"], "--members: expected at least one argument"),
-        (["--seed", "x"], "seed: .*integer.*, got 'x'"),
-        (["--folds.n", "two"], r"folds\.n: .*got 'two'"),
-        (["--training.freeze_embeddings", "2"], r"training\.freeze_embeddings: .*got '2'"),
-        (["--training.trainer", "{a"], r"--training\.trainer: not valid YAML: '\{a'"),
-        (["--training.trainer", "5"], r"training\.trainer: .*got 5"),
-        (["--data.text"], "data: text takes one or two columns, got 0"),
+        (["--seed"], r"--seed: (?!.*')"),
+        (["--members"], r"--members: (?!.*')"),
+        (["--seed", "x"], "seed: .*'x'"),
+        (["--folds.n", "two"], r"folds\.n: .*'two'"),
+        (["--training.freeze_embeddings", "2"], r"training\.freeze_embeddings: .*'2'"),
+        (["--training.trainer", "{a"], r"--training\.trainer: .*'\{a'"),
+        (["--training.trainer", "5"], r"training\.trainer: .*\b5\b"),
+        (["--data.text"], r"data: .*\btext\b.*\b0\b"),
     ],
 )
 def test_an_override_that_does_not_fit_is_named(command, words, said):
@@ -505,12 +503,12 @@ def test_a_word_on_the_command_line_is_nothing_just_if_it_is_in_yaml(command, ra
 
 def test_a_setting_of_a_section_that_is_none_is_an_error_of_the_section(raw):
     path = raw(BASE + "folds: 5\n")
-    with pytest.raises(ValueError, match="folds: .*got 5"):
+    with pytest.raises(ValueError, match=r"folds: .*\b5\b"):
         parse(None, [str(path), "--folds.n", "3"])
 
 
 def test_without_a_config_the_command_line_says_what_is_needed():
-    with pytest.raises(ValueError, match="required: config; see --help"):
+    with pytest.raises(ValueError, match=r"\bconfig\b.*--help"):
         parse(None, [])
 
 
@@ -522,7 +520,7 @@ def test_a_stage_has_just_the_flags_that_it_asks_for(command):
 
 def test_help_lists_every_setting_with_its_meaning_and_default(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
-    with pytest.raises(SystemExit, match="0"):
+    with pytest.raises(SystemExit, match="^0$"):
         command("--help", flags=sorted(FLAGS))
     told = " ".join(capsys.readouterr().out.split())
     for key, field in settings_of():
@@ -546,7 +544,7 @@ def test_every_setting_of_a_member_has_a_meaning():
 
 @pytest.mark.parametrize("error", [ValueError, FileNotFoundError, PermissionError])
 def test_a_complaint_is_one_line_on_stderr_and_exit_code_2(capsys, error):
-    with pytest.raises(SystemExit, match="2"), one_line_errors():
+    with pytest.raises(SystemExit, match="^2$"), one_line_errors():
         raise error("train.csv: no column 'a\nb'")
     told = capsys.readouterr()
     assert told.err == "error: train.csv: no column 'a\\nb'\n"

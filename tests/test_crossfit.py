@@ -77,14 +77,14 @@ def test_every_row_is_blended_once_by_a_fit_that_did_not_hold_it():
 @pytest.mark.parametrize(
     ("folds", "message"),
     [
-        (np.zeros(90), r"with 1$"),
-        (np.arange(89), r"got \(89,\)"),
+        (np.zeros(90), r"\(90,\)\D+1\b"),
+        (np.arange(89), r"\(89,\)"),
         (np.zeros((90, 2)), r"\(90, 2\)"),
     ],
 )
 def test_folds_are_one_a_row_and_two_at_least(folds, message):
     preds, y, _ = example("regression")
-    with pytest.raises(ValueError, match=f"cross-fitting 90 rows takes .*{message}"):
+    with pytest.raises(ValueError, match=rf"\b90\b.*{message}"):
         cross_fit(BLENDERS["mean"], preds, y, folds, task="regression", metric="rmse", seed=0)
 
 
@@ -158,5 +158,5 @@ def test_a_decision_made_twice_is_the_usual_one_on_its_own_fold_and_apart_on_oth
 def test_twice_takes_three_folds():
     preds, y, folds = example("regression")
     settings = {"task": "regression", "metric": "rmse"}
-    with pytest.raises(ValueError, match=r"at least 3 folds, got \(90,\) with 2"):
+    with pytest.raises(ValueError, match=r"\b3\b.*\(90,\)\D+2\b"):
         cross_fit_twice(BLENDERS["mean"], preds, y, folds % 2, seed=0, **settings)

@@ -154,22 +154,21 @@ def test_a_decision_says_what_it_does_not_fit(name):
     assert wrong
     for _, task, metric in wrong:
         blend, y = example(task, n=20)
-        message = f"decision '{name}' does not fit task '{task}' with metric '{metric}', only"
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=f"'{name}'.*'{task}'.*'{metric}'"):
             decide(name, blend, y, blend, task, metric)
 
 
 def test_rows_and_columns_that_disagree_are_refused():
     blend, y = example("multilabel", n=20)
-    with pytest.raises(ValueError, match=r"\(20, 3\) to fit and \(20, 2\) new, its targets"):
+    with pytest.raises(ValueError, match=r"'isotonic'.*\(20, 3\).*\(20, 2\)"):
         decide("isotonic", blend, y, blend[:, :2], "multilabel", "logloss")
-    with pytest.raises(ValueError, match=r"its targets \(19, 3\); rows and columns"):
+    with pytest.raises(ValueError, match=r"'isotonic'.*\(20, 3\).*\(19, 3\)"):
         decide("isotonic", blend, y[:19], blend, "multilabel", "logloss")
 
 
 def test_an_unknown_decision_is_named_beside_the_known_ones():
     check_decisions(DECISIONS)
-    with pytest.raises(ValueError, match="unknown decision 'sharpen'; choose among: clip, cut_"):
+    with pytest.raises(ValueError, match="'sharpen'.*clip, cut_points"):
         check_decisions(["clip", "sharpen"])
 
 

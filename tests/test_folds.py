@@ -1,5 +1,7 @@
 """Folds on disk: by id, made from what the config and the training table say, or an error."""
 
+import re
+
 import numpy as np
 import pytest
 from conftest import read_rows, write_rows
@@ -56,7 +58,7 @@ def test_new_folds_replace_the_old_ones(written):
 
 
 def test_absent_folds_say_which_stage_makes_them(workplace):
-    with pytest.raises(FileNotFoundError, match=rf"{PATH}: no such file; run make_folds first"):
+    with pytest.raises(FileNotFoundError, match=rf"{PATH}: (?!.*tiny\.json).*make_folds"):
         read_folds("tiny", IDS)
 
 
@@ -74,7 +76,7 @@ def test_a_kill_before_the_csv_leaves_no_folds(workplace, monkeypatch):
 
 def test_folds_that_make_folds_did_not_write_are_refused(workplace):
     write_rows(workplace / PATH, ["id", "fold"], [["7", "0"]])
-    with pytest.raises(FileNotFoundError, match=rf"{PATH}: not written by make_folds.*: file"):
+    with pytest.raises(FileNotFoundError, match=rf"{PATH}: .*tiny\.json.*folds\.scheme: file"):
         read_folds("tiny", ["7"])
 
 
@@ -83,19 +85,19 @@ def test_folds_that_were_changed_by_hand_are_refused(written, key):
     header, rows = read_rows(written)
     rows[0][header.index(key)] = "1"
     write_rows(written, header, rows)
-    with pytest.raises(ValueError, match=rf"{PATH}: changed since make_folds wrote it; .*--overwr"):
+    with pytest.raises(ValueError, match=rf"{PATH}: [^']*make_folds[^']*--overwrite"):
         read_folds("tiny", IDS)
 
 
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
-        ((*IDS, "new"), "1 of 7 ids missing, first 'new'"),
-        (IDS[1:], "1 unexpected ids, first '007'"),
+        ((*IDS, "new"), r"\b1\D+7\D.*'new'"),
+        (IDS[1:], r"\b1\b.*'007'"),
     ],
 )
 def test_folds_of_other_rows_are_refused_with_what_to_do(written, ids, said):
-    with pytest.raises(ValueError, match=rf"{PATH}: {said}; restore it, or run make_folds with --"):
+    with pytest.raises(ValueError, match=rf"{PATH}: .*{said}.*make_folds.*--overwrite"):
         read_folds("tiny", ids)
 
 
@@ -108,13 +110,13 @@ ORIGIN = {"scheme": "stratified", "n": 5, "seed": 42}
 @pytest.mark.parametrize(
     ("settings", "train", "said"),
     [
-        ({"scheme": "kfold"}, {}, r"made with folds\.scheme stratified, now it is kfold"),
-        ({"n": 3}, {}, r"made with folds\.n 5, now it is 3"),
-        ({"seed": 1}, {}, r"made with folds\.seed 42, now it is 1"),
-        ({}, {"ids": ("1", *IDS[1:])}, "the ids of the training table are not those"),
-        ({}, {"texts": (("other",),) * 6}, "the texts of the training table are not those"),
-        ({}, {"y": [[1.0]] * 6}, "the targets of the training table are not those"),
-        ({}, {"groups": ("a",) * 6}, "the groups of the training table are not those"),
+        ({"scheme": "kfold"}, {}, r"folds\.scheme.*\bstratified\b.*\bkfold\b"),
+        ({"n": 3}, {}, r"folds\.n\b.*\b5\b.*\b3\b"),
+        ({"seed": 1}, {}, r"folds\.seed\b.*\b42\b.*\b1\b"),
+        ({}, {"ids": ("1", *IDS[1:])}, r"\bids\b"),
+        ({}, {"texts": (("other",),) * 6}, r"\btexts\b"),
+        ({}, {"y": [[1.0]] * 6}, r"\btargets\b"),
+        ({}, {"groups": ("a",) * 6}, r"\bgroups\b"),
     ],
 )
 def test_folds_made_from_something_else_are_refused_with_what_changed(
@@ -122,7 +124,7 @@ def test_folds_made_from_something_else_are_refused_with_what_changed(
 ):
     write_folds("tiny", IDS, "id", FOLDS, origin_of(Folds(), train_of()))
     assert read_folds("tiny", IDS, origin_of(Folds(), train_of())).tolist() == FOLDS.tolist()
-    with pytest.raises(ValueError, match=rf"{PATH}: {said}.*--overwrite"):
+    with pytest.raises(ValueError, match=rf"{PATH}: .*{said}.*--overwrite"):
         read_folds("tiny", IDS, origin_of(Folds(**settings), train_of(**train)))
 
 
@@ -159,32 +161,32 @@ def test_own_folds_have_two_columns_of_any_name_and_rows_in_any_order(own):
 def test_own_folds_may_hold_more_ids_where_train_rows_leaves_some_out(own):
     rows = [*rows_of(), ["other", "3"]]
     assert own(rows, has_more_ids=True).tolist() == FOLDS.tolist()
-    with pytest.raises(ValueError, match=r"own\.csv: 1 unexpected ids, first 'other'"):
+    with pytest.raises(ValueError, match=r"own\.csv: .*\b1\b.*'other'"):
         own(rows)
 
 
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (rows_of()[1:], "1 of 6 ids missing, first '007'"),
-        ([*rows_of(), ["x", "1"]], "id 'x' appears more than once"),
-        (rows_of(["0", "1", "1.0", "0", "1", "0"]), "fold '1.0' of id 'a,b' is no whole number"),
-        (rows_of(["0", "1", "-1", "0", "1", "0"]), "fold '-1' of id 'a,b' is no whole number"),
-        (rows_of(["0", "1", "", "0", "1", "0"]), "fold '' of id 'a,b' is no whole number"),
-        (rows_of(["0", "1", "9" * 5000, "0", "1", "0"]), "is no whole number"),
-        (rows_of([1, 2, 3, 1, 2, 3]), r"folds are '1', '2', '3', should be 0, 1"),
-        (rows_of([0, 2, 0, 2, 0, 2]), r"folds are '0', '2', should be 0, 1"),
-        (rows_of([0] * 6), r"folds are '0', should be 0, 1"),
+        (rows_of()[1:], r".*\b1\D+6\D.*'007'"),
+        ([*rows_of(), ["x", "1"]], r"\D*'x'"),
+        (rows_of(["0", "1", "1.0", "0", "1", "0"]), r".*'1\.0'.*'a,b'"),
+        (rows_of(["0", "1", "-1", "0", "1", "0"]), ".*'-1'.*'a,b'"),
+        (rows_of(["0", "1", "", "0", "1", "0"]), ".*''.*'a,b'"),
+        (rows_of(["0", "1", "9" * 5000, "0", "1", "0"]), ".*999'.*'a,b'"),
+        (rows_of([1, 2, 3, 1, 2, 3]), ".*'1', '2', '3'.*0, 1"),
+        (rows_of([0, 2, 0, 2, 0, 2]), ".*'0', '2'.*0, 1"),
+        (rows_of([0] * 6), "[^']*'0'[^']*0, 1"),
     ],
 )
 def test_own_folds_that_do_not_fit_are_named(own, rows, said):
-    with pytest.raises(ValueError, match=rf"own\.csv: .*{said}.*; folds\.path needs each training"):
+    with pytest.raises(ValueError, match=rf"own\.csv: {said}.*folds\.path"):
         own(rows)
 
 
 @pytest.mark.parametrize("header", [["id"], ["id", "text", "fold"]])
 def test_own_folds_with_more_or_fewer_columns_are_refused(own, header):
-    said = rf"own\.csv: {len(header)} columns, 'id'.*; folds\.path has two"
+    said = rf"own\.csv: .*\b{len(header)}\b.*'id'.*folds\.path"
     with pytest.raises(ValueError, match=said):
         own([["1"] * len(header)], header)
 
@@ -195,28 +197,28 @@ def test_own_folds_with_more_or_fewer_columns_are_refused(own, header):
 def test_classes_with_fewer_rows_than_folds_are_counted():
     train = train_of([0, 0, 0, 1, 1, 2], classes=("a", "b", "c", "d"))
     (line,) = warnings_about(FOLDS, train, "multiclass", "stratified")
-    assert line.startswith("3 of 4 classes have fewer rows than the 3 folds: 'b (2)', 'c (1)', 'd")
+    assert re.match(r"3\D+4\D.*\b3\b.*'b \(2\)', 'c \(1\)', 'd", line)
     assert warnings_about(FOLDS, train_of([0, 1] * 3, classes=("a", "b")), "binary", "kfold") == []
 
 
 def test_labels_with_fewer_positives_than_folds_are_counted():
     train = train_of([[1.0, 0]] * 3 + [[0, 1]] * 2 + [[0, 0]], columns=("p", "q"))
     (line,) = warnings_about(FOLDS, train, "multilabel", "stratified")
-    assert line.startswith("1 of 2 labels have fewer rows than the 3 folds: 'q (2)'; some folds")
+    assert re.match(r"1\D+2\D.*\b3\b.*'q \(2\)'", line)
 
 
 def test_texts_and_groups_that_a_file_of_ones_own_tears_apart_are_counted():
     texts = (("a",), (" A",), ("b",), ("b",), ("c",), ("d",))
     (line,) = warnings_about(FOLDS, train_of(texts=texts), "regression", "file")
-    assert line.startswith("1 texts stand in several folds: ")
+    assert re.match(r"1\b.*\btext", line)
     groups = ("g", "h", "i", "i", "i", "j")
     (line,) = warnings_about(FOLDS, train_of(texts=texts, groups=groups), "regression", "file")
-    assert line.startswith("2 texts or groups stand in several folds: ")
+    assert re.match(r"2\b.*\bgroup", line)
     assert warnings_about(FOLDS, train_of(), "regression", "file") == []
 
 
 def test_a_fold_much_larger_than_the_others_is_told():
     folds = np.array([0, 1, 1, 1, 1, 2])
     (line,) = warnings_about(folds, train_of(), "regression", "kfold")
-    assert line.startswith("fold 1 holds 4 of 6 rows: a text or a group")
+    assert re.match(r"fold 1\b\D+4\D+6\D", line)
     assert warnings_about(np.array([0, 1, 1, 1, 2, 2]), train_of(), "regression", "kfold") == []

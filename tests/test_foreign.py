@@ -83,7 +83,7 @@ def test_ids_that_are_whole_numbers_match_as_they_are_written(tmp_path, form):
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_ids_that_became_floats_are_refused_with_the_reason(tmp_path, form):
     SAVE[form](tmp_path, "oof", [30.0, 4.0, 7.0], COLUMNS, VALUES[:3])
-    with pytest.raises(ValueError, match=r"first '30'; ids were saved as floats \(30\.0\): save"):
+    with pytest.raises(ValueError, match=r"'30'.*\b30\.0\b"):
         read(tmp_path, NUMBERS)
 
 
@@ -91,15 +91,15 @@ def test_ids_that_became_floats_are_refused_with_the_reason(tmp_path, form):
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
-        (["30", "4", "007", "b"], "1 of 4 ids missing, first 'a'"),
-        (["30", "4", "007", "4"], "id '4' appears more than once"),
-        (["30", "4", "007", "a", "b"], "1 unexpected ids, first 'b'"),
+        (["30", "4", "007", "b"], r".*\b1\D+4\D.*'a'"),
+        (["30", "4", "007", "4"], r"\D*'4'"),
+        (["30", "4", "007", "a", "b"], r".*\b1\b.*'b'"),
     ],
 )
 @pytest.mark.parametrize("by_position", [False, True])
 def test_ids_count_where_there_are_some(tmp_path, form, ids, said, by_position):
     SAVE[form](tmp_path, "oof", ids, COLUMNS, VALUES[[0, 1, 2, 3, 3]][: len(ids)])
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=rf"oof\{form}: {said}"):
         read(tmp_path, by_position=by_position)
 
 
@@ -107,7 +107,7 @@ def test_ids_count_where_there_are_some(tmp_path, form, ids, said, by_position):
 @pytest.mark.parametrize("bad", [[np.nan, 0.5], [0.5, 0.6], [-0.5, 1.5], [np.inf, 0.0]])
 def test_a_row_that_is_no_prediction_is_named(tmp_path, form, bad):
     SAVE[form](tmp_path, "oof", IDS, COLUMNS, np.vstack([VALUES[:3], bad]))
-    with pytest.raises(ValueError, match="1 rows are no multiclass predictions, first id 'a'"):
+    with pytest.raises(ValueError, match=rf"oof\{form}: .*\b1\b.*\bmulticlass\b.*'a'"):
         read(tmp_path)
 
 
@@ -121,14 +121,14 @@ def test_the_id_may_stand_behind_the_predictions(tmp_path):
 
 def test_an_index_that_a_tool_wrote_beside_the_id_is_named_with_the_columns(tmp_path):
     write_rows(tmp_path / "oof.csv", ["", "id", "no", "yes"], [["0", "x", "1", "0"]])
-    with pytest.raises(ValueError, match=r"columns \[id, no, yes\] should be \[no, yes\], after"):
+    with pytest.raises(ValueError, match=r"\[id, no, yes\].*\[no, yes\]"):
         read(tmp_path, ["x"])
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_both_classes_of_a_binary_are_one_too_many(tmp_path, form):
     SAVE[form](tmp_path, "oof", IDS, COLUMNS, VALUES)
-    with pytest.raises(ValueError, match="of two classes, only the probability of the positive"):
+    with pytest.raises(ValueError, match=rf"oof\{form}: .*\[target\].*\bpositive\b"):
         read(tmp_path, columns=["target"], task="binary")
 
 
@@ -162,14 +162,14 @@ def test_ids_of_an_array_may_be_a_text_with_one_a_line(tmp_path, name, content):
 @pytest.mark.parametrize(
     ("save", "said"),
     [
-        (lambda f: save_npy(f, "oof", IDS, [], VALUES[:, :1]), r"shape \(4, 1\) should be \(n, 2"),
-        (lambda f: save_npy(f, "oof", IDS, [], VALUES[None]), r"shape \(1, 4, 2\) should be"),
-        (lambda f: save_npy(f, "oof", IDS, [], VALUES.astype(str)), "oof.npy: holds <U.*numbers"),
-        (lambda f: save_npy(f, "oof", IDS[:3], [], VALUES), "oof_ids.npy: 3 ids for 4 rows"),
-        (lambda f: save_npy(f, "oof", [True] * 4, [], VALUES), "oof_ids.npy: holds bool"),
-        (lambda f: with_ids(f, "oof_ids.csv", "a,1\n"), "oof_ids.csv: 2 ids for 4 rows"),
-        (lambda f: (f / "oof.npy").write_bytes(b"no"), "oof.npy: not an array that can be read"),
-        (lambda f: (f / "oof.parquet").write_bytes(b"no"), "oof.parquet: not a readable Parquet"),
+        (lambda f: save_npy(f, "oof", IDS, [], VALUES[:, :1]), r"oof\.npy: .*\(4, 1\).*\(n, 2\)"),
+        (lambda f: save_npy(f, "oof", IDS, [], VALUES[None]), r"oof\.npy: .*\(1, 4, 2\).*\(n, 2\)"),
+        (lambda f: save_npy(f, "oof", IDS, [], VALUES.astype(str)), r"oof\.npy: .*<U"),
+        (lambda f: save_npy(f, "oof", IDS[:3], [], VALUES), r"oof_ids\.npy: .*\b3\b.*\b4\b"),
+        (lambda f: save_npy(f, "oof", [True] * 4, [], VALUES), r"oof_ids\.npy: .*\bbool\b"),
+        (lambda f: with_ids(f, "oof_ids.csv", "a,1\n"), r"oof_ids\.csv: .*\b2\b.*\b4\b"),
+        (lambda f: (f / "oof.npy").write_bytes(b"no"), r"oof\.npy: .*pickle"),
+        (lambda f: (f / "oof.parquet").write_bytes(b"no"), r"oof\.parquet: .*Parquet"),
     ],
 )
 def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, save, said):
@@ -186,7 +186,7 @@ def test_a_pickle_is_never_loaded(tmp_path, name):
 
     save_npy(tmp_path, "oof", IDS, COLUMNS, VALUES)
     np.save(tmp_path / name, np.array([Trap()], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match=f"{name}: not an array that can be read without pickle"):
+    with pytest.raises(ValueError, match=f"{name}: .*pickle"):
         read(tmp_path)
     assert not (tmp_path / "sprung").exists()
 
@@ -194,11 +194,11 @@ def test_a_pickle_is_never_loaded(tmp_path, name):
 def test_two_forms_of_one_part_are_refused(tmp_path):
     save_csv(tmp_path, "oof", IDS, COLUMNS, VALUES)
     save_npy(tmp_path, "oof", IDS, COLUMNS, VALUES)
-    with pytest.raises(ValueError, match="holds oof.csv and oof.npy; keep the one that counts"):
+    with pytest.raises(ValueError, match=r"\boof\.csv\b.*\boof\.npy\b"):
         part_path(tmp_path, "oof")
     (tmp_path / "oof.csv").unlink()
     (tmp_path / "oof_ids.txt").write_text("\n".join(IDS))
-    with pytest.raises(ValueError, match="holds oof_ids.npy and oof_ids.txt; keep the one"):
+    with pytest.raises(ValueError, match=r"\boof_ids\.npy\b.*\boof_ids\.txt\b"):
         read(tmp_path)
 
 
@@ -220,11 +220,11 @@ def test_without_ids_the_user_has_to_say_that_the_order_is_ours(tmp_path, form):
         write_rows(tmp_path / "oof.csv", COLUMNS[::-1], VALUES[:, ::-1].tolist())
     else:
         pd.DataFrame(VALUES, columns=COLUMNS).to_parquet(tmp_path / "oof.parquet", index=False)
-    said = rf"has no ids; .* blend\.external: \[\{{folder: {tmp_path}, align: position\}}\]"
+    said = rf"oof\{form}: .*blend\.external: \[\{{folder: {tmp_path}, align: position\}}\]"
     with pytest.raises(ValueError, match=said):
         read(tmp_path)
     assert np.array_equal(read(tmp_path, by_position=True), VALUES)
-    with pytest.raises(ValueError, match="4 rows without ids, should be 3"):
+    with pytest.raises(ValueError, match=rf"oof\{form}: .*\b4\b.*\b3\b"):
         read(tmp_path, IDS[:3], by_position=True)
 
 
@@ -287,10 +287,10 @@ def test_a_json_beside_an_array_is_not_one_of_ours(tmp_path):
 
 def test_a_folds_file_that_does_not_fit_is_refused(tmp_path):
     folds_csv(tmp_path, [0, 0, 1], IDS[:3])
-    with pytest.raises(ValueError, match=r"folds\.csv: 1 of 4 ids missing, first 'a'; correct or"):
+    with pytest.raises(ValueError, match=r"folds\.csv: .*\b1\D+4\D.*'a'"):
         kind_of(tmp_path, IDS, OURS)
     write_rows(tmp_path / "folds.csv", ["id"], [["a"]])
-    with pytest.raises(ValueError, match=r"folds\.csv: 1 columns, 'id'; it should have two"):
+    with pytest.raises(ValueError, match=r"folds\.csv: .*\b1\b.*'id'"):
         kind_of(tmp_path, IDS, OURS)
 
 
@@ -346,14 +346,14 @@ def test_every_form_gives_the_same_leaderboard(blended, workplace):
         board, _ = blended(f"{form[1:]}/theirs")
         boards.append(board.to_csv())
     assert boards[0] == boards[1] == boards[2]
-    assert 'theirs,"external, folds unknown"' in boards[0]
+    assert f'theirs,"{UNKNOWN_FOLDS}"' in boards[0]
 
 
 def test_the_kind_stands_in_the_leaderboard_and_a_warning_says_what_it_means(blended, workplace):
     rival(blended, workplace / "theirs")
     board, said = blended("theirs")
     assert board["kind"]["theirs"] == UNKNOWN_FOLDS
-    assert "warning: theirs: external, folds unknown: " in said
+    assert f"warning: theirs: {UNKNOWN_FOLDS}: " in said
     folds = read_csv_as_text(workplace / "folds/tiny.csv")
     folds_csv(workplace / "theirs", folds["fold"].replace({"0": "x"}), folds["id"])
     board, said = blended("theirs")  # as its folds are known now, the board is made again
@@ -367,7 +367,7 @@ def test_a_blend_of_ours_may_be_blended_but_is_never_chosen_as_one(blended, work
     board, said = blended("level-1")
     assert board["kind"]["level-1"] == NOT_NESTED
     assert board["chosen"]["level-1"] == "False"
-    assert "warning: level-1: blend, not nested: " in said
+    assert f"warning: level-1: {NOT_NESTED}: " in said
 
 
 def test_rows_by_position_are_taken_in_the_order_of_the_tables(blended, workplace, refused, run):
@@ -380,7 +380,7 @@ def test_rows_by_position_are_taken_in_the_order_of_the_tables(blended, workplac
         )
         np.save(workplace / f"b/theirs/{part}.npy", values)
     line = refused(blended.config, "--blend.external", "b/theirs")
-    assert "b/theirs/oof.npy: has no ids; " in line
+    assert re.search(r"b/theirs/oof\.npy: .*align: position", line)
     settings = yaml.safe_load(blended.config.read_text())
     settings["blend"]["external"] = [{"folder": "b/theirs", "align": "position"}]
     blended.config.write_text(yaml.safe_dump(settings))
@@ -399,12 +399,9 @@ def test_an_oof_that_saw_its_targets_is_named_with_the_numbers(blended, workplac
     save_csv(workplace / "theirs", "test", ids, ["target"], np.mean(ours, axis=0))
     board, said = blended("theirs")
     assert board["kind"]["theirs"] == "external, folds unknown, suspicious"
-    (line,) = [line for line in said.splitlines() if "suspicious" in line and "warning" in line]
+    (line,) = [line for line in said.splitlines() if re.match("warning: theirs: .*%", line)]
     assert re.match(
-        r"warning: theirs: suspicious: on the training rows it explains \d+% of our members' "
-        r"squared error and is \d+% of it away from them, where its test predictions lead us to "
-        r"expect at most \d+% \(z \d+\.\d\); its OOF is 0\.\d{4} rmse better than our best "
-        r"member's\. Find out",
+        r"warning: theirs: .*\b\d+%.*\b\d+%.*\b\d+%.*\bz \d+\.\d.*\b0\.\d{4} rmse\b",
         line,
     )
     _, again = blended("theirs")  # the leaderboard stands, and so does the doubt

@@ -1,6 +1,7 @@
 """Jobs: results in order whatever fails, equal numbers on any number of workers, one GPU each."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -107,7 +108,7 @@ def test_threads_of_a_dask_worker_are_refused(monkeypatch):
     module.Client = Client
     monkeypatch.setitem(sys.modules, "dask", ModuleType("dask"))
     monkeypatch.setitem(sys.modules, "dask.distributed", module)
-    with pytest.raises(ValueError, match=r"a Dask worker has 4 threads.*--nthreads 1"):
+    with pytest.raises(ValueError, match=r"jobs\.backend: .*\b4\b.*--nthreads 1"):
         run(halve, [1], backend="dask")
 
 
@@ -120,7 +121,7 @@ def test_a_failing_piece_says_which_and_why_and_the_others_finish(capsys):
     assert "in halve" in failure.details
     assert results[3].label == "piece 3"
     shown = capsys.readouterr()
-    assert "piece 1 failed: ZeroDivisionError: nothing to halve" in shown.out + shown.err
+    assert re.search(rf"piece 1\b.*{failure.reason}", shown.out + shown.err)
 
 
 def test_pieces_without_torch_ask_for_no_gpu_and_keep_their_threads_too(monkeypatch):
@@ -210,7 +211,7 @@ def test_a_lone_piece_leaves_all_gpus_to_the_next_run(monkeypatch, fresh_workers
 
 
 def test_an_unknown_backend_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown backend 'locky'; choose one of: .*dask.*loky"):
+    with pytest.raises(ValueError, match=r"jobs\.backend: .*'locky'.*\bdask\b.*\bloky\b"):
         run(halve, [1], backend="locky")
 
 
@@ -218,7 +219,7 @@ def test_an_unknown_backend_is_refused_with_the_known_ones():
 def test_a_cluster_whose_package_is_not_there_says_what_to_install(backend, package, monkeypatch):
     for module in ("ray", "ray.util.joblib", "dask", "dask.distributed"):
         monkeypatch.setitem(sys.modules, module, None)  # an import of it fails
-    message = rf"jobs\.backend: {backend} is not installed .*pip install {package}"
+    message = rf"jobs\.backend: .*\b{backend}\b.*pip install {package}"
     with pytest.raises(ValueError, match=message):
         run(halve, [1], backend=backend)
 

@@ -246,10 +246,10 @@ def test_untouched_tensors_are_not_saved_twice(backbone_of):
 
 def test_tensors_of_another_network_are_refused(backbone_of):
     saved = trained_tensors(build(backbone_of("bert"), "attention"))
-    with pytest.raises(ValueError, match=r"5 tensors are missing or unknown.*'pooling\.score"):
+    with pytest.raises(ValueError, match=r"\b5\b.*'pooling\.score"):
         load_trained_tensors(build(backbone_of("bert"), "mean"), saved)
     del saved["head.bias"]
-    with pytest.raises(ValueError, match=r"1 tensors are missing or unknown, first 'head\.bias'"):
+    with pytest.raises(ValueError, match=r"\b1\b.*'head\.bias'"):
         load_trained_tensors(build(backbone_of("bert"), "attention"), saved)
 
 
@@ -265,7 +265,7 @@ def without(folder: Path, pattern: str) -> str:
 def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path):
     folder = save_backbone(tmp_path / "bert", "bert")
     gone = without(folder, r"layer\.1\.output\.dense")
-    with pytest.raises(ValueError, match=rf"2 weights are missing, first '{re.escape(gone)}'"):
+    with pytest.raises(ValueError, match=rf"bert: .*\b2\b.*'{re.escape(gone)}'"):
         build(folder)
 
 
@@ -289,7 +289,7 @@ def test_a_float16_checkpoint_is_trained_in_float32(tmp_path):
 
 
 def test_an_unknown_pooling_is_refused_with_the_known_ones(backbone_of):
-    with pytest.raises(ValueError, match="unknown pooling 'meen'; choose one of: attention, cls"):
+    with pytest.raises(ValueError, match="'meen'.*attention, cls"):
         build(backbone_of("bert"), "meen")
 
 

@@ -1,7 +1,6 @@
 """The pooling contract over all of `POOLINGS`, then values by hand, then limits and errors."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -461,7 +460,7 @@ def test_min_is_the_negated_max_of_the_negated():
 
 
 def test_an_unknown_pooling_is_refused():
-    message = re.escape(f"unknown pooling 'meen'; choose one of: {', '.join(sorted(POOLINGS))}")
+    message = f"'meen'.*{', '.join(sorted(POOLINGS))}"
     with pytest.raises(ValueError, match=message):
         build_pooling("meen", H, L)
     with pytest.raises(ValueError, match=message):
@@ -479,19 +478,19 @@ def test_options_are_those_of_the_pooling(name, options):
 @every_pooling
 def test_an_unknown_option_is_refused(name):
     options = ", ".join(pooling_options(name)) or "none"
-    message = f"pooling '{name}' has no option 'layer_begin'; its options: {options}$"
+    message = f"'{name}'.*'layer_begin'.*{options}"
     with pytest.raises(ValueError, match=message):
         build_pooling(name, H, L, layer_begin=1)
 
 
 def test_an_option_of_another_pooling_is_refused():
-    with pytest.raises(ValueError, match="pooling 'mean' has no option 'layer_start'"):
+    with pytest.raises(ValueError, match="'mean'.*'layer_start'"):
         build_pooling("mean", H, L, layer_start=3)
 
 
 @pytest.mark.parametrize("layer_start", [-1, L + 1, 2.0, "3"])
 def test_a_bad_layer_start_is_refused(layer_start):
-    message = rf"layer_start is a whole number in \[0, {L}\].*got {layer_start!r}$"
+    message = rf"\blayer_start\b.*\[0, {L}\].* {layer_start!r}"
     with pytest.raises(ValueError, match=message):
         build_pooling("weighted_layer", H, L, layer_start=layer_start)
 
@@ -507,13 +506,13 @@ def test_the_first_and_last_layer_start_are_not_refused(layer_start):
 @pytest.mark.parametrize("absent", sorted(KNOWN))
 def test_idf_says_which_option_is_missing(absent):
     options = {key: value for key, value in KNOWN.items() if key != absent}
-    with pytest.raises(ValueError, match=f"'idf' needs vocab_size and special_ids; {absent} is"):
+    with pytest.raises(ValueError, match=rf"'idf'(.*\b{absent}\b){{2}}"):
         build_pooling("idf", H, L, **options)
 
 
 @pytest.mark.parametrize("wrong", [-1, VOCAB])
 def test_an_id_outside_the_vocabulary_is_refused(wrong):
-    message = rf"'idf': token id {wrong} is outside the vocabulary \[0, {VOCAB}\)"
+    message = rf"'idf'.* {wrong}\b.*\[0, {VOCAB}\)"
     with pytest.raises(ValueError, match=message):
         build_pooling("idf", H, L, vocab_size=VOCAB, special_ids=[0, wrong])
     with pytest.raises(ValueError, match=message):

@@ -68,27 +68,27 @@ def test_the_ids_column_may_have_any_name(tmp_path):
 
 
 def test_an_absent_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"test\.csv: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"test\.csv: .*\.parquet"):
         read_predictions(tmp_path, "test", IDS, ["target"], "binary")
 
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (["1", "2", "3"], "1 of 3 ids missing, first '3'"),
-        (["1"], "1 unexpected ids, first '2'"),
-        (["1", "02"], "1 of 2 ids missing, first '02'"),
+        (["1", "2", "3"], r"\b1\D+3\D.*'3'"),
+        (["1"], r"\b1\b.*'2'"),
+        (["1", "02"], r"\b1\D+2\D.*'02'"),
     ],
 )
 def test_other_ids_are_an_error_that_names_the_first(tmp_path, wanted, said):
     write(tmp_path, "binary", np.array([[0.1], [0.2]]), ["1", "2"])
-    with pytest.raises(ValueError, match=rf"oof\.csv: {said}; make it again or remove"):
+    with pytest.raises(ValueError, match=rf"oof\.csv: .*{said}"):
         read_predictions(tmp_path, "oof", wanted, ["target"], "binary")
 
 
 def test_a_repeated_id_is_an_error_that_names_it(tmp_path):
     write(tmp_path, "binary", np.array([[0.1], [0.2]]), ["1", "1"])
-    with pytest.raises(ValueError, match=r"oof\.csv: id '1' appears more than once"):
+    with pytest.raises(ValueError, match=r"oof\.csv: \D*'1'"):
         read_predictions(tmp_path, "oof", ["1"], ["target"], "binary")
 
 
@@ -96,7 +96,7 @@ def test_a_repeated_id_is_an_error_that_names_it(tmp_path):
 def test_other_columns_are_an_error_that_shows_both_lists(tmp_path, wanted):
     write(tmp_path, "regression")
     shown = ", ".join(wanted)
-    with pytest.raises(ValueError, match=rf"columns \[id, fold\] should be \[{shown}\]"):
+    with pytest.raises(ValueError, match=rf"oof\.csv: .*\[id, fold\].*\[{shown}\]"):
         read_predictions(tmp_path, "oof", IDS, wanted, "regression")
 
 
@@ -117,8 +117,8 @@ def test_a_row_that_is_no_prediction_is_an_error_that_names_its_id(tmp_path, tas
     predictions[2] = bad
     write(tmp_path, task, predictions)
     shown = ", ".join(f"{value:g}" for value in bad)
-    said = f"1 rows are no {task} predictions, first id 'a,b': {shown}"
-    with pytest.raises(ValueError, match=rf"oof\.csv: {said}; make it again"):
+    said = rf"oof\.csv: .*\b1\b.*\b{task}\b.*'a,b'.*{shown}"
+    with pytest.raises(ValueError, match=said):
         read_predictions(tmp_path, "oof", IDS, columns_of(task), task)
 
 
@@ -132,13 +132,13 @@ def test_a_regression_far_from_0_and_probabilities_with_few_digits_are_fine(tmp_
 @pytest.mark.parametrize("cell", ["n/a", "0,5", "nan", "inf"])
 def test_a_cell_that_is_no_number_is_an_error_that_shows_it(tmp_path, cell):
     (tmp_path / "oof.csv").write_text(f'id,target\n1,"{cell}"\n')
-    with pytest.raises(ValueError, match=rf"oof\.csv: .*{cell}.*; make it again"):
+    with pytest.raises(ValueError, match=rf"oof\.csv: .*\b{cell}\b"):
         read_predictions(tmp_path, "oof", ["1"], ["target"], "regression")
 
 
 def test_an_empty_cell_is_a_missing_prediction_of_its_id(tmp_path):
     (tmp_path / "oof.csv").write_text("id,target\n1,2.5\n2,\n")
-    with pytest.raises(ValueError, match="1 rows are no regression predictions, first id '2': nan"):
+    with pytest.raises(ValueError, match=r"oof\.csv: .*\bregression\b.*'2'.*\bnan\b"):
         read_predictions(tmp_path, "oof", ["1", "2"], ["target"], "regression")
 
 
@@ -174,7 +174,7 @@ def test_parts_from_different_models_are_refused(tmp_path, models):
     write(tmp_path, "binary", models="m1")
     if models:
         write(tmp_path, "binary", part="test", models=models)
-    with pytest.raises(ValueError, match=rf"{tmp_path.name}: .* come from different models"):
+    with pytest.raises(ValueError, match=rf"{tmp_path.name}: .*\boof\.csv\b.*\btest\.csv\b"):
         check_same_models(tmp_path)
 
 
@@ -182,7 +182,7 @@ def test_a_part_that_was_changed_by_hand_is_refused(tmp_path):
     write(tmp_path, "binary", models="m1")
     write(tmp_path, "binary", part="test", models="m1")
     change(tmp_path / "test.csv", "0.25", "0.26")
-    with pytest.raises(ValueError, match=r"test\.csv: changed since it was written"):
+    with pytest.raises(ValueError, match=r"test\.csv: .*\btest\.json\b"):
         check_same_models(tmp_path)
 
 

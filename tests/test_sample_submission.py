@@ -94,7 +94,7 @@ def test_without_ids_a_first_column_that_is_predicted_is_no_id(sample_of):
 
 
 def test_without_ids_another_number_of_rows_is_an_error_with_both_numbers(sample_of):
-    with pytest.raises(ValueError, match=rf"{PATH}: 2 rows, data\.test has 3"):
+    with pytest.raises(ValueError, match=rf"{PATH}: .*\b2\b.*data\.test.*\b3\b"):
         sample_of(["target"], [["0"]] * 2, name=None)
 
 
@@ -104,19 +104,19 @@ def test_without_ids_another_number_of_rows_is_an_error_with_both_numbers(sample
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (("b1", "b2"), "1 of 3 ids missing, first 'b3'"),
-        (("b1", "b2", "b3", "b4"), "1 unexpected ids, first 'b4'"),
-        (("b1", "b2", "B3"), "1 of 3 ids missing, first 'b3'"),
-        (("b1", "b2", "b3", "b3"), "id 'b3' appears more than once"),
+        (("b1", "b2"), r".*\b1\D+3\D.*'b3'"),
+        (("b1", "b2", "b3", "b4"), r".*\b1\b.*'b4'"),
+        (("b1", "b2", "B3"), r".*\b1\D+3\D.*'b3'"),
+        (("b1", "b2", "b3", "b3"), r"\D*'b3'"),
     ],
 )
 def test_ids_that_are_not_the_test_ids_are_named(sample_of, found, said):
-    with pytest.raises(ValueError, match=rf"{PATH}: {said}; data.sample_submission needs a row"):
+    with pytest.raises(ValueError, match=rf"{PATH}: {said}.*data\.sample_submission"):
         sample_of(["id", "target"], rows(*found))
 
 
 def test_an_id_of_another_name_is_an_error_that_says_what_is_expected(sample_of):
-    said = rf"{PATH}: no column 'id' \(data\.id\); correct data\.id; it has 'key', 'target'"
+    said = rf"{PATH}: .*'id'.*data\.id.*'key', 'target'"
     with pytest.raises(ValueError, match=said):
         sample_of(["key", "target"], rows(*IDS))
 
@@ -126,20 +126,18 @@ def test_an_id_of_another_name_is_an_error_that_says_what_is_expected(sample_of)
     [
         ("regression", ("a", "b"), (), ["a", "c"], "'a', 'b'"),
         ("regression", ("a", "b"), (), ["a"], "'a', 'b'"),
-        ("regression", ("a",), (), ["a", "b"], "one column, or 'a'"),
+        ("regression", ("a",), (), ["a", "b"], r"\bone\b[^']*'a'"),
         ("multilabel", ("a", "b"), (), ["a", "b", "c"], "'a', 'b'"),
-        ("binary", ("target",), CLASSES, ["money", "Sport"], "one column, or 'money', 'sport'"),
-        ("multiclass", CLASSES, CLASSES, ["money", "money"], "one column, or 'money', 'sport'"),
-        ("multiclass", CLASSES, CLASSES, [], "one column, or 'money', 'sport'"),
+        ("binary", ("target",), CLASSES, ["money", "Sport"], r"\bone\b[^']*'money', 'sport'"),
+        ("multiclass", CLASSES, CLASSES, ["money", "money"], r"\bone\b[^']*'money', 'sport'"),
+        ("multiclass", CLASSES, CLASSES, [], r"\bone\b[^']*'money', 'sport'"),
     ],
 )
 def test_columns_that_are_not_predicted_are_an_error_that_shows_both_lists(
     sample_of, task, columns, classes, header, wanted
 ):
     found = ", ".join(f"'{name}'" for name in header) or "none"
-    with pytest.raises(
-        ValueError, match=f"{PATH}: columns to predict are {found}, should be {wanted}"
-    ):
+    with pytest.raises(ValueError, match=f"{PATH}: [^']*{found}[^']*{wanted}"):
         sample_of(["id", *header], rows(*IDS, cells=["0"] * len(header)), task, columns, classes)
 
 

@@ -24,22 +24,15 @@ def test_targets_come_in_the_order_of_the_ids_and_classes_as_codes(workplace):
 
 def test_a_class_that_was_never_trained_on_is_an_error(workplace):
     write_rows(workplace / "solution.csv", ["id", "kind"], [["1", "d"]])
-    with pytest.raises(
-        ValueError, match=r"solution\.csv: class 'd' is not in data\.train; correct"
-    ):
+    with pytest.raises(ValueError, match=r"solution\.csv: .*'d'.*data\.train"):
         read_solution(data_of("kind"), "multiclass", ["1"], CLASSES)
 
 
-@pytest.mark.parametrize(
-    ("task", "cell", "complaint"),
-    [("regression", "nan", "no finite numbers"), ("multilabel", "-1", "neither 0 nor 1")],
-)
-def test_a_cell_that_no_training_table_may_hold_is_an_error(task, cell, complaint, workplace):
+@pytest.mark.parametrize(("task", "cell"), [("regression", "nan"), ("multilabel", "-1")])
+def test_a_cell_that_no_training_table_may_hold_is_an_error(task, cell, workplace):
     """Some competitions mark rows that they do not score with -1."""
     write_rows(workplace / "solution.csv", ["id", "value"], [["1", "1"], ["2", cell]])
-    with pytest.raises(
-        ValueError, match=rf"solution\.csv: .*'{cell}' at id '2'.*{complaint}.*take"
-    ):
+    with pytest.raises(ValueError, match=rf"solution\.csv: .*'{cell}'.*'2'.*\b{task}\b"):
         read_solution(data_of("value"), task, ["1", "2"], ())
 
 

@@ -278,38 +278,35 @@ def test_groups_of_text_work_as_groups_of_numbers_do():
 def test_as_many_folds_as_texts_work_and_one_more_is_refused(scheme):
     y, groups = np.zeros(6, int), np.arange(6)
     assert set(folds_of(scheme, "binary", y=y, n=6, groups=groups)) == set(range(6))
-    with pytest.raises(ValueError, match=r"^folds\.n: 7 folds need .*, found 6; lower folds\.n"):
+    with pytest.raises(ValueError, match=r"^folds\.n: .*\b7\b.*\b6\b"):
         folds_of(scheme, "binary", y=y, n=7, groups=groups)
 
 
 def test_copies_do_not_count_as_texts_of_their_own():
     texts = ["a", "A", " a ", "b", "c"]
-    with pytest.raises(ValueError, match="4 folds need as many distinct texts, found 3"):
+    with pytest.raises(ValueError, match=r"^folds\.n: .*\b4\b.*\btexts\b.*\b3\b"):
         folds_of("kfold", "binary", y=np.zeros(5, int), n=4, texts=texts)
 
 
 def test_fewer_groups_than_folds_are_refused():
     groups = np.repeat([0, 1, 2], 10)
-    with pytest.raises(ValueError, match="5 folds need as many groups that share no text, found 3"):
+    with pytest.raises(ValueError, match=r"^folds\.n: .*\b5\b.*\bgroups\b.*\b3\b"):
         folds_of("group", "binary", y=np.zeros(30, int), groups=groups)
 
 
 @pytest.mark.parametrize("n", [1, 0, -3])
 def test_fewer_than_two_folds_are_refused(n):
-    with pytest.raises(ValueError, match=rf"folds\.n is at least 2, got {n};"):
+    with pytest.raises(ValueError, match=rf"folds\.n\b.*\b2\b.* {n}\b"):
         folds_of("kfold", "binary", n=n)
 
 
 @pytest.mark.parametrize("scheme", sorted(NEED_GROUPS))
 def test_a_group_scheme_without_groups_is_refused(scheme):
-    with pytest.raises(
-        ValueError, match=rf"^folds\.scheme: {scheme} needs data\.group.*: kfold, stratified$"
-    ):
+    said = rf"^folds\.scheme: .*\b{scheme}\b.*data\.group.*\bkfold, stratified$"
+    with pytest.raises(ValueError, match=said):
         make_folds(scheme, np.zeros(9, int), task="binary", n=3, seed=0, texts=list("abcdefghi"))
 
 
 def test_an_unknown_scheme_is_refused_with_the_known_ones():
-    with pytest.raises(
-        ValueError, match="unknown scheme 'stratifed'; choose one of: group, kfold, stratified, "
-    ):
+    with pytest.raises(ValueError, match="'stratifed'.*group, kfold, stratified, "):
         folds_of("stratifed", "binary")

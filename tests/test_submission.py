@@ -127,7 +127,7 @@ def test_a_column_for_each_class_holds_its_probability_in_the_samples_order(metr
 
 @pytest.mark.parametrize("metric", metrics_of("multiclass", decides=False))
 def test_one_column_cannot_hold_the_probabilities_of_three_classes(metric):
-    message = rf"one column, 'topic', which .* 3 classes that {metric} scores; set submit\.as"
+    message = rf"'topic'.*\b3\b.*\b{metric}\b.*submit\.as"
     with pytest.raises(ValueError, match=message):
         multiclass(metric, "id", "topic")
 
@@ -197,19 +197,19 @@ def test_labels_on_demand_where_probabilities_would_be_scored():
 def test_probabilities_on_demand_where_labels_would_be_scored():
     assert binary("accuracy", "id", "t", form="probabilities") == {"t": [0.2, 0.5, 0.9]}
     assert regression("qwk", "id", "t", form="probabilities") == {"t": [0.2, 0.5, 0.9]}
-    with pytest.raises(ValueError, match="one column, 't', which cannot hold"):
+    with pytest.raises(ValueError, match=r"'t'.*\b3\b.*\baccuracy\b.*submit\.as"):
         multiclass("accuracy", "id", "t", form="probabilities")
 
 
 def test_labels_do_not_fit_a_column_for_each_class():
-    with pytest.raises(ValueError, match=r"submit\.as: labels fill one column.* has 2: no, yes"):
+    with pytest.raises(ValueError, match=r"submit\.as: .*\b2\b.*no, yes"):
         binary("auc", "id", "no", "yes", form="labels")
-    with pytest.raises(ValueError, match=r"submit\.as: labels fill one column.* has 3"):
+    with pytest.raises(ValueError, match=r"submit\.as: .*\b3\b.*id, money, sport"):
         multiclass("accuracy", "id", *CLASSES, form="labels")
 
 
 def test_the_probability_of_one_class_is_not_written_under_the_others_name():
-    with pytest.raises(ValueError, match=r"column 'no' is a class.*'yes'.*set data\.positive: no"):
+    with pytest.raises(ValueError, match=r"'no'.*'yes'.*data\.positive: no"):
         binary("auc", "id", "no")
     for name in ("yes", "prediction"):
         assert binary("auc", "id", name) == {name: [0.2, 0.5, 0.9]}
@@ -222,14 +222,14 @@ SAME = np.full((3, 1), 0.5)
 
 
 def test_a_constant_continuous_column_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"column 't' of the submission is 0\.5 on every row"):
+    with pytest.raises(ValueError, match=r"'t'.*\b0\.5\b"):
         binary("auc", "id", "t", predictions=SAME)
-    with pytest.raises(ValueError, match=r"column 't' of the submission is 0\.5 on every row"):
+    with pytest.raises(ValueError, match=r"'t'.*\b0\.5\b"):
         regression("rmse", "id", "t", predictions=SAME)
     per_class = np.array([[0.2, 0.5, 0.3], [0.3, 0.5, 0.2]])
-    with pytest.raises(ValueError, match=r"column 'money' .* is 0\.5 on every row"):
+    with pytest.raises(ValueError, match=r"'money'.*\b0\.5\b"):
         multiclass("accuracy", "id", *CLASSES, predictions=per_class)
-    with pytest.raises(ValueError, match=r"column 'b' .* is 0\.5 on every row"):
+    with pytest.raises(ValueError, match=r"'b'.*\b0\.5\b"):
         multilabel("auc", "id", "a", "b", "c", predictions=per_class)
 
 
@@ -239,7 +239,7 @@ def test_a_column_that_held_nothing_to_learn_may_be_constant():
     y = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
     cells = multilabel("auc", "id", "b", "a", "c", predictions=per_class, y=y)
     assert cells["b"] == [0.5, 0.5]
-    with pytest.raises(ValueError, match="column 'b'"):
+    with pytest.raises(ValueError, match=r"'b'.*\b0\.5\b"):
         multilabel("auc", "id", "b", "a", "c", predictions=per_class, y=np.eye(3)[:2])
     cells = regression("rmse", "id", "t", predictions=SAME, y=np.full((3, 1), 7.0))
     assert cells == {"t": [0.5, 0.5, 0.5]}

@@ -1,5 +1,6 @@
 """Tables: every format gives the text that a CSV would hold, every broken file is named."""
 
+import re
 import zipfile
 
 import pandas as pd
@@ -73,13 +74,13 @@ def test_a_zip_may_hold_a_tsv_and_what_macos_adds(tmp_path):
     assert read_table(path).to_numpy().tolist() == [["1", "a, b"]]
 
 
-@pytest.mark.parametrize(("names", "said"), [([], "none"), (["a.csv", "b.tsv"], "a.csv, b.tsv")])
+@pytest.mark.parametrize(("names", "said"), [([], "none"), (["a.csv", "b.tsv"], r"a\.csv, b\.tsv")])
 def test_a_zip_that_does_not_hold_one_table_is_named(tmp_path, names, said):
     path = tmp_path / "t.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             archive.writestr(name, "id\n1\n")
-    with pytest.raises(ValueError, match=rf"t\.zip: should hold one .csv or .tsv, holds {said}"):
+    with pytest.raises(ValueError, match=rf"t\.zip: .*\.csv.*\.tsv.*\b{said}\b"):
         read_table(path)
 
 
@@ -87,19 +88,19 @@ def test_an_error_in_a_zipped_table_names_both(tmp_path):
     path = tmp_path / "t.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("train.csv", "id,text\n1\n")
-    with pytest.raises(ValueError, match=r"t\.zip/train\.csv: line 2 has 1 cells"):
+    with pytest.raises(ValueError, match=r"t\.zip/train\.csv: line 2\b.*\b1\b"):
         read_table(path)
 
 
 @pytest.mark.parametrize(
     ("ending", "said"),
-    [(".parquet", "not a readable Parquet file"), (".zip", "not a readable zip")],
+    [(".parquet", "Parquet"), (".zip", r"\bzip\b")],
 )
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04garbage", b"PAR1garbagePAR1", b"id,text\n"])
 def test_garbage_is_named(tmp_path, ending, said, content):
     path = tmp_path / f"t{ending}"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"t\{ending}: {said}"):
+    with pytest.raises(ValueError, match=rf"t\{ending}: .*{said}"):
         read_table(path)
 
 
@@ -107,7 +108,7 @@ def test_garbage_is_named(tmp_path, ending, said, content):
 def test_a_truncated_file_is_named(tmp_path, ending):
     path = write(tmp_path, ending)
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ValueError, match=rf"train\{ending}: not a readable"):
+    with pytest.raises(ValueError, match=rf"(?i)train\{ending}: .*\b{ending[1:]}\b"):
         read_table(path)
 
 
@@ -127,21 +128,21 @@ def test_an_ending_that_says_nothing_is_refused_with_those_that_do(tmp_path):
 @pytest.mark.parametrize("ending", sorted(FORMATS))
 def test_an_absent_table_is_named_with_its_setting(tmp_path, ending):
     path = tmp_path / f"a{ending}"
-    with pytest.raises(FileNotFoundError, match=rf"a\{ending}: no such file; correct data\.train"):
+    with pytest.raises(FileNotFoundError, match=rf"a\{ending}: .*data\.train"):
         open_table(str(path), "data.train")
-    with pytest.raises(FileNotFoundError, match=rf"a\{ending}: no such file$"):
+    with pytest.raises(FileNotFoundError, match=rf"a\{ending}: (?!.*data\.train)"):
         read_table(path)
 
 
 def test_a_folder_is_no_table(tmp_path):
     (tmp_path / "a.csv").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"a\.csv: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"a\.csv: .*data\.train"):
         open_table(str(tmp_path / "a.csv"), "data.train")
 
 
 def test_a_table_without_rows_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("id,text\n")
-    with pytest.raises(ValueError, match=r"a\.csv: has column names and no rows; correct data\.t"):
+    with pytest.raises(ValueError, match=r"a\.csv: .*data\.test"):
         open_table(str(tmp_path / "a.csv"), "data.test")
 
 
@@ -156,21 +157,21 @@ def test_unused_columns_may_share_a_name(table):
 
 
 def test_a_missing_column_is_an_error_that_names_the_nearest(table):
-    with pytest.raises(ValueError, match=r"a\.csv: no column 'txt' \(data.text\); .*mean 'text'\?"):
+    with pytest.raises(ValueError, match=r"a\.csv: .*'txt'.*data\.text.*'text'.*'id', 'text'"):
         column(table, "txt", "a.csv", "data.text")
 
 
 def test_a_missing_column_that_is_like_no_other_is_shown_what_is_there():
     table = pd.DataFrame({"id": ["1"], "label": ["0"]})
-    with pytest.raises(ValueError, match=r"correct data\.text; it has 'id', 'label'"):
+    with pytest.raises(ValueError, match=r"a\.csv: .*'xyz'.*data\.text.*'id', 'label'"):
         column(table, "xyz", "a.csv", "data.text")
 
 
 def test_a_used_column_must_be_the_only_one_of_its_name(table):
-    with pytest.raises(ValueError, match=r"a\.csv: 2 columns are called 'label'; rename all but"):
+    with pytest.raises(ValueError, match=r"a\.csv: .*\b2\b.*'label'"):
         column(table, "label", "a.csv", "data.target")
 
 
 def test_a_message_shows_the_first_few_names_and_their_number():
     assert first_few(["a", "b"]) == "'a', 'b'"
-    assert first_few([str(k) for k in range(9)]) == "'0', '1', '2', '3', '4', '5', … 9 in all"
+    assert re.match(r"'0', '1', '2', '3', '4', '5'\D+9\b", first_few([str(k) for k in range(9)]))

@@ -91,36 +91,36 @@ def test_the_positive_one_of_two_numbers_is_the_greater():
 @pytest.mark.parametrize("task", sorted(TASKS))
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_a_missing_target_is_an_error_that_names_its_rows(task, empty):
-    with pytest.raises(ValueError, match=rf"{WHERE}: 2 rows without 't0', ids 'i1', 'i3'; fill"):
+    with pytest.raises(ValueError, match=rf"{WHERE}: .*\b2\b.*'t0'.*'i1', 'i3'"):
         read(task, ["1", empty, "0", empty])
 
 
 @pytest.mark.parametrize("cell", ["high", "nan", "inf", "1,5", "1e999"])
 def test_a_regression_target_that_is_no_finite_number_is_named_with_its_id(cell):
-    said = rf"{WHERE}: 1 cells of 't1', the first '{cell}' at id 'i2', are no finite numbers"
+    said = rf"{WHERE}: .*\b1\b.*'t1'.*'{cell}'.*'i2'.*\bregression\b"
     with pytest.raises(ValueError, match=said):
         read("regression", ["1", "2", "3"], ["1", "2", cell])
 
 
 @pytest.mark.parametrize("cell", ["2", "-1", "0.5", "True", "yes"])
 def test_a_label_that_is_neither_0_nor_1_is_named_with_its_id(cell):
-    said = rf"{WHERE}: 2 cells of 't0', the first '{cell}' at id 'i0', are neither 0 nor 1"
+    said = rf"{WHERE}: .*\b2\b.*'t0'.*'{cell}'.*'i0'.*\bmultilabel\b"
     with pytest.raises(ValueError, match=said):
         read("multilabel", [cell, cell, "1"])
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_a_single_class_is_an_error_that_names_it(task):
-    with pytest.raises(ValueError, match=f"{WHERE}: all 3 rows have 't0' 'spam'; at least two"):
+    with pytest.raises(ValueError, match=rf"{WHERE}: .*\b3\b.*'t0'.*'spam'"):
         read(task, ["spam"] * 3)
 
 
 def test_a_third_class_of_a_binary_task_is_an_error_that_names_all():
-    with pytest.raises(ValueError, match="'t0' has 3 classes: 'a', 'b', 'c'; .* task: multiclass"):
+    with pytest.raises(ValueError, match=r"'t0'.*\b3\b.*'a', 'b', 'c'.*task: multiclass"):
         read("binary", ["c", "a", "b"])
 
 
 def test_a_positive_class_that_does_not_occur_is_an_error_that_names_those_that_do():
-    said = "'t0' is never data.positive 'ham'; choose one of: 'no', 'spam'"
+    said = r"'t0'.*data\.positive.*'ham'.*'no', 'spam'"
     with pytest.raises(ValueError, match=said):
         read("binary", ["spam", "no"], positive="ham")

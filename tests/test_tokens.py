@@ -120,7 +120,7 @@ def test_no_texts_are_no_tokens(tokenizer):
 def test_a_tokenizer_that_cannot_pad_is_refused():
     tokenizer = make_tokenizer("bert")
     tokenizer.pad_token = None
-    with pytest.raises(ValueError, match="no padding token"):
+    with pytest.raises(ValueError, match=r"\bpadding\b"):
         tokenize(tokenizer, TEXTS, max_length=8)
 
 
@@ -246,5 +246,5 @@ def test_no_rows_are_no_batches():
 
 def test_a_slow_tokenizer_is_refused_by_name():
     slow = SimpleNamespace(is_fast=False, name_or_path="some/backbone")
-    with pytest.raises(ValueError, match="some/backbone: has a slow tokenizer only"):
+    with pytest.raises(ValueError, match=r"some/backbone: .*tokenizer\.json"):
         tokenize(slow, [("a text",)], 8)

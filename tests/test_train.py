@@ -1,5 +1,6 @@
 """The train stage as a whole: what a diverged member leaves, what it says of itself, its calls."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def train(workplace, backbone_of):
 
 
 def test_a_diverged_member_is_not_kept_and_the_others_have_their_oof(train):
-    with pytest.raises(SystemExit, match="2 of 4 units failed, the others stand") as end:
+    with pytest.raises(SystemExit, match=r"\b2\D+4\D.*\bmax fold 0\b") as end:
         train({"pooling": "mean"}, {"pooling": "max", "learning_rate": 1e30})
-    assert "30 of 30 predictions are not finite: training diverged" in str(end.value)
+    assert re.search(r"max/fold0: .*\b30\D+30\D.*learning_rate", str(end.value))
     assert len(read_rows(Path("oof/tiny/mean/oof.csv"))[1]) == 60
     assert not Path("oof/tiny/max").exists()
     assert {path.name for path in Path("models/tiny/max").iterdir()} == {
@@ -41,13 +42,10 @@ def test_a_diverged_member_is_not_kept_and_the_others_have_their_oof(train):
 
 
 def test_fp16_without_a_gpu_is_refused_in_one_line_before_anything_is_trained(train, capsys):
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match="^2$"):
         train({"pooling": "mean"}, {"pooling": "max", "precision": "fp16"})
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == (
-        "error: member max: training.precision is fp16, which needs a GPU, and none is seen; "
-        "leave it out"
-    )
+    assert re.match(r"error: member max: .*training\.precision.*\bfp16\b.*\bGPU\b", line)
     assert not list(Path("models/tiny").glob("*/fold*"))
 
 
@@ -83,7 +81,7 @@ def test_units_without_torch_run_apart_where_there_are_gpus(n_gpus, calls, train
 
     monkeypatch.setattr("pipeline.train.count_gpus", lambda: n_gpus)
     monkeypatch.setattr("pipeline.train.run_all", kept)
-    with pytest.raises(SystemExit, match="4 of 4 units failed"):
+    with pytest.raises(SystemExit, match=r"\b4\D+4\D.*\bmean fold 0\b"):
         train({"pooling": "mean"}, {"model": "tfidf_linear"})
     assert made == calls
 

@@ -1,6 +1,7 @@
 """Units: what makes one finished, what its folder holds, and how a wrong one is found."""
 
 import json
+import re
 import shutil
 import threading
 from dataclasses import asdict, replace
@@ -79,11 +80,10 @@ def test_another_setting_is_refused_by_its_name_and_both_values(setting, value, 
     finished(unit, fingerprint(SETTINGS, **DATA))
     wanted = fingerprint({**SETTINGS, setting: value}, **DATA)
     wanted = json.loads(json.dumps(wanted))
-    said = rf"models/tiny/mean/fold0: trained with {setting} .*, the config says"
-    message = rf"{said} .*run train with --overwrite"
-    with pytest.raises(ValueError, match=message) as error:
+    values = f"{re.escape(repr(SETTINGS[setting]))}.*{re.escape(repr(value))}"
+    said = rf"models/tiny/mean/fold0: .*\b{setting}\b.*{values}.*--overwrite"
+    with pytest.raises(ValueError, match=said):
         is_finished(unit, wanted, overwrite=False)
-    assert f"{SETTINGS[setting]!r}, the config says {value!r};" in str(error.value)
     assert not is_finished(unit, wanted, overwrite=True)
 
 
@@ -100,7 +100,8 @@ def test_changed_data_is_refused_by_its_name_without_hashes(part, value, name, w
     unit = Unit("tiny", "mean", 0)
     finished(unit, fingerprint(SETTINGS, **DATA))
     wanted = fingerprint(SETTINGS, **{**DATA, part: value})
-    with pytest.raises(ValueError, match=f"trained on other {name}: the data files have changed;"):
+    said = rf"^models/tiny/mean/fold0: (?!.*[0-9a-f]{{12}}).*\b{name}\b.*--overwrite"
+    with pytest.raises(ValueError, match=said):
         is_finished(unit, wanted, overwrite=False)
 
 
@@ -108,7 +109,7 @@ def test_a_setting_that_is_new_is_refused_too(workplace):
     unit = Unit("tiny", "mean", 0)
     finished(unit, fingerprint(SETTINGS, **DATA))
     wanted = fingerprint({**SETTINGS, "warmup": 0.2}, **DATA)
-    with pytest.raises(ValueError, match=r"trained with warmup None, the config says 0\.2;"):
+    with pytest.raises(ValueError, match=r"fold0: .*\bwarmup\b.*\bNone\b.*\b0\.2\b"):
         is_finished(unit, wanted, overwrite=False)
 
 
@@ -169,7 +170,7 @@ def test_a_members_units_are_as_many_as_the_first_says(workplace):
 def test_a_missing_fold_is_named(missing, workplace):
     for fold in {0, 1, 2} - {missing}:
         finished(Unit("tiny", "mean", fold), fingerprint(SETTINGS, **DATA), n_folds=3)
-    with pytest.raises(FileNotFoundError, match=f"models/tiny/mean/fold{missing}: not there"):
+    with pytest.raises(FileNotFoundError, match=f"models/tiny/mean/fold{missing}: "):
         units_of("tiny", "mean")
 
 
@@ -201,7 +202,7 @@ def test_folds_of_different_settings_are_no_member(workplace):
     units = [Unit("tiny", "mean", fold) for fold in range(2)]
     finished(units[0], fingerprint(SETTINGS, **DATA))
     finished(units[1], fingerprint({**SETTINGS, "epochs": 9.0}, **DATA))
-    with pytest.raises(ValueError, match="fold1: trained with epochs other than fold 0's"):
+    with pytest.raises(ValueError, match=r"fold1: .*\bepochs\b"):
         models_hash(units)
 
 
@@ -209,7 +210,7 @@ def test_a_fold_from_before_a_setting_was_there_says_which(workplace):
     units = [Unit("tiny", "mean", fold) for fold in range(2)]
     finished(units[0], fingerprint(SETTINGS, **DATA))
     finished(units[1], fingerprint({**SETTINGS, "precision": "bf16"}, **DATA))
-    with pytest.raises(ValueError, match="fold1: trained with precision other than fold 0's"):
+    with pytest.raises(ValueError, match=r"fold1: .*\bprecision\b"):
         models_hash(units)
 
 
@@ -340,8 +341,7 @@ def test_a_reloaded_unit_predicts_any_number_of_other_texts(in_folder_of):
 def test_weights_that_were_changed_do_not_predict(name, change, in_folder_of):
     unit, tokens = in_folder_of.unit, in_folder_of.tokens
     alter(weights_path(unit), name, change)
-    message = "models/tiny/mean/fold0: reloaded, it predicts its own held-out rows .* away"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*\b0\.001\b"):
         predict_unit(unit, tokens)
 
 
@@ -357,7 +357,7 @@ def test_a_backbone_that_was_changed_does_not_predict(in_folder_of):
     weights = load_file(path)
     name = "embeddings.word_embeddings.weight"
     save_file({**weights, name: weights[name].flip(0).contiguous()}, path, {"format": "pt"})
-    with pytest.raises(ValueError, match="predicts its own held-out rows"):
+    with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*\b0\.001\b"):
         predict_unit(unit, tokens)
 
 
@@ -366,8 +366,7 @@ def test_weights_that_lack_a_tensor_are_named(in_folder_of):
     weights = load_file(weights_path(unit))
     del weights["head.bias"]
     save_file(weights, weights_path(unit))
-    message = r"fold0/weights\.safetensors: 1 tensors are missing or unknown, first 'head\.bias'"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: .*\b1\b.*'head\.bias'"):
         predict_unit(unit, tokens)
 
 
@@ -375,7 +374,7 @@ def test_weights_cut_short_are_named(in_folder_of):
     unit, tokens = in_folder_of.unit, in_folder_of.tokens
     path = weights_path(unit)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: .*train the unit again"):
+    with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: [^']*$"):
         predict_unit(unit, tokens)
 
 
@@ -384,10 +383,10 @@ def test_another_device_may_differ_more(in_folder_of):
     written = np.array(json.loads((unit.folder / "parity.json").read_text())["predictions"])
     sd = read_run(unit)["scaling"]["sd"][0]
     check_parity(unit, written + 0.0009 * sd, "cpu")
-    with pytest.raises(ValueError, match=r"0\.0011 away .* 0\.001 is allowed"):
+    with pytest.raises(ValueError, match=r"\b0\.0011\b.*\b0\.001\b"):
         check_parity(unit, written + 0.0011 * sd, "cpu")
     check_parity(unit, written + 0.019 * sd, "cuda")
-    with pytest.raises(ValueError, match=r"0\.021 away .* 0\.02 is allowed"):
+    with pytest.raises(ValueError, match=r"\b0\.021\b.*\b0\.02\b"):
         check_parity(unit, written + 0.021 * sd, "cuda")
 
 
@@ -403,7 +402,7 @@ def test_a_unit_of_another_fingerprint_is_replaced_whole(in_folder_of):
     left = unit.folder.with_name(".fold0.12345678.tmp")  # of a run that was killed
     left.mkdir()
     (left / "run.json").touch()
-    with pytest.raises(ValueError, match="trained with seed "):
+    with pytest.raises(ValueError, match=r"fold0: .*\bseed\b.*\b7\b.*\b9\b"):
         in_folder_of.again(seed=9, overwrite=False)
     assert (unit.folder / "old").exists()
     in_folder_of.again(seed=9, overwrite=True)
@@ -434,8 +433,8 @@ def test_a_unit_with_a_prediction_that_is_not_finite_is_not_kept(value, in_folde
         (folder / "model").touch()
         return Outcome(predictions, "model", None, "cpu", {})
 
-    message = "models/tiny/mean/fold0: 2 of 45 predictions are not finite: .*learning_rate"
-    with pytest.raises(ValueError, match=message):
+    said = r"models/tiny/mean/fold0: .*\b2\D+45\D.*learning_rate"
+    with pytest.raises(ValueError, match=said):
         fill_unit(assignment, train)
     assert {path.name for path in assignment.unit.folder.parent.iterdir()} == {".fold0.lock"}
 
@@ -446,14 +445,14 @@ def test_a_unit_with_a_prediction_that_is_not_finite_is_not_kept(value, in_folde
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
-        ({"lr_scheduler_type": "nonsense"}, "nonsense is not a valid SchedulerType"),
-        ({"optim": "adamm"}, "adamm is not a valid OptimizerNames"),
-        ({"logging_steps": 0}, "requires non-zero --logging_steps"),
-        ({"logging_steps": "often"}, "'>' not supported"),
+        ({"lr_scheduler_type": "nonsense"}, r"\bnonsense\b"),
+        ({"optim": "adamm"}, r"\badamm\b"),
+        ({"logging_steps": 0}, "--logging_steps"),
+        ({"logging_steps": "often"}, "'str'.*'int'"),
         ({"max_grad_nrm": 1}, "'max_grad_nrm'"),
-        ({"run_name": date(2026, 1, 2)}, r"run_name is datetime\.date\(2026, 1, 2\), which run"),
-        ({"optim_args": {1: 2}}, r"optim_args is \{1: 2\}, which run\.json cannot hold"),
-        ({"max_grad_norm": float("nan")}, r"max_grad_norm is nan, which run\.json cannot hold"),
+        ({"run_name": date(2026, 1, 2)}, r"\brun_name\b.*datetime\.date\(2026, 1, 2\)"),
+        ({"optim_args": {1: 2}}, r"\boptim_args\b.*\{1: 2\}"),
+        ({"max_grad_norm": float("nan")}, r"\bmax_grad_norm\b.*\bnan\b"),
     ],
 )
 def test_a_wrong_value_of_the_trainer_is_refused_before_training_in_one_line(
@@ -484,16 +483,16 @@ def test_a_setting_that_a_unit_of_before_lacks_is_null(in_folder_of):
 def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):
     sha = in_folder_of.architecture.backbone
     check_architecture("tiny", Architecture(sha, "mean", {}, 64, 0.0, True))
-    with pytest.raises(ValueError, match="max_length is 65, but the backbone reads at most 64"):
+    with pytest.raises(ValueError, match=r"\bmax_length\b.*\b65\b.*\b64\b"):
         check_architecture("tiny", Architecture(sha, "mean", {}, 65, 0.0, True))
 
 
 @pytest.mark.parametrize(
     ("pooling", "options", "message"),
     [
-        ("meen", {}, "unknown pooling 'meen'"),
-        ("mean", {"layer_start": 1}, "'mean' has no option 'layer_start'"),
-        ("weighted_layer", {"layer_start": 9}, r"in \[0, 2\], 0 the embeddings, got 9"),
+        ("meen", {}, "'meen'"),
+        ("mean", {"layer_start": 1}, "'mean'.*'layer_start'"),
+        ("weighted_layer", {"layer_start": 9}, r"'weighted_layer'.*\[0, 2\].*\b9\b"),
     ],
 )
 def test_a_pooling_that_cannot_be_built_is_refused_before_training(

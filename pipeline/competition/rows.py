@@ -52,10 +52,8 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Test:
+class TestRows:
     """The test rows: ids and texts as in `Train`."""
-
-    __test__ = False  # pytest would take it for a class of tests
 
     ids: tuple[str, ...]
     texts: Texts
@@ -98,7 +96,7 @@ def read_train(data: Data, task: str) -> Train:
     )
 
 
-def read_test(data: Data) -> Test:
+def read_test(data: Data) -> TestRows:
     """Read the test table.
 
     Raises:
@@ -107,7 +105,7 @@ def read_test(data: Data) -> Test:
     """
     table = open_table(data.test, "data.test")
     ids = _ids(table, data.id, data.test)
-    return Test(tuple(ids), tuple(_texts(table, data.text, data.test)))
+    return TestRows(tuple(ids), tuple(_texts(table, data.text, data.test)))
 
 
 def joined(texts: Texts) -> list[str]:
@@ -115,7 +113,7 @@ def joined(texts: Texts) -> list[str]:
     return [" | ".join(pair) if any(text.strip() for text in pair) else "" for pair in texts]
 
 
-def warnings_about(data: Data, task: str, train: Train, test: Test) -> list[str]:
+def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[str]:
     """A line for each doubt about the tables that does not stop us."""
     no_group = [
         i for i, group in zip(train.ids, train.groups or train.ids, strict=True) if not group
@@ -149,7 +147,7 @@ def _counted(where: str, ids: Sequence[str], what: str) -> str | None:
     return f"{where}: {len(ids)} {what}, first id {ids[0]!r}" if ids else None
 
 
-def _ids_of_empty(rows: Train | Test) -> list[str]:
+def _ids_of_empty(rows: Train | TestRows) -> list[str]:
     return [
         name
         for name, texts in zip(rows.ids, rows.texts, strict=True)
@@ -169,7 +167,7 @@ def _ids_of_contradictions(train: Train) -> list[str]:
     return [i for i, key in zip(train.ids, keys, strict=True) if key and len(targets[key]) > 1]
 
 
-def _ids_of_known_texts(train: Train, test: Test) -> list[str]:
+def _ids_of_known_texts(train: Train, test: TestRows) -> list[str]:
     known = set(_keys(train.texts))
     return [i for i, key in zip(test.ids, _keys(test.texts), strict=True) if key and key in known]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.rows import Test, Train
+from pipeline.competition.rows import TestRows, Train
 from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.stamp import Stamp, read_stamp, require_current
@@ -29,7 +29,9 @@ def folder_of(config: Config, predictor: str) -> Path:
     return external_folders(config).get(predictor, predictor_dir(config.competition, predictor))
 
 
-def read_named_stack(config: Config, train: Train, test: Test, folds: NDArray[np.int64]) -> Stack:
+def read_named_stack(
+    config: Config, train: Train, test: TestRows, folds: NDArray[np.int64]
+) -> Stack:
     """The predictors that the config names, members first.
 
     Raises:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.folds import origin_of, read_folds
-from pipeline.competition.rows import Test, Train, read_test, read_train
+from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.solution import read_solution, solution_path
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import leaderboard_path, predictor_dir, unit_dir
@@ -49,7 +49,7 @@ class Evidence:
 
     config: Config
     train: Train
-    test: Test
+    test: TestRows
     folds: NDArray[np.int64]
     stack: Stack
     board: pd.DataFrame
