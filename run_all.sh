@@ -4,8 +4,14 @@
 #   ./run_all.sh                                      the demo competition, configs/tweets.yaml
 #   ./run_all.sh --quick                              the same path on 800 rows, two members
 #   ./run_all.sh configs/r8.yaml --training.epochs 1  another competition, with overrides
+#
+# Every setting can be overridden; `python -m pipeline.prepare --help` lists them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+if [[ " $* " == *" --help "* || " $* " == *" -h "* ]]; then
+    sed '1d; /^[^#]/,$d; s/^# \{0,1\}//' run_all.sh # the comment above
+    exit
+fi
 source scripts/environment.sh
 use_environment requirements.txt
 

@@ -1,121 +1,75 @@
-"""scripts/environment.sh names what the machine lacks before anything long starts."""
+"""scripts/environment.sh uses a Python that has the pins, or makes and mends .venv."""
 
-import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "environment.sh"
-TOOLS = ("cat", "cksum", "dirname", "env", "rm", "touch")
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+USE = 'cd "$1"; source scripts/environment.sh; use_environment requirements.txt; echo "$PYTHON"'
+OWN_PIN = f"pytest=={pytest.__version__}"
 
 
 @pytest.fixture
 def use(tmp_path):
-    """Run `use_environment requirements.txt` in an empty folder; a fake python3 comes first."""
-    (tmp_path / "bin").mkdir()
-    for tool in TOOLS:
-        (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool)))
-    (tmp_path / "requirements.txt").write_text("# pins\npytest==0.0.1\n")
+    """Run `use_environment` in "my project" from another folder; pip finds tiny 1 and 2 only."""
+    project = tmp_path / "my project"
+    shutil.copytree(SCRIPTS, project / "scripts")
+    for version in "12":
+        with zipfile.ZipFile(tmp_path / f"tiny-{version}-py3-none-any.whl", "w") as wheel:
+            about = {"METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"}
+            about |= {"WHEEL": "Wheel-Version: 1.0\nTag: py3-none-any\n", "RECORD": ""}
+            for name, text in about.items():
+                wheel.writestr(f"tiny-{version}.dist-info/{name}", text)
 
-    def run(python3: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-        if python3 is not None:
-            fake = tmp_path / "bin" / "python3"
-            fake.write_text("#!/bin/bash\n" + python3)
-            fake.chmod(0o755)
-        return subprocess.run(
-            ["/bin/bash", "-c", f"source {SCRIPT}; use_environment requirements.txt; echo $PYTHON"],
-            cwd=tmp_path,
-            env={"PATH": str(tmp_path / "bin"), "HOME": os.environ["HOME"], **variables},
-            capture_output=True,
-            text=True,
-        )
+    def run(pin: str, python3: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        (project / "requirements.txt").write_text(f"# pins\n{pin}\n")
+        (tmp_path / "python3").write_text(f'#!/bin/bash\n{python3}\nexec "{sys.executable}" "$@"')
+        (tmp_path / "python3").chmod(0o755)
+        variables |= {"PATH": f"{tmp_path}:/usr/bin:/bin", "PIP_CONFIG_FILE": "/dev/null"}
+        variables |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+        command = ["bash", "-euo", "pipefail", "-c", USE, "use", str(project)]
+        return subprocess.run(command, cwd="/", env=variables, capture_output=True, text=True)
 
     return run
 
 
-def active_environment(folder: Path) -> str:
-    """A folder like an active virtual environment's, with the Python that runs the tests."""
-    (folder / "active" / "bin").mkdir(parents=True)
-    (folder / "active" / "bin" / "python").symlink_to(sys.executable)
-    return str(folder / "active")
+def test_a_python3_that_has_the_pins_is_used_with_and_without_an_active_environment(use, tmp_path):
+    assert use(OWN_PIN).stdout == f"{tmp_path}/python3\n"
+    assert use(OWN_PIN, VIRTUAL_ENV="active").stdout == f"{tmp_path}/python3\n"
 
 
-def test_no_python_is_named_with_the_fix(use):
-    done = use()
+def test_a_venv_is_made_once_and_mended_and_made_anew_where_a_run_was_killed(use, tmp_path):
+    venv = tmp_path / "my project" / ".venv"
+    made, mended = ["making", "installing", "python"], ["installing", "python"]
+
+    def steps(pin: str, **variables: str) -> list[str]:
+        lines = use(pin, **variables).stdout.replace("environment: ", "").splitlines()
+        assert lines.pop() == f"{venv}/bin/python"
+        return [line.split()[0] for line in lines] + ["python"]
+
+    assert steps("tiny==1", PIP_USER="1") == made
+    assert steps("tiny==1") == ["python"]
+    assert steps("tiny==2") == mended
+    failed = use("tiny==3")
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1].startswith("error: pip could not install")
+    assert steps("tiny==2", VIRTUAL_ENV="active") == ["using", "python"]
+    (venv / "installing").write_text("99999999")  # a process id that no system gives
+    assert steps("tiny==2") == made
+
+
+def test_an_old_python_is_named_in_one_line(use):
+    done = use("tiny==1", "[ $1 = --version ] && echo Python 3.8.1; exit 1")
     assert done.returncode == 2
-    assert "python3 not found; install Python 3.11 or newer" in done.stderr
-
-
-def test_an_old_python_is_named_with_its_version(use):
-    done = use('[ "$1" = --version ] && echo Python 3.8.1; exit 1')
-    assert done.returncode == 2
-    assert "Python 3.8.1 is too old; install Python 3.11 or newer" in done.stderr
+    assert "3.11 or newer; found: Python 3.8.1" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_missing_libgomp_is_named_with_the_fix(use):
-    done = use('[ "$1" = -c ]')  # the check of libgomp is the one that comes as standard input
+    done = use(OWN_PIN, "[[ $2 != *libgomp* ]] || exit 1")
     assert done.returncode == 2
-    assert "LightGBM needs libgomp.so.1; install it, on Debian: apt-get install" in done.stderr
-
-
-def test_a_python_without_pip_is_named_with_the_fix(use):
-    done = use('case "$2" in *ensurepip*) exit 1;; esac')
-    assert done.returncode == 2
-    assert "no pip to give; install it, on Debian: apt-get install python3-venv" in done.stderr
-
-
-def test_an_active_environment_that_meets_the_pins_is_used(use, tmp_path):
-    (tmp_path / "requirements.txt").write_text(f"pytest=={pytest.__version__}\n")
-    active = active_environment(tmp_path)
-    # a symbolic link to the tests' Python finds the tests' packages by this variable only
-    done = use(VIRTUAL_ENV=active, PYTHONPATH=os.pathsep.join(sys.path))
-    assert done.stdout.strip() == f"{active}/bin/python", done.stderr
-
-
-def test_an_active_environment_with_other_versions_is_passed_over_and_said_so(use, tmp_path):
-    active = active_environment(tmp_path)
-    paths = os.pathsep.join(sys.path)
-    done = use("exit 1", VIRTUAL_ENV=active, PYTHONPATH=paths)
-    assert f"pytest is {pytest.__version__}, should be 0.0.1" in done.stdout
-    assert "using .venv instead" in done.stdout
-
-
-def stamped_environment(folder: Path, python: str) -> None:
-    """A .venv that was made for the requirements, with a Python that is this script."""
-    bin_ = folder / ".venv" / "bin"
-    bin_.mkdir(parents=True)
-    (bin_ / "python").write_text(f"#!/bin/bash\n{python}")
-    (bin_ / "python").chmod(0o755)
-    requirements = (folder / "requirements.txt").read_bytes()
-    stamp = subprocess.run(["cksum"], input=requirements, capture_output=True).stdout
-    (folder / ".venv" / ".installed-requirements.txt").write_bytes(stamp)
-
-
-def test_an_environment_that_lost_a_pin_is_mended_and_said_so(use, tmp_path):
-    stamped_environment(tmp_path, "cat >/dev/null; echo called with $*; [ $1 != - ]")
-    done = use("exit 0")
-    assert ".venv does not meet the pins any more (called with - requirements.txt)" in done.stdout
-    assert "installing requirements.txt into .venv" in done.stdout
-    assert done.returncode == 0
-
-
-def test_an_environment_that_was_never_finished_is_made_anew(use, tmp_path):
-    stamped_environment(tmp_path, "[ $2 != pip ]")
-    (tmp_path / ".venv" / ".installed-requirements.txt").unlink()
-    done = use("echo python3 $*")
-    assert "python3 -m venv --clear .venv" in done.stdout
-
-
-def test_pip_is_skipped_where_the_stamp_is_that_of_the_requirements(use, tmp_path):
-    stamped_environment(tmp_path, "[ $1 = - ] && exit; echo called with $*; exit 1")
-    done = use("exit 0")
-    assert done.stdout.strip() == f"{tmp_path}/.venv/bin/python"
-
-    (tmp_path / "requirements.txt").write_text("pytest==0.0.2\n")
-    done = use()
-    assert "called with -m pip install" in done.stdout
-    assert done.returncode == 2
-    assert "pip could not install requirements.txt" in done.stderr
+    assert "apt-get install libgomp1" in done.stderr

@@ -37,6 +37,14 @@ def test_without_words_all_stages_run_on_the_demo(told):
     assert told() == [f"-m pipeline.{stage} configs/tweets.yaml" for stage in STAGES]
 
 
+def test_help_shows_the_usage_and_starts_nothing(told):
+    for words in (("--help",), ("-h",), ("configs/r8.yaml", "--help")):
+        usage = told(*words)
+        assert "  ./run_all.sh --quick" in "\n".join(usage)
+        assert len(usage) < 10
+        assert not any(line.startswith(("#", "-m")) for line in usage)
+
+
 def test_another_config_and_overrides_reach_every_stage(told):
     lines = told("configs/r8.yaml", "--training.epochs", "1", "--members", "a b", "c")
     words = "configs/r8.yaml --training.epochs 1 --members a b c"
