@@ -197,7 +197,7 @@ def test_a_unit_that_went_astray_is_marked_and_no_other(case):
 def test_a_leaderboard_of_other_predictions_is_refused(case, refused):
     write_members(case, lambda name, oof, folds: oof.__imul__(1.1))
     told = refused(case)
-    assert "leaderboard.csv: a predictor has changed" in told
+    assert "leaderboard.csv: made from other predictors" in told
     assert "run blend again" in told
 
 
