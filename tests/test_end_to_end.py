@@ -228,7 +228,7 @@ def test_predictions_for_another_test_table_are_neither_blended_nor_submitted(co
     header, rows = read_rows(Path("data/tiny/test.csv"))
     rows[0][2] += " or so"
     write_rows(Path("data/tiny/test.csv"), header, rows)
-    said = "test.csv: made for other test rows than those of the config"
+    said = "test.csv: made from other test"
     assert f"oof/tiny/mean/{said}" in refused(capsys, "blend")
     assert f"oof/tiny/idf/{said}" in refused(capsys, "submit", "--predictor", "idf")
     stage("predict")
@@ -290,7 +290,7 @@ def test_an_unknown_member_is_refused_with_the_known_ones(copy, capsys):
 def test_a_changed_setting_is_refused_by_name_and_overwrite_trains_again(copy, capsys):
     again = ("--training.epochs", "2", "--members", "mean")
     line = refused(capsys, "train", *again)
-    assert "models/tiny/mean/fold0: trained with epochs 1.0, the config says 2.0" in line
+    assert "models/tiny/mean/fold0: made with epochs 1.0, now it is 2.0" in line
     old = numbers("oof/tiny/mean/oof.csv")
     stage("train", *again, "--overwrite")
     new = numbers("oof/tiny/mean/oof.csv")
@@ -306,7 +306,7 @@ def test_changed_texts_are_refused(copy, capsys):
     header, rows = read_rows(Path("data/tiny/train.csv"))
     rows[5][2] += "!"
     write_rows(Path("data/tiny/train.csv"), header, rows)
-    assert "folds/tiny.csv: the texts of the training table are not" in refused(capsys, "train")
+    assert "folds/tiny.csv: made from other texts" in refused(capsys, "train")
     stage("make_folds", "--overwrite")
     assert "trained on other texts: the data files have changed" in refused(capsys, "train")
 
@@ -439,7 +439,7 @@ def test_any_predictor_can_be_submitted(copy, capsys):
     stage("submit", "--predictor", "idf")  # the leaderboard's line is about the model that was
     assert json.loads(told.read_text(encoding="utf-8"))["leaderboard"] == {}
     line = refused(capsys, "submit", "--predictor", "idff")
-    assert "no predictor 'idff'; choose among: " in line
+    assert "no predictor 'idff'; choose one of: " in line
 
 
 # --- odd tables
@@ -535,7 +535,7 @@ def copy_of(finished, workplace):
 
 def test_members_of_other_folds_are_not_blended(copy, capsys):
     stage("make_folds", "--overwrite", "--folds.seed", "7")
-    assert "made for other folds" in refused(capsys, "blend", "--folds.seed", "7")
+    assert "mean/oof.csv: made from other folds" in refused(capsys, "blend", "--folds.seed", "7")
 
 
 def test_members_of_other_texts_are_not_blended(copy, capsys):
@@ -545,20 +545,20 @@ def test_members_of_other_texts_are_not_blended(copy, capsys):
     header, rows = read_rows(Path("data/tiny/train.csv"))
     rows[0][header.index("text")] += " again"
     write_rows(Path("data/tiny/train.csv"), header, rows)
-    assert "made for other training texts" in refused(capsys, "blend")
+    assert "mean/oof.csv: made from other texts" in refused(capsys, "blend")
 
 
 def test_predictions_of_the_other_class_are_not_submitted(copy_of, capsys):
     copy_of("binary")
     _, rows = read_rows(Path("data/tiny/train.csv"))
     negative = sorted({row[-1] for row in rows})[0]
-    assert "made for other targets" in refused(capsys, "submit", "--data.positive", negative)
+    assert "made from other targets" in refused(capsys, "submit", "--data.positive", negative)
 
 
 def test_a_blend_older_than_its_members_is_not_submitted(copy, capsys):
     stage("train", "--overwrite", "--training.epochs", "2")
     stage("predict")
-    assert "mean has changed since it was blended; run blend again" in refused(capsys, "submit")
+    assert "made from other predictors, first 'mean'; run blend again" in refused(capsys, "submit")
     stage("blend", "--training.epochs", "2")
     stage("submit", "--training.epochs", "2")
 
@@ -569,7 +569,7 @@ def test_a_run_with_other_settings_does_not_replace_what_another_run_just_traine
     before = Path("models/tiny/mean/fold0/run.json").read_bytes()
     # as if the unit had not been there when this run looked
     monkeypatch.setattr("pipeline.train.is_finished", lambda *_, **__: False)
-    with pytest.raises(SystemExit, match=r"trained with epochs 1\.0, the config says 2\.0"):
+    with pytest.raises(SystemExit, match=r"made with epochs 1\.0, now it is 2\.0"):
         stage("train", "--training.epochs", "2")
     assert Path("models/tiny/mean/fold0/run.json").read_bytes() == before
 
@@ -592,7 +592,8 @@ def test_members_of_other_settings_are_blended_with_a_word_and_submitted_as_they
                 for name in MEMBERS
             ]
             for change in (
-                "learning_rate 0.01, the config says 0.02",
+                "learning_rate 0.01, the config says 0.02; "
+                "head_learning_rate 0.01, the config says 0.02",
                 f"backbone {backbone!r}, the config says 'other'",
             )
         ),
