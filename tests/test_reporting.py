@@ -15,6 +15,7 @@ from pipeline.reporting.runs import learning_curves, minutes_of
 from pipeline.reporting.summary import without_nan
 from pipeline.reporting.svg import VARIABLES, drawn
 from pipeline.reporting.verdict import verdict
+from pipeline.scoring.metrics import score
 
 
 @pytest.mark.parametrize(
@@ -191,6 +192,17 @@ def test_the_loss_of_a_row_is_minus_the_log_of_what_the_truth_was_given():
     assert found == pytest.approx(-np.log([0.9, 0.4]))
     found = loss_of_rows(evidence("binary", np.array([0, 1]), p[:, :, :1], classes=("a", "b")))
     assert found == pytest.approx(-np.log([0.1, 0.4]))
+
+
+def test_the_mean_loss_of_the_rows_is_the_log_loss_that_is_scored():
+    """Also where the truth was given nothing, and where classes are written with few digits."""
+    p = np.array([[[1.0, 0.0, 0.0]], [[0.33, 0.33, 0.33]], [[0.2, 0.3, 0.5]]])
+    y = np.array([1, 0, 2])
+    found = loss_of_rows(evidence("multiclass", y, p, classes=("a", "b", "c")))
+    assert found.mean() == pytest.approx(score("logloss", "multiclass", y, p[:, 0]))
+    labels = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    found = loss_of_rows(evidence("multilabel", labels, p[:, :, :2]))
+    assert found.mean() == pytest.approx(score("logloss", "multilabel", labels, p[:, 0, :2]))
 
 
 def test_texts_with_few_positives_have_a_score_whatever_a_draw_lacks():
