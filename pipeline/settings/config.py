@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.names import TASKS_OF_METRIC
 from pipeline.settings.members import AnyMember, Member, Training, filled_in
 from pipeline.settings.section import NAME, Columns, Name, Section, Spelled, Whole, usable_name
 
@@ -144,7 +144,9 @@ class Config(Section):
     task: Literal["regression", "binary", "multiclass", "multilabel"] = Field(
         description="regression, binary, multiclass or multilabel"
     )
-    metric: Spelled = Field(description="what the competition scores: " + ", ".join(METRICS))
+    metric: Spelled = Field(
+        description="what the competition scores: " + ", ".join(TASKS_OF_METRIC)
+    )
     data: Data
     folds: Folds = Folds()
     backbone: Spelled | None = Field(
@@ -176,8 +178,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
-        if self.metric not in METRICS or self.task not in METRICS[self.metric].tasks:
-            fitting = [name for name, metric in METRICS.items() if self.task in metric.tasks]
+        fitting = [name for name, tasks in TASKS_OF_METRIC.items() if self.task in tasks]
+        if self.metric not in fitting:
             raise ValueError(
                 f"metric {self.metric!r} does not fit task {self.task}; "
                 f"choose one of: {', '.join(fitting)}"
