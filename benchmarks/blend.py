@@ -12,7 +12,7 @@ than 20,000, so that their noise hides less.
   cross-fitted on five folds of the fit rows, the leaderboard chooses, and the chosen one is fitted
   on all fit rows. Beyond 20,000 rows without decisions, which take three times the fits.
 - chosen_by_score: likewise, but the best cross-fitted score, without the rule about intervals.
-- blend_*: our default blenders; every one that fits on the first 10 seeds of 1,000 rows.
+- blend_*: our blenders.
 - single: the member with the best score on the fit rows.
 - peer_*: other packages on the same arrays (`benchmarks.blend_peers`), run by --peer_python because
   they pin versions; those that are not installed there, or took longer than --peer_seconds on one

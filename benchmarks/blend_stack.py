@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.blend_peers import Peers
 from benchmarks.stacks import Stack, draw_stack
 from pipeline.blend import MOST_NESTED
-from pipeline.ensemble.blenders import BLENDERS, Blender
+from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.leaderboard import Entry, leaderboard
 from pipeline.ensemble.postprocessing import DECISIONS
@@ -21,7 +21,6 @@ from pipeline.settings.config import Blend
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss"}
 MEMBERS = (40, 8)  # by seed, in turn
 PEERS = ("hillclimbers", "autogluon", "sklearn_stacking", "scipy_slsqp")
-MOST_ROWS_FOR_ALL, SEEDS_FOR_ALL = 1_000, 10  # beyond, only what is chosen among is fitted
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,6 @@ class Setting:
         return f"{self.task}-{self.n_rows}-{kind}"
 
 
-def fits(blender: Blender, setting: Setting, seed: int) -> bool:
-    """Whether a blender is fitted on all fit rows of such a stack."""
-    are_all = setting.n_rows <= MOST_ROWS_FOR_ALL and seed < SEEDS_FOR_ALL
-    asked = are_all or blender.name in Blend().methods
-    return blender.supports(setting.task, setting.n_rows) and asked
-
-
 def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[str, Floats]]:
     """Name and held-out predictions of what the blend stage and the best honest score choose."""
     how: dict[str, Any] = {"task": setting.task, "metric": METRIC[setting.task], "seed": seed}
@@ -52,7 +44,7 @@ def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[
     candidates = [
         candidate
         for name in Blend().methods
-        if fits(BLENDERS[name], setting, seed)
+        if BLENDERS[name].supports(setting.task)
         for candidate in candidates_of(
             BLENDERS[name],
             of_task if is_nested else {},
@@ -89,7 +81,7 @@ def measure(
     blends: dict[str, Floats] = {"single": stack.new[:, best_member(stack, **how)]}
     seconds, remarks = {}, {}
     for name, blender in BLENDERS.items():
-        if fits(blender, setting, seed):
+        if blender.supports(setting.task):
             start = time.process_time()
             blend = blender(stack.oof, stack.y, stack.new, seed=seed, **how)
             seconds[f"blend_{name}"] = time.process_time() - start

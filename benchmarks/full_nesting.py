@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lines = []
     for name in arguments.methods:
         blender = BLENDERS[name]
-        if not blender.supports(config.task, len(train.ids)):
+        if not blender.supports(config.task):
             continue
         blends = {"cross_fitted": cross_fit(blender, preds, train.y, folds, **setting)} | {
             way: nested_blend(blender, preds, train.y, folds, inner, setting, seen=way == "seen")

@@ -132,7 +132,7 @@ def _blend(
     setting: dict[str, Any] = {"task": config.task, "metric": config.metric, "seed": config.seed}
     groups = None if train.groups is None else np.array(train.groups)
     n_folds = len(np.unique(folds))
-    methods, decisions = _fitting(config, len(y), n_folds)
+    methods, decisions = _fitting(config, n_folds)
     is_choice = len(methods) * (1 + len(decisions)) > 1
     is_nested = is_choice and len(y) <= MOST_NESTED and n_folds > 2
     if is_choice and not is_nested:
@@ -174,7 +174,7 @@ def _blend(
     return board, expected.as_json()
 
 
-def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict[str, Any]]:
+def _fitting(config: Config, n_folds: int) -> tuple[list[str], dict[str, Any]]:
     """Names of the methods and decisions by name: those of the config that fit."""
     from pipeline.ensemble.blenders import BLENDERS, check_methods
     from pipeline.ensemble.postprocessing import DECISIONS, check_decisions
@@ -185,11 +185,10 @@ def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict
     check_decisions(wanted)
     fitting = []
     for method in methods:
-        misfit = BLENDERS[method].misfit(config.task, n_rows)
-        if misfit:
-            print(f"blend: {method} {misfit}; passed over")
-        else:
+        if BLENDERS[method].supports(config.task):
             fitting.append(method)
+        else:
+            print(f"blend: {method} does not fit task {config.task!r}; passed over")
     decisions = {
         name: DECISIONS[name] for name in wanted if DECISIONS[name].fits(config.task, config.metric)
     }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, softmax
 
-from pipeline.ensemble.blenders import BLENDERS, Blender
+from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.means import rank_mean
 from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.metrics import score
@@ -141,7 +141,7 @@ def test_one_predictor_is_enough(name, task):
     preds, y, new_preds = example(task, m=1)
     found = blend(name, preds, y, new_preds, task)
     assert_valid(found, new_preds, task)
-    if name in WEIGHTS and name != "nnls":
+    if name in WEIGHTS:
         np.testing.assert_allclose(found, new_preds[:, 0], rtol=1e-15)
 
 
@@ -175,8 +175,6 @@ def test_a_target_of_a_million_is_blended_like_one_of_one(name):
     expected = blend(name, preds, y, new_preds, "regression")
     found = blend(name, 1e6 * preds, 1e6 * y, 1e6 * new_preds, "regression")
     np.testing.assert_allclose(found / 1e6, expected, atol=1e-3)
-    if name == "nnls":  # weights of another sum than 1 do not move with the target
-        return
     found = blend(name, 1e6 + preds, 1e6 + y, 1e6 + new_preds, "regression")
     np.testing.assert_allclose(found - 1e6, expected, atol=1e-3)
 
@@ -221,24 +219,9 @@ def test_a_blender_that_does_not_fit_the_task_says_so(name, task):
 
 def test_only_these_pass_over_a_task():
     classes = ("binary", "multiclass", "multilabel")
-    of_regression = [(name, task) for name in ("elastic_net", "ridge") for task in classes]
+    of_regression = [("ridge", task) for task in classes]
     of_classes = [(name, "regression") for name in ("geometric_mean", "logistic")]
     assert sorted(UNFIT) == sorted([*of_regression, *of_classes])
-
-
-def test_a_blender_refuses_more_rows_than_it_can_fit():
-    def first(preds, y, new_preds, **setting):
-        return new_preds[:, 0]
-
-    preds, y, new_preds = example("binary")
-    setting = {"task": "binary", "metric": "auc", "seed": 0}
-    exact = Blender("slow", first, max_rows=90)
-    assert exact.supports("binary", 90)
-    np.testing.assert_array_equal(exact(preds, y, new_preds, **setting), new_preds[:, 0])
-    less = Blender("slow", first, max_rows=89)
-    assert not less.supports("binary", 90)
-    with pytest.raises(ValueError, match=r"'slow'.*\b89\b.*\b90\b.*blend\.methods"):
-        less(preds, y, new_preds, **setting)
 
 
 @pytest.mark.parametrize(

@@ -248,9 +248,7 @@ def test_a_key_that_the_trainer_does_not_take_is_named(workplace, refused, run):
 def test_an_unknown_blend_method_is_named(workplace, refused):
     config = write_competition(workplace, "binary", settings={"blend": {"methods": ["meen"]}})
     line = refused(config)
-    assert line.startswith(
-        "error: blend.methods: unknown method 'meen'; choose among: backward_elimination, "
-    )
+    assert line.startswith("error: blend.methods: unknown method 'meen'; choose among: convex, ")
 
 
 def test_a_method_that_does_not_fit_the_task_is_left_to_blend(workplace, run):

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from pipeline.ensemble.means import geometric_mean, rank_mean
 from pipeline.ensemble.stackers import STACKERS
-from pipeline.ensemble.two_level import two_level
 from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.tasks import TASKS, Floats, as_probabilities
 
@@ -26,25 +25,15 @@ class Blender:
     Attributes:
         function: `(preds, y, new_preds, *, task, metric, seed) -> (k, c)`.
         tasks: the tasks that it fits; the stage leaves it out of the others, with a note.
-        max_rows: how many fit rows it takes; None is any number.
     """
 
     name: str
     function: Callable[..., Floats]
     tasks: tuple[str, ...] = tuple(TASKS)
-    max_rows: int | None = None
 
-    def supports(self, task: str, n_rows: int = 1) -> bool:
-        """Whether a call with this task and this many fit rows blends; otherwise it raises."""
-        return not self.misfit(task, n_rows)
-
-    def misfit(self, task: str, n_rows: int) -> str:
-        """Why a call with this task and this many fit rows raises; empty where it blends."""
-        if task not in self.tasks:
-            return f"does not fit task {task!r}, only {', '.join(self.tasks)}"
-        if self.max_rows is not None and n_rows > self.max_rows:
-            return f"takes at most {self.max_rows} rows to fit, got {n_rows}"
-        return ""
+    def supports(self, task: str) -> bool:
+        """Whether it blends predictions of this task; otherwise it raises."""
+        return task in self.tasks
 
     def __call__(
         self,
@@ -65,33 +54,17 @@ class Blender:
         Returns:
             (k, c) float64; probabilities where probabilities came in.
         Raises:
-            ValueError: the task does not fit, there are too many fit rows, shapes disagree, or a
-                value is not finite.
+            ValueError: the task does not fit, shapes disagree, or a value is not finite.
         """
-        misfit = self.misfit(task, len(preds))
-        if misfit:
-            raise ValueError(f"blender {self.name!r} {misfit}; take it out of blend.methods")
+        if not self.supports(task):
+            raise ValueError(
+                f"blender {self.name!r} does not fit task {task!r}, only {', '.join(self.tasks)}; "
+                "take it out of blend.methods"
+            )
         _check(self.name, preds, y, new_preds, task)
         blend = self.function(preds, y, new_preds, task=task, metric=metric, seed=seed)
         # weights of sum 1 + 1e-16 leave [0, 1] where all members say 1
         return np.clip(blend, 0, 1) if TASKS[task].is_probability else blend
-
-
-FIRST_LEVEL = ("convex", "hill_climb", "ridge", "logistic", "lightgbm")
-
-
-def convex_of_blends(
-    preds: Floats, y: NDArray[Any], new_preds: Floats, *, task: str, metric: str, seed: int
-) -> Floats:
-    """Two levels: convex weights of blends that differ in kind, those of them that fit the task.
-
-    Non-negative weights, as in Breiman 1996: a blend that another can stand for gets none.
-    """
-    blenders = [BLENDERS[name] for name in FIRST_LEVEL]
-    first = [blender for blender in blenders if blender.supports(task, len(preds))]
-    return two_level(
-        first, BLENDERS["convex"], preds, y, new_preds, task=task, metric=metric, seed=seed
-    )
 
 
 def _weighted_mean(
@@ -150,7 +123,6 @@ BLENDERS: dict[str, Blender] = {
         *(Blender(name, partial(_weighted_mean, weigh)) for name, weigh in WEIGHTS.items()),
         Blender("rank_mean", rank_mean),
         Blender("geometric_mean", geometric_mean, ("binary", "multiclass", "multilabel")),
-        *(Blender(name, s.function, s.tasks, s.max_rows) for name, s in STACKERS.items()),
-        Blender("two_level", convex_of_blends, max_rows=100_000),  # 10 classes take minutes
+        *(Blender(name, s.function, s.tasks) for name, s in STACKERS.items()),
     ]
 }

@@ -15,7 +15,6 @@ from pipeline.scoring.metrics import METRICS, score
 from pipeline.scoring.tasks import Floats, as_probabilities
 
 TIE = 1e-12  # scores that differ by a smaller share of themselves differ by rounding
-ALL = slice(None)
 
 
 class Objective:
@@ -25,7 +24,6 @@ class Objective:
         preds: (n, m, c) of one target: c is 1, or the number of classes.
         y: (n, 1) for regression, (n,) codes otherwise.
         y_train: all targets, whose values are the labels to which `qwk` rounds.
-        signed: shares may be negative, so that probabilities have to be clipped.
     """
 
     members: Floats
@@ -38,10 +36,8 @@ class Objective:
         task: str,
         metric: str,
         y_train: NDArray[Any],
-        signed: bool = False,
     ):
         self.y, self.task, self.metric, self.y_train = y, task, metric, y_train
-        self.signed = signed
         self.members = self.boil_down(preds)
 
     def boil_down(self, preds: Floats) -> Floats:
@@ -52,14 +48,12 @@ class Objective:
         """What `total / size` is worth, more being better; -inf where the metric is undefined."""
         return worth(total / size, self.y, task=self.task, metric=self.metric, y_train=self.y_train)
 
-    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
-        """What the selection is worth after each member `among` all was added `step` times.
+    def values(self, total: Floats, size: float) -> Floats:
+        """What the selection is worth after each member was added.
 
         One that cannot be the best may be -inf instead.
         """
-        return np.array(
-            [self.value(total + step * member, size + step) for member in self.members[among]]
-        )
+        return np.array([self.value(total + member, size + 1) for member in self.members])
 
 
 def first_best(values: Floats) -> int:

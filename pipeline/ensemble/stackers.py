@@ -6,22 +6,15 @@ call; `ensemble.blenders` checks the input. Each column has a model of its own, 
 that column of every predictor.
 """
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Kernel, WhiteKernel
-from sklearn.linear_model import ElasticNetCV, LogisticRegression, RidgeCV
-from sklearn.model_selection import KFold
+from sklearn.linear_model import LogisticRegression, RidgeCV
 
 from pipeline.ensemble.columns import classify, regress
 from pipeline.scoring.tasks import TASKS, Floats, spread
@@ -29,13 +22,9 @@ from pipeline.scoring.tasks import TASKS, Floats, spread
 _to_log_odds = TASKS["binary"].to_raw
 
 RIDGE_PENALTIES = np.logspace(-5, 1, 13)  # a row, of standardised predictions
-ELASTIC_NET_SHARES = [0.1, 0.5, 0.9]  # of the absolute penalty
 LOGISTIC_C = 0.1  # for one member: the more there are, the more each is held back
 LOOSE = 10.0  # how much less the mean of the members is held back than their distances to it
 BOOSTING_ROUNDS = 100
-KERNEL_ROWS = 500  # a kernel's few parameters need no more, and each step costs their cube
-KERNEL_STEPS = 20
-ROWS_AT_ONCE = 1000  # new rows of a Gaussian process, each as long as all fit rows
 SUREST = 10.0  # log-odds; see `_held_back`
 BOOSTING: dict[str, Any] = {
     "num_leaves": 4,
@@ -53,11 +42,10 @@ BOOSTING: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Stacker:
-    """A model on predictions, the tasks that it fits, and how many fit rows it takes if not any."""
+    """A model on predictions, and the tasks that it fits."""
 
     function: Callable[..., Floats]
     tasks: tuple[str, ...]
-    max_rows: int | None = None
 
 
 def ridge(
@@ -70,28 +58,6 @@ def ridge(
             return np.full(len(new_members), target.mean())
         model = RidgeCV(alphas=len(target) * RIDGE_PENALTIES)
         return model.fit(members, target).predict(new_members)
-
-    return regress(fit_and_apply, preds, y, new_preds)
-
-
-def elastic_net(
-    preds: Floats, y: Floats, new_preds: Floats, *, task: str, metric: str, seed: int
-) -> Floats:
-    """Linear regression with squared and absolute penalties (Zou & Hastie 2005, JRSS B 67).
-
-    The absolute one leaves members out, the squared one lets alike members share. Both are chosen
-    by the error on five inner folds.
-    """
-
-    def fit_and_apply(members: Floats, target: Floats, new_members: Floats) -> Floats:
-        if len(target) < 2 or np.ptp(target) == 0:
-            return np.full(len(new_members), target.mean())
-        folds = KFold(min(5, len(target)), shuffle=True, random_state=seed)
-        model = ElasticNetCV(
-            l1_ratio=ELASTIC_NET_SHARES, alphas=30, cv=folds, tol=1e-3, max_iter=10_000
-        )
-        with _unfinished_is_fine():
-            return model.fit(members, target).predict(new_members)
 
     return regress(fit_and_apply, preds, y, new_preds)
 
@@ -161,68 +127,6 @@ def boosting(
     return classify(fit_and_apply, preds, y, new_preds, task)
 
 
-def gaussian_process(
-    preds: Floats, y: NDArray[Any], new_preds: Floats, *, task: str, metric: str, seed: int
-) -> Floats:
-    """A function of the members, as bent as the evidence asks for (Rasmussen & Williams 2006).
-
-    A linear kernel plus a Gaussian one; their sizes, the width and the noise have the greatest
-    marginal likelihood on at most 500 rows. Of a regression it learns what the plain mean misses;
-    classes and labels are learnt from log-odds, by the Laplace approximation (chapter 3 there).
-    """
-    n_members = preds.shape[1]
-    # a linear kernel with weights of 1 / m each and a Gaussian one about as wide as the data
-    kernel = ConstantKernel(0.1 / n_members, (1e-4 / n_members, 10)) * DotProduct(0, "fixed")
-    kernel += ConstantKernel(0.1, (1e-4, 10)) * RBF(n_members**0.5, (0.1, 1000))
-
-    def fit(model: type, kernel: Kernel, members: Floats, target: NDArray[Any]) -> Any:
-        # evenly spaced from the least to the greatest target, so that both labels occur
-        order = np.lexsort((np.random.default_rng(seed).random(len(target)), target))
-        rows = order[np.linspace(0, len(order) - 1, min(len(order), KERNEL_ROWS)).astype(np.int64)]
-        with _unfinished_is_fine():
-            tuned = model(kernel, optimizer=_climb).fit(members[rows], target[rows]).kernel_
-            return model(tuned, optimizer=None).fit(members, target)
-
-    def apply_to_values(members: Floats, target: Floats, new_members: Floats) -> Floats:
-        noisy = kernel + WhiteKernel(0.5, (1e-3, 10))
-        return _in_parts(fit(GaussianProcessRegressor, noisy, members, target).predict, new_members)
-
-    def apply_to_labels(members: Floats, labels: NDArray[Any], new_members: Floats) -> Floats:
-        odds, new_odds = _held_back(members), _held_back(new_members)
-        center, scale = odds.mean(axis=0), spread(odds)
-        offset = ConstantKernel(10, "fixed")  # a class may be as rare as one row in a thousand
-        model = fit(GaussianProcessClassifier, offset + kernel, (odds - center) / scale, labels)
-        return _in_parts(lambda p: model.predict_proba(p)[:, 1], (new_odds - center) / scale)
-
-    if task == "regression":
-        missing = y - preds.mean(axis=1)
-        return new_preds.mean(axis=1) + regress(apply_to_values, preds, missing, new_preds)
-    return classify(apply_to_labels, preds, y, new_preds, task)
-
-
-def _climb(
-    loss: Callable[[Floats], tuple[float, Floats]], start: Floats, bounds: Floats
-) -> tuple[Floats, float]:
-    """A kernel's parameters after a few steps, which bounds the time, and their loss."""
-    options = {"maxiter": KERNEL_STEPS}
-    found = minimize(loss, start, method="L-BFGS-B", jac=True, bounds=bounds, options=options)
-    return found.x, found.fun
-
-
-def _in_parts(predict: Callable[[Floats], Floats], rows: Floats) -> Floats:
-    """Predictions of a few rows at a time: the kernel of all to all fit rows would be large."""
-    parts = range(0, len(rows), ROWS_AT_ONCE)
-    return np.concatenate([predict(rows[start : start + ROWS_AT_ONCE]) for start in parts])
-
-
-@contextmanager
-def _unfinished_is_fine() -> Iterator[None]:
-    """No warning of a fit that stopped early or at a bound: it is a fit, a little simpler."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
-
-
 def _held_back(probabilities: Floats) -> Floats:
     """Log-odds; beyond `SUREST` only the logarithm of what lies beyond is added.
 
@@ -243,8 +147,6 @@ def _distances(members: Floats) -> Floats:
 
 STACKERS: dict[str, Stacker] = {
     "ridge": Stacker(ridge, ("regression",)),
-    "elastic_net": Stacker(elastic_net, ("regression",)),
     "logistic": Stacker(logistic, ("binary", "multiclass", "multilabel")),
     "lightgbm": Stacker(boosting, tuple(TASKS)),
-    "gaussian_process": Stacker(gaussian_process, tuple(TASKS), max_rows=2000),
 }

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.optimize import nnls as least_squares_above_0
 
 from pipeline.ensemble.objectives import first_best
-from pipeline.ensemble.selection import backward_elimination, hill_climb, hill_climb_signed
+from pipeline.ensemble.selection import hill_climb
 from pipeline.scoring.tasks import TASKS, TINY, Floats, as_columns
 
 BLOCK = 2048  # rows whose errors are formed at once: no copy of the stack
@@ -42,24 +42,6 @@ def convex(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int)
     """
     solve = _most_likely if TASKS[task].is_probability else _least_error
     return _of_sum_1(solve(preds, y, task), preds)
-
-
-def nnls(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
-    """Non-negative weights of any sum with the least squared error (Breiman 1996).
-
-    Of probabilities that is the Brier score. A sum below 1 shrinks members that are too sure;
-    probabilities of classes have sum 1, so there the weights have, too.
-
-    Returns:
-        (m,) weights; equal ones where the solver fails or nothing but 0 helps.
-    """
-    if task == "multiclass":
-        return _of_sum_1(_least_error(preds, y, task), preds)
-    triangle = _triangle(np.hstack(pair) for pair in _errors_and_truths(preds, y, task))
-    errors, truth = triangle[:, :-1], triangle[:, -1]
-    # errors plus truth are the members: formed last, so that large values cost no precision
-    weights = _solve_above_0(errors + truth[:, None], truth)
-    return weights if np.isfinite(weights).all() and weights.any() else _equal(preds)
 
 
 def linear(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
@@ -227,9 +209,6 @@ def _choose_distinct(
 WEIGHTS: dict[str, Callable[..., Floats]] = {
     "mean": mean,
     "convex": _for_each_target(convex),
-    "nnls": _for_each_target(nnls),
     "linear": _for_each_target(linear),
     "hill_climb": _for_each_target(hill_climb),
-    "hill_climb_signed": _for_each_target(hill_climb_signed),
-    "backward_elimination": _for_each_target(backward_elimination),
 }
