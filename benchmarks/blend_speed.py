@@ -28,10 +28,11 @@ from threadpoolctl import threadpool_limits
 from benchmarks.blend_peers import Peers
 from benchmarks.record import record
 from benchmarks.stacks import Stack, draw_stack
-from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.selection import upwards
 from pipeline.ensemble.shortcuts import objective_of
 from pipeline.ensemble.weights import WEIGHTS
+from pipeline.scoring.target import Target
 
 STEPS = 100
 CLIMBS = {"rmse": "regression", "logloss": "binary", "auc": "binary"}
@@ -59,8 +60,9 @@ def time_climbs(stacks: dict[str, Stack], arguments: argparse.Namespace) -> list
             stack = stacks[task]
             how = {"task": task, "metric": metric}
 
-            def ours(stack: Stack = stack, how: dict[str, str] = how) -> None:
-                upwards(objective_of(stack.oof, stack.y, y_train=stack.y, **how), STEPS)
+            def ours(stack: Stack = stack, task: str = task, metric: str = metric) -> None:
+                target = Target.of(stack.y, task, metric)
+                upwards(objective_of(stack.oof, target), STEPS)
 
             seconds: float | None = seconds_of(ours, arguments.repeats)
             line = {"what": "climb", "task": task, "metric": metric}
@@ -88,8 +90,12 @@ def time_fits(stacks: dict[str, Stack]) -> list[dict[str, Any]]:
         for name, blender in BLENDERS.items():
             how: dict[str, Any] = {"task": task, "metric": metrics[task]}
 
-            def fit(blender: Any = blender, stack: Stack = stack, how: Any = how) -> None:
-                blender(stack.oof, stack.y, stack.new, seed=0, **how)
+            target = Target.of(stack.y, task, metrics[task])
+
+            def fit(
+                blender: Blender = blender, stack: Stack = stack, target: Target = target
+            ) -> None:
+                blender.fit(stack.oof, target, seed=0).apply(stack.new)
 
             if not blender.supports(task):
                 continue

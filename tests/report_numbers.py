@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from pipeline.scoring.target import Target
+
 
 def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()):
     """As much of the evidence as the numbers below need; (n, m, c) predictions."""
@@ -20,6 +22,7 @@ def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()
             columns=list(classes) if c == len(classes) else [f"t{j}" for j in range(c)],
             groups=None,
         ),
+        target=Target.of(y, task, metric),
         test=SimpleNamespace(ids=["x"] * n, texts=[("word",)] * n),
         stack=SimpleNamespace(names=[f"m{i}" for i in range(m)], oof=oof, test=oof[::-1]),
         chosen_name="m0",
@@ -53,10 +56,11 @@ def whole_evidence(*, metric="rmse", copies=1, grouped=False):
     )
     if grouped:
         of.train.groups = [f"g{i // copies}" for i in range(n)]
+        of.target = Target.of(y, "regression", metric, of.train.groups)
     of.folds = np.arange(n) // copies % 3
     of.chosen_name = "blend_convex"
     of.board, of.board_source = board_of_five(), {"expected": None}
-    of.test_y = y[::-1] + 0.3
+    of.test_target = Target.of(y[::-1] + 0.3, "regression", metric, labels=y)
     of.test_predictions = {
         "blend_convex": oof[::-1, 0],
         "blend_mean": oof[::-1, 1],

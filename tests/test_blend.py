@@ -65,11 +65,11 @@ def test_a_decided_blend_is_a_predictor_of_its_own(task, prepared, run):
     assert not (OOF / "blend_convex.clip/weights.csv").exists()
 
 
-def test_decisions_are_those_that_are_named(prepared, run):
+def test_post_processing_is_what_is_named(prepared, run):
     config = prepared("binary")
-    run(config, "--blend.decisions", "isotonic", "--metric", "logloss")
+    run(config, "--blend.postprocessing", "isotonic", "--metric", "logloss")
     assert {name.partition(".")[2] for name in board().index} == {"", "isotonic"}
-    run(config, "--blend.decisions", "clip", "--metric", "logloss")  # which fits no log loss
+    run(config, "--blend.postprocessing", "clip", "--metric", "logloss")  # which fits no log loss
     assert {name.partition(".")[2] for name in board().index} == {""}
 
 
@@ -96,13 +96,13 @@ def test_a_second_run_tells_the_same_and_writes_nothing(prepared, run):
     before = {path: path.stat().st_mtime_ns for path in OOF.rglob("*.*")}
     assert run(config).partition("\n\n")[2] == first.partition("\n\n")[2] != ""
     assert {path: path.stat().st_mtime_ns for path in OOF.rglob("*.*")} == before
-    run(config, "--blend.decisions", "threshold")
+    run(config, "--blend.postprocessing", "threshold")
     assert (OOF / "leaderboard.csv").stat().st_mtime_ns != before[OOF / "leaderboard.csv"]
 
 
-def test_two_folds_are_too_few_for_decisions_and_for_the_choice(prepared, run):
+def test_two_folds_are_too_few_for_post_processing_and_for_the_choice(prepared, run):
     told = run(prepared("regression", n_folds=2))
-    assert "blend: a decision takes 3 folds; passed over: clip" in told
+    assert "blend: post-processing takes 3 folds; passed over: clip" in told
     assert "intervals are a little too narrow" in told
     assert "expect a little worse than" in told
     assert read_json(OOF / "leaderboard.json")["expected"] is None
@@ -110,12 +110,12 @@ def test_two_folds_are_too_few_for_decisions_and_for_the_choice(prepared, run):
 
 
 def test_the_plain_mean_alone_leaves_nothing_to_choose(prepared, run):
-    told = run(prepared("regression", methods=["mean"], decisions=[]))
+    told = run(prepared("regression", methods=["mean"], postprocessing=[]))
     assert told.rstrip().splitlines()[-2:-1] == ["* the only blend, so nothing was chosen"]
     assert read_json(OOF / "leaderboard.json")["expected"] is None
 
 
-def test_no_blend_and_no_decision_of_a_fold_depends_on_that_folds_targets(prepared, run):
+def test_no_blend_and_no_post_processing_of_a_fold_depends_on_that_folds_targets(prepared, run):
     config = prepared("regression")
     folds = dict(read_rows(Path("folds/tiny.csv"))[1])
     run(config)
@@ -137,14 +137,14 @@ def test_no_blend_and_no_decision_of_a_fold_depends_on_that_folds_targets(prepar
             assert moved == {"1", "2"}
 
 
-def test_an_unknown_decision_is_refused(prepared, refused):
+def test_unknown_post_processing_is_refused(prepared, refused):
     line = refused(
         prepared("regression"),
-        "--blend.decisions",
+        "--blend.postprocessing",
         "clop",
         before="blend: 2 predictors, 90 training rows, 20 test rows\n",
     )
-    assert "blend.decisions: unknown decision 'clop'; choose among: clip, " in line
+    assert "blend.postprocessing: unknown name 'clop'; choose among: clip, " in line
 
 
 def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(

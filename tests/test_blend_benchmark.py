@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from scored import score
 
 from benchmarks import blend_peers, blend_stack
 from benchmarks.blend import by_members, compare, paired_interval
 from benchmarks.blend_peers import Peers
 from benchmarks.blend_stack import Setting, chosen_blends, measure
 from benchmarks.stacks import COLUMNS, Stack, draw_stack
-from pipeline.scoring.metrics import score
 from pipeline.scoring.tasks import out_of_range
 
 

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
+from scored import score
 
 from pipeline.ensemble import shortcuts
 from pipeline.ensemble.objectives import TIE, Objective, first_best
 from pipeline.ensemble.shortcuts import OBJECTIVES, Auc, Correlation, LogLoss, objective_of
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.target import Target
 
 CASES = [
     (task, metric)
@@ -41,8 +43,8 @@ def example(task, n=80, m=6, seed=0, bits=30):
 
 
 def both_ways(task, metric, preds, y):
-    setting = {"task": task, "metric": metric, "y_train": y}
-    return objective_of(preds, y, **setting), Objective(preds, y, **setting)
+    target = Target.of(y, task, metric)
+    return objective_of(preds, target), Objective(preds, target)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -112,21 +114,21 @@ def test_a_huge_member_does_not_drown_the_others_in_rounding():
 def test_members_that_cancel_to_a_constant_have_no_correlation():
     y, preds = example("regression", m=2)
     preds[:, 1] = 1 - preds[:, 0]
-    short = Correlation(preds, y, task="regression", metric="pearson", y_train=y)
+    short = Correlation(preds, Target.of(y, "regression", "pearson"))
     assert short.value(short.members.sum(axis=0), 2) == -np.inf
     assert np.isfinite(short.values(short.members[0], 1)[0])
 
 
 def test_few_rows_are_sorted_at_once(monkeypatch):
     y, preds = example("binary", n=50, m=4)
-    auc = Auc(preds, y, task="binary", metric="auc", y_train=y)
+    auc = Auc(preds, Target.of(y, "binary", "auc"))
     monkeypatch.setattr(auc, "_at_most", None)
     assert np.isfinite(auc.values(auc.members[0], 1)).all()
 
 
 def test_auc_sorts_few_candidates(monkeypatch):
     y, preds = example("binary", n=5000, m=30)
-    auc = Auc(preds, y, task="binary", metric="auc", y_train=y)
+    auc = Auc(preds, Target.of(y, "binary", "auc"))
     sorted_sizes = []
     area = auc._area
     monkeypatch.setattr(auc, "_area", lambda *args: sorted_sizes.append(1) or area(*args))
@@ -136,21 +138,21 @@ def test_auc_sorts_few_candidates(monkeypatch):
 
 def test_members_of_an_auc_lie_in_a_row_in_memory():
     y, preds = example("multiclass", n=60, m=4)
-    auc = Auc(preds, y, task="multiclass", metric="auc", y_train=y)
+    auc = Auc(preds, Target.of(y, "multiclass", "auc"))
     assert auc.members.flags.c_contiguous  # a step reads 200,000 numbers 8 times slower otherwise
 
 
 def test_the_bound_of_an_auc_is_no_less_than_it():
     for seed in range(20):
         y, preds = example("binary", seed=seed, bits=3 * (seed % 4 + 1))
-        auc = Auc(preds, y, task="binary", metric="auc", y_train=y)
+        auc = Auc(preds, Target.of(y, "binary", "auc"))
         for member in auc.members:
             assert auc._at_most(member.copy(), 1) >= auc.value(member, 1) * (1 - TIE)
 
 
 def test_long_rows_are_summed_in_blocks():
     y, preds = example("binary", n=10_001, m=2)
-    log_loss = LogLoss(preds, y, task="binary", metric="logloss", y_train=y)
+    log_loss = LogLoss(preds, Target.of(y, "binary", "logloss"))
     expected = -score("logloss", "binary", y, preds.mean(axis=1))
     assert log_loss.value(log_loss.members.sum(axis=0), 2) == pytest.approx(expected, rel=1e-13)
 

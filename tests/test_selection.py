@@ -6,6 +6,7 @@ from pipeline.ensemble.objectives import Objective
 from pipeline.ensemble.selection import hill_climb, upwards
 from pipeline.ensemble.shortcuts import OBJECTIVES, objective_of
 from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.target import Target
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def example(n=400, m=5, seed=0):
 
 
 def choose(preds, y, metric="rmse", task="regression", seed=0):
-    return hill_climb(preds, y, task=task, metric=metric, seed=seed)
+    return hill_climb(preds, Target.of(y, task, metric), seed=seed)
 
 
 class Near(Objective):
@@ -59,8 +60,8 @@ def test_the_short_way_walks_where_the_metric_itself_would(metric, seed):
     y, preds = example(n=60, m=8, seed=seed)
     if task != "regression":
         y, preds = (y[:, 0] > 0).astype(int), 1 / (1 + np.exp(-preds))
-    setting = {"task": task, "metric": metric, "y_train": y}
-    short, long = objective_of(preds, y, **setting), Objective(preds, y, **setting)
+    target = Target.of(y, task, metric)
+    short, long = objective_of(preds, target), Objective(preds, target)
     np.testing.assert_array_equal(upwards(short, 30), upwards(long, 30))
 
 
@@ -126,9 +127,9 @@ def test_labels_are_those_of_all_rows_not_of_the_bag(monkeypatch):
     seen = []
 
     class Spy(Objective):
-        def __init__(self, preds, y_bag, *, y_train, **setting):
-            seen.append((len(y_bag), y_train is y))
-            super().__init__(preds, y_bag, y_train=y_train, **setting)
+        def __init__(self, preds, target):
+            seen.append((len(target), target.labels is y))
+            super().__init__(preds, target)
 
     monkeypatch.setitem(OBJECTIVES, "qwk", Spy)
     choose(preds, y, "qwk")

@@ -3,9 +3,10 @@ import warnings
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
+from scored import score
 
 from pipeline.ensemble.stackers import BOOSTING, STACKERS
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, out_of_range
 
 CASES = [(name, task) for name in sorted(STACKERS) for task in STACKERS[name].tasks]
@@ -31,7 +32,8 @@ def example(task, n=300, m=3, seed=0, confidence=1.0):
 def stack(name, preds, y, new_preds, task, seed=0):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return STACKERS[name].function(preds, y, new_preds, task=task, metric="any", seed=seed)
+        state = STACKERS[name].fit(preds, Target.of(y, task, "mae"), seed)
+        return STACKERS[name].apply(state, new_preds, TASKS[task])
 
 
 def error(task, y, predictions):

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, softmax
+from scored import score
 
 from pipeline.ensemble import selection, weights
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, as_probabilities, out_of_range
 
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss", "multilabel": "auc"}
@@ -52,7 +53,7 @@ def truth(task, y):
 
 
 def choose(name, preds, y, task, metric=None, seed=0):
-    return WEIGHTS[name](preds, y, task=task, metric=metric or METRIC[task], seed=seed)
+    return WEIGHTS[name](preds, Target.of(y, task, metric or METRIC[task]), seed=seed)
 
 
 @pytest.mark.parametrize("name", sorted(WEIGHTS))
@@ -179,8 +180,8 @@ def test_a_member_twice_changes_no_blend(name, task):
 
 
 def blend_of(name, preds, y, task="regression", metric=None):
-    setting = {"task": task, "metric": metric or METRIC[task], "seed": 0}
-    return BLENDERS[name](preds, y, preds, **setting)
+    target = Target.of(y, task, metric or METRIC[task])
+    return BLENDERS[name].fit(preds, target, seed=0).apply(preds)
 
 
 @pytest.mark.parametrize("name", sorted(WEIGHTS))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.ensemble.objectives import Objective, first_best, worth
 from pipeline.ensemble.shortcuts import objective_of
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 N_BAGS = 20
@@ -26,7 +27,7 @@ PARTS = (0.25, 0.5, 0.75, 1.0)  # of the way from the plain mean to a selection
 N_JUDGES = 20_000  # rows at most that say where to stop
 
 
-def hill_climb(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
+def hill_climb(preds: Floats, target: Target, *, seed: int) -> Floats:
     """Greedy selection with replacement (Caruana et al. 2004, ICML).
 
     Starts from the best few members and adds the member that helps most, again and again; ties go
@@ -38,13 +39,13 @@ def hill_climb(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: 
         go to the part closer to the plain mean, with which every path begins, and to the earlier
         step.
     """
-    setting: dict[str, Any] = {"task": task, "metric": metric, "y_train": y}
+    y = target.y
     judges, *bags = _judges_and_bags(y.reshape(-1), seed)
     paths, left_out = [], []
     for rows in bags:
         if np.ptp(y[rows]) == 0:
             continue  # of such rows most metrics say nothing
-        counts = upwards(objective_of(preds[rows], y[rows], **setting), N_STEPS)
+        counts = upwards(objective_of(preds[rows], target[rows]), N_STEPS)
         paths.append(counts / counts.sum(axis=1, keepdims=True))
         left_out.append(~np.isin(judges, rows))
     times = np.sum(left_out, axis=0)
@@ -60,7 +61,7 @@ def hill_climb(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: 
     for part in PARTS:
         for blend, share in zip(blends, shares, strict=True):
             towards = blends[0] + part * (blend - blends[0])
-            value = worth(towards, y[judges[judged]], **setting)
+            value = worth(towards, target[judges[judged]])
             if is_better(value, best_value):
                 best_value, best = value, shares[0] + part * (share - shares[0])
     return best

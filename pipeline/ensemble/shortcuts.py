@@ -7,10 +7,10 @@ boiled down to depends on the metric; where none of these ways fits, it is compu
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from pipeline.ensemble.objectives import TIE, Objective
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 BLOCK = 4096  # rows of all members that fit a core's cache
@@ -145,17 +145,9 @@ class Auc(Objective):
         return float(np.mean(bounds))
 
 
-def objective_of(
-    preds: Floats,
-    y: NDArray[Any],
-    *,
-    task: str,
-    metric: str,
-    y_train: NDArray[Any],
-) -> Objective:
+def objective_of(preds: Floats, target: Target) -> Objective:
     """The objective of one target's predictions, by the shortest way that is exact."""
-    kind = OBJECTIVES.get(metric, Objective)
-    return kind(preds, y, task=task, metric=metric, y_train=y_train)
+    return OBJECTIVES.get(target.metric.name, Objective)(preds, target)
 
 
 def _moments(members: Floats, y: Floats, center: Floats) -> Floats:

@@ -14,19 +14,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from pipeline.scoring.counts import COUNTED, n_codes
-from pipeline.scoring.metrics import scored_columns
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 OfResamples = Callable[[Floats], Floats]  # (B, n) times to (B,) values
 NO_VARIANCE = 1e-12  # of the mean square: rounding leaves less of the variance of a constant
 
 
-def resampled_score(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> OfResamples:
-    """`scoring.metrics.score`, prepared for resamples of these rows; NaN where it is undefined."""
-    columns = scored_columns(metric, task, y, predictions, y_train)
-    return _mean_of_defined([RESAMPLED[metric](*column) for column in columns])
+def bootstrap_score(target: Target, predictions: Floats) -> OfResamples:
+    """`Target.score`, prepared for bootstrap samples of these rows; NaN where it is undefined."""
+    columns = target.scored_columns(predictions)
+    return _mean_of_defined([BOOTSTRAP[target.metric.name](*column) for column in columns])
 
 
 def _mean_of_defined(parts: list[OfResamples]) -> OfResamples:
@@ -168,7 +166,7 @@ def _spearman(y: Floats, p: Floats) -> OfResamples:
     return of_resamples
 
 
-RESAMPLED: dict[str, Callable[..., OfResamples]] = {
+BOOTSTRAP: dict[str, Callable[..., OfResamples]] = {
     "rmse": _rmse,
     "mae": _mae,
     "mcrmse": _rmse,

@@ -1,9 +1,9 @@
 """Competition metrics by name, with direction and the tasks they fit.
 
 Letters: n rows, c columns. Targets and predictions are as in `scoring.tasks`. With several
-columns a metric is computed on each and averaged; a column where it is undefined (one class only,
-a constant target, a label without positives) is NaN and leaves the mean. Predictions are finite:
-who reads them sees to it.
+columns `Target` computes a metric on each and averages. A column where it is undefined (one class
+only, a constant target, a label without positives) is NaN and leaves the mean. Predictions must be
+finite; the readers check.
 
 The values are scikit-learn's and SciPy's, as the tests check; but a constant prediction correlates
 0 with what varies, where SciPy gives NaN. The formulas are written out because
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from pipeline.scoring.counts import COUNTED, counts
-from pipeline.scoring.tasks import Floats, decide
+from pipeline.scoring.tasks import Floats
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Metric:
         decides: it scores hard decisions, not values or probabilities.
     """
 
+    name: str
     function: Callable[..., float]
     greater_is_better: bool
     tasks: tuple[str, ...]
@@ -87,7 +88,7 @@ def _qwk(y: NDArray[Any], p: NDArray[Any]) -> float:
 
 def _auc(y: NDArray[Any], p: Floats) -> float:
     if p.ndim == 2:  # one class against the rest, averaged over the classes that the rows hold
-        return _mean_of_defined([_auc(y == k, p[:, k]) for k in range(p.shape[1])])
+        return mean_of_defined([_auc(y == k, p[:, k]) for k in range(p.shape[1])])
     positives, negatives = np.sort(p[y == 1]), np.sort(p[y != 1])
     n_pairs = len(positives) * len(negatives)
     if n_pairs == 0:
@@ -110,50 +111,10 @@ def _varies(values: NDArray[Any]) -> bool:
     return bool((values != values[0]).any())
 
 
-def _mean_of_defined(values: list[float]) -> float:
+def mean_of_defined(values: list[float]) -> float:
+    """The mean without NaN, which is undefined; NaN where nothing is left."""
     defined = [v for v in values if not np.isnan(v)]
     return float(np.mean(defined)) if defined else np.nan
-
-
-def scored_columns(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Targets and what the metric is given beside them, for each column that it is computed on.
-
-    Args:
-        y_train: (any, c) regression targets whose values are the labels to which `qwk` rounds;
-            those of `y` when None.
-    """
-    chosen = METRICS[metric]
-    p: NDArray[Any] = predictions
-    if chosen.decides and task == "regression":
-        p = nearest_labels(p, y if y_train is None else y_train)
-    elif chosen.decides:
-        p = decide(task, p)
-    elif task == "binary":
-        p = p[:, 0]
-    if y.ndim == 2:
-        return [(y[:, j], p[:, j]) for j in range(y.shape[1])]
-    return [(y, p)]
-
-
-def column_scores(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> Floats:
-    """The metric on each of the `scored_columns`, NaN where it is undefined.
-
-    Returns:
-        (c,) for regression and multilabel, (1,) for binary and multiclass.
-    """
-    columns = scored_columns(metric, task, y, predictions, y_train)
-    return np.array([METRICS[metric].function(*column) for column in columns])
-
-
-def score(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> float:
-    """The metric on all rows: the mean of `column_scores` over the columns where it is defined."""
-    return _mean_of_defined(column_scores(metric, task, y, predictions, y_train).tolist())
 
 
 def nearest_labels(p: Floats, y_train: Floats) -> Floats:
@@ -169,17 +130,20 @@ _CLASSES = ("binary", "multiclass")
 _LABELLED = ("binary", "multiclass", "multilabel")
 
 METRICS: dict[str, Metric] = {
-    "rmse": Metric(_rmse, False, ("regression",)),
-    "mae": Metric(_mae, False, ("regression",)),
-    "mcrmse": Metric(_rmse, False, ("regression",)),
-    "r2": Metric(_r2, True, ("regression",)),
-    "pearson": Metric(_pearson, True, ("regression",)),
-    "spearman": Metric(_spearman, True, ("regression",)),
-    "accuracy": Metric(_counted("accuracy"), True, _LABELLED, decides=True),
-    "f1": Metric(_counted("f1"), True, ("binary", "multilabel"), decides=True),
-    "f1_macro": Metric(_counted("f1_macro"), True, _CLASSES, decides=True),
-    "auc": Metric(_auc, True, _LABELLED),
-    "logloss": Metric(_log_loss, False, _LABELLED),
-    "mcc": Metric(_counted("mcc"), True, _LABELLED, decides=True),
-    "qwk": Metric(_qwk, True, ("regression", *_CLASSES), decides=True),
+    metric.name: metric
+    for metric in [
+        Metric("rmse", _rmse, False, ("regression",)),
+        Metric("mae", _mae, False, ("regression",)),
+        Metric("mcrmse", _rmse, False, ("regression",)),
+        Metric("r2", _r2, True, ("regression",)),
+        Metric("pearson", _pearson, True, ("regression",)),
+        Metric("spearman", _spearman, True, ("regression",)),
+        Metric("accuracy", _counted("accuracy"), True, _LABELLED, decides=True),
+        Metric("f1", _counted("f1"), True, ("binary", "multilabel"), decides=True),
+        Metric("f1_macro", _counted("f1_macro"), True, _CLASSES, decides=True),
+        Metric("auc", _auc, True, _LABELLED),
+        Metric("logloss", _log_loss, False, _LABELLED),
+        Metric("mcc", _counted("mcc"), True, _LABELLED, decides=True),
+        Metric("qwk", _qwk, True, ("regression", *_CLASSES), decides=True),
+    ]
 }
