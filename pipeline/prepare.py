@@ -18,7 +18,7 @@ from pipeline.competition.targets import as_number
 from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_demo
 from pipeline.files.paths import unit_dir
 from pipeline.members.backbones import demo_backbone_dir
-from pipeline.members.bert.steps import epochs_for, steps_an_epoch
+from pipeline.members.steps import epochs_for, steps_an_epoch
 from pipeline.predictors.external import part_path
 from pipeline.predictors.predictions import read_predictions
 from pipeline.settings.command import one_line_errors, parse

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from pipeline.files.stamp import Stamp
 from pipeline.scoring.target import Target
 
 
@@ -59,7 +60,9 @@ def whole_evidence(*, metric="rmse", copies=1, grouped=False):
         of.target = Target.of(y, "regression", metric, of.train.groups)
     of.folds = np.arange(n) // copies % 3
     of.chosen_name = "blend_convex"
-    of.board, of.board_source = board_of_five(), {"expected": None}
+    made_from = {"folds": "f" * 64, "targets": "t" * 64}
+    of.board = board_of_five()
+    of.board_stamp = Stamp(made_from, "b" * 64, "0.2.0", {"expected": None})
     of.test_target = Target.of(y[::-1] + 0.3, "regression", metric, labels=y)
     of.test_predictions = {
         "blend_convex": oof[::-1, 0],

@@ -1,5 +1,7 @@
 """What the terminal says of a leaderboard."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,33 +47,34 @@ def test_columns_are_aligned_and_the_chosen_line_is_marked():
 
 def test_it_says_why_and_what_to_expect():
     told = summary(board(), "rmse", EXPECTED)
-    assert "rmse, lower is better" in told
-    assert "* chosen: blend_convex, the best blend that gains half" in told
-    assert "expect 0.5100" in told
-    assert "+0.0100 [-0.0050, +0.0200] over the plain mean" in told
-    assert told.endswith("chosen without one of the folds: blend_convex (2), blend_mean (1)")
+    assert re.search(r"\brmse\b.*\blower\b", told)
+    why, what_to_expect, chosen = told.splitlines()[7:]
+    assert re.match(r"\* .*\bblend_convex\b", why)
+    assert re.search(r"\b0\.5100\b.*\+0\.0100 \[-0\.0050, \+0\.0200\]", what_to_expect)
+    assert chosen.endswith(" blend_convex (2), blend_mean (1)")
 
 
 def test_of_one_blend_nothing_is_chosen():
     alone = board("blend_mean").iloc[1:]
-    told = summary(alone, "rmse", None)
-    assert told.endswith("* the only blend, so nothing was chosen")
+    (of_the_choice,) = summary(alone, "rmse", None).splitlines()[6:]
+    assert of_the_choice.startswith("* ")
+    assert "mean" not in of_the_choice
 
 
 def test_the_plain_mean_is_chosen_for_want_of_a_better_one():
     told = summary(board("blend_mean"), "auc", EXPECTED)
-    assert "auc, higher is better" in told
-    assert "* chosen: the plain mean; no blend gains half" in told
+    assert re.search(r"\bauc\b.*\bhigher\b", told)
+    assert re.match(r"\* .*\bmean\b", told.splitlines()[7])
 
 
 def test_an_estimate_that_was_not_made_is_not_told():
     told = summary(board(), "rmse", None)
-    assert "expect a little worse than 0.5000: it was chosen on the rows that score it" in told
+    assert re.search(r"\b0\.5000\b", told.splitlines()[8])
 
 
 def test_an_undefined_estimate_is_told_as_such():
     undefined = {**EXPECTED, "score": None, "gain": None, "gain_low": None, "gain_high": None}
-    assert "expect undefined" in summary(board(), "rmse", undefined)
+    assert "undefined" in summary(board(), "rmse", undefined).splitlines()[8]
 
 
 def test_one_bad_predictor_does_not_hide_the_digits_of_the_good_ones():

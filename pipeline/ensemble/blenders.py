@@ -25,9 +25,14 @@ class Blender:
     name: str
     model: BlendModel
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that it fits."""
+        return self.model.tasks
+
     def supports(self, task: str) -> bool:
         """Whether it blends predictions of this task; otherwise `fit` raises."""
-        return task in self.model.tasks
+        return task in self.tasks
 
     def fit(self, preds: Floats, target: Target, *, seed: int) -> Fitted:
         """The fitted blend.
@@ -41,7 +46,7 @@ class Blender:
         if not self.supports(task):
             raise ValueError(
                 f"blender {self.name!r} does not fit task {task!r}, only "
-                f"{', '.join(self.model.tasks)}; take it out of blend.methods"
+                f"{', '.join(self.tasks)}; take it out of blend.methods"
             )
         if preds.ndim != 3 or 0 in shape[:2]:
             raise ValueError(

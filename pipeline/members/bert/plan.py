@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pipeline.members.bert.steps import EPOCHS
 from pipeline.members.bert.tokens import Tokens
 from pipeline.members.bert.trainer import Recipe, training_arguments
 from pipeline.members.bert.unit import (
@@ -16,6 +15,7 @@ from pipeline.members.bert.unit import (
     tokenize_texts,
     train_unit,
 )
+from pipeline.members.steps import EPOCHS
 from pipeline.members.unit_folder import Assignment
 from pipeline.members.units import Unit
 from pipeline.scoring.tasks import Floats
