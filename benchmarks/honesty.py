@@ -8,7 +8,7 @@ over the plain mean held against `fresh`: what the 5 fitted fold-blenders gain o
 saw, averaged. Beside it stands what in-sample scoring claims: the same 5 on the rows that fitted
 them. `bias` is the mean of claim minus fresh, `se` its standard error, `coverage` the share of
 draws whose 95 % interval holds the fresh gain, `as_given` that of the interval without
-`variance_of_fits`; gains are in units of the metric, positive is better.
+`estimate_fit_variance`; gains are in units of the metric, positive is better.
 
 The lines `choice` do the same for choosing: what the rule of the leaderboard chose without fold k
 is, fitted without fold k, what counts on fresh rows. `in_sample_bias` is there that of the chosen

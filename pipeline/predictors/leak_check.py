@@ -2,7 +2,7 @@
 
 Letters: n training rows, k test rows, m members of ours, c columns. A model that saw the rows it
 predicts leans towards their targets there, and nowhere else. The test rows' targets are unknown,
-but our members predict both kinds of rows honestly, so the distance to them tells.
+but our members saw neither kind of rows that they predict, so the distance to them tells.
 
 With o the mean of our members, e the predictor in question, both mapped linearly to fit y on the
 training rows, d = e - o and r = y - o: the mean of d d, far, is the same on training and on test
