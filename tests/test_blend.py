@@ -109,6 +109,16 @@ def test_two_folds_are_too_few_for_post_processing_and_for_the_choice(prepared, 
     assert not [name for name in board().index if "." in name]
 
 
+def test_blends_of_one_member_say_that_they_are_that_member(prepared, run):
+    told = run(prepared("regression", methods=["convex"], decisions=[]), "--members", "mean")
+    assert board()["alone"].to_dict() == {
+        "blend_mean": "mean",
+        "blend_convex": "mean",
+        "mean": pytest.approx(np.nan, nan_ok=True),
+    }
+    assert re.search(r"^\* .*\bblend_mean\b.*\bmean alone\b", told, re.MULTILINE)
+
+
 def test_the_plain_mean_alone_leaves_nothing_to_choose(prepared, run):
     told = run(prepared("regression", methods=["mean"], postprocessing=[]))
     *_, of_the_choice, _ = told.rstrip().splitlines()

