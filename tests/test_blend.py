@@ -110,7 +110,7 @@ def test_two_folds_are_too_few_for_post_processing_and_for_the_choice(prepared, 
 
 
 def test_blends_of_one_member_say_that_they_are_that_member(prepared, run):
-    told = run(prepared("regression", methods=["convex"], decisions=[]), "--members", "mean")
+    told = run(prepared("regression", methods=["convex"], postprocessing=[]), "--members", "mean")
     assert board()["alone"].to_dict() == {
         "blend_mean": "mean",
         "blend_convex": "mean",

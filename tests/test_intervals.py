@@ -150,7 +150,7 @@ def test_what_is_not_fitted_has_no_estimate_fit_variance():
 
 
 def test_the_estimate_fit_variance_is_what_intervals_of_useless_fits_lack():
-    """Least squares on noise: resampling with the fits as given sees half of the variance."""
+    """Least squares on noise: the bootstrap with the fits as given sees half of the variance."""
     rng, folds = np.random.default_rng(0), np.arange(100) % 5
     gains, seen, added = [], [], []
     for seed in range(150):
