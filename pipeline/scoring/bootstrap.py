@@ -54,7 +54,7 @@ def _row_mean(name: str) -> Callable[..., OfSamples]:
 
 
 def _mean_and_variance(times: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Mean and variance of each sample, (B,) each; a variance that rounding alone could have made is 0."""
+    """(B,) means and (B,) variances; a variance that rounding alone could have made is 0."""
     size = times.sum(axis=1)
     mean, mean_square = times @ values / size, times @ values**2 / size
     variance = mean_square - mean**2
