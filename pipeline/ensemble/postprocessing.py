@@ -86,7 +86,7 @@ def check_postprocessing(names: Iterable[str]) -> None:
     for name in names:
         if name not in POSTPROCESSING:
             known = ", ".join(sorted(POSTPROCESSING))
-            raise ValueError(f"blend.postprocessing: unknown name {name!r}; choose among: {known}")
+            raise ValueError(f"blend.postprocessing: unknown name {name!r}; choose one of: {known}")
 
 
 _PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from pipeline.scoring.counts import COUNTED, counts
 from pipeline.scoring.formulas import ROW_MEANS, area, correlation, kappa, mean_of_defined, r2
@@ -55,6 +54,9 @@ def _pearson(y: Floats, p: Floats) -> float:
 
 
 def _spearman(y: Floats, p: Floats) -> float:
+    # imported here: scipy.stats takes half a second to load; no other metric needs it
+    from scipy.stats import rankdata
+
     return _pearson(rankdata(y), rankdata(p))
 
 
