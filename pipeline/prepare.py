@@ -7,8 +7,6 @@ data/<demo>/ and data/backbones/<demo>/ where they are missing, nothing else.
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 
 from pipeline.competition.rows import Train, read_test, read_train, warnings_about
@@ -19,6 +17,7 @@ from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS, fetch_backbone, fetch_de
 from pipeline.files.paths import unit_dir
 from pipeline.members.backbones import demo_backbone_dir
 from pipeline.members.bert.steps import epochs_for, steps_an_epoch
+from pipeline.members.kinds import check_members
 from pipeline.predictors.external import part_path
 from pipeline.predictors.predictions import read_predictions
 from pipeline.settings.command import one_line_errors, parse
@@ -69,30 +68,10 @@ def _check_choices(config: Config) -> None:
     from pipeline.ensemble.blenders import check_methods
     from pipeline.ensemble.postprocessing import check_decisions
 
-    for member in config.members:
-        if isinstance(member, Member):  # reading the config has checked the classic ones
-            from pipeline.members.bert.poolings import pooling_options
-
-            _check_options(member, pooling_options(member.pooling))
-            if member.trainer:
-                _check_trainer(member)
+    check_members(config.members, backbones={})
     check_methods(config.blend.methods)
     if config.blend.decisions != ("all",):
         check_decisions(config.blend.decisions)
-
-
-def _check_trainer(member: Member) -> None:
-    # imported here: it takes seconds, and few configs set anything of the Trainer's own
-    from transformers import TrainingArguments
-
-    known = [field.name for field in fields(TrainingArguments)]
-    for key in member.trainer:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            raise ValueError(
-                f"member {member.name}: training.trainer has {key!r}, which is no field of "
-                f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
-            )
 
 
 def _check_grades(config: Config, train: Train) -> None:
@@ -103,15 +82,6 @@ def _check_grades(config: Config, train: Train) -> None:
             f"{config.data.train}: metric qwk needs grades that are numbers, got {words[0]!r}; "
             "write them as numbers in their order"
         )
-
-
-def _check_options(member: Member, known: Sequence[str]) -> None:
-    for option in member.options:
-        if option not in known:
-            raise ValueError(
-                f"member {member.name}: pooling {member.pooling} has no option {option!r}; "
-                f"it takes {', '.join(known) or 'none'}"
-            )
 
 
 def _steps_of_units(config: Config, n_rows: int) -> list[str]:

@@ -220,13 +220,15 @@ def test_a_folds_file_that_is_not_there_is_named(workplace, refused):
 
 def test_an_unknown_pooling_is_named(workplace, refused):
     config = write_competition(workplace, "binary", settings={"members": [{"pooling": "meen"}]})
-    assert refused(config).startswith("error: unknown pooling 'meen'; choose one of: attention, ")
+    assert refused(config).startswith("error: member meen: unknown pooling 'meen'; choose one of: ")
 
 
 def test_an_option_that_a_pooling_does_not_take_is_named(workplace, refused):
     members = [{"pooling": "max", "options": {"layer_start": 1}}]
     config = write_competition(workplace, "binary", settings={"members": members})
-    assert refused(config).startswith("error: member max: pooling max has no option 'layer_start'")
+    assert refused(config).startswith(
+        "error: member max: pooling 'max' has no option 'layer_start'"
+    )
 
 
 def test_an_option_that_a_pooling_takes_is_fine(workplace, run):
@@ -239,7 +241,7 @@ def test_a_key_that_the_trainer_does_not_take_is_named(workplace, refused, run):
         workplace, "binary", settings={"training": {"trainer": {"max_grad_nrm": 0.5}}}
     )
     assert refused(config) == (
-        "error: member mean: training.trainer has 'max_grad_nrm', which is no field of "
+        "error: member mean: training.trainer: 'max_grad_nrm' is no field of "
         "transformers.TrainingArguments; did you mean 'max_grad_norm'?"
     )
     assert run(config, "--training.trainer", "{max_grad_norm: 0.5}")

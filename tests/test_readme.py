@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.postprocessing import DECISIONS
 from pipeline.members.bert.poolings import POOLINGS
-from pipeline.members.classic.classics import CLASSICS
+from pipeline.members.classic.estimators import ESTIMATORS
 from pipeline.settings.config import Config
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -51,6 +51,6 @@ def test_the_settings_table_holds_nothing_else() -> None:
     assert set(re.findall(r"^\| `([^`]+)`", table, re.M)) == set(settings())
 
 
-@pytest.mark.parametrize("name", [*POOLINGS, *CLASSICS, *BLENDERS, *DECISIONS])
+@pytest.mark.parametrize("name", [*POOLINGS, *ESTIMATORS, *BLENDERS, *DECISIONS])
 def test_whatever_is_registered_has_a_line(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", README, re.M)
