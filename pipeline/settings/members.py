@@ -124,8 +124,8 @@ def filled_in(
     """A member with what it leaves out: name, seed, and what its kind inherits.
 
     Raises:
-        ValueError: it has both a pooling and a model, its model is no name, or it does not go with a
-            backbone.
+        ValueError: it has both a pooling and a model, its model is no name, or its backbone is
+            missing or too many.
     """
     if not isinstance(member, dict):
         return member
