@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from pipeline.files.stamp import Stamp
+
 
 def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()):
     """As much of the evidence as the numbers below need; (n, m, c) predictions."""
@@ -55,7 +57,9 @@ def whole_evidence(*, metric="rmse", copies=1, grouped=False):
         of.train.groups = [f"g{i // copies}" for i in range(n)]
     of.folds = np.arange(n) // copies % 3
     of.chosen_name = "blend_convex"
-    of.board, of.board_source = board_of_five(), {"expected": None}
+    made_from = {"folds": "f" * 64, "targets": "t" * 64}
+    of.board = board_of_five()
+    of.board_stamp = Stamp(made_from, "b" * 64, "0.2.0", {"expected": None})
     of.test_y = y[::-1] + 0.3
     of.test_predictions = {
         "blend_convex": oof[::-1, 0],

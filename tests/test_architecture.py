@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.predictors.predictions import board
-
 PIPELINE = Path(__file__).parents[1] / "pipeline"
 STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
 HEAVY = {"torch", "transformers", "accelerate", "safetensors"}
@@ -43,21 +41,36 @@ def own_imports(module: str) -> set[str]:
 
 # --- arrows
 
+LAYERS = (  # a room imports from those to its left only
+    {"files"},
+    {"scoring"},
+    {"settings", "demos"},
+    {"ensemble", "competition"},
+    {"members", "predictors"},
+    {"reporting"},
+    set(STAGES),
+)
+
+
+def layer_of(module: str) -> int:
+    (layer,) = [k for k, rooms in enumerate(LAYERS) if module.partition(".")[0] in rooms]
+    return layer
+
+
+@pytest.mark.parametrize("module", [m for m in TREES if not m.endswith("__init__")])
+def test_a_room_imports_from_lower_layers_only(module):
+    room = module.partition(".")[0]
+    for other in own_imports(module) - {"__init__"}:
+        assert other.partition(".")[0] == room or layer_of(other) < layer_of(module), other
+
 
 def test_arrows_run_one_way():
-    order = TopologicalSorter(
-        {m: own_imports(m) for m in TREES}
-    ).static_order()  # raises on circles
+    order = TopologicalSorter({m: own_imports(m) for m in TREES}).static_order()  # no circle
     assert set(order) == set(TREES)  # a relative import is no name of a file
 
 
-def test_nothing_imports_a_stage():
-    for module in TREES:
-        assert own_imports(module).isdisjoint(STAGES), module
-
-
-def test_what_trains_and_what_blends_take_values_and_not_the_config():
-    for module in [m for m in TREES if is_in(m, "bert", "classic", "ensemble")]:
+def test_what_blends_takes_values_and_not_the_config():
+    for module in [m for m in TREES if is_in(m, "ensemble")]:
         assert not [m for m in own_imports(module) if is_in(m, "settings", "competition")], module
 
 
@@ -69,14 +82,14 @@ def test_only_what_trains_imports_torch_when_it_is_imported():
         assert not [name for name in names if is_in(name, "bert")], module
 
 
-def test_a_leaderboard_is_made_again_whatever_code_of_the_blends_changed(monkeypatch):
-    hashed: set[str] = set()
-    monkeypatch.setattr(board, "file_sha256", lambda path: hashed.add(module_of(path)) or "")
-    board.code_sha256()
-    blends = {module for module in TREES if is_in(module, "ensemble")}
-    while more := set().union(*map(own_imports, blends)) - blends:
-        blends |= more
-    assert {*blends, "blend"} <= hashed
+def test_a_backbones_folder_is_read_in_one_place_which_runs_none_of_its_code():
+    calls = {
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "from_pretrained"
+    }
+    assert calls == {"members.bert.pretrained"}
 
 
 # --- files

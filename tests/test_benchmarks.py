@@ -10,6 +10,8 @@ from conftest import write_competition, write_rows
 from transformers import BertConfig, BertModel
 
 from benchmarks.demo_scores import (
+    KNOWN,
+    KnownScore,
     score_table,
     standard_error,
     uploaded_predictions,
@@ -18,7 +20,6 @@ from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
 from benchmarks.search_defaults import BASE, SETTINGS
 from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
-from pipeline.demos.fetch import Anchor
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
 from pipeline.predictors.predictions import write_predictions
@@ -123,7 +124,10 @@ def test_a_competition_is_scored_by_id_and_ranked_with_what_is_known(workplace: 
     )
     board.to_csv(leaderboard_path("tiny"), index=False)
 
-    known = [Anchor("accuracy", 0.9, "somebody"), Anchor("auc", 0.99, "another metric")]
+    known = [
+        KnownScore("accuracy", 0.9, "somebody"),
+        KnownScore("auc", 0.99, "another metric"),
+    ]
     table = score_table(config, known)
 
     assert table["name"].tolist() == ["blend_mean", "submission.csv", "somebody", "mean"]
@@ -133,6 +137,15 @@ def test_a_competition_is_scored_by_id_and_ranked_with_what_is_known(workplace: 
     assert table["se"].tolist()[0] == 0
     assert table["se"].tolist()[3] == pytest.approx(math.sqrt(0.25 / 20), rel=0.15)
     assert table["se"].isna().tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_known_scores_are_of_the_demos_metric_and_say_where_they_come_from(name: str) -> None:
+    config = load_config(Path(__file__).parents[1] / "configs" / f"{name}.yaml")
+    for known in KNOWN[name]:
+        assert 0 < known.value < 1
+        assert known.metric == config.metric
+        assert known.source.endswith((")", "here", "published"))
 
 
 def test_members_of_the_simulation_are_alike_and_stay_the_same() -> None:

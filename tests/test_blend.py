@@ -1,5 +1,6 @@
 """The blend stage on predictions written by hand: what it writes, says and refuses."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_what_the_choice_scores_is_kept_and_told(prepared, run):
     assert len(expected["chosen"]) == 3
     assert set(expected["chosen"]) <= set(board().index)
     assert expected["gain_low"] <= expected["gain"] <= expected["gain_high"]
-    assert f"expect {expected['score']:.4f}: what choosing scores on folds" in told
+    assert re.search(rf"^\w.*\b{expected['score']:.4f}\b", told, re.MULTILINE)
 
 
 def test_weights_tell_how_stable_they_are(prepared, run):
@@ -102,16 +103,27 @@ def test_a_second_run_tells_the_same_and_writes_nothing(prepared, run):
 
 def test_two_folds_are_too_few_for_decisions_and_for_the_choice(prepared, run):
     told = run(prepared("regression", n_folds=2))
-    assert "blend: a decision takes 3 folds; passed over: clip" in told
-    assert "intervals are a little too narrow" in told
-    assert "expect a little worse than" in told
+    assert re.search(r"^blend: .*\b3 folds\b.*\bclip\b", told, re.MULTILINE)
+    assert re.search(r"^blend: .*\bintervals\b.*\b3\b.*\b20,000\b", told, re.MULTILINE)
     assert read_json(OOF / "leaderboard.json")["expected"] is None
     assert not [name for name in board().index if "." in name]
 
 
+def test_blends_of_one_member_say_that_they_are_that_member(prepared, run):
+    told = run(prepared("regression", methods=["convex"], decisions=[]), "--members", "mean")
+    assert board()["alone"].to_dict() == {
+        "blend_mean": "mean",
+        "blend_convex": "mean",
+        "mean": pytest.approx(np.nan, nan_ok=True),
+    }
+    assert re.search(r"^\* .*\bblend_mean\b.*\bmean alone\b", told, re.MULTILINE)
+
+
 def test_the_plain_mean_alone_leaves_nothing_to_choose(prepared, run):
     told = run(prepared("regression", methods=["mean"], decisions=[]))
-    assert told.rstrip().splitlines()[-2:-1] == ["* the only blend, so nothing was chosen"]
+    *_, of_the_choice, _ = told.rstrip().splitlines()
+    assert of_the_choice.startswith("* ")
+    assert "mean" not in of_the_choice
     assert read_json(OOF / "leaderboard.json")["expected"] is None
 
 
@@ -142,9 +154,9 @@ def test_an_unknown_decision_is_refused(prepared, refused):
         prepared("regression"),
         "--blend.decisions",
         "clop",
-        before="blend: 2 predictors, 90 training rows, 20 test rows\n",
+        before=r"blend: 2\D+90\D+20\D+\n",
     )
-    assert "blend.decisions: unknown decision 'clop'; choose among: clip, " in line
+    assert re.search(r"blend\.decisions: .*'clop'.*\bclip, ", line)
 
 
 def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
@@ -163,13 +175,19 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
     capsys.readouterr()
     with pytest.raises(SystemExit, match="^2$"):
         submit.main([str(config), "--seed", "7"])
-    assert "leaderboard.csv: not there, or not finished; run blend" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert re.search(r"leaderboard\.csv: (?!.*\bseed\b).*\brun blend\b", told)
 
 
 @pytest.mark.parametrize(
-    "words", [("--members", "mean"), ("--metric", "mae"), ("--blend.methods", "mean")]
+    ("words", "said"),
+    [
+        (("--members", "mean"), r"\bpredictors\b"),
+        (("--metric", "mae"), r"\bmetric\b.*'rmse'.*'mae'"),
+        (("--blend.methods", "mean"), r"\bmethods\b.*\['mean'\]"),
+    ],
 )
-def test_the_choice_of_another_config_is_not_submitted(words, prepared, run, capsys):
+def test_the_choice_of_another_config_is_not_submitted(words, said, prepared, run, capsys):
     config = prepared("regression")
     run(config)
     submit.main([str(config)])
@@ -177,14 +195,14 @@ def test_the_choice_of_another_config_is_not_submitted(words, prepared, run, cap
     with pytest.raises(SystemExit, match="^2$"):
         submit.main([str(config), *words])
     told = capsys.readouterr().err
-    assert "leaderboard.csv: made from other predictors or settings" in told
+    assert re.search(rf"leaderboard\.csv: .*{said}.*\brun blend\b", told)
 
 
-def test_other_code_makes_the_leaderboard_again(prepared, run, monkeypatch):
+def test_another_version_of_ours_makes_the_leaderboard_again(prepared, run, monkeypatch):
     config = prepared("regression")
     run(config)
     written = (OOF / "leaderboard.json").read_bytes()
-    monkeypatch.setattr("pipeline.blend.code_sha256", lambda: "other")
+    monkeypatch.setattr("pipeline.files.stamp.__version__", "0.0.1")
     run(config)
     assert (OOF / "leaderboard.json").read_bytes() != written
 
@@ -192,4 +210,4 @@ def test_other_code_makes_the_leaderboard_again(prepared, run, monkeypatch):
 @pytest.mark.parametrize("name", ["blend_mean", "blend_convex", "blend_ridge.clip"])
 def test_a_folder_that_bears_the_name_of_a_blend_is_refused(name, prepared, refused):
     told = refused(prepared("regression"), "--blend.external", f"theirs/{name}")
-    assert f"theirs/{name} bears the name of another predictor" in told
+    assert re.search(rf"blend\.external: .*theirs/{name}\b", told)

@@ -65,18 +65,18 @@ def test_absent_folds_say_which_stage_makes_them(workplace):
 def test_a_kill_before_the_csv_leaves_no_folds(workplace, monkeypatch):
     write_folds("tiny", IDS, "id", FOLDS, {"n": 3})
 
-    def killed(path, table):
+    def killed(path, content):
         raise KeyboardInterrupt(path)
 
-    monkeypatch.setattr("pipeline.competition.folds.write_csv", killed)
-    with pytest.raises(KeyboardInterrupt, match=r"tiny\.csv"):
+    monkeypatch.setattr("pipeline.files.stamp.write_json", killed)
+    with pytest.raises(KeyboardInterrupt, match=r"tiny\.json"):
         write_folds("tiny", IDS, "id", FOLDS, {"n": 4})
     assert not folds_path("tiny").exists()
 
 
 def test_folds_that_make_folds_did_not_write_are_refused(workplace):
     write_rows(workplace / PATH, ["id", "fold"], [["7", "0"]])
-    with pytest.raises(FileNotFoundError, match=rf"{PATH}: .*tiny\.json.*folds\.scheme: file"):
+    with pytest.raises(FileNotFoundError, match=rf"{PATH}: .*folds\.scheme: file"):
         read_folds("tiny", ["7"])
 
 

@@ -23,7 +23,7 @@ from pipeline.predictors.external import (
     part_path,
     part_sha256,
 )
-from pipeline.predictors.predictions import check_same_models, read_predictions
+from pipeline.predictors.predictions import check_same_models, read_predictions, write_predictions
 
 STAGE = "blend"
 IDS = ["30", "4", "007", "a"]
@@ -259,22 +259,25 @@ def test_a_folder_that_tells_no_folds_is_marked(tmp_path):
     assert kind_of(tmp_path, IDS, OURS) == UNKNOWN_FOLDS
 
 
+def write_ours(folder, ids, **made_from):
+    """An OOF as the stages write it."""
+    values = np.zeros((len(ids), 1))
+    write_predictions(folder, "oof", ids, "id", ["target"], values, made_from)
+
+
 def test_a_member_of_ours_from_another_competition_tells_its_folds(tmp_path):
-    write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS)})
-    write_rows(tmp_path / "oof.csv", ["id", "target"], [[i, "0"] for i in IDS])
+    write_ours(tmp_path, IDS, folds=sha256_of_array(OURS))
     assert kind_of(tmp_path, IDS, OURS) == PLAIN
     assert kind_of(tmp_path, IDS, OURS[::-1]) == OTHER_FOLDS
 
 
 def test_the_same_deal_of_rows_in_another_order_makes_other_folds(tmp_path):
-    write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS)})
-    write_rows(tmp_path / "oof.csv", ["id", "target"], [[i, "0"] for i in IDS[::-1]])
+    write_ours(tmp_path, IDS[::-1], folds=sha256_of_array(OURS))
     assert kind_of(tmp_path, IDS, OURS) == OTHER_FOLDS
 
 
 def test_a_blend_of_ours_is_not_nested(tmp_path):
-    write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS), "method": "ridge"})
-    write_rows(tmp_path / "oof.csv", ["id", "target"], [])
+    write_ours(tmp_path, IDS, folds=sha256_of_array(OURS), method="ridge")
     assert kind_of(tmp_path, IDS, OURS) == NOT_NESTED
 
 

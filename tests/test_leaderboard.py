@@ -63,7 +63,17 @@ def test_the_columns_of_the_board():
     gains = [
         f"{gain}{end}" for gain in ("gain", "gain_over_single") for end in ("", "_low", "_high")
     ]
-    columns = ["name", "kind", "score", "fold_mean", "fold_sd", "optimism", *gains, "chosen"]
+    columns = [
+        "name",
+        "kind",
+        "alone",
+        "score",
+        "fold_mean",
+        "fold_sd",
+        "optimism",
+        *gains,
+        "chosen",
+    ]
     assert board.columns.tolist() == columns
     lines = board.set_index("name")
     assert lines["kind"].to_dict() == {
@@ -92,6 +102,26 @@ def test_the_best_single_predictor_is_no_blend():
             "rmse", "regression", y, other, good, n_resamples=100, seed=0
         )
         assert lines.loc[name, gains].tolist() == pytest.approx(expected)
+
+
+def test_a_blend_whose_weights_all_lie_on_one_member_is_that_member():
+    def all_on(y, good, bad):
+        return Entry("blend_all", "blend", (1 - 1e-9) * good + 1e-9 * bad, good)
+
+    board, *_ = board_of(extra=[all_on, convex])
+    alone = board.set_index("name")["alone"]
+    assert alone["blend_all"] == "good"
+    assert alone.drop("blend_all").isna().all()  # a single predictor is not said to be itself
+
+
+def test_a_blend_that_leaves_its_member_on_one_row_is_a_blend():
+    def nearly(y, good, bad):
+        values = good.copy()
+        values[0] = bad[0]
+        return Entry("blend_nearly", "blend", values, good)
+
+    board, *_ = board_of(extra=[nearly])
+    assert board["alone"].isna().all()
 
 
 def test_blends_alone_have_no_single_predictor_to_beat():

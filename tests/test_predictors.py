@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.files.stamp import is_current
 from pipeline.predictors.predictions import (
     check_same_models,
-    is_current,
     read_predictions,
     write_predictions,
 )
@@ -144,17 +144,17 @@ def test_an_empty_cell_is_a_missing_prediction_of_its_id(tmp_path):
 
 def test_a_part_is_current_only_while_file_and_source_are_the_same(tmp_path):
     write(tmp_path, "binary", models="m1")
-    assert is_current(tmp_path, "oof", {"models": "m1"})
-    assert not is_current(tmp_path, "oof", {"models": "m2"})
-    assert not is_current(tmp_path, "test", {"models": "m1"})
+    assert is_current(tmp_path / "oof.csv", {"models": "m1"})
+    assert not is_current(tmp_path / "oof.csv", {"models": "m2"})
+    assert not is_current(tmp_path / "test.csv", {"models": "m1"})
     change(tmp_path / "oof.csv", "0.25", "0.26")
-    assert not is_current(tmp_path, "oof", {"models": "m1"})
+    assert not is_current(tmp_path / "oof.csv", {"models": "m1"})
 
 
 def test_a_csv_without_its_json_is_not_current(tmp_path):
     write(tmp_path, "binary", models="m1")
     (tmp_path / "oof.json").unlink()
-    assert not is_current(tmp_path, "oof", {"models": "m1"})
+    assert not is_current(tmp_path / "oof.csv", {"models": "m1"})
 
 
 def test_both_parts_from_the_same_models_give_their_hash(tmp_path):
@@ -189,5 +189,4 @@ def test_a_part_that_was_changed_by_hand_is_refused(tmp_path):
 def test_what_predictions_come_from_stands_beside_them(tmp_path):
     write(tmp_path, "binary", models="m1", members=["mean"])
     beside = json.loads((tmp_path / "oof.json").read_text())
-    assert beside["models"] == "m1"
-    assert beside["members"] == ["mean"]
+    assert beside["made_from"] == {"models": "m1", "members": ["mean"]}

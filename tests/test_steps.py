@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.members.bert.steps import LEAST_STEPS, epochs_for, steps_an_epoch
+from pipeline.members.steps import LEAST_STEPS, epochs_for, steps_an_epoch
 
 
 def test_an_epoch_takes_the_last_rows_in_a_batch_of_their_own():

@@ -8,8 +8,8 @@ import pytest
 from conftest import read_rows, write_competition
 
 from pipeline.files.provenance import command_line
-from pipeline.members.bert.steps import epochs_for
 from pipeline.members.jobs import Failure
+from pipeline.members.steps import epochs_for
 from pipeline.members.units import Unit, read_run
 
 

@@ -28,7 +28,9 @@ def read_table(path: Path) -> pd.DataFrame:
         ValueError: it cannot be read as what its ending says.
     """
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"{path}: its name should end in {', '.join(sorted(FORMATS))}")
+        raise ValueError(
+            f"{path}: unknown ending {path.suffix!r}; choose one of: {', '.join(sorted(FORMATS))}"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     return FORMATS[path.suffix.lower()](path)

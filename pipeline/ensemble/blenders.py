@@ -141,7 +141,7 @@ def check_methods(names: Iterable[str]) -> None:
     for name in names:
         if name not in BLENDERS:
             known = ", ".join(sorted(BLENDERS))
-            raise ValueError(f"blend.methods: unknown method {name!r}; choose among: {known}")
+            raise ValueError(f"blend.methods: unknown method {name!r}; choose one of: {known}")
 
 
 BLENDERS: dict[str, Blender] = {

@@ -16,6 +16,7 @@ from pipeline.scoring.metrics import METRICS, score
 from pipeline.scoring.tasks import Floats
 
 PLAIN_MEAN = "blend_mean"  # what every other blend has to beat to be chosen
+SAME = 1e-6  # of a predictor's range: what a weight that is nothing but rounding can change
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ def leaderboard(
         entries: names are unique; `blend_mean` is one of them.
         groups: (n,) as for `resampled_scores`.
     Returns:
-        Columns name, kind, score (all rows pooled), fold_mean, fold_sd, optimism (how much better
-        the in-sample score looks; NaN for single predictors), gain over the plain mean, gain_low
-        and gain_high (its 95 % interval), gain_over_single (over the best that is no blend; NaN
-        where there is none) with _low and _high, chosen (True once).
+        Columns name, kind, alone (the single predictor on which all weights of a blend lie, None
+            if there is none), score (all rows pooled), fold_mean, fold_sd, optimism (how much
+            better the in-sample score looks; NaN for single predictors), gain over the plain mean,
+            gain_low and gain_high (its 95 % interval), gain_over_single (over the best that is no
+            blend; NaN where there is none) with _low and _high, chosen (True once).
     Raises:
         ValueError: there is no plain mean to compare with.
     """
@@ -108,6 +110,7 @@ def leaderboard(
             {
                 "name": entry.name,
                 "kind": entry.kind,
+                "alone": alone_in(entry, entries),
                 "score": own,
                 "fold_mean": by_fold.mean() if len(by_fold) else np.nan,
                 "fold_sd": by_fold.std(ddof=1) if len(by_fold) > 1 else np.nan,
@@ -121,6 +124,21 @@ def leaderboard(
         "score", ascending=sign < 0, na_position="last", kind="stable", ignore_index=True
     )
     return board.assign(chosen=board["name"] == choose(board))
+
+
+def alone_in(blend: Entry, entries: Sequence[Entry]) -> str | None:
+    """The name of the first single predictor that predicts every row as a blend does, or None.
+
+    Such a blend has all its weight on that one, in every fold.
+    """
+    if blend.kind != "blend":
+        return None
+    for single in entries:
+        if single.kind != "blend":
+            most = SAME * np.ptp(single.predictions, axis=0)
+            if (np.abs(blend.predictions - single.predictions) <= most).all():
+                return single.name
+    return None
 
 
 def choose(board: pd.DataFrame) -> str:

@@ -74,7 +74,7 @@ def check_decisions(names: Iterable[str]) -> None:
     for name in names:
         if name not in DECISIONS:
             known = ", ".join(sorted(DECISIONS))
-            raise ValueError(f"blend.decisions: unknown decision {name!r}; choose among: {known}")
+            raise ValueError(f"blend.decisions: unknown decision {name!r}; choose one of: {known}")
 
 
 _PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)

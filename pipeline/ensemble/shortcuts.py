@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from pipeline.ensemble.objectives import ALL, TIE, Objective
+from pipeline.scoring.formulas import LEAST, ROW_MEANS, area, correlation, probability_of_truth
 from pipeline.scoring.tasks import Floats
 
 BLOCK = 4096  # rows of all members that fit a core's cache
 FEW = 1000  # rows that are sorted sooner than counted
-LEAST = np.finfo(np.float64).eps  # where `scoring.metrics` clips the probability of the truth
 
 
 class SquaredError(Objective):
@@ -25,7 +25,7 @@ class SquaredError(Objective):
         return _rows_with_moments(_moments(preds[:, :, 0], self.y, np.zeros(preds.shape[1])))
 
     def value(self, total: Floats, size: float) -> Any:
-        return -np.sqrt((total**2).sum(axis=-1)) / size
+        return -ROW_MEANS["rmse"].of_mean((total**2).sum(axis=-1)) / size
 
     def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
         return np.asarray(self.value(total + step * self.members[among], size + step))
@@ -44,11 +44,10 @@ class Correlation(SquaredError):
         return np.column_stack([_rows_with_moments(moments), with_y, deviation])
 
     def value(self, total: Floats, size: float) -> Any:
-        deviation = np.sqrt((total[..., :-2] ** 2).sum(axis=-1))
+        variance = (total[..., :-2] ** 2).sum(axis=-1)
         # members that cancel to a constant leave rounding, of which r would be anything
-        varies = deviation > 1e-7 * np.abs(total[..., -1])
-        r = total[..., -2] / np.where(varies, deviation, 1)
-        return np.where(varies, r, -np.inf)
+        varies = np.sqrt(variance) > 1e-7 * np.abs(total[..., -1])
+        return np.where(varies, correlation(total[..., -2], 1.0, variance), -np.inf)
 
 
 class LogLoss(Objective):
@@ -58,11 +57,7 @@ class LogLoss(Objective):
     """
 
     def boil_down(self, preds: Floats) -> Floats:
-        if self.task == "binary":
-            p = preds[:, :, 0].T
-            of_truth = np.where(self.y == 1, p, 1 - p)
-        else:
-            of_truth = (preds[np.arange(len(self.y)), :, self.y] / preds.sum(axis=2)).T
+        of_truth = probability_of_truth(self.y, preds).T
         # where no member has to be clipped no sum of members has
         self.clips = self.signed or of_truth.min() < LEAST or of_truth.max() > 1
         return np.ascontiguousarray(of_truth)
@@ -125,7 +120,7 @@ class Auc(Objective):
         """The mean area over the columns. Overwrites `total`."""
         total /= size
         np.clip(total, 0, 1, out=total)
-        areas = [_auc(s[:k], s[k:]) for s, k in zip(total, self.n_positives, strict=True)]
+        areas = [area(s[:k], s[k:]) for s, k in zip(total, self.n_positives, strict=True)]
         return float(np.mean(areas))
 
     def _at_most(self, total: Floats, size: float) -> float:
@@ -198,18 +193,6 @@ def _sum_of_logs(values: Floats) -> Floats:
             sums += np.log(values[:, -1])
         values = values[:, :half] * values[:, half : 2 * half]
     return sums + np.log(values).sum(axis=1)
-
-
-def _auc(positives: Floats, negatives: Floats) -> float:
-    """The share of pairs in the right order, a tie being half a pair. Sorts both in place."""
-    positives.sort()
-    negatives.sort()
-    few, many = sorted([positives, negatives], key=len)
-    left = many.searchsorted(few, "left")
-    tied = many.take(left, mode="clip") == few
-    below = left.sum() + (many.searchsorted(few[tied], "right") - left[tied]).sum() / 2
-    share = float(below / (len(few) * len(many)))
-    return share if few is positives else 1 - share
 
 
 OBJECTIVES: dict[str, type[Objective]] = {

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring.counts import COUNTED, Counted
+from pipeline.scoring.formulas import kappa
 from pipeline.scoring.metrics import score
 from pipeline.scoring.tasks import TASKS, TINY, Floats
 
@@ -211,16 +212,15 @@ def _climb(
 ) -> tuple[float, NDArray[np.int64]]:
     """The greatest kappa that moving one cut at a time reaches, and where the cuts are then.
 
-    With (n,) targets y of mean 0 and decisions d, Cohen's quadratic kappa is 2 y.d / (y.y + d.d).
-
     Args:
+        y: (n,) targets of mean 0.
         values: (n,) ascending.
         places: (q - 1,) how many rows lie below each cut at the start.
     """
     n, sums = len(y), np.concatenate([[0.0], np.cumsum(y)])
     allowed = np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1, [n]])
 
-    def kappa(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
+    def kappa_of(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
         """(tried,) the kappa of each place for cut j."""
         borders = np.concatenate([[0], at, [n]])
         n_each, sum_each = np.diff(borders), np.diff(sums[borders])
@@ -230,17 +230,17 @@ def _climb(
         products = products + labels[j + 1] * (sums[high] - sums[tried])
         squares = n_each @ labels**2 + labels[j] ** 2 * (tried - low)
         squares = squares + labels[j + 1] ** 2 * (high - tried)
-        return 2 * products / (y @ y + squares)
+        return kappa(y @ y - 2 * products + squares, y @ y, squares)
 
     places = places.copy()
-    best = float(kappa(places, 0, places[:1])[0])
+    best = float(kappa_of(places, 0, places[:1])[0])
     for _ in range(MOST_ROUNDS):
         before = best
         for j in range(len(places)):
             low = places[j - 1] if j > 0 else 0
             high = places[j + 1] if j + 1 < len(places) else n
             tried = allowed[(allowed >= low) & (allowed <= high)]
-            found = kappa(places, j, tried)
+            found = kappa_of(places, j, tried)
             if found.max() > best + SAME:
                 tied = np.flatnonzero(found >= found.max() - SAME)
                 places[j], best = tried[tied[len(tied) // 2]], float(found.max())

@@ -96,7 +96,10 @@ def read_board(competition: str) -> pd.DataFrame:
     """The leaderboard as it stands."""
     # a member may be called nan: only an empty cell is none
     return pd.read_csv(
-        leaderboard_path(competition), dtype={"name": str}, keep_default_na=False, na_values=[""]
+        leaderboard_path(competition),
+        dtype={"name": str, "alone": str},
+        keep_default_na=False,
+        na_values=[""],
     )
 
 

@@ -15,6 +15,7 @@ from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.examples import by_length, telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
 from pipeline.reporting.sampling import labels_of, standard_error
+from pipeline.reporting.screen import alone_of
 from pipeline.reporting.verdict import verdict
 from pipeline.scoring.metrics import METRICS, score
 from pipeline.scoring.tasks import TASKS
@@ -78,7 +79,8 @@ def _leaderboard(of: Evidence) -> list[dict[str, Any]]:
         if of.test_y is not None:
             test = score(*setting, of.test_y, of.test_predictions[line["name"]], labels_of(of))
         own = {str(key): cell for key, cell in line.items()}
-        lines.append({**own, "chosen": bool(line["chosen"]), "in_sample": in_sample, "test": test})
+        own |= {"alone": alone_of(line), "chosen": bool(line["chosen"])}
+        lines.append({**own, "in_sample": in_sample, "test": test})
     return lines
 
 

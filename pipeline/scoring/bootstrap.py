@@ -14,11 +14,19 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from pipeline.scoring.counts import COUNTED, n_codes
+from pipeline.scoring.formulas import (
+    NO_VARIANCE,
+    ROW_MEANS,
+    correlation,
+    kappa,
+    mean_of_defined,
+    r2,
+    ratio,
+)
 from pipeline.scoring.metrics import scored_columns
 from pipeline.scoring.tasks import Floats
 
 OfResamples = Callable[[Floats], Floats]  # (B, n) times to (B,) values
-NO_VARIANCE = 1e-12  # of the mean square: rounding leaves less of the variance of a constant
 
 
 def resampled_score(
@@ -30,48 +38,29 @@ def resampled_score(
 
 
 def _mean_of_defined(parts: list[OfResamples]) -> OfResamples:
-    def of_resamples(times: Floats) -> Floats:
-        values = np.array([part(times) for part in parts])
-        defined = ~np.isnan(values)
-        total = np.where(defined, values, 0).sum(axis=0)
-        return np.divide(
-            total, defined.sum(axis=0), out=np.full(len(times), np.nan), where=defined.any(axis=0)
-        )
-
-    return of_resamples
+    return lambda times: mean_of_defined([part(times) for part in parts])
 
 
 def _mean_of(of_row: Floats) -> OfResamples:
     return lambda times: times @ of_row / times.sum(axis=1)
 
 
-def _rmse(y: Floats, p: Floats) -> OfResamples:
-    mean_square = _mean_of((y - p) ** 2)
-    return lambda times: np.sqrt(mean_square(times))
+def _row_mean(name: str) -> Callable[..., OfResamples]:
+    metric = ROW_MEANS[name]
 
+    def prepare(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
+        mean = _mean_of(metric.of_rows(y, p))
+        return lambda times: metric.of_mean(mean(times))
 
-def _mae(y: Floats, p: Floats) -> OfResamples:
-    return _mean_of(np.abs(y - p))
-
-
-def _accuracy(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
-    return _mean_of((y == p).astype(np.float64))
-
-
-def _log_loss(y: NDArray[Any], p: Floats) -> OfResamples:
-    if p.ndim == 1:
-        of_truth = np.where(y == 1, p, 1 - p)
-    else:
-        of_truth = p[np.arange(len(y)), y] / p.sum(axis=1)
-    return _mean_of(-np.log(np.clip(of_truth, np.finfo(np.float64).eps, None)))
+    return prepare
 
 
 def _mean_and_variance(times: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Of each resample, (B,) twice; a variance that rounding alone could have made is NaN."""
+    """Of each resample, (B,) twice; a variance that rounding alone could have made is 0."""
     size = times.sum(axis=1)
     mean, mean_square = times @ values / size, times @ values**2 / size
     variance = mean_square - mean**2
-    return mean, np.where(variance > NO_VARIANCE * mean_square, variance, np.nan)
+    return mean, np.where(variance > NO_VARIANCE * mean_square, variance, 0.0)
 
 
 def _scale(values: Floats) -> tuple[float, float]:
@@ -88,9 +77,7 @@ def _pearson(y: Floats, p: Floats) -> OfResamples:
     def of_resamples(times: Floats) -> Floats:
         mean_a, variance_a = _mean_and_variance(times, a)
         mean_b, variance_b = _mean_and_variance(times, b)
-        covariance = mean_product(times) - mean_a * mean_b
-        correlation = np.clip(covariance / np.sqrt(variance_a * variance_b), -1, 1)
-        return np.where(np.isnan(variance_b) & ~np.isnan(variance_a), 0.0, correlation)
+        return correlation(mean_product(times) - mean_a * mean_b, variance_a, variance_b)
 
     return of_resamples
 
@@ -99,7 +86,7 @@ def _r2(y: Floats, p: Floats) -> OfResamples:
     center, largest = _scale(y)
     mean_square = _mean_of(((y - p) / largest) ** 2)
     scaled = (y - center) / largest
-    return lambda times: 1 - mean_square(times) / _mean_and_variance(times, scaled)[1]
+    return lambda times: r2(mean_square(times), _mean_and_variance(times, scaled)[1])
 
 
 def _qwk(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
@@ -110,9 +97,7 @@ def _qwk(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
     def of_resamples(times: Floats) -> Floats:
         mean_a, variance_a = _mean_and_variance(times, a)
         mean_b, variance_b = _mean_and_variance(times, b)
-        # decisions may be constant, the truth may not
-        chance = variance_a + np.nan_to_num(variance_b) + (mean_a - mean_b) ** 2
-        return 1 - mean_square(times) / chance
+        return kappa(mean_square(times), variance_a, variance_b + (mean_a - mean_b) ** 2)
 
     return of_resamples
 
@@ -144,8 +129,7 @@ def _auc(y: NDArray[Any], p: Floats) -> OfResamples:
         positives, negatives = times @ positive, times @ negative  # (B, u)
         below = np.cumsum(negatives, axis=1) - negatives / 2  # a tie is half a pair
         n_pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-        ordered = np.einsum("bu,bu->b", positives, below)
-        return np.divide(ordered, n_pairs, out=np.full(len(times), np.nan), where=n_pairs > 0)
+        return ratio(np.einsum("bu,bu->b", positives, below), n_pairs)
 
     return of_resamples
 
@@ -161,25 +145,17 @@ def _spearman(y: Floats, p: Floats) -> OfResamples:
             rank = np.cumsum(counts, axis=1) - (counts + times.sum(axis=1)[:, None]) / 2
             spreads.append((counts * rank**2).sum(axis=1))
             ranks.append(rank[:, code])
-        spread = np.where(spreads[0] > 0, np.sqrt(spreads[0] * spreads[1]), np.nan)
-        covariance = np.einsum("bn,bn,bn->b", times, *ranks)
-        return np.clip(covariance / np.where(spread == 0, 1.0, spread), -1, 1)
+        return correlation(np.einsum("bn,bn,bn->b", times, *ranks), *spreads)
 
     return of_resamples
 
 
 RESAMPLED: dict[str, Callable[..., OfResamples]] = {
-    "rmse": _rmse,
-    "mae": _mae,
-    "mcrmse": _rmse,
+    **{name: _row_mean(name) for name in ROW_MEANS},
+    **{name: _counted(name) for name in COUNTED if name not in ROW_MEANS},
     "r2": _r2,
     "pearson": _pearson,
     "spearman": _spearman,
-    "accuracy": _accuracy,
-    "f1": _counted("f1"),
-    "f1_macro": _counted("f1_macro"),
     "auc": _auc,
-    "logloss": _log_loss,
-    "mcc": _counted("mcc"),
     "qwk": _qwk,
 }

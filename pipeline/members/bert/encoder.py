@@ -27,9 +27,9 @@ from pipeline.members.bert.network import (
 from pipeline.members.bert.poolings import build_pooling, check_options, pooling_options
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.start import constant_loss, start_head
-from pipeline.members.bert.steps import EPOCHS
 from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, tokenize
 from pipeline.members.bert.trainer import training_arguments
+from pipeline.members.steps import EPOCHS
 from pipeline.members.units import (
     Encoding,
     Outcome,

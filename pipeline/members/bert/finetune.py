@@ -15,7 +15,6 @@ from torch import nn
 from transformers import PrinterCallback
 
 from pipeline.members.bert.network import Network
-from pipeline.members.bert.steps import epochs_for
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate
 from pipeline.members.bert.trainer import (
     LengthGroupedTrainer,
@@ -23,6 +22,7 @@ from pipeline.members.bert.trainer import (
     refuse_overflow,
     training_arguments,
 )
+from pipeline.members.steps import epochs_for
 from pipeline.scoring.tasks import TASKS, Floats, Scaling
 from pipeline.settings.members import Training
 
