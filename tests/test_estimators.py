@@ -1,8 +1,12 @@
 """Classic models: every one of them on every task, by one contract; then what each is for."""
 
+import os
 import pickle
 import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from pipeline.scoring.metrics import score
 from pipeline.scoring.tasks import TASKS, out_of_range
 from pipeline.settings.members import EMBEDDING_MODELS
 
+ROOT = Path(__file__).parents[1]
 EACH = [(name, task) for name in sorted(ESTIMATORS) for task in TASKS]
 FIT, NEW = slice(0, 80), slice(80, 120)
 LABELS = {"binary": ["no", "yes"], "multiclass": ["id", "money", "sport"]}
@@ -314,3 +319,30 @@ def test_a_value_that_is_no_positive_number_is_refused(option, value):
 
 def test_a_whole_number_does_where_a_number_is_wanted():
     check_options("tfidf_linear", {"inverse_penalty": 3})
+
+
+# --- files
+
+FITTED_AND_DUMPED = """
+import sys, joblib, test_estimators as cases
+name = sys.argv[1]
+joblib.dump(cases.fitted(name, "binary", *cases.example(name, "binary"), **cases.small(name)),
+            sys.argv[2], compress=3)
+"""
+
+
+def small(name):
+    return {"directions": 5, "rounds": 5} if name == "lightgbm_text" else {}
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_equal_fits_in_two_processes_are_equal_files(name, tmp_path):
+    """Else a trained unit could not be told from another one by the hash of its file."""
+    files = [tmp_path / "one", tmp_path / "other"]
+    for seed, file in enumerate(files):
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+        environment["PYTHONHASHSEED"] = str(seed)
+        command = [sys.executable, "-c", FITTED_AND_DUMPED, name, str(file)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert files[0].read_bytes() == files[1].read_bytes()

@@ -19,6 +19,7 @@ from pipeline.members.bert.network import (
     trained_tensors,
 )
 from pipeline.members.bert.poolings import POOLINGS
+from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
 from pipeline.settings.members import Training
 
@@ -300,3 +301,35 @@ def test_one_seed_builds_one_head_and_another_seed_another(backbone_of):
     one, same, other = (build(backbone_of("bert"), seed=seed).head.weight for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+# --- code that a backbone brings
+
+
+def with_own_code(folder: Path, model_type: str) -> Path:
+    """Let the folder's configuration ask for classes of its own; loading them leaves a file."""
+    path = folder / "config.json"
+    classes = {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}
+    config = {**json.loads(path.read_text()), "model_type": model_type, "auto_map": classes}
+    path.write_text(json.dumps(config))
+    tokenizer = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    (folder / "own.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\n")
+    return folder
+
+
+@pytest.mark.parametrize("read", [read_config, read_tokenizer, build])
+def test_a_backbone_that_only_its_own_code_can_read_is_refused_without_asking(
+    read, tmp_path, monkeypatch
+):
+    folder = with_own_code(save_backbone(tmp_path / "own", "bert"), "nobody_knows")
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("asked on the terminal"))
+    with pytest.raises(ValueError, match=rf"^backbone {folder}: [^\n]*\bauto_map\b[^\n]*$"):
+        read(folder)
+    assert not (folder / "ran").exists()
+
+
+def test_a_backbone_that_transformers_knows_is_read_by_its_code_and_not_by_the_folders(tmp_path):
+    folder = with_own_code(save_backbone(tmp_path / "own", "bert"), "bert")
+    assert type(build(folder).backbone).__module__.startswith("transformers.")
+    assert not (folder / "ran").exists()
