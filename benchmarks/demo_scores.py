@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from benchmarks.record import record
 from pipeline.competition.rows import Train, read_test, read_train
@@ -36,12 +35,13 @@ from pipeline.files.reading import read_csv_as_text
 from pipeline.predictors.board import external_folders, read_board
 from pipeline.predictors.predictions import read_predictions
 from pipeline.scoring.draws import clusters_of, rows_of_draw
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
 
-N_RESAMPLES = 1000
+N_BOOTSTRAP = 1000
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,15 @@ def uploaded_predictions(cells: Sequence[str], task: str, classes: Sequence[str]
     return certain[:, 1:] if task == "binary" else certain
 
 
-def standard_error(
-    metric: str,
-    task: str,
-    y: NDArray[Any],
-    predictions: Floats,
-    y_train: NDArray[Any],
-    groups: Sequence[str] | None,
-) -> float:
+def standard_error(target: Target, predictions: Floats) -> float:
     """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
     rng = np.random.default_rng(0)  # the same draws for all predictors
-    cluster = clusters_of(len(y), groups)
-    drawn = []
-    for _ in range(N_RESAMPLES):
-        chosen = rows_of_draw(cluster, rng)
-        drawn.append(score(metric, task, y[chosen], predictions[chosen], y_train))
-    return float(np.nanstd(drawn, ddof=1))
+    cluster = clusters_of(len(target), target.groups)
+    scores = []
+    for _ in range(N_BOOTSTRAP):
+        rows = rows_of_draw(cluster, rng)
+        scores.append(target[rows].score(predictions[rows]))
+    return float(np.nanstd(scores, ddof=1))
 
 
 @dataclass(frozen=True)
@@ -88,19 +81,16 @@ class Judge:
 
     Attributes:
         ids: (n,) of the test rows.
-        y: their targets, as in `scoring.tasks`.
-        groups: (n,) what the bootstrap draws as a whole.
+        target: of these rows, with the labels of the training rows.
     """
 
     config: Config
     train: Train
     ids: Sequence[str]
-    y: NDArray[Any]
-    groups: Sequence[str] | None
+    target: Target
 
     def line(self, name: str, kind: str, predictions: Floats) -> dict[str, Any]:
-        setting = (self.config.metric, self.config.task, self.y, predictions, self.train.y)
-        test, se = score(*setting), standard_error(*setting, self.groups)
+        test, se = self.target.score(predictions), standard_error(self.target, predictions)
         return {"name": name, "kind": kind, "test": test, "se": se}
 
 
@@ -114,7 +104,8 @@ def read_judge(config: Config) -> Judge:
     groups = None
     if data.group is not None:
         groups = column(open_table(data.test, "data.test"), data.group, data.test, "data.group")
-    return Judge(config, train, test.ids, y, groups)
+    target = Target.of(y, task, config.metric, groups, labels=train.y)
+    return Judge(config, train, test.ids, target)
 
 
 def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:

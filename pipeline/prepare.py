@@ -1,6 +1,6 @@
 """Fetch what is missing of a demo, then check that all that the config names is there and fits.
 
-Reads the three tables and looks at the folds' file, backbones and foreign predictors; writes
+Reads the three tables and looks at the folds' file, backbones and external predictors; writes
 data/<demo>/ and data/backbones/<demo>/ where they are missing, nothing else.
 """
 
@@ -57,12 +57,12 @@ def _check_choices(config: Config) -> None:
         return
     # imported here: torch and LightGBM take seconds to load, in vain once all members are trained
     from pipeline.ensemble.blenders import check_methods
-    from pipeline.ensemble.postprocessing import check_decisions
+    from pipeline.ensemble.postprocessing import check_postprocessing
 
     check_members(config.members, backbones={})
     check_methods(config.blend.methods)
-    if config.blend.decisions != ("all",):
-        check_decisions(config.blend.decisions)
+    if config.blend.postprocessing != ("all",):
+        check_postprocessing(config.blend.postprocessing)
 
 
 def _check_files(config: Config, backbones: Sequence[str]) -> None:

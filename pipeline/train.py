@@ -16,7 +16,7 @@ from pipeline.members.backbones import keep_backbones
 from pipeline.members.training import TrainingTable, train_units
 from pipeline.members.units import is_finished, models_hash, read_oof
 from pipeline.predictors.predictions import write_predictions
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.members import AnyMember
 
@@ -71,7 +71,7 @@ def _write_oof(member: AnyMember, table: TrainingTable) -> None:
         write_predictions(
             folder, "oof", train.ids, table.id_name, train.columns, predictions, made_from
         )
-    value = score(table.metric, table.task, train.y, predictions)
+    value = Target.of(train.y, table.task, table.metric).score(predictions)
     print(f"{folder}/oof.csv: {table.metric} {value:.4f}")
 
 

@@ -36,7 +36,8 @@ def first_line(entry: Any) -> str:
         elif inspect.isfunction(entry):  # made by a function from another function
             entry = next(v for v in inspect.getclosurevars(entry).nonlocals.values() if callable(v))
         else:
-            entry = getattr(entry, "function", type(entry))
+            held = [name for name in ("function", "model", "weigh") if hasattr(entry, name)]
+            entry = getattr(entry, held[0]) if held else type(entry)
     return (inspect.getdoc(entry) or "").partition("\n")[0].replace("|", r"\|")
 
 
@@ -67,7 +68,7 @@ TABLES = {
     "poolings": ("members", "POOLINGS", "what options parameters"),
     "classics": ("members", "ESTIMATORS", "what options"),
     "blenders": ("ensemble", "BLENDERS", "what tasks"),
-    "postprocessing": ("ensemble", "POSTPROCESSING|DECISIONS", "what tasks metrics"),
+    "postprocessing": ("ensemble", "POSTPROCESSING", "what tasks metrics"),
     "metrics": ("scoring", "METRICS", "better scores tasks"),
 }
 

@@ -175,15 +175,11 @@ def tiny_backbone(backbone_of: Callable[[str], Path]) -> Path:
 def few_steps():
     """Every blender as it is, but several times faster."""
     # imported here: LightGBM takes a second to load
-    from pipeline.ensemble import selection, stackers, two_level
+    from pipeline.ensemble import selection, stackers
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "N_BAGS", 3)
         patch.setattr(stackers, "BOOSTING_ROUNDS", 20)
-        patch.setattr(stackers, "ELASTIC_NET_SHARES", [0.5])
-        patch.setattr(stackers, "KERNEL_STEPS", 2)
-        patch.setattr(stackers, "KERNEL_ROWS", 50)
-        patch.setattr(two_level, "N_PARTS", 2)
         yield
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_competition, write_rows
+from scored import score
 from transformers import BertConfig, BertModel
 
 from benchmarks.demo_scores import (
@@ -23,7 +24,7 @@ from benchmarks.train_speed import Measurement, compare, encoder_weights, table_
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
 from pipeline.predictors.predictions import write_predictions
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.settings.command import load_config
 from pipeline.settings.members import Training
 
@@ -92,11 +93,11 @@ def test_an_uploaded_label_is_a_probability_of_one() -> None:
 def test_standard_error_of_an_accuracy_is_that_of_a_share() -> None:
     y = np.array([1] * 300 + [0] * 100)
     predictions = np.ones((400, 1))
-    error = standard_error("accuracy", "binary", y, predictions, y, None)
+    error = standard_error(Target.of(y, "binary", "accuracy"), predictions)
     assert error == pytest.approx(math.sqrt(0.75 * 0.25 / 400), rel=0.1)
     # rows of one group come and go together, so 400 rows weigh as much as 40
     groups = [str(i // 10) for i in range(400)]
-    grouped = standard_error("accuracy", "binary", y, predictions, y, groups)
+    grouped = standard_error(Target.of(y, "binary", "accuracy", groups), predictions)
     assert grouped == pytest.approx(math.sqrt(0.75 * 0.25 / 40), rel=0.1)
 
 
@@ -168,7 +169,6 @@ def test_a_claim_of_the_honesty_benchmark_is_held_against_the_same_fits(
     # the mean of 5 blenders' gains on 500 rows, from the outside
     preds, y = rows_of("regression", 300, np.random.default_rng([3, 1]))
     folds = np.random.default_rng([3, 2]).permutation(np.arange(300) % 5)
-    settings = {"task": "regression", "metric": "rmse", "seed": 3}
     plain = score("rmse", "regression", fresh[1], fresh[0].mean(axis=1))
     gains = [
         plain
@@ -176,7 +176,9 @@ def test_a_claim_of_the_honesty_benchmark_is_held_against_the_same_fits(
             "rmse",
             "regression",
             fresh[1],
-            BLENDERS["convex"](preds[folds != k], y[folds != k], fresh[0], **settings),
+            BLENDERS["convex"]
+            .fit(preds[folds != k], Target.of(y[folds != k], "regression", "rmse"), seed=3)
+            .apply(fresh[0]),
         )
         for k in range(5)
     ]
@@ -215,9 +217,9 @@ def test_a_blender_without_weights_scores_the_same_fully_nested() -> None:
     rng = np.random.default_rng(0)
     folds, y = np.arange(30) % 3, rng.normal(size=(30, 1))
     preds, inner = rng.normal(size=(30, 2, 1)), rng.normal(size=(3, 30, 2, 1))
-    setting = {"task": "regression", "metric": "rmse", "seed": 0}
+    target = Target.of(y, "regression", "rmse")
     for seen in (True, False):
-        found = nested_blend(BLENDERS["mean"], preds, y, folds, inner, setting, seen=seen)
+        found = nested_blend(BLENDERS["mean"], preds, target, folds, inner, seen=seen)
         np.testing.assert_allclose(found, preds.mean(axis=1))
 
 
@@ -227,6 +229,6 @@ def test_weights_of_a_fully_nested_blend_are_those_of_the_members_trained_anew()
     preds = rng.normal(size=(60, 2, 1))
     inner = rng.normal(size=(3, 60, 2, 1))
     inner[:, :, 1] = y  # member 1 knew all where the weights come from
-    setting = {"task": "regression", "metric": "rmse", "seed": 0}
-    found = nested_blend(BLENDERS["convex"], preds, y, folds, inner, setting, seen=False)
+    target = Target.of(y, "regression", "rmse")
+    found = nested_blend(BLENDERS["convex"], preds, target, folds, inner, seen=False)
     np.testing.assert_allclose(found, preds[:, 1], atol=1e-6)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from conftest import MAKERS
 from scipy.special import expit
+from scored import score
 
 from pipeline.members.classic import estimators, tfidf
 from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
 from pipeline.members.classic.tfidf import character_grams
-from pipeline.scoring.metrics import score
 from pipeline.scoring.tasks import TASKS, out_of_range
 from pipeline.settings.members import EMBEDDING_MODELS
 

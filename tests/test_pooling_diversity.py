@@ -14,6 +14,7 @@ from benchmarks.grid import Limits
 from benchmarks.pooling_cost import table_of
 from benchmarks.pooling_diversity import study
 from benchmarks.pooling_plots import gains, largest_of_all
+from pipeline.scoring.target import Target
 
 POOLINGS = ["mean", "max", "min"]
 
@@ -21,7 +22,7 @@ POOLINGS = ["mean", "max", "min"]
 def grid_of(errors: np.ndarray) -> Grid:
     """A regression whose cells err by (P, S, n) `errors`."""
     y = np.random.default_rng(1).normal(size=(errors.shape[2], 1))
-    return Grid(y + errors[..., None], y, y, None)
+    return Grid(y + errors[..., None], Target.of(y, "regression", "rmse"))
 
 
 def scored(grid: Grid, n_draws: int = 40) -> dict[tuple[str, str, int], tuple[float, float, float]]:
@@ -29,7 +30,7 @@ def scored(grid: Grid, n_draws: int = 40) -> dict[tuple[str, str, int], tuple[fl
     arms = all_arms(POOLINGS[:n_poolings], n_seeds, best=0)
     drawn = {subset for subsets in arms.values() for subset in subsets}
     blends = {s: np.mean([grid.preds[cell] for cell in s], axis=0) for s in drawn}
-    scores = drawn_scores(grid, arms, blends, "rmse", "regression", n_draws)
+    scores = drawn_scores(grid, arms, blends, n_draws)
     lines = score_lines(scores, "rmse", "mean", {arm: len(s) for arm, s in arms.items()})
     return {
         (line["arm"], line["minus"], line["size"]): (line["value"], line["low"], line["high"])
@@ -98,7 +99,7 @@ def test_errors_of_their_own_are_averaged_by_any_arm_alike() -> None:
 def test_correlations_tell_what_two_cells_share() -> None:
     rng = np.random.default_rng(0)
     of_pooling, of_seed = rng.normal(size=(3, 1, 20_000)), rng.normal(size=(1, 3, 20_000))
-    found = error_correlations(grid_of(of_pooling + 2 * of_seed), "regression")
+    found = error_correlations(grid_of(of_pooling + 2 * of_seed))
     assert found["another pooling, same seed"] == pytest.approx(4 / 5, abs=0.02)
     assert found["same pooling, another seed"] == pytest.approx(1 / 5, abs=0.02)
     assert found["another of both"] == pytest.approx(0, abs=0.02)

@@ -246,7 +246,7 @@ def test_a_key_that_the_trainer_does_not_take_is_named(workplace, refused, run):
 
 def test_an_unknown_blend_method_is_named(workplace, refused):
     config = write_competition(workplace, "binary", settings={"blend": {"methods": ["meen"]}})
-    said = r"error: blend\.methods: .*'meen'.*\bbackward_elimination, "
+    said = r"error: blend\.methods: .*'meen'.*\bconvex, "
     assert re.match(said, refused(config))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from report_numbers import evidence
 from scipy.stats import ks_2samp, kstwobign
+from scored import score
 
 from pipeline.reporting.behaviour import calibration, chance_gap, drift, residuals
 from pipeline.reporting.curves import length
@@ -15,7 +16,6 @@ from pipeline.reporting.runs import learning_curves, minutes_of
 from pipeline.reporting.summary import without_nan
 from pipeline.reporting.svg import VARIABLES, drawn
 from pipeline.reporting.verdict import verdict
-from pipeline.scoring.metrics import score
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ boiled down to depends on the metric; where none of these ways fits, it is compu
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from pipeline.ensemble.objectives import ALL, TIE, Objective
+from pipeline.ensemble.objectives import TIE, Objective
 from pipeline.scoring.formulas import LEAST, ROW_MEANS, area, correlation, probability_of_truth
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 BLOCK = 4096  # rows of all members that fit a core's cache
@@ -27,8 +27,8 @@ class SquaredError(Objective):
     def value(self, total: Floats, size: float) -> Any:
         return -ROW_MEANS["rmse"].of_mean((total**2).sum(axis=-1)) / size
 
-    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
-        return np.asarray(self.value(total + step * self.members[among], size + step))
+    def values(self, total: Floats, size: float) -> Floats:
+        return np.asarray(self.value(total + self.members, size + 1))
 
 
 class Correlation(SquaredError):
@@ -59,22 +59,22 @@ class LogLoss(Objective):
     def boil_down(self, preds: Floats) -> Floats:
         of_truth = probability_of_truth(self.y, preds).T
         # where no member has to be clipped no sum of members has
-        self.clips = self.signed or of_truth.min() < LEAST or of_truth.max() > 1
+        self.clips = of_truth.min() < LEAST or of_truth.max() > 1
         return np.ascontiguousarray(of_truth)
 
     def value(self, total: Floats, size: float) -> float:
-        return float(self._mean_log(total[None], np.zeros_like(total), size, 1)[0])
+        return float(self._mean_log(total[None], np.zeros_like(total), size)[0])
 
-    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
-        return self._mean_log(self.members[among], total, size + step, step)
+    def values(self, total: Floats, size: float) -> Floats:
+        return self._mean_log(self.members, total, size + 1)
 
-    def _mean_log(self, members: Floats, total: Floats, size: float, step: int) -> Floats:
-        """(m,) mean log of `(total + step * members) / size`, clipped as the metric clips."""
+    def _mean_log(self, members: Floats, total: Floats, size: float) -> Floats:
+        """(m,) mean log of `(total + members) / size`, clipped as the metric clips."""
         sums = np.zeros(len(members))
         for start in range(0, len(total), BLOCK):
             rows = slice(start, start + BLOCK)
-            mixture = _add(total[rows], members[:, rows], step)
-            if self.clips or step < 0:
+            mixture = total[rows] + members[:, rows]
+            if self.clips:
                 np.clip(mixture, LEAST * size, size, out=mixture)
             sums += _sum_of_logs(mixture)
         return sums / len(total) - np.log(size)
@@ -100,20 +100,19 @@ class Auc(Objective):
     def value(self, total: Floats, size: float) -> float:
         return self._area(total.copy(), size)
 
-    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
-        members = self.members[among]
+    def values(self, total: Floats, size: float) -> Floats:
         if len(self.y) < FEW:
-            return super().values(total, size, step, among)
+            return super().values(total, size)
         # one array for all candidates: fresh pages of memory would cost as much as the sums
         blend = np.empty_like(total)
         most = np.array(
-            [self._at_most(_add(total, one, step, blend), size + step) for one in members]
+            [self._at_most(np.add(total, one, blend), size + 1) for one in self.members]
         )
-        found = np.full(len(members), -np.inf)
+        found = np.full(len(most), -np.inf)
         for i in np.argsort(-most, kind="stable"):
             if most[i] < found.max() * (1 - TIE):
                 break
-            found[i] = self._area(_add(total, members[i], step, blend), size + step)
+            found[i] = self._area(np.add(total, self.members[i], blend), size + 1)
         return found
 
     def _area(self, total: Floats, size: float) -> float:
@@ -141,29 +140,9 @@ class Auc(Objective):
         return float(np.mean(bounds))
 
 
-def objective_of(
-    preds: Floats,
-    y: NDArray[Any],
-    *,
-    task: str,
-    metric: str,
-    y_train: NDArray[Any],
-    signed: bool = False,
-) -> Objective:
-    """The objective of one target's predictions, by the shortest way that is exact.
-
-    Args:
-        signed: shares may be negative. Clipping a class at 0 moves the others of the row, so that
-            all of them are needed.
-    """
-    rows_needed = signed and task == "multiclass"
-    kind = Objective if rows_needed else OBJECTIVES.get(metric, Objective)
-    return kind(preds, y, task=task, metric=metric, y_train=y_train, signed=signed)
-
-
-def _add(total: Floats, members: Floats, step: int, out: Floats | None = None) -> Floats:
-    # a product with the step would cost as much as the sum
-    return np.add(total, members, out) if step == 1 else np.subtract(total, members, out)
+def objective_of(preds: Floats, target: Target) -> Objective:
+    """The objective of one target's predictions, by the shortest way that is exact."""
+    return OBJECTIVES.get(target.metric.name, Objective)(preds, target)
 
 
 def _moments(members: Floats, y: Floats, center: Floats) -> Floats:

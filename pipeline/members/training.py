@@ -27,7 +27,7 @@ from pipeline.members.units import (
     locked,
     read_run,
 )
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
@@ -213,8 +213,8 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
 
 def _run_on_record(to_train: UnitToTrain, outcome: Outcome, folder: Path) -> dict[str, Any]:
     """What `run.json` says; whoever loads the unit needs kind, encoding, task, columns, scaling."""
-    rows, metric = to_train.rows, to_train.metric
-    y, predictions = rows.y, outcome.predictions
+    rows = to_train.rows
+    target = Target.of(rows.y, rows.task, to_train.metric)
     return {
         "fingerprint": to_train.fingerprint,
         "n_folds": to_train.n_folds,
@@ -224,8 +224,8 @@ def _run_on_record(to_train: UnitToTrain, outcome: Outcome, folder: Path) -> dic
         "columns": rows.columns,
         "scaling": asdict(outcome.scaling) if outcome.scaling else None,
         "weights_sha256": file_sha256(folder / outcome.model),
-        "metric": metric,
-        "score": score(metric, rows.task, y[rows.held_out], predictions, y),
+        "metric": to_train.metric,
+        "score": target[rows.held_out].score(outcome.predictions),
         "rows": {"training": len(rows.training), "held_out": len(rows.held_out)},
         "device": outcome.device,
         **outcome.facts,

@@ -85,7 +85,7 @@ def settings_of(config: Config) -> dict[str, Any]:
     """The settings that determine the blends."""
     return {
         "methods": list(config.blend.methods),
-        "decisions": list(config.blend.decisions),
+        "postprocessing": list(config.blend.postprocessing),
         "task": config.task,
         "metric": config.metric,
         "seed": config.seed,

@@ -12,9 +12,8 @@ from pipeline.competition.rows import joined
 from pipeline.reporting.diversity import ambiguity, errors
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.numbers import MINUS
-from pipeline.reporting.sampling import labels_of, standard_error
+from pipeline.reporting.sampling import standard_error
 from pipeline.scoring.formulas import ROW_MEANS
-from pipeline.scoring.metrics import score
 from pipeline.scoring.tasks import TASKS, Floats
 
 N_ROWS = 20
@@ -91,13 +90,12 @@ def by_length(of: Evidence) -> list[dict[str, Any]]:
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTHS + 1)[1:-1]))
     part: NDArray[Any] = np.searchsorted(edges, lengths, side="left")
     rng = np.random.default_rng(of.config.seed)
-    setting = (of.config.metric, of.config.task)
     found = []
     for k in np.unique(part):
         rows = np.flatnonzero(part == k)
         value = se = np.nan
         if len(rows) >= FEWEST:
-            value = score(*setting, of.train.y[rows], of.chosen_oof[rows], labels_of(of))
+            value = of.target[rows].score(of.chosen_oof[rows])
             se = standard_error(of, of.chosen_oof, rows, rng)
         span = {"shortest": int(lengths[rows].min()), "longest": int(lengths[rows].max())}
         found.append({**span, "rows": len(rows), "score": value, "se": se})

@@ -1,8 +1,8 @@
 """Metrics of hard decisions, from how often each class is decided rightly, occurs and is decided.
 
 Each is made of sums over classes. The functions of `COUNTED` take the three counts as (B, classes),
-for B resamples or ways to decide at once, or (1, classes) where all B share them, and return (B,),
-NaN where the metric is undefined.
+for B bootstrap samples or ways to decide at once, or (1, classes) where all B share them. They
+return (B,), NaN where the metric is undefined.
 """
 
 from collections.abc import Callable

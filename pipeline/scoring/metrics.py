@@ -1,8 +1,8 @@
 """Competition metrics by name, with direction and the tasks they fit.
 
 Letters: n rows, c columns. Targets and predictions are as in `scoring.tasks`. With several
-columns a metric is computed on each and averaged; a column where it is undefined (one class only,
-a constant target, a label without positives) is NaN and leaves the mean. Predictions must be
+columns `Target` computes a metric on each and averages. A column where it is undefined (one class
+only, a constant target, a label without positives) is NaN and leaves the mean. Predictions must be
 finite; the readers check.
 
 The values are scikit-learn's and SciPy's, as the tests check; but a constant prediction correlates
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.scoring.counts import COUNTED, counts
 from pipeline.scoring.formulas import ROW_MEANS, area, correlation, kappa, mean_of_defined, r2
-from pipeline.scoring.tasks import Floats, decide
+from pipeline.scoring.tasks import Floats
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Metric:
         decides: it scores hard decisions, not values or probabilities.
     """
 
+    name: str
     function: Callable[..., float]
     greater_is_better: bool
     tasks: tuple[str, ...]
@@ -89,47 +90,6 @@ def _centred(values: Floats) -> Floats:
     return values / np.abs(values).max()
 
 
-def scored_columns(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Targets and what the metric is given beside them, for each column that it is computed on.
-
-    Args:
-        y_train: (any, c) regression targets whose values are the labels to which `qwk` rounds;
-            those of `y` when None.
-    """
-    chosen = METRICS[metric]
-    p: NDArray[Any] = predictions
-    if chosen.decides and task == "regression":
-        p = nearest_labels(p, y if y_train is None else y_train)
-    elif chosen.decides:
-        p = decide(task, p)
-    elif task == "binary":
-        p = p[:, 0]
-    if y.ndim == 2:
-        return [(y[:, j], p[:, j]) for j in range(y.shape[1])]
-    return [(y, p)]
-
-
-def column_scores(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> Floats:
-    """The metric on each of the `scored_columns`, NaN where it is undefined.
-
-    Returns:
-        (c,) for regression and multilabel, (1,) for binary and multiclass.
-    """
-    columns = scored_columns(metric, task, y, predictions, y_train)
-    return np.array([METRICS[metric].function(*column) for column in columns])
-
-
-def score(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> float:
-    """The metric on all rows: the mean of `column_scores` over the columns where it is defined."""
-    return float(mean_of_defined(column_scores(metric, task, y, predictions, y_train)))
-
-
 def nearest_labels(p: Floats, y_train: Floats) -> Floats:
     """(n, c) predictions moved to the nearest value of each column of (any, c) `y_train`."""
     nearest = np.empty_like(p)
@@ -143,17 +103,20 @@ _CLASSES = ("binary", "multiclass")
 _LABELLED = ("binary", "multiclass", "multilabel")
 
 METRICS: dict[str, Metric] = {
-    "rmse": Metric(ROW_MEANS["rmse"], False, ("regression",)),
-    "mae": Metric(ROW_MEANS["mae"], False, ("regression",)),
-    "mcrmse": Metric(ROW_MEANS["mcrmse"], False, ("regression",)),
-    "r2": Metric(_r2, True, ("regression",)),
-    "pearson": Metric(_pearson, True, ("regression",)),
-    "spearman": Metric(_spearman, True, ("regression",)),
-    "accuracy": Metric(ROW_MEANS["accuracy"], True, _LABELLED, decides=True),
-    "f1": Metric(_counted("f1"), True, ("binary", "multilabel"), decides=True),
-    "f1_macro": Metric(_counted("f1_macro"), True, _CLASSES, decides=True),
-    "auc": Metric(_auc, True, _LABELLED),
-    "logloss": Metric(ROW_MEANS["logloss"], False, _LABELLED),
-    "mcc": Metric(_counted("mcc"), True, _LABELLED, decides=True),
-    "qwk": Metric(_qwk, True, ("regression", *_CLASSES), decides=True),
+    metric.name: metric
+    for metric in [
+        Metric("rmse", ROW_MEANS["rmse"], False, ("regression",)),
+        Metric("mae", ROW_MEANS["mae"], False, ("regression",)),
+        Metric("mcrmse", ROW_MEANS["mcrmse"], False, ("regression",)),
+        Metric("r2", _r2, True, ("regression",)),
+        Metric("pearson", _pearson, True, ("regression",)),
+        Metric("spearman", _spearman, True, ("regression",)),
+        Metric("accuracy", ROW_MEANS["accuracy"], True, _LABELLED, decides=True),
+        Metric("f1", _counted("f1"), True, ("binary", "multilabel"), decides=True),
+        Metric("f1_macro", _counted("f1_macro"), True, _CLASSES, decides=True),
+        Metric("auc", _auc, True, _LABELLED),
+        Metric("logloss", ROW_MEANS["logloss"], False, _LABELLED),
+        Metric("mcc", _counted("mcc"), True, _LABELLED, decides=True),
+        Metric("qwk", _qwk, True, ("regression", *_CLASSES), decides=True),
+    ]
 }

@@ -79,7 +79,7 @@ class Folds(Section):
 class External(Section):
     """blend.external"""
 
-    folder: str = Field(description="a predictor from elsewhere")
+    folder: str = Field(description="an external predictor")
     align: Literal["id", "position"] = Field("id", description="position: rows, where without ids")
 
     @property
@@ -104,9 +104,9 @@ class Blend(Section):
         ),
         description="blenders to try; those that do not fit the task are passed over",
     )
-    decisions: Columns = Field(("all",), description="decisions to try: all, or names")
+    postprocessing: Columns = Field(("all",), description="post-processing to try: all, or names")
     external: tuple[External, ...] = Field(
-        (), description="folders of predictors from elsewhere: oof and test as csv, parquet or npy"
+        (), description="folders of external predictors: oof and test as csv, parquet or npy"
     )
 
     @property
