@@ -283,7 +283,7 @@ def test_a_backbone_is_read_by_those_that_embed_only(config_of):
     [
         ({"model": None}, r"\bmodel\b.*\bNone$"),
         ({"model": ["a"]}, r"\bmodel\b.*\['a'\]$"),
-        ({"model": "tfidf_linear", "options": 5}, r"members\.0\.options: .*\b5$"),
+        ({"model": "tfidf_linear", "options": 5}, r"members\.0\.options: .*\b5\b"),
         ({"model": "tfidf_linear", "pooling": "mean"}, r"\bmembers\b.*\bpooling\b.*\bmodel\b"),
         ({"model": "tfidf_linear", "backbone": "x"}, r"\btfidf_linear\b.*\bbackbone\b"),
         ({"model": "tfidf_linear", "name": "blend_x"}, r"members\.0\.name: .*'blend_x'"),
