@@ -11,7 +11,8 @@ from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 
-from pipeline.competition.rows import Train, read_test, read_train, warnings_about
+from pipeline.competition.doubts import warnings_about
+from pipeline.competition.rows import Train, read_test, read_train
 from pipeline.competition.sample import read_sample
 from pipeline.competition.submission import check_form
 from pipeline.competition.targets import as_number

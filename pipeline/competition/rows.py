@@ -4,12 +4,10 @@ Ids, texts and classes stay as the files spell them. Letters: n rows, c predicti
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -113,63 +111,9 @@ def joined(texts: Texts) -> list[str]:
     return [" | ".join(pair) if any(text.strip() for text in pair) else "" for pair in texts]
 
 
-def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[str]:
-    """A line for each doubt about the tables that does not stop us."""
-    no_group = [
-        i for i, group in zip(train.ids, train.groups or train.ids, strict=True) if not group
-    ]
-    lines = [
-        _counted(data.train, _ids_of_empty(train), "rows have an empty text"),
-        _counted(data.test, _ids_of_empty(test), "rows have an empty text"),
-        _counted(data.train, no_group, f"rows have no {data.group!r} and count as one group"),
-        _counted(
-            data.train,
-            _ids_of_contradictions(train),
-            "rows share their text with another row and differ from it in the target",
-        ),
-        _counted(
-            data.test, _ids_of_known_texts(train, test), "rows have a text that is also in train"
-        ),
-    ]
-    if data.id is not None:
-        known = set(train.ids)
-        both = [name for name in test.ids if name in known]
-        lines.append(_counted(data.test, both, "ids are also in train"))
-    if task == "multilabel":
-        lines += [
-            f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
-            for name in np.array(train.columns)[~train.y.any(axis=0)].tolist()
-        ]
-    return [line for line in lines if line is not None]
-
-
-def _counted(where: str, ids: Sequence[str], what: str) -> str | None:
-    return f"{where}: {len(ids)} {what}, first id {ids[0]!r}" if ids else None
-
-
-def _ids_of_empty(rows: Train | TestRows) -> list[str]:
-    return [
-        name
-        for name, texts in zip(rows.ids, rows.texts, strict=True)
-        if not all(text.strip() for text in texts)
-    ]
-
-
-def _keys(texts: Texts) -> list[str]:
-    return [text_key(text) for text in joined(texts)]
-
-
-def _ids_of_contradictions(train: Train) -> list[str]:
-    keys = _keys(train.texts)
-    targets: defaultdict[str, set[Any]] = defaultdict(set)
-    for key, target in zip(keys, train.y.tolist(), strict=True):
-        targets[key].add(tuple(target) if isinstance(target, list) else target)
-    return [i for i, key in zip(train.ids, keys, strict=True) if key and len(targets[key]) > 1]
-
-
-def _ids_of_known_texts(train: Train, test: TestRows) -> list[str]:
-    known = set(_keys(train.texts))
-    return [i for i, key in zip(test.ids, _keys(test.texts), strict=True) if key and key in known]
+def whichever_first(texts: Texts) -> list[str]:
+    """`joined`, but (a, b) and (b, a) give one string: a model remembers the one by the other."""
+    return joined(tuple(tuple(sorted(pair, key=text_key)) for pair in texts))
 
 
 def _ids(table: pd.DataFrame, name: str | None, where: str) -> list[str]:
