@@ -104,7 +104,9 @@ def read_judge(config: Config) -> Judge:
         raise SystemExit(f"{solution_path(data)}: not there, {config.competition} cannot be scored")
     groups = None
     if data.group is not None:
-        groups = column(open_table(data.test, "data.test"), data.group, data.test, "data.group")
+        groups = column(
+            open_table(data.test, "data.test", data.dialect), data.group, data.test, "data.group"
+        )
     return Judge(config, train, test.ids, y, groups)
 
 

@@ -334,6 +334,59 @@ def test_a_text_that_recurs_on_the_other_side_asks_for_a_group_of_ones_own(table
 # --- ids
 
 
+def test_each_table_may_have_its_own_name_for_the_ids(tables):
+    names = {"train": "qid", "test": "test_id", "sample": "Id"}
+    train, test, data = tables("qid,text,target\n1,a,2\n", "test_id,text\n9,x\n", id=names)
+    assert (train.ids, test.ids, data.id_name) == (("1",), ("9",), "qid")
+
+
+@pytest.mark.parametrize("configured", ["id", "ID", "Id"])
+def test_ids_that_differ_in_case_give_one_message_that_says_what_to_set(
+    tables, workplace, configured
+):
+    write_rows(workplace / "sample.csv", ["Id", "target"], [["9", "0"]])
+    files = "ID,text,target\n1,a,2\n", "id,text\n9,x\n"
+    names = {"train": "ID", "test": "id", "sample": "Id"}
+    said = rf"'{configured}'.*data\.id: {{train: ID, test: id, sample: Id}}"
+    (workplace / "train.csv").write_text(files[0])
+    (workplace / "test.csv").write_text(files[1])
+    data = Data(train="train.csv", test="test.csv", sample_submission="sample.csv", id=configured)
+    with pytest.raises(ValueError, match=said):
+        read_train(data, "regression") if configured != "ID" else read_test(data)
+    assert tables(*files, id=names)[1].ids == ("9",)
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [("Text", "text"), ("text", "text "), ("t\u00e9xt", "te\u0301xt"), ("te\u0301xt", "T\u00e9xt")],
+)
+def test_names_that_are_spellings_of_one_are_shown_apart_with_the_setting(tables, name, there):
+    files = f"id,{name},target\n1,a,2\n", f"id,{there}\n9,x\n"
+    with pytest.raises(ValueError, match=r"test\.csv: .*data\.text\b.*\brename\b") as caught:
+        tables(*files, text=name)
+    shown = [ascii(one) if not name.isascii() else repr(one) for one in (name, there)]
+    assert all(one in str(caught.value) for one in shown)
+
+
+def test_a_lookalike_of_another_alphabet_is_shown_by_its_code_points(tables):
+    with pytest.raises(ValueError, match=r"'target'.*did you mean 't\\u0430rget'"):
+        tables("id,text,t\u0430rget\n1,a,2\n")
+
+
+def test_tables_that_are_swapped_are_told_so(tables):
+    with pytest.raises(ValueError, match=r"train\.csv: .*'target'.*test\.csv.*\bswap\b"):
+        tables("id,text\n9,x\n", "id,text,target\n1,a,2\n")
+    with pytest.raises(ValueError, match=r"train\.csv: (?!.*\bswap\b).*'target'"):
+        tables("id,text\n9,x\n", "id,text\n1,a\n")
+
+
+def test_the_settings_of_a_file_hold_for_both_tables(tables):
+    train, test, _ = tables(
+        'id;text;target\n1;"a;2\n', 'id;text\n9;b"\n', separator=";", quoting="none"
+    )
+    assert (train.texts, test.texts) == ((('"a',),), (('b"',),))
+
+
 def test_test_ids_that_are_in_train_are_counted(tables):
     (line,) = doubts(tables, "id,text,target\n1,a,2\n2,b,2\n", "id,text\n3,x\n2,y\n1,z\n")
     assert re.match(r"test\.csv: .*\b2\b.*\btrain\b.*'2'", line)

@@ -129,8 +129,11 @@ def _text_columns(
             columns.append((name, cells, [texts[at] for texts in test.texts]))
     if data.train_rows is not None:
         return columns  # the table holds other rows than `train`
-    tables = [open_table(data.train, "data.train"), open_table(data.test, "data.test")]
-    used = {data.id, data.group, *data.text, *data.target}
+    tables = [
+        open_table(data.train, "data.train", data.dialect),
+        open_table(data.test, "data.test", data.dialect),
+    ]
+    used = {data.id_of("train"), data.id_of("test"), data.group, *data.text, *data.target}
     names = [table.columns.tolist() for table in tables]
     for name in names[0]:
         if name in used or any(of.count(name) != 1 for of in names):

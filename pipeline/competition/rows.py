@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.deal import text_key
+from pipeline.competition.ids import open_test, read_ids
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
 from pipeline.files.hashes import sha256_of_texts
-from pipeline.files.messages import first_few
 from pipeline.scoring.tasks import prediction_columns
 from pipeline.settings.config import Data
 
@@ -70,8 +70,9 @@ def read_train(data: Data, task: str) -> Train:
         ValueError: it is unreadable, a column is missing, an id is empty or repeated, a target is
             missing or does not fit the task, or all rows have one class.
     """
-    table = open_table(data.train, "data.train")
-    ids = _ids(table, data.id, data.train)
+    table = open_table(data.train, "data.train", data.dialect)
+    ids = read_ids(table, data, "train")
+    _refuse_swapped(data, table)
     cells = {name: column(table, name, data.train, "data.target") for name in data.target}
     y, classes = read_targets(task, data.train, ids, cells, data.positive)
     texts = _texts(table, data.text, data.train)
@@ -101,8 +102,8 @@ def read_test(data: Data) -> TestRows:
         FileNotFoundError: there is none.
         ValueError: it is unreadable, a column is missing, or an id is empty or repeated.
     """
-    table = open_table(data.test, "data.test")
-    ids = _ids(table, data.id, data.test)
+    table = open_table(data.test, "data.test", data.dialect)
+    ids = read_ids(table, data, "test")
     return TestRows(tuple(ids), tuple(_texts(table, data.text, data.test)))
 
 
@@ -116,27 +117,16 @@ def whichever_first(texts: Texts) -> list[str]:
     return joined(tuple(tuple(sorted(pair, key=text_key)) for pair in texts))
 
 
-def _ids(table: pd.DataFrame, name: str | None, where: str) -> list[str]:
-    if name is None:
-        return [str(row) for row in range(len(table))]
-    ids = column(table, name, where, "data.id")
-    empty = [row for row, cell in enumerate(ids, 1) if not cell.strip()]
-    if empty:
+def _refuse_swapped(data: Data, table: pd.DataFrame) -> None:
+    """Raise a ValueError if the targets are in data.test and not in data.train."""
+    if not set(data.target).isdisjoint(table.columns):
+        return
+    test = open_test(data)
+    if test is not None and set(data.target) <= set(test.columns):
         raise ValueError(
-            f"{where}: {len(empty)} rows without {name!r}, first row {empty[0]}; fill it in, or "
-            "set data.id to null"
+            f"{data.train}: no column {data.target[0]!r} (data.target), which {data.test} has; "
+            "swap data.train and data.test"
         )
-    broken = [cell for cell in ids if "\n" in cell or "\r" in cell]
-    if broken:
-        raise ValueError(f"{where}: id {broken[0]!r} holds a line break; ids are one line")
-    index = pd.Index(ids, dtype=object)
-    repeated = index[index.duplicated()].unique().tolist()
-    if repeated:
-        raise ValueError(
-            f"{where}: {len(repeated)} ids in more than one row: {first_few(repeated)}; ids must "
-            "differ, or set data.id to null"
-        )
-    return ids
 
 
 def _texts(table: pd.DataFrame, names: Sequence[str], where: str) -> list[tuple[str, ...]]:

@@ -6,17 +6,14 @@ names. It returns `y` as in `scoring.tasks` and the classes as the file spells t
 """
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.competition.spelling import NUMBER
 from pipeline.files.messages import first_few
-
-# float() alone would also take nan, infinity and 1_000
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 Cells = dict[str, list[str]]
 Targets = tuple[NDArray[Any], tuple[str, ...]]
