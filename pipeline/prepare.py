@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from pipeline.competition.doubts import warnings_about
+from pipeline.competition.labels import check_positive, lines_about
 from pipeline.competition.rows import Train, read_test, read_train
 from pipeline.competition.sample import read_sample
 from pipeline.competition.submission import check_form
@@ -38,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         train = read_train(config.data, config.task)
         test = read_test(config.data)
         sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
-        check_form(config.task, config.metric, config.submit.as_, sample, train.classes)
+        asked = config.metric, config.submit.as_, sample, train.classes
+        check_form(config.task, *asked)
+        if config.task == "binary":
+            check_positive(config.data.positive, *asked)
         _check_grades(config, train)
         for one in config.blend.external:
             for part, ids in (("oof", train.ids), ("test", test.ids)):
@@ -52,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 )
         for line in warnings_about(config.data, config.task, train, test):
             print(f"warning: {line}")
+        for line in lines_about(config.task, *asked, config.data.sample_submission):
+            print(line)
         for line in _steps_of_units(config, len(train.ids)):
             print(line)
         classes = f" of {len(train.classes)} classes" if train.classes else ""

@@ -253,6 +253,24 @@ def test_test_texts_that_are_in_train_are_counted(tables):
     assert re.match(r"test\.csv: .*\b1\b.*\btext\b.*\btrain\b.*'9'", line)
 
 
+def test_a_class_of_a_single_row_is_named_with_its_id(tables):
+    rows = "id,text,target\n1,a,x\n2,b,x\n3,c,rare\n4,d,y\n5,e,y\n"
+    (line,) = doubts(tables, rows, task="multiclass")
+    assert re.match(r"train\.csv: .*'rare'.*'3'", line)
+    many = "id,text,target\n" + "".join(f"{k},t {k},c{k}\n" for k in range(30))
+    *lines, last = doubts(tables, many, task="multiclass")
+    assert len(lines) == 5
+    assert re.match(r"train\.csv: 30\b", last)
+
+
+def test_classes_in_several_spellings_are_refused_unless_they_are_meant(tables):
+    rows = "id,text,target\n1,a,Rail\n2,b,rail\n3,c,sea\n"
+    with pytest.raises(ValueError, match=r"train\.csv: .*data\.classes: as_written"):
+        tables(rows, task="multiclass")
+    train, _, _ = tables(rows, task="multiclass", classes="as_written")
+    assert train.classes == ("Rail", "rail", "sea")
+
+
 # --- pairs
 
 

@@ -35,6 +35,11 @@ def test_ids_and_names_come_in_the_samples_order(sample_of):
     assert sample.id_at == 0
 
 
+def test_what_stands_in_its_cells_is_read(sample_of):
+    cells = [["b1", "1", " x "], ["b2", "", "1"], ["b3", "1", "0.5"]]
+    assert sample_of(["id", "a", "b"], cells, columns=("a", "b")).cells == {"1", "x", "0.5"}
+
+
 def test_the_id_may_stand_in_any_column(sample_of):
     sample = sample_of(["b", "id", "a"], [["0", name, "0"] for name in IDS], columns=("a", "b"))
     assert sample.id_at == 1

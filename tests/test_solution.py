@@ -36,6 +36,13 @@ def test_without_ids_rows_are_matched_by_a_column_of_the_test_table(workplace):
     assert read_solution(data, "regression", ["0", "1"], ()).tolist() == [[4], [5]]
 
 
+def test_a_class_may_be_spelled_otherwise_where_it_is_certain(workplace):
+    write_rows(workplace / "solution.csv", ["id", "kind"], [["1", "1"], ["2", "B"]])
+    codes = read_solution(data_of("kind"), "multiclass", ["1", "2"], ("1.0", "b", "c"))
+    assert codes is not None
+    assert codes.tolist() == [0, 1]
+
+
 def test_a_class_that_was_never_trained_on_is_an_error(workplace):
     write_rows(workplace / "solution.csv", ["id", "kind"], [["1", "d"]])
     with pytest.raises(ValueError, match=r"solution\.csv: .*'d'.*data\.train"):

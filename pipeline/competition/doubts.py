@@ -12,9 +12,12 @@ import pandas as pd
 
 from pipeline.competition.deal import connect, text_key
 from pipeline.competition.rows import TestRows, Texts, Train, whichever_first
+from pipeline.competition.spelling import in_print
 from pipeline.competition.tables import open_table
+from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Data
 
+MOST_LINES = 5  # about classes of one row
 MANY = 0.05  # share of training rows with a value that recurs, before it is told
 FEW = 3  # test rows expected to share one: to see none of fewer may be chance
 HARDLY = 0.25  # of the test rows expected to share one, what tells that test has others
@@ -47,6 +50,17 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
             f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
             for name in np.array(train.columns)[~train.y.any(axis=0)].tolist()
         ]
+    if TASKS[task].has_classes:
+        rows = np.bincount(train.y, minlength=len(train.classes))
+        of_lone_row = [(row, code) for row, code in enumerate(train.y) if rows[code] == 1]
+        lines += [
+            f"{data.train}: class {in_print(train.classes[code])} has a single row, id "
+            f"{train.ids[row]!r}: the model that is to predict it has never seen the class; "
+            "remove it if it is a slip"
+            for row, code in of_lone_row[:MOST_LINES]
+        ]
+        if len(of_lone_row) > MOST_LINES:
+            lines.append(f"{data.train}: {len(of_lone_row)} classes in all have a single row")
     lines += _shared_in_train_only(data, train, test)
     return [line for line in lines if line is not None]
 

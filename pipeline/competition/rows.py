@@ -74,7 +74,8 @@ def read_train(data: Data, task: str) -> Train:
     ids = read_ids(table, data, "train")
     _refuse_swapped(data, table)
     cells = {name: column(table, name, data.train, "data.target") for name in data.target}
-    y, classes = read_targets(task, data.train, ids, cells, data.positive)
+    as_written = data.classes == "as_written"
+    y, classes = read_targets(task, data.train, ids, cells, data.positive, as_written)
     texts = _texts(table, data.text, data.train)
     groups = None
     if data.group is not None:

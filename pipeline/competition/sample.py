@@ -32,6 +32,7 @@ class Sample:
         id_cells: (k,) what to write into the id column: the ids, or, where the test table has
             none, what the sample has there.
         note: how its rows were matched to those of the test table, where nobody said so.
+        cells: what stands in its columns to predict, without white space around it.
     """
 
     header: tuple[str, ...]
@@ -39,6 +40,7 @@ class Sample:
     ids: tuple[str, ...]
     id_cells: tuple[str, ...]
     note: str | None = None
+    cells: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,7 +82,9 @@ def read_sample(
     id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
     if name is not None:
         in_order_of(ids, id_cells, where, REMEDY)
-    sample = Sample(header, id_at, tuple(ids) if name is None else id_cells, id_cells, note)
+    found = {cell.strip() for at in range(len(header)) if at != id_at for cell in table.iloc[:, at]}
+    cells = frozenset(found - {""})
+    sample = Sample(header, id_at, tuple(ids) if name is None else id_cells, id_cells, note, cells)
     _check_columns(sample.columns, where, task, columns, classes)
     return sample
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.ids import matching_columns, open_test
+from pipeline.competition.spelling import alike
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
 from pipeline.files.alignment import in_order_of
@@ -51,11 +52,18 @@ def read_solution(
         except ValueError as error:
             raise ValueError(f"{error}; {remedy}") from None
     (spellings,) = cells.values()
+    spellings = [_as_trained(cell, classes) for cell in spellings]
     unknown = sorted(set(spellings) - set(classes))
     if unknown:
         raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {remedy}")
     code = {spelled: k for k, spelled in enumerate(classes)}
     return np.array([code[spelled] for spelled in spellings])
+
+
+def _as_trained(cell: str, classes: Sequence[str]) -> str:
+    """The class that the cell spells, in the training file's spelling if that is certain."""
+    spelled = alike(cell, classes)
+    return spelled[0] if cell not in classes and len(spelled) == 1 else cell
 
 
 def _ids(data: Data, table: pd.DataFrame, where: str) -> list[str]:
