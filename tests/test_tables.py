@@ -263,6 +263,15 @@ def test_rows_between_two_lone_quotes_are_not_swallowed(tmp_path, order, delimit
     assert rows[closes][order.index("text")] == f'text no {closes}"'
 
 
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_rows_are_missed_although_one_of_their_cells_is_like_no_other(tmp_path, name):
+    delimiter = "\t" if name == "t.tsv" else ","
+    content = unquoted(("id", "text", "target"), delimiter, 2, 8)
+    content = content.replace(f"no 5{delimiter}1", f"no 5{delimiter}not known")
+    with pytest.raises(ValueError, match=r"line 4\b.*\b7 rows\b"):
+        read_as(tmp_path, content, name)
+
+
 @pytest.mark.parametrize("opens", [3, 9])
 def test_a_lone_quote_that_nothing_closes_names_the_setting(tmp_path, opens):
     content = unquoted(("id", "text", "target"), opens=opens, closes=99)

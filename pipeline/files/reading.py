@@ -22,6 +22,7 @@ MARKS = {  # the longer first: that of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF16_BE: "utf-16",
 }
 AS_A_CHARACTER = "; where it is a character like others, set data.quoting: none"
+ALMOST_ALL = 0.8  # of the cells of seeming rows fit their columns; more is a coincidence
 MOST_SHAPES = 20  # of the words of a column, by which another word is told to fit
 
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
@@ -195,15 +196,18 @@ def _refuse_swallowed(
         return
     clean = [row for at, row in enumerate(rows) if at and at not in of_several_lines]
     fits = [_looks_like([row[k] for row in clean]) for k in range(len(rows[0]))]
-    if not any(fits) and delimiter != "\t":
-        return  # all columns are prose, whose lines may hold commas
     found = []
     for at, line in of_several_lines.items():
         for k, cell in enumerate(rows[at]):
             inner = _as_rows(rows[at], k, delimiter)
-            if inner and all(
-                fit(one) for row in inner for fit, one in zip(fits, row, strict=True) if fit
-            ):
+            fitting = [
+                fit(one)
+                for i, row in enumerate(inner)
+                for j, (fit, one) in enumerate(zip(fits, row, strict=True))
+                if fit and not (i == 0 and j < k) and not (i == len(inner) - 1 and j > k)
+            ]
+            # lines of prose may hold as many commas as a row, but no ids and hardly ever tabs
+            if inner and (delimiter == "\t" or sum(fitting) > ALMOST_ALL * len(fitting)):
                 found.append((line, cell, len(inner)))
     if found:
         line, cell, n = found[0]
