@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.arms import Subset, seed_weights
-from pipeline.scoring.bootstrap import resampled_score
+from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.draws import clusters_of, counts_of_draw
 from pipeline.scoring.metrics import METRICS
-from pipeline.scoring.tasks import Floats, as_columns
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import Floats
 
 Arm = tuple[str, int]  # its name and the size of its ensembles
 
@@ -32,23 +32,17 @@ class Grid:
 
     Attributes:
         preds: (P, S, n, c).
-        y: targets of the rows, as in `scoring.tasks`.
-        y_train: targets of all training rows.
-        groups: (n,) what a draw takes as a whole; None: each row on its own.
+        target: of the rows, with the labels of the training rows.
     """
 
     preds: Floats
-    y: NDArray[Any]
-    y_train: NDArray[Any]
-    groups: NDArray[Any] | None
+    target: Target
 
 
 def drawn_scores(
     grid: Grid,
     arms: dict[Arm, list[Subset]],
     blends: dict[Subset, Floats],
-    metric: str,
-    task: str,
     n_draws: int,
 ) -> dict[Arm, Floats]:
     """(1 + draws,) scores of each arm: on all rows and seeds, then on each draw of both.
@@ -57,15 +51,14 @@ def drawn_scores(
         blends: (n, c) predictions of each ensemble that an arm names.
     """
     rng = np.random.default_rng(0)
-    n, n_seeds = len(grid.y), grid.preds.shape[1]
-    cluster = clusters_of(n, grid.groups)
+    n, n_seeds = len(grid.target), grid.preds.shape[1]
+    cluster = clusters_of(n, grid.target.groups)
     times, seeds = np.ones((1 + n_draws, n)), np.ones((1 + n_draws, n_seeds))
     for i in range(1, 1 + n_draws):
         times[i] = counts_of_draw(cluster, rng)
         seeds[i] = counts_of_draw(np.arange(n_seeds), rng)
     scores = {
-        subset: resampled_score(metric, task, grid.y, blend, grid.y_train)(times)
-        for subset, blend in blends.items()
+        subset: bootstrap_score(grid.target, blend)(times) for subset, blend in blends.items()
     }
     found = {}
     for arm, subsets in arms.items():
@@ -101,9 +94,9 @@ def score_lines(
     return lines
 
 
-def error_correlations(grid: Grid, task: str) -> dict[str, float]:
+def error_correlations(grid: Grid) -> dict[str, float]:
     """Mean correlation of two cells' errors: same seed, same pooling, neither."""
-    y = as_columns(task, grid.y, grid.preds.shape[-1])
+    y = grid.target.as_columns(grid.preds.shape[-1])
     n_poolings, n_seeds = grid.preds.shape[:2]
     errors = (grid.preds - y).reshape(n_poolings * n_seeds, -1)
     between = np.corrcoef(errors)

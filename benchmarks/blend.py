@@ -8,11 +8,12 @@ x calibrated and miscalibrated members (`benchmarks.stacks`). Each is measured o
 200,000 rows; seeds have 8 and 40 members in turn. As many rows are held out as fitted, but no fewer
 than 20,000, so that their noise hides less.
 
-- chosen: what the blend stage would submit. The default `blend.methods` and decisions on them are
-  cross-fitted on five folds of the fit rows, the leaderboard chooses, and the chosen one is fitted
-  on all fit rows. Beyond 20,000 rows without decisions, which take three times the fits.
+- chosen: what the blend stage would submit. The default `blend.methods`, and post-processing of
+  them, are cross-fitted on five folds of the fit rows, the leaderboard chooses, and the chosen one
+  is fitted on all fit rows. Beyond 20,000 rows without post-processing, which takes three times the
+  fits.
 - chosen_by_score: likewise, but the best cross-fitted score, without the rule about intervals.
-- blend_*: our default blenders; every one that fits on the first 10 seeds of 1,000 rows.
+- blend_*: our blenders.
 - single: the member with the best score on the fit rows.
 - peer_*: other packages on the same arrays (`benchmarks.blend_peers`), run by --peer_python because
   they pin versions; those that are not installed there, or took longer than --peer_seconds on one

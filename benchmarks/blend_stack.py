@@ -9,19 +9,18 @@ import numpy as np
 from benchmarks.blend_peers import Peers
 from benchmarks.stacks import Stack, draw_stack
 from pipeline.blend import MOST_NESTED
-from pipeline.ensemble.blenders import BLENDERS, Blender
+from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.leaderboard import Entry, leaderboard
-from pipeline.ensemble.postprocessing import DECISIONS
+from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.provenance import provenance
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Blend
 
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss"}
 MEMBERS = (40, 8)  # by seed, in turn
 PEERS = ("hillclimbers", "autogluon", "sklearn_stacking", "scipy_slsqp")
-MOST_ROWS_FOR_ALL, SEEDS_FOR_ALL = 1_000, 10  # beyond, only what is chosen among is fitted
 
 
 @dataclass(frozen=True)
@@ -37,35 +36,32 @@ class Setting:
         return f"{self.task}-{self.n_rows}-{kind}"
 
 
-def fits(blender: Blender, setting: Setting, seed: int) -> bool:
-    """Whether a blender is fitted on all fit rows of such a stack."""
-    are_all = setting.n_rows <= MOST_ROWS_FOR_ALL and seed < SEEDS_FOR_ALL
-    asked = are_all or blender.name in Blend().methods
-    return blender.supports(setting.task, setting.n_rows) and asked
-
-
 def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[str, Floats]]:
-    """Name and held-out predictions of what the blend stage and the best honest score choose."""
-    how: dict[str, Any] = {"task": setting.task, "metric": METRIC[setting.task], "seed": seed}
+    """Name and held-out predictions of the stage's choice, and of the best cross-fitted score."""
+    task, metric = setting.task, METRIC[setting.task]
+    target = Target.of(stack.y, task, metric)
     is_nested = setting.n_rows <= MOST_NESTED
-    of_task = {n: d for n, d in DECISIONS.items() if d.fits(how["task"], how["metric"])}
+    of_task = {name: one for name, one in POSTPROCESSING.items() if one.fits(task, metric)}
     candidates = [
         candidate
         for name in Blend().methods
-        if fits(BLENDERS[name], setting, seed)
+        if BLENDERS[name].supports(setting.task)
         for candidate in candidates_of(
             BLENDERS[name],
             of_task if is_nested else {},
             stack.oof,
             stack.new,
-            stack.y,
+            target,
             stack.folds,
-            twice=is_nested,
-            **how,
+            keep_pairs=is_nested,
+            seed=seed,
         )
     ]
-    entries = [Entry(f"blend_{c.method}", "blend", c.honest, of_fits=c.of_fits) for c in candidates]
-    board = leaderboard(entries, stack.y, stack.folds, **how)
+    entries = [
+        Entry(f"blend_{c.method}", "blend", c.cross_fitted, fit_variance=c.fit_variance)
+        for c in candidates
+    ]
+    board = leaderboard(entries, target, stack.folds, seed=seed)
     found = {f"blend_{c.method}": c.test for c in candidates}
     best = {"chosen": str(board.loc[board["chosen"], "name"].iloc[0])}
     best["chosen_by_score"] = str(board["name"].iloc[0])
@@ -86,12 +82,13 @@ def measure(
         seed=seed,
     )
     how: dict[str, Any] = {"task": setting.task, "metric": metric}
-    blends: dict[str, Floats] = {"single": stack.new[:, best_member(stack, **how)]}
+    target = Target.of(stack.y, setting.task, metric)
+    blends: dict[str, Floats] = {"single": stack.new[:, best_member(stack, target)]}
     seconds, remarks = {}, {}
     for name, blender in BLENDERS.items():
-        if fits(blender, setting, seed):
+        if blender.supports(setting.task):
             start = time.process_time()
-            blend = blender(stack.oof, stack.y, stack.new, seed=seed, **how)
+            blend = blender.fit(stack.oof, target, seed=seed).apply(stack.new)
             seconds[f"blend_{name}"] = time.process_time() - start
             blends[f"blend_{name}"] = blend
     start = time.process_time()
@@ -108,7 +105,8 @@ def measure(
             blends[f"peer_{name}"] = found
 
     def scores(of: str) -> dict[str, float]:
-        return {k: score(of, setting.task, stack.new_y, p, stack.y) for k, p in blends.items()}
+        on_new = Target.of(stack.new_y, setting.task, of, labels=stack.y)
+        return {name: on_new.score(p) for name, p in blends.items()}
 
     return {
         "setting": str(setting),
@@ -124,7 +122,7 @@ def measure(
     }
 
 
-def best_member(stack: Stack, *, task: str, metric: str) -> int:
+def best_member(stack: Stack, target: Target) -> int:
     """The member with the best score on the fit rows."""
-    alone = [score(metric, task, stack.y, p) for p in stack.oof.swapaxes(0, 1)]
-    return int(np.argmax(METRICS[metric].sign * np.array(alone)))
+    alone = [target.score(p) for p in stack.oof.swapaxes(0, 1)]
+    return int(np.argmax(target.metric.sign * np.array(alone)))

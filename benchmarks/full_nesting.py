@@ -25,11 +25,9 @@ Writes benchmarks/results/full_nesting.csv, a line a blender, and .json.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from benchmarks.grid import Limits, limited, run_stages
 from benchmarks.record import record
@@ -42,7 +40,7 @@ from pipeline.files.reading import read_csv_as_text
 from pipeline.files.writing import write_csv
 from pipeline.predictors.predictions import read_predictions
 from pipeline.scoring.intervals import difference_interval
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Blend, Config
 
@@ -112,10 +110,9 @@ def weighing_rows(inner: Floats, folds: IntArray, fold: int, *, seen: bool) -> F
 def nested_blend(
     blender: Blender,
     preds: Floats,
-    y: NDArray[Any],
+    target: Target,
     folds: IntArray,
     inner: Floats,
-    setting: dict[str, Any],
     *,
     seen: bool,
 ) -> Floats:
@@ -124,7 +121,9 @@ def nested_blend(
     for fold in range(len(inner)):
         held_out = folds == fold
         weighing = weighing_rows(inner, folds, fold, seen=seen)
-        blend[held_out] = blender(weighing, y[~held_out], preds[held_out], **setting)
+        blend[held_out] = blender.fit(weighing, target.only(~held_out), seed=0).apply(
+            preds[held_out]
+        )
     return blend
 
 
@@ -148,24 +147,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
     preds = read_oof(config, train)
     inner = inner_predictions(config, train, folds)
-    setting: dict[str, Any] = {"task": config.task, "metric": config.metric, "seed": 0}
-    groups = None if train.groups is None else np.array(train.groups)
-    how: dict[str, Any] = {"groups": groups, "seed": 0}
-    about = (config.metric, config.task, train.y)
+    target = Target.of(train.y, config.task, config.metric, train.groups)
     lines = []
     for name in arguments.methods:
         blender = BLENDERS[name]
-        if not blender.supports(config.task, len(train.ids)):
+        if not blender.supports(config.task):
             continue
-        blends = {"cross_fitted": cross_fit(blender, preds, train.y, folds, **setting)} | {
-            way: nested_blend(blender, preds, train.y, folds, inner, setting, seen=way == "seen")
+        blends = {"cross_fitted": cross_fit(blender, preds, target, folds, seed=0)} | {
+            way: nested_blend(blender, preds, target, folds, inner, seen=way == "seen")
             for way in ("seen", "fully_nested")
         }
-        gain = difference_interval(*about, blends["cross_fitted"], preds.mean(axis=1), **how)[0]
+        gain = difference_interval(target, blends["cross_fitted"], preds.mean(axis=1), seed=0)[0]
         residue, low, high = difference_interval(
-            *about, blends["seen"], blends["fully_nested"], **how
+            target, blends["seen"], blends["fully_nested"], seed=0
         )
-        scores = {way: score(*about, blend, train.y) for way, blend in blends.items()}
+        scores = {way: target.score(blend) for way, blend in blends.items()}
         found = {"residue": residue, "residue_low": low, "residue_high": high, "gain": gain}
         lines.append({"method": name, **scores, **found})
     members = [member.name for member in config.members]

@@ -8,7 +8,7 @@ over the plain mean held against `fresh`: what the 5 fitted fold-blenders gain o
 saw, averaged. Beside it stands what in-sample scoring claims: the same 5 on the rows that fitted
 them. `bias` is the mean of claim minus fresh, `se` its standard error, `coverage` the share of
 draws whose 95 % interval holds the fresh gain, `as_given` that of the interval without
-`variance_of_fits`; gains are in units of the metric, positive is better.
+`estimate_fit_variance`; gains are in units of the metric, positive is better.
 
 The lines `choice` do the same for choosing: what the rule of the leaderboard chose without fold k
 is, fitted without fold k, what counts on fresh rows. `in_sample_bias` is there that of the chosen
@@ -31,10 +31,11 @@ from scipy import special  # expit itself, a name of __main__, is not found agai
 from benchmarks.record import record
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.choice import score_of_choice
-from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
+from pipeline.ensemble.crossfit import cross_fit_pairs, of_own_fold
+from pipeline.ensemble.fitted import Fitted
 from pipeline.ensemble.leaderboard import Entry, leaderboard
-from pipeline.scoring.intervals import difference_interval, variance_of_fits
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.intervals import difference_interval, estimate_fit_variance
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 N_ROWS, N_MEMBERS, N_FOLDS = 300, 20, 5
@@ -64,16 +65,14 @@ def rows_of(task: str, n: int, rng: np.random.Generator) -> tuple[Floats, NDArra
     return special.expit(steepness * raw)[:, :, None], y
 
 
-def gain(task: str, y: NDArray[Any], blend: Floats, preds: Floats) -> float:
+def gain(target: Target, blend: Floats, preds: Floats) -> float:
     """How much better (n, c) `blend` scores than the plain mean of (n, m, c) `preds`."""
-    metric = TASKS[task][0]
-    gap = score(metric, task, y, blend) - score(metric, task, y, preds.mean(axis=1))
-    return METRICS[metric].sign * gap
+    return target.metric.sign * (target.score(blend) - target.score(preds.mean(axis=1)))
 
 
 @dataclass
 class Watched:
-    """A blender that, fitted without one fold, is also sent over the rows it saw and fresh ones.
+    """A blender that, fitted without one fold, is also applied to the rows it saw and fresh ones.
 
     Attributes:
         in_sample: the gain of each such fit on the rows that fitted it.
@@ -82,21 +81,17 @@ class Watched:
 
     blender: Blender
     fresh_preds: Floats
-    fresh_y: NDArray[Any]
+    fresh_target: Target
     in_sample: list[float] = field(default_factory=list)
     fresh: list[float] = field(default_factory=list)
 
-    def __call__(
-        self, preds: Floats, y: NDArray[Any], new_preds: Floats, *, task: str, **setting: Any
-    ) -> Floats:
-        if len(new_preds) > N_ROWS // N_FOLDS:  # two folds are left out
-            return self.blender(preds, y, new_preds, task=task, **setting)
-        everywhere = np.concatenate([new_preds, preds, self.fresh_preds])
-        blend = self.blender(preds, y, everywhere, task=task, **setting)
-        new, seen, fresh = np.split(blend, np.cumsum([len(new_preds), len(preds)]))
-        self.in_sample.append(gain(task, y, seen, preds))
-        self.fresh.append(gain(task, self.fresh_y, fresh, self.fresh_preds))
-        return new
+    def fit(self, preds: Floats, target: Target, *, seed: int) -> Fitted:
+        fitted = self.blender.fit(preds, target, seed=seed)
+        if len(target) == N_ROWS - N_ROWS // N_FOLDS:  # one fold is left out, not two
+            self.in_sample.append(gain(target, fitted.apply(preds), preds))
+            fresh = fitted.apply(self.fresh_preds)
+            self.fresh.append(gain(self.fresh_target, fresh, self.fresh_preds))
+        return fitted
 
 
 def claims(
@@ -106,35 +101,38 @@ def claims(
     metric, methods = TASKS[task]
     preds, y = rows_of(task, N_ROWS, np.random.default_rng([draw, 1]))
     folds = np.random.default_rng([draw, 2]).permutation(np.arange(N_ROWS) % N_FOLDS)
-    setting: dict[str, Any] = {"task": task, "metric": metric, "seed": draw}
-    of_draw: dict[str, Any] = {"metric": metric, "task": task, "y": y, "seed": draw}
+    target, fresh_target = (Target.of(values, task, metric) for values in (y, fresh_y))
 
     watched = {
-        f"blend_{method}": Watched(BLENDERS[method], fresh_preds, fresh_y)
+        f"blend_{method}": Watched(BLENDERS[method], fresh_preds, fresh_target)
         for method in ("mean", *methods)
     }
-    twice = {
-        name: cross_fit_twice(one, preds, y, folds, **setting) for name, one in watched.items()
+    pairs = {
+        name: cross_fit_pairs(one, preds, target, folds, seed=draw) for name, one in watched.items()
     }
-    honest = {name: of_own_fold(blends, folds) for name, blends in twice.items()}
-    of_fits = {
-        name: variance_of_fits(twice=blends, folds=folds, **of_draw)
-        for name, blends in twice.items()
+    cross_fitted = {name: of_own_fold(blends, folds) for name, blends in pairs.items()}
+    fit_variance = {
+        name: estimate_fit_variance(target, blends, folds, seed=draw)
+        for name, blends in pairs.items()
     }
     found = []
     for method in methods:
         name = f"blend_{method}"
         as_given, claimed = (
-            difference_interval(a=honest[name], b=preds.mean(axis=1), of_fits=variance, **of_draw)
-            for variance in (0.0, of_fits[name])
+            difference_interval(
+                target, cross_fitted[name], preds.mean(axis=1), seed=draw, fit_variance=variance
+            )
+            for variance in (0.0, fit_variance[name])
         )
         in_sample = float(np.mean(watched[name].in_sample))
         truth = float(np.mean(watched[name].fresh))
         found.append(_line(task, method, truth, claimed, as_given, in_sample))
 
-    entries = [Entry(name, "blend", honest[name], of_fits=of_fits[name]) for name in twice]
-    board = leaderboard(entries, y, folds, **setting)
-    expected = score_of_choice(twice, y, folds, of_fits=of_fits, **setting)
+    entries = [
+        Entry(name, "blend", cross_fitted[name], fit_variance=fit_variance[name]) for name in pairs
+    ]
+    board = leaderboard(entries, target, folds, seed=draw)
+    expected = score_of_choice(pairs, target, folds, fit_variance=fit_variance, seed=draw)
     truth = float(np.mean([watched[name].fresh[k] for k, name in enumerate(expected.chosen)]))
     (naive,) = board.loc[board["chosen"], ["gain", "gain_low", "gain_high"]].to_numpy(float)
     claimed = (expected.gain, expected.gain_low, expected.gain_high)

@@ -42,7 +42,7 @@ from pipeline.ensemble.leaderboard import Entry, choose, leaderboard
 from pipeline.files.paths import predictor_dir
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.predictors.predictions import read_predictions
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
@@ -67,49 +67,40 @@ def read_grids(config: Config, poolings: Sequence[str], n_seeds: int) -> dict[st
             ]
         )
 
-    def as_array(groups: Sequence[str] | None) -> NDArray[Any] | None:
-        return None if groups is None else np.array(groups)
-
+    target = Target.of(train.y, config.task, config.metric, train.groups)
     return {
-        "oof": Grid(predictions("oof", train.ids), train.y, train.y, as_array(train.groups)),
-        "test": Grid(predictions("test", judge.ids), judge.y, train.y, as_array(judge.groups)),
+        "oof": Grid(predictions("oof", train.ids), target),
+        "test": Grid(predictions("test", judge.ids), judge.target),
     }
 
 
 def chosen_blends(
-    grids: dict[str, Grid], subsets: Sequence[Subset], folds: NDArray[Any], metric: str, task: str
+    grids: dict[str, Grid], subsets: Sequence[Subset], folds: NDArray[Any]
 ) -> dict[Subset, Floats]:
     """(k, c) test predictions of the blend that the stage would choose for each ensemble."""
     from_train, to_test = grids["oof"], grids["test"]
-    setting: dict[str, Any] = {"task": task, "metric": metric, "seed": 0}
-    methods = [BLENDERS[m] for m in CHOSEN_FROM if BLENDERS[m].supports(task)]
+    target = from_train.target
+    methods = [BLENDERS[m] for m in CHOSEN_FROM if BLENDERS[m].supports(target.task.name)]
     found = {}
     for subset in subsets:
         preds = np.stack([from_train.preds[cell] for cell in subset], axis=1)
         entries = [
-            Entry(f"blend_{b.name}", "blend", cross_fit(b, preds, from_train.y, folds, **setting))
+            Entry(f"blend_{b.name}", "blend", cross_fit(b, preds, target, folds, seed=0))
             for b in methods
         ]
-        board = leaderboard(
-            entries, from_train.y, folds, groups=from_train.groups, n_resamples=200, **setting
-        )
+        board = leaderboard(entries, target, folds, n_bootstrap=200, seed=0)
         blender = BLENDERS[choose(board).removeprefix("blend_")]
         new_preds = np.stack([to_test.preds[cell] for cell in subset], axis=1)
-        found[subset] = blender(preds, from_train.y, new_preds, **setting)
+        found[subset] = blender.fit(preds, target, seed=0).apply(new_preds)
     return found
 
 
-def member_lines(
-    grids: dict[str, Grid], poolings: Sequence[str], metric: str, task: str
-) -> list[dict[str, Any]]:
+def member_lines(grids: dict[str, Grid], poolings: Sequence[str]) -> list[dict[str, Any]]:
     """A line for each cell, with its score on both parts."""
     lines = []
     for p, pooling in enumerate(poolings):
         for s in range(grids["oof"].preds.shape[1]):
-            scores = {
-                part: score(metric, task, grid.y, grid.preds[p, s], grid.y_train)
-                for part, grid in grids.items()
-            }
+            scores = {part: grid.target.score(grid.preds[p, s]) for part, grid in grids.items()}
             lines.append({"pooling": pooling, "seed": s, **scores})
     return lines
 
@@ -129,10 +120,10 @@ def study(
         Lines of scores and differences, lines of cells, and the mean error correlations.
     """
     config = train_grid(path, poolings, range(n_seeds), limits, n_jobs)
-    metric, task = config.metric, config.task
+    metric = config.metric
     grids = read_grids(config, poolings, n_seeds)
-    cells = pd.DataFrame(member_lines(grids, poolings, metric, task))
-    of_pooling = METRICS[metric].sign * cells.groupby("pooling")["oof"].mean()
+    cells = pd.DataFrame(member_lines(grids, poolings))
+    of_pooling = grids["oof"].target.metric.sign * cells.groupby("pooling")["oof"].mean()
     best = poolings.index(str(of_pooling.idxmax()))
     arms = all_arms(poolings, n_seeds, best)
     n_ensembles = {arm: len(subsets) for arm, subsets in arms.items()}
@@ -142,7 +133,7 @@ def study(
         blends = {
             subset: np.mean([grid.preds[cell] for cell in subset], axis=0) for subset in drawn
         }
-        scores = drawn_scores(grid, arms, blends, metric, task, n_draws)
+        scores = drawn_scores(grid, arms, blends, n_draws)
         lines += [
             {"part": part, **line} for line in score_lines(scores, metric, "mean", n_ensembles)
         ]
@@ -155,22 +146,22 @@ def study(
         for arm in ARMS
     }
     drawn = {subset for subsets in few.values() for subset in subsets}
-    train = read_train(config.data, task)
+    train = read_train(config.data, config.task)
     folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
     n_few = {arm: len(subsets) for arm, subsets in few.items()}
     test = grids["test"]
     for blend, of_subset in (
         ("mean of those", {s: np.mean([test.preds[cell] for cell in s], axis=0) for s in drawn}),
-        ("chosen of those", chosen_blends(grids, sorted(drawn), folds, metric, task)),
+        ("chosen of those", chosen_blends(grids, sorted(drawn), folds)),
     ):
-        scores = drawn_scores(test, few, of_subset, metric, task, n_draws)
+        scores = drawn_scores(test, few, of_subset, n_draws)
         lines += [{"part": "test", **line} for line in score_lines(scores, metric, blend, n_few)]
     name = config.competition.removesuffix("-grid")
     tables = [pd.DataFrame(found) for found in (lines, cells)]
     for table in tables:
         table.insert(0, "competition", name)
         table.insert(1, "metric", metric)
-    about = {part: error_correlations(grid, task) for part, grid in grids.items()}
+    about = {part: error_correlations(grid) for part, grid in grids.items()}
     return tables[0], tables[1], {"best pooling on oof": poolings[best], "error correlation": about}
 
 

@@ -46,7 +46,7 @@ from pipeline.members.bert.tokens import Tokens, tokenize
 from pipeline.members.bert.trainer import Recipe
 from pipeline.members.jobs import Failure, run_all
 from pipeline.scoring.intervals import difference_interval
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import load_config
 
@@ -277,6 +277,7 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
             raise SystemExit(f"{result.label} failed:\n{result.details}")
     torch.set_num_threads(1)
     oof, lines = {}, []
+    target = Target.of(rows.y, rows.task, rows.metric, rows.groups)
     for i, cell in enumerate(cells):
         of_folds = results[i * n_folds : (i + 1) * n_folds]
         oof[cell] = np.empty((len(rows.folds), rows.n_outputs))
@@ -284,9 +285,7 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
             oof[cell][rows.folds == k] = predictions
         pooling, seed, name = cell
         base = oof[pooling, seed, next(iter(arms))]
-        gain, low, high = difference_interval(
-            rows.metric, rows.task, rows.y, oof[cell], base, groups=rows.groups, seed=0
-        )
+        gain, low, high = difference_interval(target, oof[cell], base, seed=0)
         lines.append(
             {
                 "task": rows.name,
@@ -295,7 +294,7 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
                 "pooling": pooling,
                 "seed": seed,
                 "arm": name,
-                "score": score(rows.metric, rows.task, rows.y, oof[cell]),
+                "score": target.score(oof[cell]),
                 "gain": gain,
                 "gain_low": low,
                 "gain_high": high,

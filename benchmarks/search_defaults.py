@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.first_fold import FirstFold, read_first_fold
@@ -28,7 +27,7 @@ from pipeline.members.bert.network import build_network
 from pipeline.members.bert.trainer import Recipe
 from pipeline.members.jobs import Failure, run_all
 from pipeline.scoring.intervals import difference_interval
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 # written out: the base must not move when the defaults do
@@ -84,28 +83,18 @@ def train_and_predict(fold: FirstFold, setting: dict[str, Any], seed: int) -> Ou
 
 def table_of(fold: FirstFold, outcomes: dict[str, Outcome], seed: int) -> pd.DataFrame:
     """A line a setting, best first: score on fold 0, gain over "base", effort."""
-    config, y = fold.config, fold.train.y[fold.held_out]
-    groups = None
-    if fold.train.groups is not None:
-        groups = np.array(fold.train.groups)[fold.held_out]
+    config, train = fold.config, fold.train
+    target = Target.of(train.y, config.task, config.metric, train.groups)[fold.held_out]
     lines = []
     for name, outcome in outcomes.items():
         gain, low, high = difference_interval(
-            config.metric,
-            config.task,
-            y,
-            outcome.predictions,
-            outcomes["base"].predictions,
-            groups=groups,
-            seed=seed,
+            target, outcome.predictions, outcomes["base"].predictions, seed=seed
         )
         lines.append(
             {
                 "competition": config.competition,
                 "setting": name,
-                config.metric: score(
-                    config.metric, config.task, y, outcome.predictions, fold.train.y
-                ),
+                config.metric: target.score(outcome.predictions),
                 "gain": gain,
                 "gain_low": low,
                 "gain_high": high,

@@ -2,8 +2,8 @@
 
 Reads the training table, folds/<c>.csv and oof/<c>/<member>/{oof,test}.csv, and the folders of
 blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv (weights.csv too, if it has any), the
-same for blend_<method>.<decision>, oof/<c>/leaderboard.csv, and leaderboard.json with what to
-expect of the choice.
+same for blend_<method>.<post-processing>, oof/<c>/leaderboard.csv, and leaderboard.json with what
+to expect of the choice.
 """
 
 from collections.abc import Sequence
@@ -32,13 +32,14 @@ from pipeline.predictors.board import (
 from pipeline.predictors.predictions import PARTS, write_predictions
 from pipeline.predictors.stack import Stack, with_doubts
 from pipeline.reporting.screen import summary
-from pipeline.scoring.metrics import column_scores
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
 
 if TYPE_CHECKING:
     from pipeline.ensemble.candidates import Candidate
+    from pipeline.ensemble.postprocessing import Postprocessing
 
 MOST_NESTED = 20_000  # rows: beyond, what the choice scores differs little from the chosen line
 
@@ -48,19 +49,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         config, _ = parse(__doc__, argv)
         train, test = read_train(config.data, config.task), read_test(config.data)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
+        target = Target.of(train.y, config.task, config.metric, train.groups)
         stack = read_named_stack(config, train, test, folds)
         print(
             f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows, "
             f"{len(stack.test)} test rows"
         )
-        stack, doubts = with_doubts(stack, train.y, task=config.task, metric=config.metric)
+        stack, doubts = with_doubts(stack, target)
         for line in [*trained_otherwise(config), *doubts]:
             print(f"warning: {line}")
         made_from = _made_from(config, train, test, folds, stack.kinds)
         path = leaderboard_path(config.competition)
         if not _stands(config, path, made_from):
             path.unlink(missing_ok=True)  # killed among the blends, there is no leaderboard
-            board, expected = _blend(config, stack, train, test.ids, folds, made_from)
+            board, expected = _blend(config, stack, train, target, test.ids, folds, made_from)
             with written_with_stamp(path, made_from, expected=expected) as temporary:
                 save_csv(temporary, board)
         expected = require_current(path, made_from, "run blend again").about["expected"]
@@ -112,6 +114,7 @@ def _blend(
     config: Config,
     stack: Stack,
     train: Train,
+    target: Target,
     test_ids: Sequence[str],
     folds: NDArray[np.int64],
     made_from: dict[str, Any],
@@ -128,14 +131,11 @@ def _blend(
     from pipeline.ensemble.stability import weight_table
     from pipeline.ensemble.weights import WEIGHTS
 
-    y = train.y
-    setting: dict[str, Any] = {"task": config.task, "metric": config.metric, "seed": config.seed}
-    groups = None if train.groups is None else np.array(train.groups)
     n_folds = len(np.unique(folds))
-    methods, decisions = _fitting(config, len(y), n_folds)
-    is_choice = len(methods) * (1 + len(decisions)) > 1
-    is_nested = is_choice and len(y) <= MOST_NESTED and n_folds > 2
-    if is_choice and not is_nested:
+    methods, postprocessing = _fitting(config, n_folds)
+    is_choice = len(methods) * (1 + len(postprocessing)) > 1
+    keep_pairs = is_choice and len(target) <= MOST_NESTED and n_folds > 2
+    if is_choice and not keep_pairs:
         print(
             "blend: intervals are a little too narrow: the noise that fitting adds is estimated "
             f"only with 3 or more folds and at most {MOST_NESTED:,} rows"
@@ -144,59 +144,66 @@ def _blend(
         Entry(name, kind, stack.oof[:, i])
         for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True))
     ]
-    nested: dict[str, Floats] = {}
+    held_out_pairs: dict[str, Floats] = {}
     for method in methods:
         for candidate in candidates_of(
             BLENDERS[method],
-            decisions,
+            postprocessing,
             stack.oof,
             stack.test,
-            y,
+            target,
             folds,
-            twice=is_nested,
-            groups=groups,
-            **setting,
+            keep_pairs=keep_pairs,
+            seed=config.seed,
         ):
             entry = _write_blend(config, candidate, train, test_ids, made_from)
             entries.append(entry)
-            if candidate.twice is not None:
-                nested[entry.name] = candidate.twice
+            if candidate.held_out_pairs is not None:
+                held_out_pairs[entry.name] = candidate.held_out_pairs
         if method in WEIGHTS:
             names = (stack.names, train.columns)
-            table = weight_table(WEIGHTS[method], stack.oof, y, *names, groups=groups, **setting)
+            table = weight_table(WEIGHTS[method], stack.oof, target, *names, seed=config.seed)
             write_csv(predictor_dir(config.competition, f"blend_{method}") / "weights.csv", table)
-    board = leaderboard(entries, y, folds, groups=groups, **setting)
-    board = _with_columns(config, board, entries, train)
-    if not nested:
+    board = leaderboard(entries, target, folds, seed=config.seed)
+    board = _with_columns(board, entries, target, train.columns)
+    if not held_out_pairs:
         return board, None
-    of_fits = {entry.name: entry.of_fits for entry in entries}
-    expected = score_of_choice(nested, y, folds, of_fits=of_fits, groups=groups, **setting)
+    expected = score_of_choice(
+        held_out_pairs,
+        target,
+        folds,
+        fit_variance={entry.name: entry.fit_variance for entry in entries},
+        seed=config.seed,
+    )
     return board, expected.as_json()
 
 
-def _fitting(config: Config, n_rows: int, n_folds: int) -> tuple[list[str], dict[str, Any]]:
-    """Names of the methods and decisions by name: those of the config that fit."""
+def _fitting(config: Config, n_folds: int) -> tuple[list[str], "dict[str, Postprocessing]"]:
+    """Names of the methods, and post-processing by name: those of the config that fit."""
     from pipeline.ensemble.blenders import BLENDERS, check_methods
-    from pipeline.ensemble.postprocessing import DECISIONS, check_decisions
+    from pipeline.ensemble.postprocessing import POSTPROCESSING, check_postprocessing
 
     methods = dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *config.blend.methods])
     check_methods(methods)
-    wanted = tuple(DECISIONS) if config.blend.decisions == ("all",) else config.blend.decisions
-    check_decisions(wanted)
+    wanted = config.blend.postprocessing
+    if wanted == ("all",):
+        wanted = tuple(POSTPROCESSING)
+    check_postprocessing(wanted)
     fitting = []
     for method in methods:
-        misfit = BLENDERS[method].misfit(config.task, n_rows)
-        if misfit:
-            print(f"blend: {method} {misfit}; passed over")
-        else:
+        if BLENDERS[method].supports(config.task):
             fitting.append(method)
-    decisions = {
-        name: DECISIONS[name] for name in wanted if DECISIONS[name].fits(config.task, config.metric)
+        else:
+            print(f"blend: {method} does not fit task {config.task!r}; passed over")
+    postprocessing = {
+        name: POSTPROCESSING[name]
+        for name in wanted
+        if POSTPROCESSING[name].fits(config.task, config.metric)
     }
-    if decisions and n_folds < 3:
-        print(f"blend: a decision takes 3 folds; passed over: {', '.join(decisions)}")
-        decisions = {}
-    return fitting, decisions
+    if postprocessing and n_folds < 3:
+        print(f"blend: post-processing takes 3 folds; passed over: {', '.join(postprocessing)}")
+        postprocessing = {}
+    return fitting, postprocessing
 
 
 def _write_blend(
@@ -209,27 +216,24 @@ def _write_blend(
     """Write a blend like any predictor; returns what its line of the leaderboard needs."""
     name = f"blend_{candidate.method}"
     folder, own = predictor_dir(config.competition, name), _made_from_of_blend(made_from, name)
-    parts = (("oof", train.ids, candidate.honest), ("test", test_ids, candidate.test))
+    parts = (("oof", train.ids, candidate.cross_fitted), ("test", test_ids, candidate.test))
     for part, ids, values in parts:
         write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
-    return Entry(name, "blend", candidate.honest, candidate.in_sample, candidate.of_fits)
+    return Entry(name, "blend", candidate.cross_fitted, candidate.in_sample, candidate.fit_variance)
 
 
 def _with_columns(
-    config: Config, board: pd.DataFrame, entries: Sequence[Any], train: Train
+    board: pd.DataFrame, entries: Sequence[Entry], target: Target, columns: Sequence[str]
 ) -> pd.DataFrame:
     """The leaderboard with a score for each target, where there are several."""
-    if train.y.ndim == 1 or train.y.shape[1] == 1:
+    if target.y.ndim == 1 or target.y.shape[1] == 1:
         return board
-    by_name = {
-        entry.name: column_scores(config.metric, config.task, train.y, entry.predictions)
-        for entry in entries
-    }
+    by_name = {entry.name: target.column_scores(entry.predictions) for entry in entries}
     scores = np.stack([by_name[name] for name in board["name"]])
-    for name, of_target in zip(train.columns, scores.T, strict=True):
+    for name, of_target in zip(columns, scores.T, strict=True):
         if np.isnan(of_target).all():
-            print(f"warning: {config.metric} is undefined on {name!r}, which leaves its mean")
-        board[f"{config.metric} of {name}"] = of_target
+            print(f"warning: {target.metric.name} is undefined on {name!r}, which leaves its mean")
+        board[f"{target.metric.name} of {name}"] = of_target
     return board
 
 

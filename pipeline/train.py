@@ -23,7 +23,7 @@ from pipeline.members.kinds import plan_of, train_unit
 from pipeline.members.unit_folder import Assignment, UnitRows
 from pipeline.members.units import Unit, fingerprint, is_finished, models_hash, read_oof, read_run
 from pipeline.predictors.predictions import write_predictions
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
 from pipeline.settings.members import ClassicMember, Member
@@ -191,7 +191,7 @@ def _write_oof(
         write_predictions(
             folder, "oof", train.ids, config.data.id_name, train.columns, predictions, made_from
         )
-    value = score(config.metric, config.task, train.y, predictions)
+    value = Target.of(train.y, config.task, config.metric).score(predictions)
     print(f"{folder}/oof.csv: {config.metric} {value:.4f}")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files.stamp import Stamp
+from pipeline.scoring.target import Target
 
 
 def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()):
@@ -22,6 +23,7 @@ def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()
             columns=list(classes) if c == len(classes) else [f"t{j}" for j in range(c)],
             groups=None,
         ),
+        target=Target.of(y, task, metric),
         test=SimpleNamespace(ids=["x"] * n, texts=[("word",)] * n),
         stack=SimpleNamespace(names=[f"m{i}" for i in range(m)], oof=oof, test=oof[::-1]),
         chosen_name="m0",
@@ -55,12 +57,13 @@ def whole_evidence(*, metric="rmse", copies=1, grouped=False):
     )
     if grouped:
         of.train.groups = [f"g{i // copies}" for i in range(n)]
+        of.target = Target.of(y, "regression", metric, of.train.groups)
     of.folds = np.arange(n) // copies % 3
     of.chosen_name = "blend_convex"
     made_from = {"folds": "f" * 64, "targets": "t" * 64}
     of.board = board_of_five()
     of.board_stamp = Stamp(made_from, "b" * 64, "0.2.0", {"expected": None})
-    of.test_y = y[::-1] + 0.3
+    of.test_target = Target.of(y[::-1] + 0.3, "regression", metric, labels=y)
     of.test_predictions = {
         "blend_convex": oof[::-1, 0],
         "blend_mean": oof[::-1, 1],

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_competition, write_rows
+from scored import score
 from transformers import BertConfig, BertModel
 
 from benchmarks.demo_scores import (
+    KNOWN,
+    KnownScore,
     score_table,
     standard_error,
     uploaded_predictions,
@@ -18,11 +21,10 @@ from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
 from benchmarks.search_defaults import BASE, SETTINGS
 from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
-from pipeline.demos.fetch import Anchor
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
 from pipeline.predictors.predictions import write_predictions
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.settings.command import load_config
 from pipeline.settings.members import Training
 
@@ -91,11 +93,11 @@ def test_an_uploaded_label_is_a_probability_of_one() -> None:
 def test_standard_error_of_an_accuracy_is_that_of_a_share() -> None:
     y = np.array([1] * 300 + [0] * 100)
     predictions = np.ones((400, 1))
-    error = standard_error("accuracy", "binary", y, predictions, y, None)
+    error = standard_error(Target.of(y, "binary", "accuracy"), predictions)
     assert error == pytest.approx(math.sqrt(0.75 * 0.25 / 400), rel=0.1)
     # rows of one group come and go together, so 400 rows weigh as much as 40
     groups = [str(i // 10) for i in range(400)]
-    grouped = standard_error("accuracy", "binary", y, predictions, y, groups)
+    grouped = standard_error(Target.of(y, "binary", "accuracy", groups), predictions)
     assert grouped == pytest.approx(math.sqrt(0.75 * 0.25 / 40), rel=0.1)
 
 
@@ -123,7 +125,10 @@ def test_a_competition_is_scored_by_id_and_ranked_with_what_is_known(workplace: 
     )
     board.to_csv(leaderboard_path("tiny"), index=False)
 
-    known = [Anchor("accuracy", 0.9, "somebody"), Anchor("auc", 0.99, "another metric")]
+    known = [
+        KnownScore("accuracy", 0.9, "somebody"),
+        KnownScore("auc", 0.99, "another metric"),
+    ]
     table = score_table(config, known)
 
     assert table["name"].tolist() == ["blend_mean", "submission.csv", "somebody", "mean"]
@@ -133,6 +138,15 @@ def test_a_competition_is_scored_by_id_and_ranked_with_what_is_known(workplace: 
     assert table["se"].tolist()[0] == 0
     assert table["se"].tolist()[3] == pytest.approx(math.sqrt(0.25 / 20), rel=0.15)
     assert table["se"].isna().tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_known_scores_are_of_the_demos_metric_and_say_where_they_come_from(name: str) -> None:
+    config = load_config(Path(__file__).parents[1] / "configs" / f"{name}.yaml")
+    for known in KNOWN[name]:
+        assert 0 < known.value < 1
+        assert known.metric == config.metric
+        assert known.source.endswith((")", "here", "published"))
 
 
 def test_members_of_the_simulation_are_alike_and_stay_the_same() -> None:
@@ -155,7 +169,6 @@ def test_a_claim_of_the_honesty_benchmark_is_held_against_the_same_fits(
     # the mean of 5 blenders' gains on 500 rows, from the outside
     preds, y = rows_of("regression", 300, np.random.default_rng([3, 1]))
     folds = np.random.default_rng([3, 2]).permutation(np.arange(300) % 5)
-    settings = {"task": "regression", "metric": "rmse", "seed": 3}
     plain = score("rmse", "regression", fresh[1], fresh[0].mean(axis=1))
     gains = [
         plain
@@ -163,7 +176,9 @@ def test_a_claim_of_the_honesty_benchmark_is_held_against_the_same_fits(
             "rmse",
             "regression",
             fresh[1],
-            BLENDERS["convex"](preds[folds != k], y[folds != k], fresh[0], **settings),
+            BLENDERS["convex"]
+            .fit(preds[folds != k], Target.of(y[folds != k], "regression", "rmse"), seed=3)
+            .apply(fresh[0]),
         )
         for k in range(5)
     ]
@@ -202,9 +217,9 @@ def test_a_blender_without_weights_scores_the_same_fully_nested() -> None:
     rng = np.random.default_rng(0)
     folds, y = np.arange(30) % 3, rng.normal(size=(30, 1))
     preds, inner = rng.normal(size=(30, 2, 1)), rng.normal(size=(3, 30, 2, 1))
-    setting = {"task": "regression", "metric": "rmse", "seed": 0}
+    target = Target.of(y, "regression", "rmse")
     for seen in (True, False):
-        found = nested_blend(BLENDERS["mean"], preds, y, folds, inner, setting, seen=seen)
+        found = nested_blend(BLENDERS["mean"], preds, target, folds, inner, seen=seen)
         np.testing.assert_allclose(found, preds.mean(axis=1))
 
 
@@ -214,6 +229,6 @@ def test_weights_of_a_fully_nested_blend_are_those_of_the_members_trained_anew()
     preds = rng.normal(size=(60, 2, 1))
     inner = rng.normal(size=(3, 60, 2, 1))
     inner[:, :, 1] = y  # member 1 knew all where the weights come from
-    setting = {"task": "regression", "metric": "rmse", "seed": 0}
-    found = nested_blend(BLENDERS["convex"], preds, y, folds, inner, setting, seen=False)
+    target = Target.of(y, "regression", "rmse")
+    found = nested_blend(BLENDERS["convex"], preds, target, folds, inner, seen=False)
     np.testing.assert_allclose(found, preds[:, 1], atol=1e-6)

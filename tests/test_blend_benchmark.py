@@ -3,17 +3,18 @@
 import math
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from scored import score
 
 from benchmarks import blend_peers, blend_stack
 from benchmarks.blend import by_members, compare, paired_interval
 from benchmarks.blend_peers import Peers
 from benchmarks.blend_stack import Setting, chosen_blends, measure
 from benchmarks.stacks import COLUMNS, Stack, draw_stack
-from pipeline.scoring.metrics import score
 from pipeline.scoring.tasks import out_of_range
 
 
@@ -124,13 +125,13 @@ def test_a_small_stack_goes_through_ours_and_the_installed_peers(peers):
     assert all(np.isfinite(list(losses.values())))
 
 
-def test_what_is_chosen_may_be_a_decided_blend_as_in_the_stage(monkeypatch):
+def test_what_is_chosen_may_be_a_post_processed_blend_as_in_the_stage(monkeypatch):
     """Of overconfident members' mean alone, what temperature makes of it is better."""
     stack = draw_stack("binary", 600, 500, 5, calibrated=True, seed=0)
     sure = Stack(
         expit(3 * logit(stack.oof)), stack.y, stack.folds, expit(3 * logit(stack.new)), stack.new_y
     )
-    monkeypatch.setattr(blend_stack, "fits", lambda blender, *_: blender.name == "mean")
+    monkeypatch.setattr(blend_stack, "Blend", lambda: SimpleNamespace(methods=["mean"]))
     name, blend = chosen_blends(sure, Setting("binary", 600, False), 0)["chosen"]
     assert name in ("blend_mean.temperature", "blend_mean.isotonic")
     losses = [score("logloss", "binary", sure.new_y, p) for p in (blend, sure.new.mean(axis=1))]

@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
+from scored import score
 
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
-from pipeline.scoring.intervals import difference_interval, resampled_scores, variance_of_fits
-from pipeline.scoring.metrics import score
+from pipeline.scoring.intervals import bootstrap_scores, difference_interval, estimate_fit_variance
+from pipeline.scoring.target import Target
 
-SETTING = {"task": "regression", "metric": "rmse", "n_resamples": 60, "seed": 0}
+SETTING = {"n_bootstrap": 60, "seed": 0}
+
+
+def target_of(y, groups=None):
+    return Target.of(y, "regression", "rmse", groups)
 
 
 def errors(n, scales, seed=0):
@@ -17,9 +22,11 @@ def errors(n, scales, seed=0):
     return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
 
 
-def choice_of(candidates, *arguments, **settings):
-    of_fits = dict.fromkeys(candidates, 0.0)
-    return score_of_choice(candidates, *arguments, of_fits=of_fits, **settings)
+def choice_of(candidates, y, folds, groups=None):
+    fit_variance = dict.fromkeys(candidates, 0.0)
+    return score_of_choice(
+        candidates, target_of(y, groups), folds, fit_variance=fit_variance, **SETTING
+    )
 
 
 def same_for_all_folds(predictions, n_folds=3):
@@ -30,10 +37,10 @@ def test_a_choice_that_is_the_same_everywhere_scores_as_what_it_chooses():
     y, (bad, good) = errors(150, (1.0, 0.3))
     folds = np.arange(150) % 3
     candidates = {PLAIN_MEAN: same_for_all_folds(bad), "blend_good": same_for_all_folds(good)}
-    found = choice_of(candidates, y, folds, **SETTING)
+    found = choice_of(candidates, y, folds)
     assert found.chosen == ["blend_good"] * 3
     assert found.score == score("rmse", "regression", y, good)
-    expected = difference_interval("rmse", "regression", y, good, bad, n_resamples=60, seed=0)
+    expected = difference_interval(target_of(y), good, bad, **SETTING)
     assert (found.gain, found.gain_low, found.gain_high) == expected
 
 
@@ -45,10 +52,10 @@ def test_the_best_of_many_alike_looks_better_than_choosing_scores():
         folds = np.arange(120) % 3
         candidates = {PLAIN_MEAN: plain} | {f"blend_{i}": p for i, p in enumerate(lucky)}
         entries = [Entry(name, "blend", p) for name, p in candidates.items()]
-        board = leaderboard(entries, y, folds, **SETTING)
+        board = leaderboard(entries, target_of(y), folds, **SETTING)
         chosen = board.set_index("name").loc[choose(board), "score"]
-        twice = {name: same_for_all_folds(p) for name, p in candidates.items()}
-        found = choice_of(twice, y, folds, **SETTING)
+        pairs = {name: same_for_all_folds(p) for name, p in candidates.items()}
+        found = choice_of(pairs, y, folds)
         gaps.append((1 - chosen, 1 - found.score))
     flattered, honest = np.mean(gaps, axis=0)
     assert flattered > 0.08
@@ -59,10 +66,10 @@ def test_a_fold_is_chosen_for_without_its_targets():
     y, (plain, *others) = errors(90, (1.0, 0.9, 0.8, 0.9))
     folds = np.arange(90) % 3
     candidates = {PLAIN_MEAN: plain} | {f"blend_{i}": p for i, p in enumerate(others)}
-    twice = {name: same_for_all_folds(p) for name, p in candidates.items()}
-    before = choice_of(twice, y, folds, **SETTING)
+    pairs = {name: same_for_all_folds(p) for name, p in candidates.items()}
+    before = choice_of(pairs, y, folds)
     garbage = np.where((folds == 1)[:, None], -50 * y, y)
-    after = choice_of(twice, garbage, folds, **SETTING)
+    after = choice_of(pairs, garbage, folds)
     assert after.chosen[1] == before.chosen[1]
     assert after.score > 5 * before.score
 
@@ -71,17 +78,17 @@ def test_groups_are_drawn_whole():
     """Five copies of each row hold no more evidence than one: sqrt(5) times the width."""
     y, (plain, better) = errors(90, (1.0, 0.3))
     y, plain, better = (np.repeat(of, 5, axis=0) for of in (y, plain, better))
-    twice = {PLAIN_MEAN: same_for_all_folds(plain), "blend_b": same_for_all_folds(better)}
+    pairs = {PLAIN_MEAN: same_for_all_folds(plain), "blend_b": same_for_all_folds(better)}
     folds, groups = np.arange(450) // 150, np.arange(450) // 5
-    alone = choice_of(twice, y, folds, **SETTING)
-    together = choice_of(twice, y, folds, groups=groups, **SETTING)
+    alone = choice_of(pairs, y, folds)
+    together = choice_of(pairs, y, folds, groups=groups)
     widths = [found.gain_high - found.gain_low for found in (alone, together)]
     assert widths[1] / widths[0] == pytest.approx(np.sqrt(5), rel=0.25)
 
 
 def test_the_plain_mean_alone_gains_nothing():
     y, (plain,) = errors(60, (1.0,))
-    found = choice_of({PLAIN_MEAN: same_for_all_folds(plain)}, y, np.arange(60) % 3, **SETTING)
+    found = choice_of({PLAIN_MEAN: same_for_all_folds(plain)}, y, np.arange(60) % 3)
     assert found.chosen == [PLAIN_MEAN] * 3
     assert (found.gain, found.gain_low, found.gain_high) == pytest.approx((0, 0, 0))
 
@@ -91,19 +98,21 @@ def test_noisier_fits_are_chosen_less_readily_the_more_so_on_fewer_rows():
     y, (plain, better) = errors(150, (1.0, 0.95))
     folds = np.arange(150) // 50
     candidates = {PLAIN_MEAN: plain, "blend_b": better}
-    twice = {name: same_for_all_folds(p) for name, p in candidates.items()}
+    pairs = {name: same_for_all_folds(p) for name, p in candidates.items()}
     noises, found, expected = np.geomspace(1e-4, 1, 30), [], []
     for v in noises:
-        of_fits = {PLAIN_MEAN: 0.0, "blend_b": v}
-        found.append(score_of_choice(twice, y, folds, of_fits=of_fits, **SETTING).chosen)
+        fit_variance = {PLAIN_MEAN: 0.0, "blend_b": v}
+        found.append(
+            score_of_choice(pairs, target_of(y), folds, fit_variance=fit_variance, **SETTING).chosen
+        )
         boards = []
         for k in range(3):
             seen = folds != k
             entries = [
-                Entry(name, "blend", p[seen], of_fits=2.25 * of_fits[name])
+                Entry(name, "blend", p[seen], fit_variance=2.25 * fit_variance[name])
                 for name, p in candidates.items()
             ]
-            boards.append(leaderboard(entries, y[seen], folds[seen], **SETTING))
+            boards.append(leaderboard(entries, target_of(y[seen]), folds[seen], **SETTING))
         expected.append([choose(board) for board in boards])
     assert {name for chosen in expected for name in chosen} == {PLAIN_MEAN, "blend_b"}
     assert found == expected
@@ -123,14 +132,12 @@ def test_fits_that_differ_widen_the_interval_of_the_choice():
             rows = folds == own
             pulled[k, rows] = (good + pulls[fitted].mean(axis=0))[rows]
     candidates = {PLAIN_MEAN: same_for_all_folds(bad, n_folds), "blend_b": pulled}
-    found = choice_of(candidates, y, folds, **SETTING)
+    found = choice_of(candidates, y, folds)
     assert found.chosen == ["blend_b"] * n_folds
     honest = pulled[folds, np.arange(n)]
-    gain, low, high = difference_interval(
-        "rmse", "regression", y, honest, bad, n_resamples=60, seed=0
-    )
-    drawn = resampled_scores("rmse", "regression", y, [honest, bad], n_resamples=60, seed=0)
-    v = variance_of_fits("rmse", "regression", y, pulled, folds, n_resamples=60, seed=0)
+    gain, low, high = difference_interval(target_of(y), honest, bad, **SETTING)
+    drawn = bootstrap_scores(target_of(y), [honest, bad], **SETTING)
+    v = estimate_fit_variance(target_of(y), pulled, folds, **SETTING)
     wider = np.sqrt(1 + v / (drawn[:, 1] - drawn[:, 0]).var())
     assert wider > 1.05
     assert found.gain == gain

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import MAKERS
 from scipy.special import expit
+from scored import score
 
 from pipeline.members.classic import classics, tfidf
 from pipeline.members.classic.classics import CLASSICS, check_options, default_options
 from pipeline.members.classic.tfidf import character_grams
-from pipeline.scoring.metrics import score
 from pipeline.scoring.tasks import TASKS, out_of_range
 
 EACH = [(name, task) for name in sorted(CLASSICS) for task in TASKS]

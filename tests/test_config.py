@@ -2,19 +2,23 @@
 
 import argparse
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import FLAGS, load_config, one_line_errors, parse
-from pipeline.settings.config import Config
+from pipeline.settings.listing import default_of, settings_by_section
 from pipeline.settings.members import KINDS, derived_seed
 from pipeline.settings.section import TAKEN
 from pipeline.settings.trainer_keys import TRAINER_KEYS
+
+ROOT = Path(__file__).parents[1]
 
 BASE = """\
 competition: tiny
@@ -67,14 +71,10 @@ def command(raw):
     return lambda *words, flags=(): parse("A stage.", [str(path), *words], *flags)
 
 
-def settings_of(section=Config, prefix=""):
+def settings_of():
     """(dotted key, field) of every setting but the members'."""
-    for name, field in section.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from settings_of(inner, f"{name}.")
-        elif name != "members":
-            yield f"{prefix}{field.alias or name}", field
+    for settings in settings_by_section().values():
+        yield from settings.items()
 
 
 # --- what is read
@@ -218,7 +218,10 @@ def test_a_missing_setting_is_named(config_of, raw, key):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("{task: regresion}", r"task: .*'regression', 'binary'.*'regresion'"),
+        (
+            "{task: regresion}",
+            r"task: .*'regresion'.*: regression, binary, multiclass, multilabel$",
+        ),
         ("{competition: My Tweets}", "competition: .*'My Tweets'"),
         ("{competition: ..}", r"competition: .*'\.\.'"),
         ("{seed: -1}", r"seed: .*\b0\b.* -1\b"),
@@ -524,14 +527,82 @@ def test_help_lists_every_setting_with_its_meaning_and_default(command, capsys, 
         command("--help", flags=sorted(FLAGS))
     told = " ".join(capsys.readouterr().out.split())
     for key, field in settings_of():
-        default = "needed" if field.is_required() else f"default {field.get_default()}"
+        default = default_of(field)
+        default = default if default == "needed" else f"default {default}"
         assert f" --{key} " in told
         assert field.description, key
         assert f" {field.description} ({default})" in told
+    for default in ("null", "true", "[text]", "[]", "{}", "0.0001"):
+        assert f" (default {default})" in told
     for flag in FLAGS:
         assert f" --{flag} " in told
     assert " --members " in told
     assert " A stage. " in told
+
+
+@pytest.mark.parametrize("stage", ["prepare", "blend"])
+def test_the_usage_is_the_command_as_it_is_typed(stage):
+    words = [sys.executable, "-m", f"pipeline.{stage}", "--help"]
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    usage = f"usage: python -m pipeline.{stage} configs/COMPETITION.yaml [--SETTING VALUE ...]"
+    assert told.splitlines()[0] == usage
+
+
+@pytest.mark.parametrize("before", [["--members", "max"], ["--blend.external"], ["--quick"]])
+def test_the_config_may_stand_anywhere(raw, before):
+    path = str(raw(BASE))
+    config, _ = parse(None, [*before, path, "--seed", "7"])
+    assert config.seed == 7
+    assert config == parse(None, [path, "--seed", "7", *before])[0]
+
+
+def test_two_configs_are_one_too_many(raw):
+    with pytest.raises(ValueError, match=r"'a\.yaml'.*'b\.yml'"):
+        parse(None, ["a.yaml", "--members", "b.yml"])
+
+
+def test_choices_are_told_in_the_same_words_everywhere(config_of, command):
+    for refused, said in [
+        (lambda: command("--members", "men"), "'men'.*: mean, max$"),
+        (lambda: command("--jobs.backend", "x"), r"jobs\.backend: .*'x'.*: loky, dask, ray$"),
+        (lambda: config_of(task="regresion"), "task: .*'regresion'.*: regression, binary, "),
+        (lambda: config_of(metric="rmsse"), "metric 'rmsse' .*: rmse, mae, "),
+        (lambda: config_of(folds={"xyz": 1}), r"'folds\.xyz'.*: scheme, n, seed, path$"),
+        (lambda: config_of(folds={"scheme": "group"}), r"data\.group.*: kfold, stratified$"),
+    ]:
+        with pytest.raises(ValueError, match="choose one of: ") as caught:
+            refused()
+        assert re.search(said, str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("metrik: rmse", "'metrik'.*'metric'"),
+        ("trainig: {epochs: 1}\nfolds: 5", "'trainig'.*'training'"),
+        ("data2: {train: x}", "'data2'.*'data'"),
+    ],
+)
+def test_an_unknown_key_at_the_top_is_told_before_what_follows_from_it(raw, where, said):
+    key = {"metrik": "metric", "data2": "data"}.get(where.partition(":")[0])
+    kept = [line for line in BASE.splitlines() if not line.startswith(f"{key}:")]
+    with pytest.raises(ValueError, match=rf"tiny\.yaml: unknown key {said}"):
+        load_config(raw("\n".join([*kept, where])))
+
+
+def test_an_unknown_key_in_a_section_is_told_before_the_one_that_lacks(config_of):
+    data = {"train": None, "trian": "train.csv"}
+    with pytest.raises(ValueError, match=r"unknown key 'data\.trian'.*'train'"):
+        config_of(data=data)
+
+
+def test_a_value_that_does_not_fit_is_told_with_what_to_do(config_of):
+    with pytest.raises(ValueError, match=r"folds\.n: .*\b2\b.*\b1; correct it.* default 5$"):
+        config_of(folds={"n": 1})
+    with pytest.raises(ValueError, match=r"data\.train: .*\[\]; correct it$"):
+        config_of(data={"train": []})
+    with pytest.raises(ValueError, match=r"task is missing; add it: regression, binary"):
+        config_of(task=None)
 
 
 def test_every_setting_of_a_member_has_a_meaning():

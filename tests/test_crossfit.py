@@ -1,15 +1,18 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.crossfit import (
-    cross_decide,
-    cross_decide_twice,
     cross_fit,
-    cross_fit_twice,
+    cross_fit_pairs,
+    cross_postprocess,
+    cross_postprocess_pairs,
     of_own_fold,
 )
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS
 
 CASES = [(n, t) for n in sorted(BLENDERS) for t in TASKS if BLENDERS[n].supports(t)]
@@ -17,6 +20,10 @@ METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss", "m
 
 
 pytestmark = pytest.mark.usefixtures("few_steps")
+
+
+def target_of(task, y):
+    return Target.of(y, task, METRIC[task])
 
 
 def example(task, n=90, m=3, seed=0):
@@ -36,14 +43,13 @@ def example(task, n=90, m=3, seed=0):
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_garbage_in_the_targets_of_a_fold_changes_nothing_in_its_predictions(name, task):
     preds, y, folds = example(task)
-    settings = {"task": task, "metric": METRIC[task], "seed": 0}
-    expected = cross_fit(BLENDERS[name], preds, y, folds, **settings)
+    expected = cross_fit(BLENDERS[name], preds, target_of(task, y), folds, seed=0)
     garbage = y.copy()
     held_out = folds == 1
     garbage[held_out] = y[held_out].max() - y[held_out]
     if task == "regression":
         garbage[held_out] *= 1e6
-    found = cross_fit(BLENDERS[name], preds, garbage, folds, **settings)
+    found = cross_fit(BLENDERS[name], preds, target_of(task, garbage), folds, seed=0)
     np.testing.assert_array_equal(found[held_out], expected[held_out])
     if name not in ("mean", "rank_mean", "geometric_mean"):
         assert (found[~held_out] != expected[~held_out]).any()  # garbage was seen elsewhere
@@ -52,10 +58,9 @@ def test_garbage_in_the_targets_of_a_fold_changes_nothing_in_its_predictions(nam
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_each_fold_is_one_fit_on_the_other_folds(name, task):
     preds, y, folds = example(task)
-    settings = {"task": task, "metric": METRIC[task], "seed": 5}
-    found = cross_fit(BLENDERS[name], preds, y, folds, **settings)
+    found = cross_fit(BLENDERS[name], preds, target_of(task, y), folds, seed=0)
     fit, new = folds != 2, folds == 2
-    expected = BLENDERS[name](preds[fit], y[fit], preds[new], **settings)
+    expected = BLENDERS[name].fit(preds[fit], target_of(task, y[fit]), seed=0).apply(preds[new])
     np.testing.assert_array_equal(found[new], expected)
 
 
@@ -63,14 +68,18 @@ def test_every_row_is_blended_once_by_a_fit_that_did_not_hold_it():
     rows = np.arange(6.0)
     folds = np.array(["b", "a", "b", "c", "a", "c"])
 
-    def blender(preds, y, new_preds, **settings):
-        assert not set(y[:, 0]) & set(new_preds[:, 0, 0])
-        assert len(y) == 4
-        return new_preds[:, 0] * 10
+    class Tenfold:
+        def fit(self, preds, target, *, seed):
+            assert len(target) == 4
 
-    found = cross_fit(
-        blender, rows[:, None, None], rows[:, None], folds, task="regression", metric="mae", seed=0
-    )
+            def apply(new):
+                assert not set(target.y[:, 0]) & set(new[:, 0, 0])
+                return new[:, 0] * 10
+
+            return SimpleNamespace(apply=apply)
+
+    target = target_of("regression", rows[:, None])
+    found = cross_fit(Tenfold(), rows[:, None, None], target, folds, seed=0)
     assert found[:, 0].tolist() == (rows * 10).tolist()
 
 
@@ -85,78 +94,94 @@ def test_every_row_is_blended_once_by_a_fit_that_did_not_hold_it():
 def test_folds_are_one_a_row_and_two_at_least(folds, message):
     preds, y, _ = example("regression")
     with pytest.raises(ValueError, match=rf"\b90\b.*{message}"):
-        cross_fit(BLENDERS["mean"], preds, y, folds, task="regression", metric="rmse", seed=0)
+        cross_fit(BLENDERS["mean"], preds, target_of("regression", y), folds, seed=0)
 
 
-# twice
+# held-out pairs
 
 
 @pytest.mark.parametrize(("name", "task"), [("ridge", "regression"), ("convex", "multiclass")])
-def test_twice_holds_the_usual_cross_fit_and_never_what_it_may_not_know(name, task):
+def test_pairs_hold_the_usual_cross_fit_and_never_what_it_may_not_know(name, task):
     preds, y, folds = example(task)
-    settings = {"task": task, "metric": METRIC[task], "seed": 0}
-    twice = cross_fit_twice(BLENDERS[name], preds, y, folds, **settings)
-    usual = cross_fit(BLENDERS[name], preds, y, folds, **settings)
-    np.testing.assert_array_equal(of_own_fold(twice, folds), usual)
+    pairs = cross_fit_pairs(BLENDERS[name], preds, target_of(task, y), folds, seed=0)
+    usual = cross_fit(BLENDERS[name], preds, target_of(task, y), folds, seed=0)
+    np.testing.assert_array_equal(of_own_fold(pairs, folds), usual)
     fit = folds == 2  # without folds 0 and 1
     for new, hidden in ((0, 1), (1, 0)):
         rows = folds == new
-        expected = BLENDERS[name](preds[fit], y[fit], preds[rows], **settings)
-        np.testing.assert_allclose(twice[hidden, rows], expected, rtol=1e-12)
+        expected = (
+            BLENDERS[name].fit(preds[fit], target_of(task, y[fit]), seed=0).apply(preds[rows])
+        )
+        np.testing.assert_allclose(pairs[hidden, rows], expected, rtol=1e-12)
 
 
 def test_a_fit_serves_both_folds_that_it_left_out():
     folds = np.array(list("abcdeabcde"))
     fitted_on = []
 
-    def blender(preds, y, new_preds, **settings):
-        fitted_on.append(frozenset(y[:, 0]))
-        return np.full((len(new_preds), 1), len(fitted_on) - 1)
+    class Counting:
+        def fit(self, preds, target, *, seed):
+            fitted_on.append(frozenset(target.y[:, 0]))
+            return SimpleNamespace(apply=lambda new: np.full((len(new), 1), len(fitted_on) - 1))
 
     rows = np.arange(10.0)
-    twice = cross_fit_twice(
-        blender, rows[:, None, None], rows[:, None], folds, task="regression", metric="mae", seed=0
-    )
+    target = target_of("regression", rows[:, None])
+    pairs = cross_fit_pairs(Counting(), rows[:, None, None], target, folds, seed=0)
     assert len(fitted_on) == 15
     for k, row in np.ndindex(5, 10):
         left_out = {k, k + 5, row % 5, row % 5 + 5}
-        assert fitted_on[int(twice[k, row, 0])] == set(range(10)) - left_out
+        assert fitted_on[int(pairs[k, row, 0])] == set(range(10)) - left_out
 
 
-def shift(blend, y, new_blend, *, task, metric):
-    """A decision that shows what it was fitted on: it adds the mean error."""
-    return new_blend + (y - blend).mean(axis=0)
+class Shift:
+    """A post-processing that shows what it was fitted on: it adds the mean error."""
+
+    def fit(self, blend, target):
+        error = (target.y - blend).mean(axis=0)
+        return SimpleNamespace(apply=lambda new: new + error)
 
 
-def test_a_decision_is_fitted_on_the_other_folds_and_knows_nothing_of_its_own():
+def test_post_processing_is_fitted_on_the_other_folds_and_knows_nothing_of_its_own():
     preds, y, folds = example("regression")
-    settings = {"task": "regression", "metric": "rmse"}
-    twice = cross_fit_twice(BLENDERS["convex"], preds, y, folds, seed=0, **settings)
-    found = cross_decide(shift, twice, y, folds, **settings)
+    pairs = cross_fit_pairs(BLENDERS["convex"], preds, target_of("regression", y), folds, seed=0)
+    found = cross_postprocess(Shift(), pairs, target_of("regression", y), folds)
     garbage = np.where((folds == 1)[:, None], 1e6, y)
-    spoiled = cross_fit_twice(BLENDERS["convex"], preds, garbage, folds, seed=0, **settings)
-    again = cross_decide(shift, spoiled, garbage, folds, **settings)
+    spoiled = cross_fit_pairs(
+        BLENDERS["convex"], preds, target_of("regression", garbage), folds, seed=0
+    )
+    again = cross_postprocess(Shift(), spoiled, target_of("regression", garbage), folds)
     np.testing.assert_array_equal(again[folds == 1], found[folds == 1])
     assert (again[folds != 1] != found[folds != 1]).any()
     new = folds == 2
-    error = (y - twice[2])[~new].mean(axis=0)
-    np.testing.assert_allclose(found[new], twice[2][new] + error)
+    error = (y - pairs[2])[~new].mean(axis=0)
+    np.testing.assert_allclose(found[new], pairs[2][new] + error)
 
 
-def test_a_decision_made_twice_is_the_usual_one_on_its_own_fold_and_apart_on_others():
+def test_post_processed_pairs_are_the_usual_ones_on_their_own_fold_and_apart_on_others():
     preds, y, folds = example("regression")
-    settings = {"task": "regression", "metric": "rmse"}
-    twice = cross_fit_twice(BLENDERS["convex"], preds, y, folds, seed=0, **settings)
-    found = cross_decide_twice(shift, twice, y, folds, **settings)
-    usual = cross_decide(shift, twice, y, folds, **settings)
+    pairs = cross_fit_pairs(BLENDERS["convex"], preds, target_of("regression", y), folds, seed=0)
+    found = cross_postprocess_pairs(Shift(), pairs, target_of("regression", y), folds)
+    usual = cross_postprocess(Shift(), pairs, target_of("regression", y), folds)
     np.testing.assert_array_equal(of_own_fold(found, folds), usual)
     new, fit = folds == 1, folds == 2  # for [0] without fold 0, and for fold 1 without itself
-    error = (y - twice[0])[fit].mean(axis=0)
-    np.testing.assert_allclose(found[0, new], twice[0, new] + error)
+    error = (y - pairs[0])[fit].mean(axis=0)
+    np.testing.assert_allclose(found[0, new], pairs[0, new] + error)
 
 
-def test_twice_takes_three_folds():
+def test_pairs_take_three_folds():
     preds, y, folds = example("regression")
-    settings = {"task": "regression", "metric": "rmse"}
     with pytest.raises(ValueError, match=r"\b3\b.*\(90,\)\D+2\b"):
-        cross_fit_twice(BLENDERS["mean"], preds, y, folds % 2, seed=0, **settings)
+        cross_fit_pairs(BLENDERS["mean"], preds, target_of("regression", y), folds % 2, seed=0)
+
+
+def test_a_fit_knows_no_label_that_only_the_held_out_fold_has():
+    y, folds = np.array([[1.0], [2.0], [1.0], [2.0], [1.0], [3.0]]), np.arange(6) % 2
+    labels = []
+
+    class Spy:
+        def fit(self, preds, target, *, seed):
+            labels.append(np.unique(target.scored_columns(preds[:, 0])[0][1]).tolist())
+            return SimpleNamespace(apply=lambda new: new[:, 0])
+
+    cross_fit(Spy(), 10 * y[:, None], Target.of(y, "regression", "qwk"), folds, seed=0)
+    assert labels == [[3.0], [1.0]]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.demos import fetch as demos
 from pipeline.demos.fetch import (
     DEMO_BACKBONES,
     DEMOS,
@@ -25,7 +26,6 @@ from pipeline.demos.fetch import (
     fetch_demo,
     write_demo,
 )
-from pipeline.demos.fetch import fetch as demos
 from pipeline.demos.sources import unpack_election, unpack_official, unpack_ratings
 from pipeline.settings.command import load_config
 
@@ -106,7 +106,6 @@ def test_every_demo_has_a_config_that_finds_it(name):
     assert config.data.test == f"data/{name}/test.csv"
     assert config.data.sample_submission == f"data/{name}/sample_submission.csv"
     assert config.backbone in DEMO_BACKBONES
-    assert {anchor.metric for anchor in DEMOS[name].anchors} <= {config.metric}
 
 
 @pytest.mark.parametrize("name", sorted({**DEMOS, **DEMO_BACKBONES}))
@@ -114,14 +113,6 @@ def test_every_archive_is_pinned_by_version_and_hash(name):
     archive = {**DEMOS, **DEMO_BACKBONES}[name].archive
     assert re.fullmatch(r"[\w-]+==[\d.]+", archive.requirement)
     assert re.fullmatch(r"[0-9a-f]{64}", archive.sha256)
-
-
-@pytest.mark.parametrize("name", sorted(DEMOS))
-def test_anchors_are_shares_and_say_where_they_come_from(name):
-    for anchor in DEMOS[name].anchors:
-        assert 0 < anchor.value < 1
-        assert anchor.metric in ("pearson", "accuracy")
-        assert "20" in anchor.source  # the year
 
 
 # ---- ratings

@@ -4,6 +4,7 @@ A finished competition of each task is made once; tests that change something wo
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -228,19 +229,21 @@ def test_predictions_for_another_test_table_are_neither_blended_nor_submitted(co
     header, rows = read_rows(Path("data/tiny/test.csv"))
     rows[0][2] += " or so"
     write_rows(Path("data/tiny/test.csv"), header, rows)
-    said = "test.csv: made from other test"
-    assert f"oof/tiny/mean/{said}" in refused(capsys, "blend")
-    assert f"oof/tiny/idf/{said}" in refused(capsys, "submit", "--predictor", "idf")
+    said = r"test\.csv: .*\btest\b"
+    assert re.search(f"oof/tiny/mean/{said}", refused(capsys, "blend"))
+    assert re.search(f"oof/tiny/idf/{said}", refused(capsys, "submit", "--predictor", "idf"))
     stage("predict")
-    assert said in refused(capsys, "submit")  # the blend is still the old one
+    # the blend is still the old one
+    said = r"oof/tiny/leaderboard\.csv: .*\bpredictors\b.*'mean'.*\brun blend\b"
+    assert re.search(said, refused(capsys, "submit"))
     run_all(stages=("blend", "submit"))
 
 
 def test_predict_without_models_says_what_to_run(copy, capsys):
     shutil.rmtree("models/tiny/idf/fold1")
-    assert "models/tiny/idf/fold1: not there, 2 folds are needed" in refused(capsys, "predict")
+    assert re.search(r"models/tiny/idf/fold1: .*\b2\b", refused(capsys, "predict"))
     shutil.rmtree("models/tiny/idf")
-    assert "models/tiny/idf/fold0: not there; run train" in refused(capsys, "predict")
+    assert re.search(r"models/tiny/idf/fold0: .*\brun train\b", refused(capsys, "predict"))
 
 
 def test_a_unit_that_cannot_be_read_is_named_and_the_other_members_are_predicted(copy, capsys):
@@ -284,20 +287,20 @@ def test_members_can_be_trained_one_at_a_time(copy, finished):
 
 def test_an_unknown_member_is_refused_with_the_known_ones(copy, capsys):
     line = refused(capsys, "train", "--members", "maen")
-    assert "no member 'maen'; choose among: mean, idf" in line
+    assert re.search(r"--members: .*'maen'.*\bmean, idf\b", line)
 
 
 def test_a_changed_setting_is_refused_by_name_and_overwrite_trains_again(copy, capsys):
     again = ("--training.epochs", "2", "--members", "mean")
     line = refused(capsys, "train", *again)
-    assert "models/tiny/mean/fold0: made with epochs 1.0, now it is 2.0" in line
+    assert re.search(r"models/tiny/mean/fold0: .*\bepochs\b.*\b1\.0\b.*\b2\.0\b", line)
     old = numbers("oof/tiny/mean/oof.csv")
     stage("train", *again, "--overwrite")
     new = numbers("oof/tiny/mean/oof.csv")
     assert all(old[name] != new[name] for name in old)
     # the other member still stands, and the old test predictions do not go with the new models
     line = refused(capsys, "blend")
-    assert "oof/tiny/mean: oof.csv and test.csv come from different models" in line
+    assert re.search(r"oof/tiny/mean: .*\boof\.csv\b.*\btest\.csv\b", line)
     stage("predict")
     stage("blend")
 
@@ -306,9 +309,9 @@ def test_changed_texts_are_refused(copy, capsys):
     header, rows = read_rows(Path("data/tiny/train.csv"))
     rows[5][2] += "!"
     write_rows(Path("data/tiny/train.csv"), header, rows)
-    assert "folds/tiny.csv: made from other texts" in refused(capsys, "train")
+    assert re.search(r"folds/tiny\.csv: .*\btexts\b", refused(capsys, "train"))
     stage("make_folds", "--overwrite")
-    assert "trained on other texts: the data files have changed" in refused(capsys, "train")
+    assert re.search(r"models/tiny/mean/fold0: .*\btexts\b", refused(capsys, "train"))
 
 
 def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
@@ -319,8 +322,8 @@ def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
     with pytest.raises(SystemExit) as end:
         stage("train")
     message = str(end.value.code)  # a text: Python prints it and exits with 1
-    assert message.startswith("2 of 4 units failed, the others stand; first idf fold 0:")
-    assert "predictions are not finite: training diverged; lower training.learning_rate" in message
+    assert re.match(r"2\D+4\D.*\bidf fold 0\b", message)
+    assert re.search(r"models/tiny/idf/fold0: .*training\.learning_rate", message)
     assert [path.parent.name for path in units_of_members()] == ["mean", "mean"]
     assert not [path for path in Path("models").rglob("*.tmp")]
     assert [path.parent.name for path in Path("oof").rglob("oof.csv")] == ["mean"]
@@ -334,7 +337,7 @@ def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
 def test_a_pooling_option_that_does_not_exist_is_refused_before_any_unit_is_trained(copy, capsys):
     shutil.rmtree("models")
     change_config(members=[{"pooling": "mean"}, {"pooling": "max", "options": {"layer": 3}}])
-    assert "pooling 'max' has no option 'layer'" in refused(capsys, "train")
+    assert re.search(r"'max'.*'layer'", refused(capsys, "train"))
     assert units_of_members() == []
 
 
@@ -407,9 +410,9 @@ def test_a_predictor_from_elsewhere_is_blended_and_submitted(copy):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda oof: oof.pop(3), "1 of 60 ids missing, first 'a003'"),
-        (lambda oof: oof.append(["zzz", "0"]), "1 unexpected ids, first 'zzz'"),
-        (lambda oof: oof[2].__setitem__(1, "nan"), "1 rows are no regression predictions"),
+        (lambda oof: oof.pop(3), r"\b1\D+60\D.*'a003'"),
+        (lambda oof: oof.append(["zzz", "0"]), r"\b1\b.*'zzz'"),
+        (lambda oof: oof[2].__setitem__(1, "nan"), r"\b1\b.*\bregression\b.*'a002'.*\bnan\b"),
     ],
     ids=["missing", "extra", "nan"],
 )
@@ -417,8 +420,7 @@ def test_a_predictor_from_elsewhere_that_does_not_fit_is_refused(change, message
     foreign("elsewhere/notebook", change)
     for name in ("prepare", "blend"):  # the first before hours of training
         line = refused(capsys, name, "--blend.external", "elsewhere/notebook")
-        assert "elsewhere/notebook/oof.csv: " in line
-        assert message in line
+        assert re.search(rf"elsewhere/notebook/oof\.csv: .*{message}", line)
 
 
 def test_the_report_knows_what_the_units_cost_and_how_they_learned(copy):
@@ -439,7 +441,7 @@ def test_any_predictor_can_be_submitted(copy, capsys):
     stage("submit", "--predictor", "idf")  # the leaderboard's line is about the model that was
     assert json.loads(told.read_text(encoding="utf-8"))["leaderboard"] == {}
     line = refused(capsys, "submit", "--predictor", "idff")
-    assert "no predictor 'idff'; choose one of: " in line
+    assert re.search(r"--predictor: .*'idff'.*\bidf\b", line)
 
 
 # --- odd tables
@@ -535,7 +537,8 @@ def copy_of(finished, workplace):
 
 def test_members_of_other_folds_are_not_blended(copy, capsys):
     stage("make_folds", "--overwrite", "--folds.seed", "7")
-    assert "mean/oof.csv: made from other folds" in refused(capsys, "blend", "--folds.seed", "7")
+    line = refused(capsys, "blend", "--folds.seed", "7")
+    assert re.search(r"oof/tiny/mean/oof\.csv: .*\bfolds\b", line)
 
 
 def test_members_of_other_texts_are_not_blended(copy, capsys):
@@ -545,20 +548,21 @@ def test_members_of_other_texts_are_not_blended(copy, capsys):
     header, rows = read_rows(Path("data/tiny/train.csv"))
     rows[0][header.index("text")] += " again"
     write_rows(Path("data/tiny/train.csv"), header, rows)
-    assert "mean/oof.csv: made from other texts" in refused(capsys, "blend")
+    assert re.search(r"oof/tiny/mean/oof\.csv: .*\btexts\b", refused(capsys, "blend"))
 
 
 def test_predictions_of_the_other_class_are_not_submitted(copy_of, capsys):
     copy_of("binary")
     _, rows = read_rows(Path("data/tiny/train.csv"))
     negative = sorted({row[-1] for row in rows})[0]
-    assert "made from other targets" in refused(capsys, "submit", "--data.positive", negative)
+    line = refused(capsys, "submit", "--data.positive", negative)
+    assert re.search(r"oof/tiny/\w+/oof\.csv: .*\btargets\b", line)
 
 
 def test_a_blend_older_than_its_members_is_not_submitted(copy, capsys):
     stage("train", "--overwrite", "--training.epochs", "2")
     stage("predict")
-    assert "made from other predictors, first 'mean'; run blend again" in refused(capsys, "submit")
+    assert re.search(r"leaderboard\.csv: .*'mean'.*\brun blend\b", refused(capsys, "submit"))
     stage("blend", "--training.epochs", "2")
     stage("submit", "--training.epochs", "2")
 
@@ -569,35 +573,27 @@ def test_a_run_with_other_settings_does_not_replace_what_another_run_just_traine
     before = Path("models/tiny/mean/fold0/run.json").read_bytes()
     # as if the unit had not been there when this run looked
     monkeypatch.setattr("pipeline.train.is_finished", lambda *_, **__: False)
-    with pytest.raises(SystemExit, match=r"made with epochs 1\.0, now it is 2\.0"):
+    with pytest.raises(SystemExit, match=r"mean/fold0: .*\bepochs\b.*\b1\.0\b.*\b2\.0\b"):
         stage("train", "--training.epochs", "2")
     assert Path("models/tiny/mean/fold0/run.json").read_bytes() == before
 
 
 def test_members_of_other_settings_are_blended_with_a_word_and_submitted_as_they_were(copy, capsys):
-    told = []
     backbone = yaml.safe_load(Path(CONFIG).read_text())["backbone"]
-    for setting in (
-        ("training.learning_rate", "0.01"),
-        ("training.learning_rate", "0.02"),
-        ("backbone", "other"),
-    ):  # as trained, then not
-        stage("blend", f"--{setting[0]}", setting[1])
-        told.append([x for x in capsys.readouterr().out.splitlines() if "trained with" in x])
-    assert told == [
-        [],
-        *(
-            [
-                f"warning: oof/tiny/{name}: trained with {change}; it is blended as it was trained"
-                for name in MEMBERS
-            ]
-            for change in (
-                "learning_rate 0.01, the config says 0.02; "
-                "head_learning_rate 0.01, the config says 0.02",
-                f"backbone {backbone!r}, the config says 'other'",
-            )
+    for flag, value, said in (
+        ("--training.learning_rate", "0.01", None),  # as trained
+        (
+            "--training.learning_rate",
+            "0.02",
+            r"\blearning_rate\b.*\b0\.01\b.*\b0\.02\b.*\bhead_learning_rate\b",
         ),
-    ]
+        ("--backbone", "other", rf"\bbackbone\b.*'{re.escape(backbone)}'.*'other'"),
+    ):
+        stage("blend", flag, value)
+        told = [x for x in capsys.readouterr().out.splitlines() if x.startswith("warning: oof/")]
+        assert len(told) == (len(MEMBERS) if said else 0)
+        for name, line in zip(MEMBERS, told, strict=False):
+            assert re.match(rf"warning: oof/tiny/{name}: .*{said}", line)
     stage("submit", "--training.learning_rate", "0.02")
     origin = json.loads(Path("submissions/tiny/submission.json").read_text())
     assert {name: of["learning_rate"] for name, of in origin["members"].items()} == {
@@ -608,10 +604,9 @@ def test_members_of_other_settings_are_blended_with_a_word_and_submitted_as_they
 
 def test_what_can_never_be_submitted_is_refused_before_anything_is_trained(copy_of, capsys):
     copy_of("multiclass")
-    assert "labels fill one column" in refused(capsys, "prepare", "--submit.as", "labels")
-    assert "metric qwk needs grades that are numbers" in refused(
-        capsys, "prepare", "--metric", "qwk"
-    )
+    assert "submit.as: labels" in refused(capsys, "prepare", "--submit.as", "labels")
+    line = refused(capsys, "prepare", "--metric", "qwk")
+    assert re.search(r"train\.csv: .*\bqwk\b.*'id'", line)
 
 
 def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of, capsys):
@@ -624,4 +619,4 @@ def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of, capsys):
 
 def test_smoothed_labels_are_refused_where_there_are_no_classes(copy, capsys):
     line = refused(capsys, "train", "--training.trainer", "{label_smoothing_factor: 0.1}")
-    assert "label_smoothing_factor goes with multiclass, not regression" in line
+    assert re.search(r"label_smoothing_factor\b.*\bmulticlass\b.*\bregression\b", line)

@@ -1,5 +1,6 @@
 """scripts/environment.sh uses a Python that has the pins, or makes and mends .venv."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_a_venv_is_made_once_and_mended_and_made_anew_where_a_run_was_killed(use
     assert steps("tiny==2") == mended
     failed = use("tiny==3")
     assert failed.returncode == 2
-    assert failed.stderr.splitlines()[-1].startswith("error: pip could not install")
+    assert re.match(r"error: .*\bpip\b", failed.stderr.splitlines()[-1])
     assert steps("tiny==2", VIRTUAL_ENV="active") == ["using", "python"]
     (venv / "installing").write_text("99999999")  # a process id that no system gives
     assert steps("tiny==2") == made
@@ -65,7 +66,7 @@ def test_a_venv_is_made_once_and_mended_and_made_anew_where_a_run_was_killed(use
 def test_an_old_python_is_named_in_one_line(use):
     done = use("tiny==1", "[ $1 = --version ] && echo Python 3.8.1; exit 1")
     assert done.returncode == 2
-    assert "3.11 or newer; found: Python 3.8.1" in done.stderr
+    assert re.search(r"\b3\.11\b.*\b3\.8\.1\b", done.stderr)
     assert done.stderr.count("\n") == 1
 
 

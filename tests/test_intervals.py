@@ -1,20 +1,21 @@
 """Paired bootstrap intervals of differences between scores."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scored import score
 
-from pipeline.ensemble.crossfit import cross_fit_twice, of_own_fold
+from pipeline.ensemble.crossfit import cross_fit_pairs, of_own_fold
 from pipeline.scoring import intervals
 from pipeline.scoring.intervals import (
+    bootstrap_scores,
     difference_interval,
-    difference_intervals,
+    estimate_fit_variance,
     intervals_of,
-    resampled_scores,
-    variance_of_fits,
 )
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 
 
 def errors(n=200, seed=0, scales=(1.0, 1.3)):
@@ -24,8 +25,12 @@ def errors(n=200, seed=0, scales=(1.0, 1.3)):
     return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
 
 
-def interval(metric, y, a, b, **settings):
-    return difference_interval(metric, "regression", y, a, b, **{"seed": 0, **settings})
+def target_of(y, metric="rmse", groups=None):
+    return Target.of(y, "regression", metric, groups)
+
+
+def interval(metric, y, a, b, groups=None, **settings):
+    return difference_interval(target_of(y, metric, groups), a, b, **{"seed": 0, **settings})
 
 
 def test_a_difference_is_an_improvement_whatever_the_direction_of_the_metric():
@@ -45,14 +50,6 @@ def test_identical_predictions_differ_by_exactly_nothing(metric):
     found = interval(metric, y, a, a.copy())
     assert found == (0, 0, 0)
     assert not np.signbit(found).any()
-
-
-def test_candidates_share_the_draws():
-    y, (a, b, c) = errors(scales=(1, 1.1, 1.2))
-    together = difference_intervals("rmse", "regression", y, [a, b], c, n_resamples=50, seed=3)
-    assert together.shape == (2, 3)
-    for row, candidate in zip(together, (a, b), strict=True):
-        assert tuple(row) == interval("rmse", y, candidate, c, n_resamples=50, seed=3)
 
 
 def test_the_interval_is_paired():
@@ -76,7 +73,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     covered = 0
     for seed in range(60):
         y, (a, b) = errors(n=100, seed=seed, scales=(1.0, 1.2))
-        _, low, high = interval("rmse", y, a, b, n_resamples=150, seed=seed)
+        _, low, high = interval("rmse", y, a, b, n_bootstrap=150, seed=seed)
         covered += low <= 0.2 <= high
     assert 52 <= covered <= 59  # of 60, 57 expected
 
@@ -101,21 +98,23 @@ def test_draws_without_a_value_are_left_out():
     y = np.array([1] + [0] * 9)  # a third of the draws hold no positive
     rng = np.random.default_rng(0)
     a, b = rng.random((10, 1)), rng.random((10, 1))
-    found = difference_interval("auc", "binary", y, a, b, seed=0)
+    found = difference_interval(Target.of(y, "binary", "auc"), a, b, seed=0)
     assert np.isfinite(found).all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        nobody = difference_interval("auc", "binary", np.zeros(10, dtype=int), a, b, seed=0)
+        nobody = difference_interval(
+            Target.of(np.zeros(10, dtype=int), "binary", "auc"), a, b, seed=0
+        )
     assert np.isnan(nobody).all()
 
 
 def test_the_draws_are_the_same_in_blocks(monkeypatch):
     y, (a, b) = errors(n=40)
-    settings = {"n_resamples": 25, "seed": 3}
-    at_once = resampled_scores("pearson", "regression", y, [a, b], **settings)
+    settings = {"n_bootstrap": 25, "seed": 3}
+    at_once = bootstrap_scores(target_of(y, "pearson"), [a, b], **settings)
     monkeypatch.setattr(intervals, "AT_ONCE", 40 * 7)
     np.testing.assert_allclose(
-        resampled_scores("pearson", "regression", y, [a, b], **settings), at_once, rtol=1e-12
+        bootstrap_scores(target_of(y, "pearson"), [a, b], **settings), at_once, rtol=1e-12
     )
 
 
@@ -130,8 +129,10 @@ def test_what_rounding_makes_is_no_difference():
 # what fits add
 
 
-def least_squares(preds, y, new_preds, **_):
-    return new_preds[:, :, 0] @ np.linalg.lstsq(preds[:, :, 0], y, rcond=None)[0]
+class LeastSquares:
+    def fit(self, preds, target, *, seed):
+        weights = np.linalg.lstsq(preds[:, :, 0], target.y, rcond=None)[0]
+        return SimpleNamespace(apply=lambda new: new[:, :, 0] @ weights)
 
 
 def test_more_variance_widens_an_interval_about_its_value():
@@ -142,35 +143,29 @@ def test_more_variance_widens_an_interval_about_its_value():
     np.testing.assert_allclose(wide[1] - 2, 2 * (narrow[1] - 2))
 
 
-def test_what_is_not_fitted_has_no_variance_of_fits():
+def test_what_is_not_fitted_has_no_estimate_fit_variance():
     y, (a, _) = errors(n=60)
-    twice = np.repeat(a[None], 5, axis=0)
-    assert variance_of_fits("rmse", "regression", y, twice, np.arange(60) % 5, seed=0) == 0
+    pairs = np.repeat(a[None], 5, axis=0)
+    assert estimate_fit_variance(target_of(y), pairs, np.arange(60) % 5, seed=0) == 0
 
 
-def test_the_variance_of_fits_is_what_intervals_of_useless_fits_lack():
-    """Least squares on noise: resampling with the fits as given sees half of the variance."""
+def test_the_estimate_fit_variance_is_what_intervals_of_useless_fits_lack():
+    """Least squares on noise: the bootstrap with the fits as given sees half of the variance."""
     rng, folds = np.random.default_rng(0), np.arange(100) % 5
     gains, seen, added = [], [], []
     for seed in range(150):
         preds, y = rng.normal(size=(100, 5, 1)), rng.normal(size=(100, 1))
-        setting = {"task": "regression", "metric": "rmse", "seed": seed}
-        twice = cross_fit_twice(least_squares, preds, y, folds, **setting)
+        target = target_of(y)
+        pairs = cross_fit_pairs(LeastSquares(), preds, target, folds, seed=seed)
         weights = [
             np.linalg.lstsq(preds[folds != k, :, 0], y[folds != k], rcond=None)[0] for k in range(5)
         ]
         fresh = np.mean([1 - np.sqrt(1 + (w**2).sum()) for w in weights])  # of noise with sd 1
-        honest, nothing = of_own_fold(twice, folds), np.zeros_like(y)
-        gain, *_ = difference_interval(
-            "rmse", "regression", y, honest, nothing, n_resamples=2, seed=0
-        )
-        drawn = resampled_scores(
-            "rmse", "regression", y, [nothing, honest], n_resamples=60, seed=seed
-        )
+        honest, nothing = of_own_fold(pairs, folds), np.zeros_like(y)
+        gain, *_ = difference_interval(target, honest, nothing, n_bootstrap=2, seed=0)
+        drawn = bootstrap_scores(target, [nothing, honest], n_bootstrap=60, seed=seed)
         gains.append(gain - fresh)
         seen.append((drawn[:, 0] - drawn[:, 1]).var())
-        added.append(
-            variance_of_fits("rmse", "regression", y, twice, folds, n_resamples=60, seed=seed)
-        )
+        added.append(estimate_fit_variance(target, pairs, folds, n_bootstrap=60, seed=seed))
     assert 0.3 < np.mean(seen) / np.var(gains) < 0.7
     assert 0.8 < (np.mean(seen) + np.mean(added)) / np.var(gains) < 1.25

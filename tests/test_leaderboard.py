@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scored import score
 
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, fold_scores, leaderboard
-from pipeline.scoring.intervals import difference_interval, resampled_scores
-from pipeline.scoring.metrics import score
+from pipeline.scoring.intervals import bootstrap_scores, difference_interval
+from pipeline.scoring.target import Target
 
 
 def errors(n=200, seed=0, scales=(1.0, 1.3)):
@@ -16,11 +17,15 @@ def errors(n=200, seed=0, scales=(1.0, 1.3)):
     return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
 
 
+def target_of(y, groups=None):
+    return Target.of(y, "regression", "rmse", groups)
+
+
 def test_fold_scores_round_to_the_labels_of_all_rows():
     y = np.array([[0.0], [2.0], [0.0], [2.0], [1.0]])
     p = np.array([[0.0], [1.2], [0.1], [1.9], [1.0]])
     folds = np.array([1, 1, 0, 0, 0])
-    found = fold_scores("qwk", "regression", y, p, folds)
+    found = fold_scores(Target.of(y, "regression", "qwk"), p, folds)
     assert found == pytest.approx([1, 2 / 3])  # 1.2 goes to 1, a label of the other fold
 
 
@@ -34,8 +39,9 @@ def board_of(metric="rmse", extra=(), n=300, **settings):
         Entry(PLAIN_MEAN, "blend", mean, mean),
         *(make(y, good, bad) for make in extra),
     ]
-    settings = {"task": "regression", "metric": metric, "n_resamples": 100, "seed": 0, **settings}
-    return leaderboard(entries, y, np.arange(n) % 3, **settings), y, good, bad
+    target = Target.of(y, "regression", metric)
+    settings = {"n_bootstrap": 100, "seed": 0, **settings}
+    return leaderboard(entries, target, np.arange(n) % 3, **settings), y, good, bad
 
 
 def convex(y, good, bad):
@@ -63,7 +69,17 @@ def test_the_columns_of_the_board():
     gains = [
         f"{gain}{end}" for gain in ("gain", "gain_over_single") for end in ("", "_low", "_high")
     ]
-    columns = ["name", "kind", "score", "fold_mean", "fold_sd", "optimism", *gains, "chosen"]
+    columns = [
+        "name",
+        "kind",
+        "alone",
+        "score",
+        "fold_mean",
+        "fold_sd",
+        "optimism",
+        *gains,
+        "chosen",
+    ]
     assert board.columns.tolist() == columns
     lines = board.set_index("name")
     assert lines["kind"].to_dict() == {
@@ -89,17 +105,35 @@ def test_the_best_single_predictor_is_no_blend():
     assert lines.loc["good", gains].tolist() == [0, 0, 0]
     for name, other in (("blend_convex", convex(y, good, bad).predictions), ("bad", bad)):
         expected = difference_interval(
-            "rmse", "regression", y, other, good, n_resamples=100, seed=0
+            Target.of(y, "regression", "rmse"), other, good, n_bootstrap=100, seed=0
         )
         assert lines.loc[name, gains].tolist() == pytest.approx(expected)
+
+
+def test_a_blend_whose_weights_all_lie_on_one_member_is_that_member():
+    def all_on(y, good, bad):
+        return Entry("blend_all", "blend", (1 - 1e-9) * good + 1e-9 * bad, good)
+
+    board, *_ = board_of(extra=[all_on, convex])
+    alone = board.set_index("name")["alone"]
+    assert alone["blend_all"] == "good"
+    assert alone.drop("blend_all").isna().all()  # a single predictor is not said to be itself
+
+
+def test_a_blend_that_leaves_its_member_on_one_row_is_a_blend():
+    def nearly(y, good, bad):
+        values = good.copy()
+        values[0] = bad[0]
+        return Entry("blend_nearly", "blend", values, good)
+
+    board, *_ = board_of(extra=[nearly])
+    assert board["alone"].isna().all()
 
 
 def test_blends_alone_have_no_single_predictor_to_beat():
     y, (a, b) = errors(scales=(1, 2))
     entries = [Entry(PLAIN_MEAN, "blend", a, a), Entry("blend_b", "blend", b, b)]
-    board = leaderboard(
-        entries, y, np.arange(200) % 2, task="regression", metric="rmse", n_resamples=9, seed=0
-    )
+    board = leaderboard(entries, target_of(y), np.arange(200) % 2, n_bootstrap=9, seed=0)
     assert board.filter(like="single").isna().all(axis=None)
 
 
@@ -140,9 +174,7 @@ def test_a_single_predictor_is_never_chosen_nor_a_blend_that_is_worse():
 def test_one_predictor_alone_is_its_own_plain_mean():
     y, (a,) = errors(scales=(1,))
     entries = [Entry("only", "member", a), Entry(PLAIN_MEAN, "blend", a, a)]
-    board = leaderboard(
-        entries, y, np.arange(200) % 2, task="regression", metric="rmse", n_resamples=20, seed=0
-    )
+    board = leaderboard(entries, target_of(y), np.arange(200) % 2, n_bootstrap=20, seed=0)
     assert board["gain"].tolist() == [0, 0]
     assert board.set_index("name")["chosen"].to_dict() == {"only": False, PLAIN_MEAN: True}
 
@@ -152,7 +184,7 @@ def test_ties_keep_their_order(metric):
     def copy(i):
         return lambda y, good, bad: Entry(f"copy_{i}", "member", good if i % 2 else bad)
 
-    board, *_ = board_of(metric, [copy(i) for i in range(60)], n_resamples=2)
+    board, *_ = board_of(metric, [copy(i) for i in range(60)], n_bootstrap=2)
     names = board["name"].tolist()
     assert names[:31] == ["good", *(f"copy_{i}" for i in range(1, 60, 2))]
     assert names[32:] == ["bad", *(f"copy_{i}" for i in range(0, 60, 2))]
@@ -163,9 +195,8 @@ def test_groups_widen_the_intervals_of_the_board():
     y, (good, bad) = (np.repeat(of, 5, axis=-2) for of in errors(n=100, scales=(0.5, 1.5)))
     entries = [Entry("good", "member", good), Entry(PLAIN_MEAN, "blend", (good + bad) / 2)]
     folds, groups = np.arange(500) % 3, np.arange(500) // 5
-    setting = {"task": "regression", "metric": "rmse", "n_resamples": 1000, "seed": 0}
     alone, together = (
-        leaderboard(entries, y, folds, groups=g, **setting).set_index("name").loc["good"]
+        leaderboard(entries, target_of(y, g), folds, seed=0).set_index("name").loc["good"]
         for g in (None, groups)
     )
     assert alone["gain"] == together["gain"]
@@ -175,23 +206,23 @@ def test_groups_widen_the_intervals_of_the_board():
 
 def test_the_noise_of_fitting_widens_the_intervals_about_the_gain():
     """By sqrt(1 + v / variance of the draws); of lines without such noise it widens none."""
-    setting = {"task": "regression", "metric": "rmse", "n_resamples": 100, "seed": 0}
     y, (good, bad) = errors(scales=(0.5, 1.5))
     blend, mean = 0.9 * good + 0.1 * bad, (good + bad) / 2
-    drawn = resampled_scores("rmse", "regression", y, [blend, mean, good], n_resamples=100, seed=0)
+    drawn = bootstrap_scores(target_of(y), [blend, mean, good], n_bootstrap=100, seed=0)
     spread = {
         "gain": (drawn[:, 1] - drawn[:, 0]).var(),
         "gain_over_single": (drawn[:, 2] - drawn[:, 0]).var(),
     }
     v = 3 * spread["gain"]
 
-    def board_with(of_fits):
+    def board_with(fit_variance):
         entries = [
             Entry("good", "member", good),
             Entry(PLAIN_MEAN, "blend", mean),
-            Entry("blend_b", "blend", blend, of_fits=of_fits),
+            Entry("blend_b", "blend", blend, fit_variance=fit_variance),
         ]
-        return leaderboard(entries, y, np.arange(200) % 3, **setting).set_index("name")
+        board = leaderboard(entries, target_of(y), np.arange(200) % 3, n_bootstrap=100, seed=0)
+        return board.set_index("name")
 
     given, noisy = board_with(0.0), board_with(v)
     for gain, variance in spread.items():
@@ -207,14 +238,7 @@ def test_the_noise_of_fitting_widens_the_intervals_about_the_gain():
 def test_a_board_without_the_plain_mean_is_refused():
     y, (a,) = errors(scales=(1,))
     with pytest.raises(ValueError, match=r"'blend_mean'.*\['only'\]"):
-        leaderboard(
-            [Entry("only", "member", a)],
-            y,
-            np.arange(200) % 2,
-            task="regression",
-            metric="rmse",
-            seed=0,
-        )
+        leaderboard([Entry("only", "member", a)], target_of(y), np.arange(200) % 2, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The stage make_folds: deals once, then only checks."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def folds_of(workplace):
 def test_every_scheme_deals_the_rows_of_every_task(workplace, run, task, scheme):
     config = write_competition(workplace, task, settings={"data": {"group": "document"}})
     told = run(config, "--folds.scheme", scheme)
-    assert told == f"{CSV}: written, 60 rows in folds of 20, 20, 20 ({scheme})\n"
+    assert re.fullmatch(rf"{CSV}: .*\b60\b.*\b20, 20, 20\b.*\b{scheme}\b.*\n", told)
     header, rows = read_rows(workplace / CSV)
     assert header == ["id", "fold"]
     assert [row[0] for row in rows] == [f"a{k:03}" for k in range(60)]
@@ -52,7 +53,7 @@ def test_a_second_run_writes_nothing(workplace, run):
     config = write_competition(workplace, "binary")
     run(config)
     before = {name: (os.stat(name).st_mtime_ns, os.stat(name).st_ino) for name in (CSV, JSON)}
-    assert run(config) == f"{CSV}: still fits, 60 rows in folds of 20, 20, 20 (stratified)\n"
+    assert re.fullmatch(rf"{CSV}: .*\b60\b.*\b20, 20, 20\b.*\bstratified\b.*\n", run(config))
     after = {name: (os.stat(name).st_mtime_ns, os.stat(name).st_ino) for name in (CSV, JSON)}
     assert after == before
 
@@ -70,13 +71,13 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(workplace, r
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--folds.n", "4"], "made with folds.n 3, now it is 4"),
-        (["--folds.seed", "4"], "made with folds.seed 42, now it is 4"),
-        (["--folds.scheme", "kfold"], "made with folds.scheme 'stratified', now it is 'kfold'"),
-        (["--data.train_rows", "30"], "made from other ids"),
-        (["--data.text", "document"], "made from other texts"),
-        (["--data.group", "document"], "made from other groups"),
-        (["--data.positive", "no"], "made from other targets"),
+        (["--folds.n", "4"], r"folds\.n\b.*\b3\b.*\b4\b"),
+        (["--folds.seed", "4"], r"folds\.seed\b.*\b42\b.*\b4\b"),
+        (["--folds.scheme", "kfold"], r"folds\.scheme\b.*\bstratified\b.*\bkfold\b"),
+        (["--data.train_rows", "30"], r"\bids\b"),
+        (["--data.text", "document"], r"\btexts\b"),
+        (["--data.group", "document"], r"\bgroups\b"),
+        (["--data.positive", "no"], r"\btargets\b"),
     ],
 )
 def test_folds_that_no_longer_fit_are_an_error_that_names_what_changed(
@@ -85,12 +86,11 @@ def test_folds_that_no_longer_fit_are_an_error_that_names_what_changed(
     config = write_competition(workplace, "binary")
     run(config)
     before = (workplace / CSV).read_bytes(), (workplace / JSON).read_bytes()
-    line = refused(config, *words)
-    assert line.startswith(f"error: {CSV}: {said}")
-    assert "--overwrite" in line
+    assert re.match(rf"error: {CSV}: .*{said}.*--overwrite", refused(config, *words))
     assert before == ((workplace / CSV).read_bytes(), (workplace / JSON).read_bytes())
-    assert "written, " in run(config, *words, "--overwrite")
-    assert "still fits, " in run(config, *words)
+    run(config, *words, "--overwrite")
+    assert (workplace / JSON).read_bytes() != before[1]
+    run(config, *words)  # is no error any more
 
 
 def test_a_new_training_row_is_an_error(workplace, run, refused):
@@ -98,12 +98,12 @@ def test_a_new_training_row_is_an_error(workplace, run, refused):
     run(config)
     header, rows = read_rows(workplace / "data/tiny/train.csv")
     write_rows(workplace / "data/tiny/train.csv", header, [*rows, ["new", "d", "x", "yes"]])
-    assert "made from other ids" in refused(config)
+    assert re.search(rf"{CSV}: .*\bids\b", refused(config))
 
 
 def test_too_few_distinct_texts_are_an_error(workplace, refused):
     config = write_competition(workplace, "regression", n_rows=4)
-    assert "5 folds need as many distinct texts, found 4" in refused(config, "--folds.n", "5")
+    assert re.search(r"folds\.n: .*\b5\b.*\btexts\b.*\b4\b", refused(config, "--folds.n", "5"))
     assert not (workplace / "folds").exists()
 
 
@@ -113,8 +113,8 @@ def test_classes_with_fewer_rows_than_folds_are_a_warning(workplace, run):
     rows = [[*row[:3], "rare" if k == 9 else "often"] for k, row in enumerate(rows)]
     write_rows(workplace / "data/tiny/train.csv", header, rows)
     warning, line = run(config).splitlines()
-    assert warning.startswith("warning: 1 of 2 classes have fewer rows than the 3 folds: 'rare (1)")
-    assert line.startswith(f"{CSV}: written")
+    assert re.match(r"warning: 1\D+2\D.*\b3\b.*'rare \(1\)", warning)
+    assert line.startswith(f"{CSV}: ")
     assert run(config).splitlines()[0] == warning
 
 
@@ -138,31 +138,32 @@ def with_own(workplace):
 def test_own_folds_are_taken_as_they_are_and_their_number_from_the_file(workplace, run, with_own):
     own = np.arange(60) % 4
     told = run(*with_own(own))
-    assert told.endswith(f"{CSV}: written, 60 rows in folds of 15, 15, 15, 15 (file)\n")
+    assert re.search(rf"^{CSV}: .*\b60\b.*\b15, 15, 15, 15\b.*\bfile\b", told, re.MULTILINE)
     assert list(folds_of(workplace).values()) == [str(fold) for fold in own]
-    assert "still fits" in run(*with_own(own))
+    before = os.stat(CSV).st_mtime_ns
+    run(*with_own(own))
+    assert os.stat(CSV).st_mtime_ns == before
 
 
 def test_own_folds_that_changed_are_an_error(run, refused, with_own):
     run(*with_own(np.arange(60) % 4))
     changed = with_own(np.arange(60) % 3)
-    assert refused(*changed).startswith(f"error: own.csv: not the folds in {CSV} any more; ")
-    assert "20, 20, 20 (file)" in run(*changed, "--overwrite")
+    assert re.match(rf"error: own\.csv: .*{CSV}.*--overwrite", refused(*changed))
+    assert "20, 20, 20" in run(*changed, "--overwrite")
 
 
 def test_own_folds_that_tear_texts_apart_are_a_warning(workplace, run, with_own):
     words = with_own(np.arange(60) % 4)
     told = run(*words, "--data.group", "document")
-    assert told.startswith("warning: 30 texts or groups stand in several folds")
+    assert re.match(r"warning: 30\b.*\bgroups\b", told)
 
 
 def test_own_folds_serve_a_part_of_the_rows(run, with_own):
-    assert "written, 30 rows in folds of" in run(
-        *with_own(np.arange(60) % 2), "--data.train_rows", "30"
-    )
+    told = run(*with_own(np.arange(60) % 2), "--data.train_rows", "30")
+    assert re.search(rf"{CSV}: .*\b30\b", told)
 
 
 def test_an_absent_file_of_ones_own_is_an_error(workplace, refused):
     config = write_competition(workplace, "binary", settings={"folds": None})
     line = refused(config, "--folds.scheme", "file", "--folds.path", "own.csv")
-    assert line == "error: own.csv: no such file; correct folds.path, or put the file there"
+    assert re.match(r"error: own\.csv: .*folds\.path", line)

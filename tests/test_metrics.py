@@ -3,9 +3,10 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats
+from scored import column_scores, score
 from sklearn import metrics as skl
 
-from pipeline.scoring.metrics import METRICS, column_scores, score
+from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.tasks import TASKS
 
 CASES = [(name, task) for name in sorted(METRICS) for task in METRICS[name].tasks]

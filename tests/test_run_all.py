@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import prepare
+
 ROOT = Path(__file__).parents[1]
 STAGES = ["prepare", "make_folds", "train", "predict", "blend", "submit", "report"]
-QUICK = (
-    "--folds.n 2 --training.epochs 1 --members mean attention --data.train_rows 800 "
-    "--blend.external"
-)
 
 
 @pytest.fixture
@@ -20,9 +18,6 @@ def told(tmp_path):
     shutil.copy(ROOT / "run_all.sh", tmp_path)
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "environment.sh").write_text("use_environment() { PYTHON=echo; }\n")
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "tweets.yaml").write_text("competition: tweets\n")
-    (tmp_path / "configs" / "My File.yaml").write_text("competition: mine  # not the file's name\n")
 
     def run(*words: str) -> list[str]:
         command = ["bash", str(tmp_path / "run_all.sh"), *words]
@@ -51,17 +46,33 @@ def test_another_config_and_overrides_reach_every_stage(told):
     assert lines == [f"-m pipeline.{stage} {words}" for stage in STAGES]
 
 
-def test_a_quick_run_is_a_competition_of_its_own(told):
-    words = f"configs/tweets.yaml --competition tweets-quick {QUICK}"
-    assert told("--quick") == [f"-m pipeline.{stage} {words}" for stage in STAGES]
+def test_quick_is_passed_on_to_the_stages(told):
+    assert told("--quick") == [
+        f"-m pipeline.{stage} configs/tweets.yaml --quick" for stage in STAGES
+    ]
 
 
-def test_a_quick_run_takes_the_competitions_name_and_not_the_files(told):
-    words = f"configs/My File.yaml --competition mine-quick {QUICK}"
-    assert told("configs/My File.yaml", "--quick")[0] == f"-m pipeline.prepare {words}"
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--quick", "configs/senti.yaml"),
+        ("configs/senti.yaml", "--quick"),
+        ("--members", "mean", "max", "configs/senti.yml", "--seed", "1"),
+        ("--blend.external", "configs/My File.yaml"),
+    ],
+)
+def test_the_config_may_stand_anywhere_and_the_demo_is_left_out(told, words):
+    assert told(*words) == [f"-m pipeline.{stage} {' '.join(words)}" for stage in STAGES]
 
 
-def test_what_is_typed_wins_over_what_quick_stands_for(told):
-    words = f"configs/tweets.yaml --competition tweets-quick {QUICK} --members mean max"
-    for typed in (("--members", "mean", "max", "--quick"), ("--quick", "--members", "mean", "max")):
-        assert told(*typed)[0] == f"-m pipeline.prepare {words}"
+def test_a_path_in_an_option_of_one_word_is_no_config(told):
+    lines = told("--folds.path=own.yaml")
+    assert lines[0] == "-m pipeline.prepare configs/tweets.yaml --folds.path=own.yaml"
+
+
+def test_a_word_that_is_no_config_stops_at_the_first_stage(workplace):
+    """The demo is not trained in the place of a config that is spelled wrong."""
+    for words in (["--quick", "configs/senti"], ["configs/senti.yaml", "--quick"]):
+        demo = [] if "configs/senti.yaml" in words else ["configs/tweets.yaml"]
+        with pytest.raises(SystemExit, match="^2$"):
+            prepare.main([*demo, *words])

@@ -5,17 +5,19 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scored import score
 from test_diversity import made_up
 
 from pipeline.ensemble.moments import MOMENT_METRICS, drawn_from, moments_of
 from pipeline.reporting.contributions import contributions, every_set, sampled_orders, set_values
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.target import Target
 
 PAIRS = [(metric, task) for metric, of in METRICS.items() for task in of.tasks]
 
 
 def scored(metric, task, preds, y, **kwargs):
-    return contributions(preds, y, task=task, metric=metric, seed=0, **kwargs)
+    return contributions(preds, Target.of(y, task, metric, **kwargs), seed=0)
 
 
 @pytest.mark.parametrize(("metric", "task"), PAIRS)
@@ -23,7 +25,7 @@ def test_shapley_values_sum_to_the_whole_gain(metric, task):
     preds, y = made_up(task, n=30, m=3, c=2)
     found = scored(metric, task, preds, y)
     plan = every_set(3)
-    values = set_values(preds, y, plan.sets, task=task, metric=metric)
+    values = set_values(preds, Target.of(y, task, metric), plan.sets)
     assert found.shapley[:, 0].sum() == pytest.approx(values[-1] - values[0], abs=1e-10)
     assert values[-1] == pytest.approx(
         METRICS[metric].sign * score(metric, task, y, preds.mean(axis=1)), abs=1e-10
@@ -37,7 +39,7 @@ def test_moments_score_every_set_as_the_rows_do(metric):
     preds, y = made_up("regression", n=50, m=4)
     preds, y = preds + 1e4, y + 1e4
     sets = every_set(4).sets
-    by_rows = set_values(preds, y, sets, task="regression", metric=metric)
+    by_rows = set_values(preds, Target.of(y, "regression", metric), sets)
     by_moments = METRICS[metric].sign * MOMENT_METRICS[metric](moments_of(preds, y), sets)
     assert by_moments == pytest.approx(by_rows, abs=1e-9)
 
@@ -70,7 +72,7 @@ def test_values_are_the_mean_over_all_orders_of_joining():
     worth = dict(
         zip(
             map(tuple, sets),
-            set_values(preds, y, sets, task="binary", metric="logloss"),
+            set_values(preds, Target.of(y, "binary", "logloss"), sets),
             strict=True,
         )
     )

@@ -6,8 +6,11 @@ import pytest
 from pipeline.ensemble import stability
 from pipeline.ensemble.stability import N_HALVES, weight_table
 from pipeline.ensemble.weights import WEIGHTS
+from pipeline.scoring.target import Target
 
-SETTING = {"task": "regression", "metric": "rmse", "seed": 0}
+
+def target_of(y, groups=None):
+    return Target.of(y, "regression", "rmse", groups)
 
 
 def stack(n=120, scales=(0.2, 1.0, 3.0)):
@@ -17,10 +20,10 @@ def stack(n=120, scales=(0.2, 1.0, 3.0)):
     return preds, y
 
 
-def table_of(weigh, n=120, columns=("target",), **settings):
+def table_of(weigh, n=120, columns=("target",), groups=None):
     preds, y = stack(n)
     names = ["a", "b", "c"]
-    return weight_table(weigh, preds, y, names, columns, **{**SETTING, **settings})
+    return weight_table(weigh, preds, target_of(y, groups), names, columns, seed=0)
 
 
 def test_equal_weights_do_not_vary():
@@ -36,7 +39,7 @@ def test_equal_weights_do_not_vary():
 def test_the_best_predictor_is_always_selected_and_the_worst_seldom():
     table = table_of(WEIGHTS["convex"]).set_index("predictor")
     preds, y = stack()
-    np.testing.assert_allclose(table["weight"], WEIGHTS["convex"](preds, y, **SETTING))
+    np.testing.assert_allclose(table["weight"], WEIGHTS["convex"](preds, target_of(y), seed=0))
     assert table.loc["a", "selected"] == 1
     assert table.loc["c", "selected"] < 1
     assert 0 < table.loc["a", "sd"] < 0.1
@@ -46,8 +49,8 @@ def seen_by(n, most_rows, groups=None):
     """The targets of every fit, in order."""
     seen = []
 
-    def weigh(preds, y, **settings):
-        seen.append(y[:, 0])
+    def weigh(preds, target, *, seed):
+        seen.append(target.y[:, 0])
         return np.ones(3)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -75,12 +78,12 @@ def test_fits_on_few_of_the_rows_tell_the_spread_of_fits_on_all(monkeypatch):
     y = rng.normal(size=(4000, 1))
     monkeypatch.setattr(stability, "N_HALVES", 400)
 
-    def mean_of_target(_, y, **__):
-        return np.array([y.mean()])
+    def mean_of_target(_, target, *, seed):
+        return np.array([target.y.mean()])
 
     for most_rows in (5000, 400):
         monkeypatch.setattr(stability, "MOST_ROWS", most_rows)
-        table = weight_table(mean_of_target, y[:, None], y, ["a"], ["target"], **SETTING)
+        table = weight_table(mean_of_target, y[:, None], target_of(y), ["a"], ["target"], seed=0)
         assert table["sd"].item() == pytest.approx(1 / np.sqrt(4000), rel=0.12)
 
 
@@ -103,7 +106,9 @@ def test_the_spread_over_halves_is_about_that_over_other_data():
     told, fitted = [], []
     for _ in range(30):
         preds, y = drawn()
-        table = weight_table(WEIGHTS["convex"], preds, y, ["a", "b", "c"], ["target"], **SETTING)
+        table = weight_table(
+            WEIGHTS["convex"], preds, target_of(y), ["a", "b", "c"], ["target"], seed=0
+        )
         told.append(table["sd"])
         fitted.append(table["weight"])
     assert np.mean(told) == pytest.approx(np.std(fitted, axis=0, ddof=1).mean(), rel=0.3)
@@ -111,7 +116,7 @@ def test_the_spread_over_halves_is_about_that_over_other_data():
 
 def test_targets_with_weights_of_their_own_have_lines_of_their_own():
     weights = np.array([[0.5, 0.0], [0.5, 1.0], [0.0, 0.0]])
-    table = table_of(lambda preds, y, **_: weights, columns=("x", "y"))
+    table = table_of(lambda preds, target, seed: weights, columns=("x", "y"))
     assert table.columns.tolist()[:3] == ["predictor", "target", "weight"]
     lines = list(table[["predictor", "target", "weight"]].itertuples(index=False, name=None))
     assert lines[:3] == [("a", "x", 0.5), ("a", "y", 0.0), ("b", "x", 0.5)]

@@ -15,7 +15,6 @@ from unicodedata import normalize
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 
 def make_folds(
@@ -76,6 +75,9 @@ def connect(texts: Sequence[str], groups: Sequence | None) -> np.ndarray:
     text, found = pd.factorize(pd.Series(keys, dtype=object))
     if groups is None:
         return text
+    # imported here: it takes a tenth of a second to load, and rows without groups do not need it
+    from scipy.sparse.csgraph import connected_components
+
     group, names = pd.factorize(pd.Series(groups), use_na_sentinel=False)
     # A row is an edge from its text to its group: a text that two groups quote ties them together.
     n_nodes = len(found) + len(names)

@@ -15,8 +15,9 @@ import pyarrow
 import pyarrow.parquet
 
 from pipeline.competition.spelling import alike, spelling_key, told_apart
+from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
-from pipeline.files.reading import Dialect, text_cells
+from pipeline.files.reading import text_cells
 
 
 def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
@@ -31,7 +32,9 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
         ValueError: it cannot be read as what its ending says.
     """
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"{path}: its name should end in {', '.join(sorted(FORMATS))}")
+        raise ValueError(
+            f"{path}: unknown ending {path.suffix!r}; choose one of: {', '.join(sorted(FORMATS))}"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     return FORMATS[path.suffix.lower()](path, dialect)

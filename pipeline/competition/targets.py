@@ -89,6 +89,19 @@ def _usable_number(cell: str) -> float | None:
     return None if number is None or abs(number) > LARGEST else number
 
 
+def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
+    """Raise a ValueError if kappa should count the steps between grades that are words.
+
+    Sorted by the alphabet, words are in no order that steps could be counted in.
+    """
+    words = [name for name in classes if as_number(name) is None]
+    if metric == "qwk" and words:
+        raise ValueError(
+            f"{where}: metric qwk needs grades that are numbers, got {words[0]!r}; "
+            "write them as numbers in their order"
+        )
+
+
 def _numbers(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
     return _parsed(
         where,

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -42,28 +42,17 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Anchor:
-    """A published score to compare with; `value` is on the scale of `scoring.metrics`."""
-
-    metric: str
-    value: float
-    source: str
-
-
-@dataclass(frozen=True)
 class Demo:
     """One demo competition.
 
     Attributes:
         unpack: the archive's file to train and test rows, the target in the last column.
         placeholder: what sample_submission.csv predicts; None: the commonest training label.
-        anchors: published scores, on the authors' split of the same texts.
     """
 
     archive: Archive
     unpack: Callable[[Path], Tables]
     placeholder: str | None
-    anchors: tuple[Anchor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +67,29 @@ class DemoBackbone:
     archive: Archive
     member: str
     weights_sha256: str
+
+
+def fetch_missing(train: str, backbones: Iterable[str]) -> Iterator[str]:
+    """Fetch what is missing of a demo: its tables, and each of `backbones` that is a demo's.
+
+    Args:
+        train: path of the training table; a demo is known by it, not by the competition's name.
+    Yields:
+        A line before each download.
+    """
+    folder = Path(train).parent
+    is_demo = folder.name in DEMOS and Path(train) == Path("data", folder.name, "train.csv")
+    if is_demo and not Path(train).exists():
+        yield f"fetching the demo {folder.name} into {folder}"
+        fetch_demo(folder.name, folder)
+    for name in sorted({*backbones} & DEMO_BACKBONES.keys()):
+        if not demo_backbone_dir(name).exists():
+            yield f"fetching the backbone {name} into {demo_backbone_dir(name)}"
+            fetch_backbone(name, demo_backbone_dir(name))
+
+
+def demo_backbone_dir(name: str) -> Path:
+    return Path("data") / "backbones" / name
 
 
 def fetch_demo(name: str, folder: Path) -> None:
@@ -202,28 +214,23 @@ MINILM = Archive(
 )
 
 
-def _ratings(corpus: str, vader: float, human: float, has_documents: bool = False) -> Demo:
+def _ratings(corpus: str, has_documents: bool = False) -> Demo:
     unpack = partial(unpack_ratings, corpus=corpus, has_documents=has_documents)
-    anchors = (
-        Anchor("pearson", vader, "VADER, all rows (Hutto & Gilbert 2014)"),
-        Anchor("pearson", human, "one human rater, all rows (Hutto & Gilbert 2014)"),
-    )
-    return Demo(VADER, unpack, "0.0", anchors)
+    return Demo(VADER, unpack, "0.0")
 
 
-def _official(corpus: str, accuracy: float) -> Demo:
-    anchor = Anchor("accuracy", accuracy, "fine-tuned BERT-base (BertGCN, Lin et al. 2021)")
-    return Demo(ORANGE, partial(unpack_official, corpus=corpus), None, (anchor,))
+def _official(corpus: str) -> Demo:
+    return Demo(ORANGE, partial(unpack_official, corpus=corpus), None)
 
 
 DEMOS: dict[str, Demo] = {
-    "tweets": _ratings("tweets", 0.881, 0.888),
-    "movies": _ratings("movieReviewSnippets", 0.451, 0.899),
-    "amazon": _ratings("amazonReviewSnippets", 0.565, 0.911, has_documents=True),
-    "nyt": _ratings("nytEditorialSnippets", 0.492, 0.745, has_documents=True),
-    "r8": _official("reuters-r8", 0.978),
-    "r52": _official("reuters-r52", 0.964),
-    "newsgroups": _official("20newsgroups", 0.853),
+    "tweets": _ratings("tweets"),
+    "movies": _ratings("movieReviewSnippets"),
+    "amazon": _ratings("amazonReviewSnippets", has_documents=True),
+    "nyt": _ratings("nytEditorialSnippets", has_documents=True),
+    "r8": _official("reuters-r8"),
+    "r52": _official("reuters-r52"),
+    "newsgroups": _official("20newsgroups"),
     "election": Demo(ORANGE, unpack_election, "0.5"),
 }
 DEMO_BACKBONES: dict[str, DemoBackbone] = {

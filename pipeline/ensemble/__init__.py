@@ -1,1 +1,1 @@
-"""Predictors in, one prediction out: weights, stackers, honest scores."""
+"""Predictors in, one prediction out: blenders, post-processing, cross-fitted scores, the choice."""

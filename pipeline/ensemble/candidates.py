@@ -1,9 +1,9 @@
-"""The blends that one blender offers: as it is, and decided in every way that fits.
+"""The blends that one blender offers: as it is, and with every post-processing that fits.
 
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,94 +12,91 @@ from numpy.typing import NDArray
 
 from pipeline.ensemble.blenders import Blender
 from pipeline.ensemble.crossfit import (
-    cross_decide,
-    cross_decide_twice,
+    FitsPostprocessing,
     cross_fit,
-    cross_fit_twice,
+    cross_fit_pairs,
+    cross_postprocess,
+    cross_postprocess_pairs,
     of_own_fold,
 )
-from pipeline.scoring.intervals import variance_of_fits
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.intervals import estimate_fit_variance
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """A blend that may be chosen.
 
     Attributes:
-        method: the blender's name, followed by a dot and the decision's, if there is one.
-        honest: (n, c), cross-fitted.
+        method: the blender's name, followed by a dot and the post-processing's, if there is one.
+        cross_fitted: (n, c).
         in_sample: (n, c), fitted on these very rows.
         test: (k, c), fitted on all training rows.
-        twice: (K, n, c) for `score_of_choice`; None where that is not asked for.
-        of_fits: `variance_of_fits` of the honest score; 0 where `twice` is not there to tell.
+        held_out_pairs: (K, n, c) for `score_of_choice`; None where that is not asked for.
+        fit_variance: `estimate_fit_variance` of the cross-fitted score; 0 where it is not known,
+            for want of `held_out_pairs`.
     """
 
     method: str
-    honest: Floats
+    cross_fitted: Floats
     in_sample: Floats
     test: Floats
-    twice: Floats | None = None
-    of_fits: float = 0.0
+    held_out_pairs: Floats | None = None
+    fit_variance: float = 0.0
 
 
 def candidates_of(
     blender: Blender,
-    decisions: Mapping[str, Callable[..., Floats]],
+    postprocessing: Mapping[str, FitsPostprocessing],
     oof: Floats,
     test: Floats,
-    y: NDArray[Any],
+    target: Target,
     folds: NDArray[Any],
     *,
-    twice: bool,
-    groups: NDArray[Any] | None = None,
-    task: str,
-    metric: str,
+    keep_pairs: bool,
     seed: int,
 ) -> Iterator[Candidate]:
-    """The blender's blend, then one for each decision on top of it that changes any prediction.
+    """The blender's blend, then one for each post-processing of it that changes any prediction.
 
-    The decision for the test rows is fitted on the cross-fitted blend of all training rows. One
-    that makes a column of values or probabilities constant is left out: it could not be submitted.
+    The post-processing of the test rows is fitted on the cross-fitted blend of all training rows.
+    One that makes a column of values or probabilities constant is left out: it could not be
+    submitted.
 
     Args:
-        decisions: by name; any takes three folds and, for five, 15 fits of the blender for 5.
+        postprocessing: by name; any takes three folds and, for five, 15 fits of the blender for 5.
         oof: (n, m, c) out-of-fold predictions.
         test: (k, m, c).
-        twice: keep what `score_of_choice` needs.
-        groups: (n,) as for `resampled_scores`.
+        keep_pairs: keep what `score_of_choice` needs.
     """
-    setting: dict[str, Any] = {"task": task, "metric": metric}
-    # one fit on all rows serves both: a row's blend does not depend on the others
-    both = blender(oof, y, np.concatenate([oof, test]), **setting, seed=seed)
-    in_sample, new = both[: len(oof)], both[len(oof) :]
-    if not twice and not decisions:
-        honest = cross_fit(blender, oof, y, folds, **setting, seed=seed)
-        yield Candidate(blender.name, honest, in_sample, new)
+    fitted = blender.fit(oof, target, seed=seed)
+    in_sample, new = fitted.apply(oof), fitted.apply(test)
+    if not keep_pairs and not postprocessing:
+        cross_fitted = cross_fit(blender, oof, target, folds, seed=seed)
+        yield Candidate(blender.name, cross_fitted, in_sample, new)
         return
 
-    def kept(blends: Floats) -> dict[str, Any]:
-        of_fits = variance_of_fits(metric, task, y, blends, folds, groups=groups, seed=seed)
-        return {"twice": blends, "of_fits": of_fits}
+    def kept(pairs: Floats) -> tuple[Floats, float]:
+        return pairs, estimate_fit_variance(target, pairs, folds, seed=seed)
 
-    blends = cross_fit_twice(blender, oof, y, folds, **setting, seed=seed)
-    honest = of_own_fold(blends, folds)
-    yield Candidate(blender.name, honest, in_sample, new, **kept(blends) if twice else {})
-    for name, decision in decisions.items():
-        decided = cross_decide(decision, blends, y, folds, **setting)
-        decided_new = decision(honest, y, new, **setting)
-        if np.array_equal(decided, honest) and np.array_equal(decided_new, new):
+    pairs = cross_fit_pairs(blender, oof, target, folds, seed=seed)
+    cross_fitted = of_own_fold(pairs, folds)
+    more = kept(pairs) if keep_pairs else ()
+    yield Candidate(blender.name, cross_fitted, in_sample, new, *more)
+    for name, one in postprocessing.items():
+        processed = cross_postprocess(one, pairs, target, folds)
+        processed_new = one.fit(cross_fitted, target).apply(new)
+        if np.array_equal(processed, cross_fitted) and np.array_equal(processed_new, new):
             continue
-        if not METRICS[metric].decides and (_is_constant(decided_new) & ~_is_constant(new)).any():
+        if not target.metric.decides and (_is_constant(processed_new) & ~_is_constant(new)).any():
             continue  # a flat curve may be right of a rare label, but no competition takes it
-        layers = cross_decide_twice(decision, blends, y, folds, **setting) if twice else None
+        more = kept(cross_postprocess_pairs(one, pairs, target, folds)) if keep_pairs else ()
         yield Candidate(
             f"{blender.name}.{name}",
-            decided,
-            decision(in_sample, y, in_sample, **setting),
-            decided_new,
-            **{} if layers is None else kept(layers),
+            processed,
+            one.fit(in_sample, target).apply(in_sample),
+            processed_new,
+            *more,
         )
 
 

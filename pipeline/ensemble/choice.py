@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.ensemble.crossfit import of_own_fold
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
-from pipeline.scoring.intervals import N_RESAMPLES, difference_interval, variance_of_fits
-from pipeline.scoring.metrics import score
+from pipeline.scoring.intervals import N_BOOTSTRAP, difference_interval, estimate_fit_variance
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 
@@ -40,54 +40,39 @@ class Expected:
 
 def score_of_choice(
     candidates: dict[str, Floats],
-    y: NDArray[Any],
+    target: Target,
     folds: NDArray[Any],
     *,
-    task: str,
-    metric: str,
-    of_fits: dict[str, float],
-    groups: NDArray[Any] | None = None,
-    n_resamples: int = N_RESAMPLES,
+    fit_variance: dict[str, float],
+    n_bootstrap: int = N_BOOTSTRAP,
     seed: int,
 ) -> Expected:
     """Score the rule of the leaderboard, fold by fold, on rows that it did not see.
 
     Args:
         candidates: (K, n, c) of every blend by its name, of which [k] depends on no target of fold
-            k (`cross_fit_twice`); `blend_mean` is one of them.
-        of_fits: `variance_of_fits` of every blend. It was found on all rows: it widens intervals
-            alike in every fold, a little more on fewer rows.
-        groups: (n,) as for `resampled_scores`.
+            k (`cross_fit_pairs`); `blend_mean` is one of them.
+        fit_variance: `estimate_fit_variance` of every blend. It was estimated on all rows: it
+            widens intervals alike in every fold, a little more on fewer rows.
     """
-    setting: dict[str, Any] = {"task": task, "metric": metric, "seed": seed}
     pooled = np.empty_like(candidates[PLAIN_MEAN])
     plain = of_own_fold(candidates[PLAIN_MEAN], folds)
     chosen = []
     for k, fold in enumerate(np.unique(folds)):
         seen, new = folds != fold, folds == fold
-        more = (len(y) / seen.sum()) ** 2  # it falls with the square of the rows
+        more = (len(target) / seen.sum()) ** 2  # it falls with the square of the rows
         entries = [
-            Entry(name, "blend", twice[k, seen], of_fits=more * of_fits[name])
-            for name, twice in candidates.items()
+            Entry(name, "blend", pairs[k, seen], fit_variance=more * fit_variance[name])
+            for name, pairs in candidates.items()
         ]
         board = leaderboard(
-            entries,
-            y[seen],
-            folds[seen],
-            groups=None if groups is None else groups[seen],
-            n_resamples=n_resamples,
-            **setting,
+            entries, target.only(seen), folds[seen], n_bootstrap=n_bootstrap, seed=seed
         )
         chosen.append(choose(board))
         pooled[:, new] = candidates[chosen[-1]][:, new]
-    draws: dict[str, Any] = {"groups": groups, "n_resamples": n_resamples, "seed": seed}
+    blend = of_own_fold(pooled, folds)
+    variance = estimate_fit_variance(target, pooled, folds, n_bootstrap=n_bootstrap, seed=seed)
     gain, low, high = difference_interval(
-        metric,
-        task,
-        y,
-        of_own_fold(pooled, folds),
-        plain,
-        of_fits=variance_of_fits(metric, task, y, pooled, folds, **draws),
-        **draws,
+        target, blend, plain, n_bootstrap=n_bootstrap, seed=seed, fit_variance=variance
     )
-    return Expected(score(metric, task, y, of_own_fold(pooled, folds)), gain, low, high, chosen)
+    return Expected(target.score(blend), gain, low, high, chosen)

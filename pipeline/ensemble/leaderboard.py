@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.scoring.intervals import N_RESAMPLES, improvements, intervals_of, resampled_scores
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.intervals import N_BOOTSTRAP, bootstrap_scores, improvements, intervals_of
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 PLAIN_MEAN = "blend_mean"  # what every other blend has to beat to be chosen
+SAME = 1e-6  # of a predictor's range: what a weight that is nothing but rounding can change
 
 
 @dataclass(frozen=True)
@@ -26,34 +27,29 @@ class Entry:
         kind: member, external or blend.
         predictions: (n, c), out-of-fold or cross-fitted.
         in_sample: (n, c) of a blend fitted on these very rows; None for single predictors.
-        of_fits: `variance_of_fits`, by which the intervals are widened; 0 where nothing is fitted
-            or it is not known.
+        fit_variance: `estimate_fit_variance`, by which the intervals are widened; 0 where nothing
+            is fitted or it is not known.
     """
 
     name: str
     kind: str
     predictions: Floats
     in_sample: Floats | None = None
-    of_fits: float = 0.0
+    fit_variance: float = 0.0
 
 
-def fold_scores(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, folds: NDArray[Any]
-) -> Floats:
+def fold_scores(target: Target, predictions: Floats, folds: NDArray[Any]) -> Floats:
     """(K,) the metric on each fold's rows, in the order of the folds."""
     rows = [folds == fold for fold in np.unique(folds)]
-    return np.array([score(metric, task, y[r], predictions[r], y) for r in rows])
+    return np.array([target[r].score(predictions[r]) for r in rows])
 
 
 def leaderboard(
     entries: Sequence[Entry],
-    y: NDArray[Any],
+    target: Target,
     folds: NDArray[Any],
     *,
-    task: str,
-    metric: str,
-    groups: NDArray[Any] | None = None,
-    n_resamples: int = N_RESAMPLES,
+    n_bootstrap: int = N_BOOTSTRAP,
     seed: int,
 ) -> pd.DataFrame:
     """One line for each entry, best score first, undefined scores last.
@@ -64,12 +60,12 @@ def leaderboard(
 
     Args:
         entries: names are unique; `blend_mean` is one of them.
-        groups: (n,) as for `resampled_scores`.
     Returns:
-        Columns name, kind, score (all rows pooled), fold_mean, fold_sd, optimism (how much better
-        the in-sample score looks; NaN for single predictors), gain over the plain mean, gain_low
-        and gain_high (its 95 % interval), gain_over_single (over the best that is no blend; NaN
-        where there is none) with _low and _high, chosen (True once).
+        Columns name, kind, alone (the single predictor on which all weights of a blend lie, None
+            if there is none), score (all rows pooled), fold_mean, fold_sd, optimism (how much
+            better the in-sample score looks; NaN for single predictors), gain over the plain mean,
+            gain_low and gain_high (its 95 % interval), gain_over_single (over the best that is no
+            blend; NaN where there is none) with _low and _high, chosen (True once).
     Raises:
         ValueError: there is no plain mean to compare with.
     """
@@ -78,36 +74,34 @@ def leaderboard(
         raise ValueError(
             f"leaderboard: no {PLAIN_MEAN!r} among {sorted(names)}; add the plain mean"
         )
-    sign = METRICS[metric].sign
+    sign = target.metric.sign
     predictions = [entry.predictions for entry in entries]
-    found = np.array([score(metric, task, y, p) for p in predictions])
-    drawn = resampled_scores(
-        metric, task, y, predictions, groups=groups, n_resamples=n_resamples, seed=seed
-    )
-
-    of_fits = np.array([entry.of_fits for entry in entries])
+    scores = np.array([target.score(p) for p in predictions])
+    drawn = bootstrap_scores(target, predictions, n_bootstrap=n_bootstrap, seed=seed)
+    fit_variance = np.array([entry.fit_variance for entry in entries])
 
     def gains_over(base: int) -> Floats:
         return intervals_of(
-            improvements(metric, found, found[base]),
-            improvements(metric, drawn, drawn[:, [base]]),
-            of_fits,
+            improvements(target.metric, scores, scores[base]),
+            improvements(target.metric, drawn, drawn[:, [base]]),
+            fit_variance,
         )
 
     over_mean = gains_over(names.index(PLAIN_MEAN))
-    singles = [i for i, e in enumerate(entries) if e.kind != "blend" and not np.isnan(found[i])]
+    singles = [i for i, e in enumerate(entries) if e.kind != "blend" and not np.isnan(scores[i])]
     over_single = np.full_like(over_mean, np.nan)
     if singles:
-        over_single = gains_over(max(singles, key=lambda i: sign * found[i]))
+        over_single = gains_over(max(singles, key=lambda i: sign * scores[i]))
     lines = []
-    for entry, own in zip(entries, found.tolist(), strict=True):
-        by_fold = fold_scores(metric, task, y, entry.predictions, folds)
+    for entry, own in zip(entries, scores.tolist(), strict=True):
+        by_fold = fold_scores(target, entry.predictions, folds)
         by_fold = by_fold[~np.isnan(by_fold)]
-        in_sample = np.nan if entry.in_sample is None else score(metric, task, y, entry.in_sample)
+        in_sample = np.nan if entry.in_sample is None else target.score(entry.in_sample)
         lines.append(
             {
                 "name": entry.name,
                 "kind": entry.kind,
+                "alone": alone_in(entry, entries),
                 "score": own,
                 "fold_mean": by_fold.mean() if len(by_fold) else np.nan,
                 "fold_sd": by_fold.std(ddof=1) if len(by_fold) > 1 else np.nan,
@@ -121,6 +115,21 @@ def leaderboard(
         "score", ascending=sign < 0, na_position="last", kind="stable", ignore_index=True
     )
     return board.assign(chosen=board["name"] == choose(board))
+
+
+def alone_in(blend: Entry, entries: Sequence[Entry]) -> str | None:
+    """The name of the first single predictor that predicts every row as a blend does, or None.
+
+    Such a blend has all its weight on that one, in every fold.
+    """
+    if blend.kind != "blend":
+        return None
+    for single in entries:
+        if single.kind != "blend":
+            most = SAME * np.ptp(single.predictions, axis=0)
+            if (np.abs(blend.predictions - single.predictions) <= most).all():
+                return single.name
+    return None
 
 
 def choose(board: pd.DataFrame) -> str:

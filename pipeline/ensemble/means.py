@@ -1,34 +1,35 @@
-"""Means that no weight describes: of ranks, and on the raw scale. Letters: n fit rows, k new rows.
+"""Means that no weight describes, of ranks and on the raw scale, and the registry `MEANS`.
 
-Each is a blender, `function(preds, y, new_preds, *, task, metric, seed) -> (k, c)` with predictions
-(n, m, c) and (k, m, c); `ensemble.blenders` checks the input.
+Letters: n fit rows, k new rows, m predictors, c columns. `ensemble.blenders` checks the input.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.scoring.tasks import TASKS, Floats
+from pipeline.ensemble.fitted import BlendModel, State
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import TASKS, Floats, Task
 
 
-def geometric_mean(
-    preds: Floats, y: NDArray[Any], new_preds: Floats, *, task: str, metric: str, seed: int
-) -> Floats:
+class GeometricMean:
     """Mean of log-odds or log-softmax: a logarithmic opinion pool (Genest & Zidek 1986).
 
     Members that are sure count for more than in the plain mean. For a regression it would be the
     plain mean.
     """
-    to_raw, n_members = TASKS[task].to_raw, new_preds.shape[1]
-    # member by member: no raw copy of the stack
-    total = sum(to_raw(new_preds[:, i]) for i in range(n_members))
-    return np.asarray(TASKS[task].to_prediction(total / n_members))
+
+    tasks = ("binary", "multiclass", "multilabel")
+
+    def fit(self, preds: Floats, target: Target, seed: int) -> State:
+        return {}
+
+    def apply(self, state: State, new: Floats, task: Task) -> Floats:
+        n_members = new.shape[1]
+        # member by member: no raw copy of the stack
+        total = sum(task.to_raw(new[:, i]) for i in range(n_members))
+        return np.asarray(task.to_prediction(total / n_members))
 
 
-def rank_mean(
-    preds: Floats, y: NDArray[Any], new_preds: Floats, *, task: str, metric: str, seed: int
-) -> Floats:
+class RankMean:
     """Mean of ranks among the fit rows, on the scale of the plain mean.
 
     Members that order the rows alike count alike, however they spread their values. Column by
@@ -37,24 +38,46 @@ def rank_mean(
     rows' blends are distributed as their plain means are, and no new row leaves the range of those.
     Classes sum to 1 again.
     """
-    n, n_members, n_columns = preds.shape
-    plain = preds.mean(axis=1)
-    blend = np.empty((len(new_preds), n_columns))
-    for j in range(n_columns):
-        # sums, not means: halves add up exactly, so equal sums stay equal
-        sums, new_sums = np.zeros(n), np.zeros(len(new_preds))
-        for i in range(n_members):
-            sums += _rank(preds[:, i, j], preds[:, i, j])
-            new_sums += _rank(preds[:, i, j], new_preds[:, i, j])
-        blend[:, j] = np.interp(_rank(sums, new_sums), np.arange(n) + 0.5, np.sort(plain[:, j]))
-    if task != "multiclass":
-        return blend
-    total = blend.sum(axis=1, keepdims=True)
-    return np.where(total > 0, blend / np.where(total > 0, total, 1), new_preds.mean(axis=1))
+
+    tasks = tuple(TASKS)
+
+    def fit(self, preds: Floats, target: Target, seed: int) -> State:
+        """Sorted predictions (n, m, c), sums of ranks (n, c) and plain means (n, c)."""
+        members = np.sort(preds, axis=0)
+        sums = _sums_of_ranks(members, preds)
+        return {
+            "members": members,
+            "sums": np.sort(sums, axis=0),
+            "means": np.sort(preds.mean(axis=1), axis=0),
+        }
+
+    def apply(self, state: State, new: Floats, task: Task) -> Floats:
+        sums, means = np.asarray(state["sums"]), np.asarray(state["means"])
+        new_sums = _sums_of_ranks(np.asarray(state["members"]), new)
+        places = np.arange(len(means)) + 0.5
+        blend = np.empty_like(new_sums)
+        for j in range(blend.shape[1]):
+            blend[:, j] = np.interp(_rank(sums[:, j], new_sums[:, j]), places, means[:, j])
+        if task.name != "multiclass":
+            return blend
+        total = blend.sum(axis=1, keepdims=True)
+        return np.where(total > 0, blend / np.where(total > 0, total, 1), new.mean(axis=1))
+
+
+def _sums_of_ranks(members: Floats, new: Floats) -> Floats:
+    """(k, c) sums over members of the ranks of (k, m, c) values among those of (n, m, c)."""
+    # sums, not means: halves add up exactly, so equal sums stay equal
+    sums = np.zeros((len(new), new.shape[2]))
+    for i, j in np.ndindex(new.shape[1:]):
+        sums[:, j] += _rank(members[:, i, j], new[:, i, j])
+    return sums
 
 
 def _rank(fit: Floats, new: Floats) -> Floats:
-    """(k,) how many (n,) fit values lie below each new one, those that equal it counting half."""
+    """(k,) how many (n,) fit values lie below each new value, those that equal it counting half."""
     values, counts = np.unique(fit, return_counts=True)
     # between two fit values the rank is drawn as a line, so that no order is lost
     return np.interp(new, values, np.cumsum(counts) - counts / 2)
+
+
+MEANS: dict[str, BlendModel] = {"rank_mean": RankMean(), "geometric_mean": GeometricMean()}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.bootstrap import NO_VARIANCE
 from pipeline.scoring.draws import counts_of_draw
+from pipeline.scoring.formulas import NO_VARIANCE, ROW_MEANS, correlation, mean_of_defined, r2
 from pipeline.scoring.tasks import Floats
 
 BLOCK = 8192  # rows whose products are in memory at once
@@ -88,14 +88,11 @@ def _squared_errors(of: Moments, sets: NDArray[np.bool_]) -> Floats:
 
 
 def _rmse(of: Moments, sets: NDArray[np.bool_]) -> Floats:
-    return np.sqrt(_squared_errors(of, sets)).mean(axis=0)
+    return mean_of_defined(ROW_MEANS["rmse"].of_mean(_squared_errors(of, sets)))
 
 
 def _r2(of: Moments, sets: NDArray[np.bool_]) -> Floats:
-    spread = of.covariances[:, -1, -1]
-    varies = spread > 0
-    share = _squared_errors(of, sets)[varies] / spread[varies, None]
-    return _mean_over_columns(1 - share)
+    return mean_of_defined(r2(_squared_errors(of, sets), of.covariances[:, -1:, -1]))
 
 
 def _pearson(of: Moments, sets: NDArray[np.bool_]) -> Floats:
@@ -103,15 +100,8 @@ def _pearson(of: Moments, sets: NDArray[np.bool_]) -> Floats:
     weights = _shares(sets)
     with_y = of.covariances[:, :-1, -1] @ weights.T
     variance = ((weights @ of.covariances[:, :-1, :-1]) * weights).sum(axis=2)
-    spread = of.covariances[:, -1, -1]
-    scale = np.sqrt(np.clip(variance, 0, None) * spread[:, None])
-    varies = spread > 0
-    found = np.divide(with_y, scale, out=np.zeros_like(with_y), where=scale > 0)
-    return _mean_over_columns(np.clip(found[varies], -1, 1))
-
-
-def _mean_over_columns(values: Floats) -> Floats:
-    return values.mean(axis=0) if len(values) else np.full(values.shape[1], np.nan)
+    spread = of.covariances[:, -1:, -1]
+    return mean_of_defined(correlation(with_y, spread, np.clip(variance, 0, None)))
 
 
 MOMENT_METRICS: dict[str, Callable[[Moments, NDArray[np.bool_]], Floats]] = {

@@ -6,16 +6,12 @@ step adds a member to the total and never blends anew. `ensemble.shortcuts` says
 metrics less than the rows will do.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, as_probabilities
 
 TIE = 1e-12  # scores that differ by a smaller share of themselves differ by rounding
-ALL = slice(None)
 
 
 class Objective:
@@ -23,25 +19,13 @@ class Objective:
 
     Args:
         preds: (n, m, c) of one target: c is 1, or the number of classes.
-        y: (n, 1) for regression, (n,) codes otherwise.
-        y_train: all targets, whose values are the labels to which `qwk` rounds.
-        signed: shares may be negative, so that probabilities have to be clipped.
+        target: (n, 1) for regression, (n,) codes otherwise.
     """
 
     members: Floats
 
-    def __init__(
-        self,
-        preds: Floats,
-        y: NDArray[Any],
-        *,
-        task: str,
-        metric: str,
-        y_train: NDArray[Any],
-        signed: bool = False,
-    ):
-        self.y, self.task, self.metric, self.y_train = y, task, metric, y_train
-        self.signed = signed
+    def __init__(self, preds: Floats, target: Target):
+        self.target, self.y, self.task = target, target.y, target.task.name
         self.members = self.boil_down(preds)
 
     def boil_down(self, preds: Floats) -> Floats:
@@ -50,16 +34,14 @@ class Objective:
 
     def value(self, total: Floats, size: float) -> float:
         """What `total / size` is worth, more being better; -inf where the metric is undefined."""
-        return worth(total / size, self.y, task=self.task, metric=self.metric, y_train=self.y_train)
+        return worth(total / size, self.target)
 
-    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
-        """What the selection is worth after each member `among` all was added `step` times.
+    def values(self, total: Floats, size: float) -> Floats:
+        """What the selection is worth after each member was added.
 
         One that cannot be the best may be -inf instead.
         """
-        return np.array(
-            [self.value(total + step * member, size + step) for member in self.members[among]]
-        )
+        return np.array([self.value(total + member, size + 1) for member in self.members])
 
 
 def first_best(values: Floats) -> int:
@@ -68,9 +50,7 @@ def first_best(values: Floats) -> int:
     return int(np.argmax(values >= best - TIE * np.abs(best)))
 
 
-def worth(
-    blend: Floats, y: NDArray[Any], *, task: str, metric: str, y_train: NDArray[Any]
-) -> float:
+def worth(blend: Floats, target: Target) -> float:
     """The metric of (n, c) blends, more being better; -inf where it is undefined."""
-    found = score(metric, task, y, as_probabilities(task, blend), y_train)
-    return -np.inf if np.isnan(found) else METRICS[metric].sign * found
+    value = target.score(as_probabilities(target.task.name, blend))
+    return -np.inf if np.isnan(value) else target.metric.sign * value

@@ -1,91 +1,103 @@
-"""What is done to one blend to suit the metric, and the registry `DECISIONS`.
+"""What is done to one blend to suit the metric, and the registry `POSTPROCESSING`.
 
-Letters: n fit rows, k new rows, c columns. Each is called as
-`DECISIONS[name](blend, y, new_blend, *, task, metric) -> (k, c)`, fitted on honest predictions of
-the fit rows and applied to others in that one call. What comes out is on the prediction scale
-again: thresholds and cut points arrive at 0.5, at equal odds and at the middle between two labels,
-where `scoring.metrics` decides. A column whose targets are all equal is left as it is.
+Letters: n fit rows, k new rows, c columns. What comes out is on the prediction scale again:
+thresholds and cut points arrive at 0.5, at equal odds and at the middle between two labels, where
+`Target.score` decides. A column whose targets are all equal is left as it is.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.ensemble.calibration import isotonic, temperature
-from pipeline.ensemble.thresholds import cut_points, threshold
+from pipeline.ensemble.calibration import Isotonic, Temperature
+from pipeline.ensemble.fitted import Fitted, Model, State, fitted_from
+from pipeline.ensemble.thresholds import CutPoints, Threshold
 from pipeline.scoring.counts import COUNTED
 from pipeline.scoring.metrics import METRICS
-from pipeline.scoring.tasks import TASKS, Floats
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import TASKS, Floats, Task
+
+
+class PostprocessingModel(Model, Protocol):
+    """A post-processing without its checks."""
+
+    def fit(self, blend: Floats, target: Target) -> State:
+        """What `apply` needs, from a (n, c) blend and its targets."""
+        ...
 
 
 @dataclass(frozen=True)
-class Decision:
-    """A checked decision: `function` with the tasks and the metrics that it fits."""
+class Postprocessing:
+    """A checked post-processing: its model with the tasks and the metrics that it fits."""
 
     name: str
-    function: Callable[..., Floats]
+    model: PostprocessingModel
     tasks: tuple[str, ...]
     metrics: tuple[str, ...]
 
     def fits(self, task: str, metric: str) -> bool:
-        """Whether a call with this task and metric decides; otherwise it raises."""
+        """Whether it is there for this task and metric; otherwise `fit` raises."""
         return task in self.tasks and metric in self.metrics and task in METRICS[metric].tasks
 
-    def __call__(
-        self, blend: Floats, y: NDArray[Any], new_blend: Floats, *, task: str, metric: str
-    ) -> Floats:
-        """The new rows' blend, each of which depends on no other new row.
+    def fit(self, blend: Floats, target: Target) -> Fitted:
+        """The fitted post-processing.
 
         Args:
-            blend: (n, c) predictions of the fit rows by a blender that did not see their targets.
-            y: their targets, (n, c) or (n,) codes as in `scoring.tasks`.
-            new_blend: (k, c).
-        Returns:
-            (k, c) float64; probabilities where probabilities came in.
+            blend: (n, c) predictions by a blender that did not see their targets.
         Raises:
             ValueError: the task or the metric does not fit, or shapes disagree.
         """
+        task, metric = target.task.name, target.metric.name
         if not self.fits(task, metric):
             raise ValueError(
-                f"decision {self.name!r} does not fit task {task!r} with metric {metric!r}, only "
-                f"{', '.join(self.tasks)} with {', '.join(self.metrics)}; "
-                "take it out of blend.decisions"
+                f"post-processing {self.name!r} does not fit task {task!r} with metric {metric!r}, "
+                f"only {', '.join(self.tasks)} with {', '.join(self.metrics)}; "
+                "take it out of blend.postprocessing"
             )
-        expected = blend.shape[:1] if TASKS[task].has_classes else blend.shape
-        if blend.ndim != 2 or blend.shape[1:] != new_blend.shape[1:] or y.shape != expected:
+        expected = blend.shape[:1] if target.task.has_classes else blend.shape
+        if blend.ndim != 2 or target.y.shape != expected:
             raise ValueError(
-                f"decision {self.name!r}: the blend is {blend.shape} to fit and {new_blend.shape} "
-                f"new, its targets {y.shape}; rows and columns have to agree"
+                f"post-processing {self.name!r}: the blend is {blend.shape}, its targets "
+                f"{target.y.shape}; rows and columns have to agree"
             )
-        return self.function(blend, y, new_blend, task=task, metric=metric)
+        values = self.model.fit(blend, target)
+        return Fitted(self.name, self.model, target.task, blend.shape[1:], values)
+
+    def from_state(self, state: State) -> Fitted:
+        """The post-processing that has this `state`; lists in it may stand for arrays."""
+        return fitted_from(state, self.model)
 
 
-def clip(blend: Floats, y: Floats, new_blend: Floats, *, task: str, metric: str) -> Floats:
+class Clip:
     """No prediction beyond the least and the greatest target of the fit rows."""
-    low, high = y.min(axis=0), y.max(axis=0)
-    return np.where(low < high, np.clip(new_blend, low, high), new_blend)
+
+    def fit(self, blend: Floats, target: Target) -> State:
+        return {"low": target.y.min(axis=0), "high": target.y.max(axis=0)}
+
+    def apply(self, state: State, new: Floats, task: Task) -> Floats:
+        low, high = np.asarray(state["low"]), np.asarray(state["high"])
+        return np.where(low < high, np.clip(new, low, high), new)
 
 
-def check_decisions(names: Iterable[str]) -> None:
-    """Raise a ValueError for a name that is no decision."""
+def check_postprocessing(names: Iterable[str]) -> None:
+    """Raise a ValueError for a name that is no post-processing."""
     for name in names:
-        if name not in DECISIONS:
-            known = ", ".join(sorted(DECISIONS))
-            raise ValueError(f"blend.decisions: unknown decision {name!r}; choose among: {known}")
+        if name not in POSTPROCESSING:
+            known = ", ".join(sorted(POSTPROCESSING))
+            raise ValueError(f"blend.postprocessing: unknown name {name!r}; choose one of: {known}")
 
 
 _PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)
 
-DECISIONS: dict[str, Decision] = {
-    decision.name: decision
-    for decision in [
-        Decision("threshold", threshold, _PROBABILITIES, tuple(COUNTED)),
-        Decision("cut_points", cut_points, ("regression", "binary", "multiclass"), ("qwk",)),
-        Decision("temperature", temperature, _PROBABILITIES, ("logloss",)),
-        Decision("isotonic", isotonic, _PROBABILITIES, ("logloss",)),
-        Decision("clip", clip, ("regression",), ("rmse", "mae", "mcrmse", "r2")),
+POSTPROCESSING: dict[str, Postprocessing] = {
+    one.name: one
+    for one in [
+        Postprocessing("threshold", Threshold(), _PROBABILITIES, tuple(COUNTED)),
+        Postprocessing("cut_points", CutPoints(), ("regression", "binary", "multiclass"), ("qwk",)),
+        Postprocessing("temperature", Temperature(), _PROBABILITIES, ("logloss",)),
+        Postprocessing("isotonic", Isotonic(), _PROBABILITIES, ("logloss",)),
+        Postprocessing("clip", Clip(), ("regression",), ("rmse", "mae", "mcrmse", "r2")),
     ]
 }

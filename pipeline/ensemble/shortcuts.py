@@ -7,15 +7,15 @@ boiled down to depends on the metric; where none of these ways fits, it is compu
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from pipeline.ensemble.objectives import ALL, TIE, Objective
+from pipeline.ensemble.objectives import TIE, Objective
+from pipeline.scoring.formulas import LEAST, ROW_MEANS, area, correlation, probability_of_truth
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 BLOCK = 4096  # rows of all members that fit a core's cache
 FEW = 1000  # rows that are sorted sooner than counted
-LEAST = np.finfo(np.float64).eps  # where `scoring.metrics` clips the probability of the truth
 
 
 class SquaredError(Objective):
@@ -25,10 +25,10 @@ class SquaredError(Objective):
         return _rows_with_moments(_moments(preds[:, :, 0], self.y, np.zeros(preds.shape[1])))
 
     def value(self, total: Floats, size: float) -> Any:
-        return -np.sqrt((total**2).sum(axis=-1)) / size
+        return -ROW_MEANS["rmse"].of_mean((total**2).sum(axis=-1)) / size
 
-    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
-        return np.asarray(self.value(total + step * self.members[among], size + step))
+    def values(self, total: Floats, size: float) -> Floats:
+        return np.asarray(self.value(total + self.members, size + 1))
 
 
 class Correlation(SquaredError):
@@ -44,11 +44,10 @@ class Correlation(SquaredError):
         return np.column_stack([_rows_with_moments(moments), with_y, deviation])
 
     def value(self, total: Floats, size: float) -> Any:
-        deviation = np.sqrt((total[..., :-2] ** 2).sum(axis=-1))
+        variance = (total[..., :-2] ** 2).sum(axis=-1)
         # members that cancel to a constant leave rounding, of which r would be anything
-        varies = deviation > 1e-7 * np.abs(total[..., -1])
-        r = total[..., -2] / np.where(varies, deviation, 1)
-        return np.where(varies, r, -np.inf)
+        varies = np.sqrt(variance) > 1e-7 * np.abs(total[..., -1])
+        return np.where(varies, correlation(total[..., -2], 1.0, variance), -np.inf)
 
 
 class LogLoss(Objective):
@@ -58,28 +57,24 @@ class LogLoss(Objective):
     """
 
     def boil_down(self, preds: Floats) -> Floats:
-        if self.task == "binary":
-            p = preds[:, :, 0].T
-            of_truth = np.where(self.y == 1, p, 1 - p)
-        else:
-            of_truth = (preds[np.arange(len(self.y)), :, self.y] / preds.sum(axis=2)).T
+        of_truth = probability_of_truth(self.y, preds).T
         # where no member has to be clipped no sum of members has
-        self.clips = self.signed or of_truth.min() < LEAST or of_truth.max() > 1
+        self.clips = of_truth.min() < LEAST or of_truth.max() > 1
         return np.ascontiguousarray(of_truth)
 
     def value(self, total: Floats, size: float) -> float:
-        return float(self._mean_log(total[None], np.zeros_like(total), size, 1)[0])
+        return float(self._mean_log(total[None], np.zeros_like(total), size)[0])
 
-    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
-        return self._mean_log(self.members[among], total, size + step, step)
+    def values(self, total: Floats, size: float) -> Floats:
+        return self._mean_log(self.members, total, size + 1)
 
-    def _mean_log(self, members: Floats, total: Floats, size: float, step: int) -> Floats:
-        """(m,) mean log of `(total + step * members) / size`, clipped as the metric clips."""
+    def _mean_log(self, members: Floats, total: Floats, size: float) -> Floats:
+        """(m,) mean log of `(total + members) / size`, clipped as the metric clips."""
         sums = np.zeros(len(members))
         for start in range(0, len(total), BLOCK):
             rows = slice(start, start + BLOCK)
-            mixture = _add(total[rows], members[:, rows], step)
-            if self.clips or step < 0:
+            mixture = total[rows] + members[:, rows]
+            if self.clips:
                 np.clip(mixture, LEAST * size, size, out=mixture)
             sums += _sum_of_logs(mixture)
         return sums / len(total) - np.log(size)
@@ -105,27 +100,26 @@ class Auc(Objective):
     def value(self, total: Floats, size: float) -> float:
         return self._area(total.copy(), size)
 
-    def values(self, total: Floats, size: float, step: int = 1, among: Any = ALL) -> Floats:
-        members = self.members[among]
+    def values(self, total: Floats, size: float) -> Floats:
         if len(self.y) < FEW:
-            return super().values(total, size, step, among)
+            return super().values(total, size)
         # one array for all candidates: fresh pages of memory would cost as much as the sums
         blend = np.empty_like(total)
         most = np.array(
-            [self._at_most(_add(total, one, step, blend), size + step) for one in members]
+            [self._at_most(np.add(total, one, blend), size + 1) for one in self.members]
         )
-        found = np.full(len(members), -np.inf)
+        found = np.full(len(most), -np.inf)
         for i in np.argsort(-most, kind="stable"):
             if most[i] < found.max() * (1 - TIE):
                 break
-            found[i] = self._area(_add(total, members[i], step, blend), size + step)
+            found[i] = self._area(np.add(total, self.members[i], blend), size + 1)
         return found
 
     def _area(self, total: Floats, size: float) -> float:
         """The mean area over the columns. Overwrites `total`."""
         total /= size
         np.clip(total, 0, 1, out=total)
-        areas = [_auc(s[:k], s[k:]) for s, k in zip(total, self.n_positives, strict=True)]
+        areas = [area(s[:k], s[k:]) for s, k in zip(total, self.n_positives, strict=True)]
         return float(np.mean(areas))
 
     def _at_most(self, total: Floats, size: float) -> float:
@@ -146,29 +140,9 @@ class Auc(Objective):
         return float(np.mean(bounds))
 
 
-def objective_of(
-    preds: Floats,
-    y: NDArray[Any],
-    *,
-    task: str,
-    metric: str,
-    y_train: NDArray[Any],
-    signed: bool = False,
-) -> Objective:
-    """The objective of one target's predictions, by the shortest way that is exact.
-
-    Args:
-        signed: shares may be negative. Clipping a class at 0 moves the others of the row, so that
-            all of them are needed.
-    """
-    rows_needed = signed and task == "multiclass"
-    kind = Objective if rows_needed else OBJECTIVES.get(metric, Objective)
-    return kind(preds, y, task=task, metric=metric, y_train=y_train, signed=signed)
-
-
-def _add(total: Floats, members: Floats, step: int, out: Floats | None = None) -> Floats:
-    # a product with the step would cost as much as the sum
-    return np.add(total, members, out) if step == 1 else np.subtract(total, members, out)
+def objective_of(preds: Floats, target: Target) -> Objective:
+    """The objective of one target's predictions, by the shortest way that is exact."""
+    return OBJECTIVES.get(target.metric.name, Objective)(preds, target)
 
 
 def _moments(members: Floats, y: Floats, center: Floats) -> Floats:
@@ -198,18 +172,6 @@ def _sum_of_logs(values: Floats) -> Floats:
             sums += np.log(values[:, -1])
         values = values[:, :half] * values[:, half : 2 * half]
     return sums + np.log(values).sum(axis=1)
-
-
-def _auc(positives: Floats, negatives: Floats) -> float:
-    """The share of pairs in the right order, a tie being half a pair. Sorts both in place."""
-    positives.sort()
-    negatives.sort()
-    few, many = sorted([positives, negatives], key=len)
-    left = many.searchsorted(few, "left")
-    tied = many.take(left, mode="clip") == few
-    below = left.sum() + (many.searchsorted(few[tied], "right") - left[tied]).sum() / 2
-    share = float(below / (len(few) * len(many)))
-    return share if few is positives else 1 - share
 
 
 OBJECTIVES: dict[str, type[Objective]] = {

@@ -4,13 +4,12 @@ Letters: n rows, m predictors, c columns.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.scoring.draws import clusters_of
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 N_HALVES = 20
@@ -21,13 +20,10 @@ NO_WEIGHT = 1e-6
 def weight_table(
     weigh: Callable[..., Floats],
     preds: Floats,
-    y: NDArray[Any],
+    target: Target,
     predictors: Sequence[str],
     columns: Sequence[str],
     *,
-    task: str,
-    metric: str,
-    groups: NDArray[Any] | None = None,
     seed: int,
 ) -> pd.DataFrame:
     """Each predictor's weight on all rows, and what other rows would have made of it.
@@ -42,19 +38,17 @@ def weight_table(
         weigh: one of `WEIGHTS`, to (m,) or (m, c) weights.
         predictors: m names.
         columns: c names.
-        groups: (n,) labels of what is drawn as a whole.
     Returns:
         Columns predictor, target (only where each target has weights of its own), weight, mean and
         sd over the other fits, and selected: the share of them in which the weight is not 0.
     """
-    setting: dict[str, Any] = {"task": task, "metric": metric, "seed": seed}
-    weights = weigh(preds, y, **setting)
-    cluster = clusters_of(len(y), groups)
+    weights = weigh(preds, target, seed=seed)
+    cluster = clusters_of(len(target), target.groups)
     n_clusters = int(cluster.max()) + 1
-    n_drawn = max(1, min(n_clusters // 2, n_clusters * MOST_ROWS // len(y)))
+    n_drawn = max(1, min(n_clusters // 2, n_clusters * MOST_ROWS // len(target)))
     rng = np.random.default_rng(seed)
     draws = [np.isin(cluster, rng.permutation(n_clusters)[:n_drawn]) for _ in range(N_HALVES)]
-    others = np.stack([weigh(preds[drawn], y[drawn], **setting) for drawn in draws])
+    others = np.stack([weigh(preds[drawn], target.only(drawn), seed=seed) for drawn in draws])
     table = pd.DataFrame({"predictor": np.repeat(predictors, weights.size // len(predictors))})
     if weights.ndim == 2:
         table["target"] = np.tile(columns, len(predictors))

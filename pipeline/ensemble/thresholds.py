@@ -5,42 +5,48 @@ registers and checks what is here. Every search is exact along one coordinate: t
 by where they change sides, and running sums give the metric of every cut between two of them.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ensemble.fitted import State
 from pipeline.scoring.counts import COUNTED, Counted
-from pipeline.scoring.metrics import score
-from pipeline.scoring.tasks import TASKS, TINY, Floats
+from pipeline.scoring.formulas import kappa
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import TINY, Floats, Task
 
 MOST_ROUNDS = 20  # over all classes or cuts; three or four are usual
 MOST_LABELS = 100  # with more, a prediction is hardly rounded, and there is little to decide
 SAME = 1e-12  # two values of a metric that differ by rounding
 
 
-def threshold(
-    blend: Floats, y: NDArray[Any], new_blend: Floats, *, task: str, metric: str
-) -> Floats:
+class Threshold:
     """Odds shifted, for each label or class, so that deciding at 0.5 or by argmax scores best.
 
     Two classes: the best of all thresholds, at the middle of the plateau that it lies on. More
     classes: a weight for each, one after the other, until none helps (coordinate ascent).
     """
-    raw, to_prediction = TASKS[task].to_raw(new_blend), TASKS[task].to_prediction
-    counted = COUNTED[metric]
-    if task == "multiclass":
-        shift = _log_weights(blend, y, counted, np.unique(y))
-        tuned = to_prediction(TASKS[task].to_raw(blend) + shift)
-        # the search decides a tie of two classes otherwise than argmax does
-        gains = score(metric, task, y, tuned) > score(metric, task, y, blend) + SAME
-        return to_prediction(raw + shift) if gains else new_blend.copy()
-    shift = np.zeros(blend.shape[1])
-    for j, column in enumerate(y.reshape(len(y), -1).astype(np.int64).T):
-        sides = np.column_stack([1 - blend[:, j], blend[:, j]])
-        shift[j] = _log_weights(sides, column, counted, np.unique(column)[1:])[1]
-    return np.where(shift == 0, new_blend, to_prediction(raw + shift))
+
+    def fit(self, blend: Floats, target: Target) -> State:
+        """(c,) shifts of the raw scale, 0 for a column that is left as it is."""
+        task, y, counted = target.task, target.y, COUNTED[target.metric.name]
+        if task.name == "multiclass":
+            shift = _log_weights(blend, y, counted, np.unique(y))
+            tuned = task.to_prediction(task.to_raw(blend) + shift)
+            # the search decides a tie of two classes otherwise than argmax does
+            gains = target.score(tuned) > target.score(blend) + SAME
+            return {"shift": shift if gains else np.zeros_like(shift)}
+        shift = np.zeros(blend.shape[1])
+        for j, column in enumerate(y.reshape(len(y), -1).astype(np.int64).T):
+            sides = np.column_stack([1 - blend[:, j], blend[:, j]])
+            shift[j] = _log_weights(sides, column, counted, np.unique(column)[1:])[1]
+        return {"shift": shift}
+
+    def apply(self, state: State, new: Floats, task: Task) -> Floats:
+        shift = np.asarray(state["shift"])
+        shifted = task.to_prediction(task.to_raw(new) + shift)
+        # the classes of a row sum to 1, so that all of them move with the shift of any
+        left_alone = not shift.any() if task.name == "multiclass" else shift == 0
+        return np.where(left_alone, new, shifted)
 
 
 def _log_weights(
@@ -148,41 +154,55 @@ def _sums_while_turning(
     return start[:, None] + (of_j - of_j[:, :1]) + of_others
 
 
-def cut_points(
-    blend: Floats, y: NDArray[Any], new_blend: Floats, *, task: str, metric: str
-) -> Floats:
+class CutPoints:
     """Values bent so that rounding to the nearest label gives the greatest weighted kappa.
 
     Between two cut points the bend is a line, outside a shift. Of ordered classes, what is bent is
     the expected code; the result lies on the two classes next to it.
     """
-    moved = new_blend.copy()
-    if task == "regression":
-        for j in range(blend.shape[1]):
-            bend = _bend(blend[:, j], y[:, j], np.unique(y[:, j]))
-            moved[:, j] = bend(new_blend[:, j])
-        return moved
-    codes = np.arange(max(blend.shape[1], 2), dtype=np.float64)
 
-    def expected(p: Floats) -> Floats:
-        return p[:, 0] if task == "binary" else p @ codes
+    def fit(self, blend: Floats, target: Target) -> State:
+        """A bend for each column of a regression; for classes a bend of the expected code.
 
-    bend = _bend(expected(blend), y, codes)
+        Classes are moved only where that scores better than the blend does.
+        """
+        y = target.y
+        if not target.task.has_classes:
+            columns = zip(blend.T, y.T, strict=True)
+            return {"bends": [_fit_bend(p, of_p, np.unique(of_p)) for p, of_p in columns]}
+        codes = np.arange(max(blend.shape[1], 2), dtype=np.float64)
+        bend = _fit_bend(_expected_code(blend), y, codes)
+        gains = target.score(_on_classes(bend, blend)) > target.score(blend) + SAME
+        return {"bends": [bend], "gains": bool(gains)}
 
-    def decided(p: Floats) -> Floats:
-        code = np.clip(bend(expected(p)), codes[0], codes[-1])[:, None]
-        return code if task == "binary" else np.clip(1 - np.abs(code - codes), 0, 1)
+    def apply(self, state: State, new: Floats, task: Task) -> Floats:
+        bends = state["bends"]
+        if not task.has_classes:
+            columns = zip(bends, new.T, strict=True)
+            return np.column_stack([_bent(bend, p) for bend, p in columns])
+        return _on_classes(bends[0], new) if state["gains"] else new.copy()
 
-    if score(metric, task, y, decided(blend)) > score(metric, task, y, blend) + SAME:
-        return decided(new_blend)
-    return moved
+
+def _expected_code(p: Floats) -> Floats:
+    """(k,) mean code under (k, c) probabilities."""
+    return p[:, 0] if p.shape[1] == 1 else p @ np.arange(p.shape[1], dtype=np.float64)
 
 
-def _bend(values: Floats, y: Floats, labels: Floats) -> Callable[[Floats], Floats]:
-    """The map that takes the best cut points of (n,) values to the middles between (q,) labels."""
+def _on_classes(bend: State | None, p: Floats) -> Floats:
+    """(k, c) probabilities of the two classes next to the bent expected code."""
+    codes = np.arange(max(p.shape[1], 2), dtype=np.float64)
+    code = np.clip(_bent(bend, _expected_code(p)), codes[0], codes[-1])[:, None]
+    return code if p.shape[1] == 1 else np.clip(1 - np.abs(code - codes), 0, 1)
+
+
+def _fit_bend(values: Floats, y: Floats, labels: Floats) -> State | None:
+    """The best cut points of (n,) values and the middles between (q,) labels that they go to.
+
+    None where the middles themselves are best, or there is nothing to choose.
+    """
     middles = (labels[1:] + labels[:-1]) / 2
     if len(np.unique(y)) < 2 or len(labels) > MOST_LABELS:
-        return np.copy
+        return None
     order = np.argsort(values, kind="stable")
     values, y = values[order], y[order]
     as_it_is = values.searchsorted(middles, side="right")
@@ -198,12 +218,16 @@ def _bend(values: Floats, y: Floats, labels: Floats) -> Callable[[Floats], Float
     edges = np.concatenate([[values[0] - values.std()], values, [values[-1] + values.std()]])
     cuts = np.where(places == as_it_is, middles, (edges[places] + edges[places + 1]) / 2)
     cuts = np.maximum.accumulate(cuts)
+    return None if (places == as_it_is).all() else {"cuts": cuts, "middles": middles}
 
-    def bend(new: Floats) -> Floats:
-        beyond = np.minimum(new - cuts[0], 0) + np.maximum(new - cuts[-1], 0)
-        return np.interp(new, cuts, middles) + beyond
 
-    return np.copy if (places == as_it_is).all() else bend
+def _bent(of: State | None, new: Floats) -> Floats:
+    """(k,) values bent as `_fit_bend` says."""
+    if of is None:
+        return new.copy()
+    cuts, middles = np.asarray(of["cuts"]), np.asarray(of["middles"])
+    beyond = np.minimum(new - cuts[0], 0) + np.maximum(new - cuts[-1], 0)
+    return np.interp(new, cuts, middles) + beyond
 
 
 def _climb(
@@ -211,16 +235,15 @@ def _climb(
 ) -> tuple[float, NDArray[np.int64]]:
     """The greatest kappa that moving one cut at a time reaches, and where the cuts are then.
 
-    With (n,) targets y of mean 0 and decisions d, Cohen's quadratic kappa is 2 y.d / (y.y + d.d).
-
     Args:
+        y: (n,) targets of mean 0.
         values: (n,) ascending.
         places: (q - 1,) how many rows lie below each cut at the start.
     """
     n, sums = len(y), np.concatenate([[0.0], np.cumsum(y)])
     allowed = np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1, [n]])
 
-    def kappa(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
+    def kappa_of(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
         """(tried,) the kappa of each place for cut j."""
         borders = np.concatenate([[0], at, [n]])
         n_each, sum_each = np.diff(borders), np.diff(sums[borders])
@@ -230,17 +253,17 @@ def _climb(
         products = products + labels[j + 1] * (sums[high] - sums[tried])
         squares = n_each @ labels**2 + labels[j] ** 2 * (tried - low)
         squares = squares + labels[j + 1] ** 2 * (high - tried)
-        return 2 * products / (y @ y + squares)
+        return kappa(y @ y - 2 * products + squares, y @ y, squares)
 
     places = places.copy()
-    best = float(kappa(places, 0, places[:1])[0])
+    best = float(kappa_of(places, 0, places[:1])[0])
     for _ in range(MOST_ROUNDS):
         before = best
         for j in range(len(places)):
             low = places[j - 1] if j > 0 else 0
             high = places[j + 1] if j + 1 < len(places) else n
             tried = allowed[(allowed >= low) & (allowed <= high)]
-            found = kappa(places, j, tried)
+            found = kappa_of(places, j, tried)
             if found.max() > best + SAME:
                 tied = np.flatnonzero(found >= found.max() - SAME)
                 places[j], best = tried[tied[len(tied) // 2]], float(found.max())

@@ -1,8 +1,8 @@
 """Ways to choose one weight a predictor, and the registry `WEIGHTS`.
 
 Letters: n rows, m predictors, c columns. Each is called as
-`WEIGHTS[name](preds, y, *, task, metric, seed) -> (m,)`, or (m, c) where each of several targets
-has weights of its own, with `preds` (n, m, c) finite and `y` as in `scoring.tasks`;
+`WEIGHTS[name](preds, target, *, seed) -> (m,)`, or (m, c) where each of several targets
+has weights of its own, with `preds` (n, m, c) finite;
 `ensemble.blenders` checks the input and applies the weights. The functions themselves see
 one target: `_for_each_target` makes a multilabel column a binary task and a regression column a
 regression.
@@ -10,29 +10,28 @@ regression.
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh, helmert
 from scipy.optimize import minimize
 from scipy.optimize import nnls as least_squares_above_0
 
 from pipeline.ensemble.objectives import first_best
-from pipeline.ensemble.selection import backward_elimination, hill_climb, hill_climb_signed
-from pipeline.scoring.tasks import TASKS, TINY, Floats, as_columns
+from pipeline.ensemble.selection import hill_climb
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import TINY, Floats
 
 BLOCK = 2048  # rows whose errors are formed at once: no copy of the stack
 N_PARTS = 10  # of the rows, to choose how strongly linear weights are pulled
 PULLS = np.logspace(3, -9, 25)  # strongest first, in shares of the errors' mean square
 
 
-def mean(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
+def mean(preds: Floats, target: Target, *, seed: int) -> Floats:
     """The same weight for all: hard to beat where members are alike or rows are few."""
     return _equal(preds)
 
 
-def convex(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
+def convex(preds: Floats, target: Target, *, seed: int) -> Floats:
     """Non-negative weights of sum 1 with the least squared error or log loss (Breiman 1996).
 
     The loss is the task's, whatever the metric: it is smooth and convex, so there is one optimum.
@@ -40,29 +39,11 @@ def convex(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int)
     Returns:
         (m,) weights; equal ones where the solver fails.
     """
-    solve = _most_likely if TASKS[task].is_probability else _least_error
-    return _of_sum_1(solve(preds, y, task), preds)
+    solve = _most_likely if target.task.is_probability else _least_error
+    return _of_sum_1(solve(preds, target), preds)
 
 
-def nnls(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
-    """Non-negative weights of any sum with the least squared error (Breiman 1996).
-
-    Of probabilities that is the Brier score. A sum below 1 shrinks members that are too sure;
-    probabilities of classes have sum 1, so there the weights have, too.
-
-    Returns:
-        (m,) weights; equal ones where the solver fails or nothing but 0 helps.
-    """
-    if task == "multiclass":
-        return _of_sum_1(_least_error(preds, y, task), preds)
-    triangle = _triangle(np.hstack(pair) for pair in _errors_and_truths(preds, y, task))
-    errors, truth = triangle[:, :-1], triangle[:, -1]
-    # errors plus truth are the members: formed last, so that large values cost no precision
-    weights = _solve_above_0(errors + truth[:, None], truth)
-    return weights if np.isfinite(weights).all() and weights.any() else _equal(preds)
-
-
-def linear(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
+def linear(preds: Floats, target: Target, *, seed: int) -> Floats:
     """Weights of sum 1 and any sign with the least squared error, pulled to equal ones.
 
     Without the pull they are the classic combination of forecasts (Bates & Granger 1969; Granger &
@@ -70,11 +51,11 @@ def linear(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int)
     the plain mean itself, is chosen by cross-validation: left-out rows need no more than their
     second moments, (m, m). Of probabilities the error is the Brier score.
     """
-    part_of = np.random.default_rng(seed).permutation(len(y)) % N_PARTS
+    part_of = np.random.default_rng(seed).permutation(len(target)) % N_PARTS
     parts = np.stack(
         [
             sum(
-                (errors.T @ errors for errors, _ in _errors_and_truths(preds[held], y[held], task)),
+                (errors.T @ errors for errors in _errors(preds[held], target[held])),
                 start=np.zeros((preds.shape[1],) * 2),
             )
             for held in (part_of == part for part in range(N_PARTS))
@@ -103,14 +84,14 @@ def _pulled(moments: Floats) -> Floats:
     return np.vstack([equal, equal + steps @ directions.T])
 
 
-def _least_error(preds: Floats, y: Floats, task: str) -> Floats:
+def _least_error(preds: Floats, target: Target) -> Floats:
     """(m,) weights, up to their sum, of the blend with the least squared error.
 
     With weights of sum 1 the blend's error is the blend of the errors E. Minimising
     |Eu|^2 + (sum(u) - 1)^2 over u >= 0 finds the direction with the least |Ew| at sum 1, at any
     scale of E: along u = t w its minimum over t, |Ew|^2 / (1 + |Ew|^2), grows with |Ew|.
     """
-    triangle = _triangle(errors for errors, _ in _errors_and_truths(preds, y, task))
+    triangle = _triangle(_errors(preds, target))
     lengths = np.linalg.norm(triangle, axis=0)
     # a member a million times worse than the best would weigh less than a millionth
     useful = lengths <= 1e6 * lengths.min()
@@ -122,16 +103,13 @@ def _least_error(preds: Floats, y: Floats, task: str) -> Floats:
     return weights
 
 
-def _errors_and_truths(
-    preds: Floats, y: NDArray[Any], task: str
-) -> Iterator[tuple[Floats, Floats]]:
-    """Errors (cases, m) and truths (cases, 1), block by block; each class of a row is a case."""
+def _errors(preds: Floats, target: Target) -> Iterator[Floats]:
+    """Errors (cases, m), block by block; each column of a row is a case."""
     n_members, n_columns = preds.shape[1:]
-    for start in range(0, len(y), BLOCK):
+    for start in range(0, len(preds), BLOCK):
         rows = slice(start, start + BLOCK)
-        truth = as_columns(task, y[rows], n_columns)
-        errors = preds[rows] - truth[:, None, :]
-        yield errors.transpose(0, 2, 1).reshape(-1, n_members), truth.reshape(-1, 1)
+        errors = preds[rows] - target[rows].as_columns(n_columns)[:, None, :]
+        yield errors.transpose(0, 2, 1).reshape(-1, n_members)
 
 
 def _triangle(blocks: Iterator[Floats]) -> Floats:
@@ -152,9 +130,10 @@ def _solve_above_0(system: Floats, target: Floats) -> Floats:
         return np.full(system.shape[1], np.nan)
 
 
-def _most_likely(preds: Floats, y: NDArray[Any], task: str) -> Floats:
+def _most_likely(preds: Floats, target: Target) -> Floats:
     """(m,) weights of the mixture under which the truth is most probable."""
-    if task == "binary":
+    y = target.y
+    if target.task.name == "binary":
         of_truth = preds[:, :, 0].copy()
         np.subtract(1, of_truth, out=of_truth, where=y[:, None] == 0)
     else:
@@ -191,45 +170,41 @@ def _equal(preds: Floats) -> Floats:
 def _for_each_target(choose: Callable[..., Floats]) -> Callable[..., Floats]:
     """`choose`, which sees one target, for any number of them: (m,) weights, or (m, c)."""
 
-    def weigh(preds: Floats, y: NDArray[Any], *, task: str, metric: str, seed: int) -> Floats:
-        setting = {"metric": metric, "seed": seed}
-        if TASKS[task].has_classes:
-            return _choose_distinct(choose, preds, y, task=task, **setting)
-        weights = []
-        for j in range(y.shape[1]):
-            target = y[:, [j]] if task == "regression" else y[:, j].astype(np.int64)
-            single = "regression" if task == "regression" else "binary"
-            column = np.ascontiguousarray(preds[:, :, j : j + 1])
-            weights.append(_choose_distinct(choose, column, target, task=single, **setting))
+    def weigh(preds: Floats, target: Target, *, seed: int) -> Floats:
+        if target.task.has_classes:
+            return _choose_distinct(choose, preds, target, seed)
+        weights = [
+            _choose_distinct(
+                choose, np.ascontiguousarray(preds[:, :, j : j + 1]), target.column(j), seed
+            )
+            for j in range(preds.shape[2])
+        ]
         return np.stack(weights, axis=1) if len(weights) > 1 else weights[0]
 
     return weigh
 
 
 def _choose_distinct(
-    choose: Callable[..., Floats], preds: Floats, y: NDArray[Any], **setting: Any
+    choose: Callable[..., Floats], preds: Floats, target: Target, seed: int
 ) -> Floats:
-    """(m,) weights of one target; members that are equal share what one of them would get.
+    """(m,) weights of one target; members that are equal share what a single copy would get.
 
     A target of one value teaches nothing: equal weights.
     """
-    if np.ptp(y) == 0:
+    if np.ptp(target.y) == 0:
         return _equal(preds)
     seen: dict[bytes, int] = {}
     hashes = (sha256(p.tobytes()).digest() for p in preds.swapaxes(0, 1))
     which = np.array([seen.setdefault(h, len(seen)) for h in hashes])
     if len(seen) == len(which):
-        return choose(preds, y, **setting)
+        return choose(preds, target, seed=seed)
     first = np.unique(which, return_index=True)[1]
-    return (choose(preds[:, first], y, **setting) / np.bincount(which))[which]
+    return (choose(preds[:, first], target, seed=seed) / np.bincount(which))[which]
 
 
 WEIGHTS: dict[str, Callable[..., Floats]] = {
     "mean": mean,
     "convex": _for_each_target(convex),
-    "nnls": _for_each_target(nnls),
     "linear": _for_each_target(linear),
     "hill_climb": _for_each_target(hill_climb),
-    "hill_climb_signed": _for_each_target(hill_climb_signed),
-    "backward_elimination": _for_each_target(backward_elimination),
 }

@@ -6,12 +6,13 @@ import io
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
+
+from pipeline.files.dialect import Dialect
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 MARKS = {  # the longer first: that of UTF-32 begins with that of UTF-16
@@ -26,15 +27,6 @@ ALMOST_ALL = 0.8  # of the cells of seeming rows fit their columns; more is a co
 MOST_SHAPES = 20  # of the words of a column, by which another word is told to fit
 
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How the cells of a table are written, as the settings of `data` say; None: found out."""
-
-    separator: str | None = None
-    quoting: str | None = None
-    encoding: str | None = None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """From a backbone's name to one local copy of its files, which all units of a competition share."""
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.demos.fetch import DEMO_BACKBONES
+from pipeline.demos.fetch import DEMO_BACKBONES, demo_backbone_dir
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
 from pipeline.files.reading import read_json
 from pipeline.files.writing import folder_written_whole, write_json
 
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 FILES = ("*.json", "*.txt", "*.model")
 SAFETENSORS, PICKLED = "model*.safetensors", "pytorch_model*.bin"
 LFS_POINTER = b"version https://git-lfs"  # how what `git clone` leaves without Git LFS starts
@@ -35,8 +37,22 @@ def locate_backbone(name: str) -> Path:
     return folder
 
 
-def demo_backbone_dir(name: str) -> Path:
-    return Path("data") / "backbones" / name
+def check_backbone(name: str) -> None:
+    """Raise a FileNotFoundError unless `name` is a model's folder or may be an id of the hub.
+
+    The hub is not asked: that takes a network, and only training needs the files.
+    """
+    folder = demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise FileNotFoundError(
+                f"backbone: {folder} holds no config.json; name a model's folder"
+            )
+    elif HUB_ID.fullmatch(name) is None:
+        raise FileNotFoundError(
+            f"backbone: no folder {name!r}; name a model's folder, a hub id or a demo "
+            f"({', '.join(sorted(DEMO_BACKBONES))})"
+        )
 
 
 def keep_backbone(name: str, competition: str) -> str:

@@ -17,7 +17,7 @@ from pipeline.files.reading import read_json
 from pipeline.files.writing import folder_written_whole, write_csv, write_json
 from pipeline.members.units import OOF, PARITY, RUN, Unit, is_finished, locked, read_run
 from pipeline.predictors.predictions import predictions_table
-from pipeline.scoring.metrics import score
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, Scaling
 
 N_PARITY = 32
@@ -124,7 +124,7 @@ def fill_unit(assignment: Assignment, train: Callable[[Path], Outcome]) -> None:
                 "predictions": predictions[shown].tolist(),
             }
             write_json(folder / PARITY, parity)
-            y = rows.y
+            target = Target.of(rows.y, assignment.task, assignment.metric)
             run = {
                 "fingerprint": assignment.wanted,
                 "n_folds": assignment.n_folds,
@@ -133,9 +133,7 @@ def fill_unit(assignment: Assignment, train: Callable[[Path], Outcome]) -> None:
                 "scaling": asdict(outcome.scaling) if outcome.scaling else None,
                 "weights_sha256": file_sha256(folder / outcome.model),
                 "metric": assignment.metric,
-                "score": score(
-                    assignment.metric, assignment.task, y[rows.held_out], predictions, y
-                ),
+                "score": target[rows.held_out].score(predictions),
                 "rows": {"training": len(rows.training), "held_out": len(rows.held_out)},
                 "device": outcome.device,
                 **outcome.facts,

@@ -85,7 +85,7 @@ def settings_of(config: Config) -> dict[str, Any]:
     """The settings that determine the blends."""
     return {
         "methods": list(config.blend.methods),
-        "decisions": list(config.blend.decisions),
+        "postprocessing": list(config.blend.postprocessing),
         "task": config.task,
         "metric": config.metric,
         "seed": config.seed,
@@ -96,7 +96,10 @@ def read_board(competition: str) -> pd.DataFrame:
     """The leaderboard as it stands."""
     # a member may be called nan: only an empty cell is none
     return pd.read_csv(
-        leaderboard_path(competition), dtype={"name": str}, keep_default_na=False, na_values=[""]
+        leaderboard_path(competition),
+        dtype={"name": str, "alone": str},
+        keep_default_na=False,
+        na_values=[""],
     )
 
 

@@ -55,6 +55,18 @@ def part_path(folder: Path, part: str) -> Path:
     return found[0]
 
 
+def check_parts(folders: Sequence[str]) -> None:
+    """Raise a FileNotFoundError unless each of `blend.external` holds an OOF and a test part."""
+    for folder in folders:
+        for part in ("oof", "test"):
+            try:
+                part_path(Path(folder), part)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(
+                    f"blend.external: {error}; put them there or leave it out"
+                ) from None
+
+
 def part_sha256(folder: Path, part: str) -> str:
     """Hash of all that is read of `part`; of a CSV, the file's own."""
     path = part_path(folder, part)

@@ -1,8 +1,8 @@
-"""Whether a predictor from elsewhere is better on the training rows than it can be elsewhere.
+"""Whether an external predictor is better on the training rows than its test predictions allow.
 
 Letters: n training rows, k test rows, m members of ours, c columns. A model that saw the rows it
 predicts leans towards their targets there, and nowhere else. The test rows' targets are unknown,
-but our members predict both kinds of rows honestly, so the distance to them tells.
+but our members saw neither kind of rows that they predict, so the distance to them tells.
 
 With o the mean of our members, e the predictor in question, both mapped linearly to fit y on the
 training rows, d = e - o and r = y - o: the mean of d d, far, is the same on training and on test
@@ -24,13 +24,11 @@ ours lose nothing; rows that come in groups, for the standard error takes them a
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.scoring.metrics import METRICS, score
-from pipeline.scoring.tasks import TASKS, Floats, as_columns, spread
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import Floats, spread
 
 LEAST_Z = 3.0
 LEAST_TEST_ROWS = 30  # honest ones suspected: with 3 one in ten, 20 .9 %, 30 .1 %
@@ -38,7 +36,7 @@ LEAST_SHARE = 0.03  # with 200,000 rows, what our assumptions miss is significan
 
 
 @dataclass(frozen=True)
-class Suspicion:
+class LeakCheck:
     """How the two parts of a predictor go together.
 
     Attributes:
@@ -62,14 +60,9 @@ class Suspicion:
         return self.gain > 0 and self.z > LEAST_Z and excess > LEAST_SHARE
 
 
-def suspicion(
-    ours: tuple[Floats, Floats],
-    theirs: tuple[Floats, Floats],
-    y: NDArray[Any],
-    *,
-    task: str,
-    metric: str,
-) -> Suspicion | None:
+def leak_check(
+    ours: tuple[Floats, Floats], theirs: tuple[Floats, Floats], target: Target
+) -> LeakCheck | None:
     """Hold a predictor's OOF against what its test predictions let expect.
 
     Standard errors are the delta method's.
@@ -77,6 +70,7 @@ def suspicion(
     Args:
         ours: (n, m, c) OOF and (k, m, c) test predictions of our members.
         theirs: (n, c) and (k, c) of the predictor in question.
+        target: of the training rows.
     Returns:
         None where nothing can be said: fewer than two members of ours, or none of them errs, or
         fewer than `LEAST_TEST_ROWS` test rows.
@@ -84,12 +78,12 @@ def suspicion(
     m = ours[0].shape[1]
     if m < 2 or len(theirs[1]) < LEAST_TEST_ROWS:
         return None
-    target = as_columns(task, y, theirs[0].shape[1])
-    unit = np.ones(1) if TASKS[task].is_probability else spread(target)
-    target = (target - target.mean(axis=0)) / unit
-    o, slope = _fitted((ours[0].mean(axis=1) / unit, ours[1].mean(axis=1) / unit), target)
-    e, _ = _fitted((theirs[0] / unit, theirs[1] / unit), target)
-    rest, apart = target - o[0], e[0] - o[0]
+    y = target.as_columns(theirs[0].shape[1])
+    unit = np.ones(1) if target.task.is_probability else spread(y)
+    y = (y - y.mean(axis=0)) / unit
+    o, slope = _fitted((ours[0].mean(axis=1) / unit, ours[1].mean(axis=1) / unit), y)
+    e, _ = _fitted((theirs[0] / unit, theirs[1] / unit), y)
+    rest, apart = y - o[0], e[0] - o[0]
     squared_error = float(_squared(rest).mean())
     if squared_error == 0:
         return None
@@ -106,10 +100,10 @@ def suspicion(
         (f.mean() - expected) / np.sqrt(v) if v > 0 else 0.0
         for f, v in zip(found, variances, strict=True)
     ]
-    sign = METRICS[metric].sign
-    best = max(sign * score(metric, task, y, ours[0][:, i]) for i in range(m))
-    return Suspicion(
-        gain=sign * score(metric, task, y, theirs[0]) - best,
+    sign = target.metric.sign
+    best = max(sign * target.score(ours[0][:, i]) for i in range(m))
+    return LeakCheck(
+        gain=sign * target.score(theirs[0]) - best,
         far=float(found[0].mean() / squared_error),
         explained=float(found[1].mean() / squared_error),
         expected=float(expected / squared_error),

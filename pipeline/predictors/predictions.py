@@ -1,6 +1,6 @@
 """A predictor: a folder with `oof.csv` and `test.csv`, the id first, then the prediction columns.
 
-A CSV that we wrote has a stamp that says which models it comes from; a folder from elsewhere needs
+A CSV that we wrote has a stamp that says which models it comes from; an external folder needs
 none, and may hold the forms of `predictors.external`.
 """
 
@@ -104,7 +104,7 @@ def _remedy(wanted: str, found: Sequence[str]) -> str:
 
 
 def check_same_models(folder: Path) -> str | None:
-    """The hash of the models behind both parts of a predictor; None if it came from elsewhere.
+    """The hash of the models behind both parts of a predictor; None if it is external.
 
     Raises:
         ValueError: the parts come from different models, or were changed since they were written.
@@ -113,7 +113,7 @@ def check_same_models(folder: Path) -> str | None:
     made = {part: stamp for part, stamp in stamps.items() if stamp is not None}
     for part in made:
         require_current(
-            folder / f"{part}.csv", {}, f"{REMEDY} (a predictor from elsewhere has no {part}.json)"
+            folder / f"{part}.csv", {}, f"{REMEDY} (an external predictor has no {part}.json)"
         )
     models = {str(stamp.made_from.get("models")) for stamp in made.values()}
     if not models:
@@ -127,7 +127,7 @@ def check_same_models(folder: Path) -> str | None:
 
 
 def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
-    """Compare what a part of ours was made from with what it should be; one from elsewhere passes.
+    """Compare what a part of ours was made from with what it should be; external parts pass.
 
     Args:
         part: "oof" or "test".

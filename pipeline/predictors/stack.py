@@ -6,14 +6,14 @@ Letters: n training rows, k test rows, m predictors, c columns.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.predictors.external import MEANINGS, kind_of
-from pipeline.predictors.leak_check import suspicion
+from pipeline.predictors.leak_check import leak_check
 from pipeline.predictors.predictions import check_same_models, read_predictions
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 SUSPICIOUS = "suspicious"
@@ -71,13 +71,11 @@ def read_stack(
     )
 
 
-def with_doubts(
-    stack: Stack, y: NDArray[Any], *, task: str, metric: str
-) -> tuple[Stack, list[str]]:
+def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
     """The stack with suspicious kinds marked, and a line for each doubt about a predictor.
 
     Args:
-        y: targets of the training rows, as in `scoring.tasks`.
+        target: of the training rows.
     """
     kinds, lines = list(stack.kinds), []
     m = kinds.count("member")
@@ -88,14 +86,15 @@ def with_doubts(
         if kind == "member":
             continue
         theirs = (stack.oof[:, i], stack.test[:, i])
-        found = suspicion(members, theirs, y, task=task, metric=metric)
+        found = leak_check(members, theirs, target)
         if found is not None and found.is_too_good:
             kinds[i] = f"{kind}, {SUSPICIOUS}"
             lines.append(
                 f"{name}: {SUSPICIOUS}: on the training rows it explains {found.explained:.0%} of "
                 f"our members' squared error and is {found.far:.0%} of it away from them, where "
                 f"its test predictions lead us to expect at most {found.expected:.0%} "
-                f"(z {found.z:.1f}); its OOF is {found.gain:.4f} {metric} better than our "
-                "best member's. Find out whether the models that predicted these rows had seen them"
+                f"(z {found.z:.1f}); its OOF is {found.gain:.4f} {target.metric.name} better than "
+                "our best member's. Find out whether the models that predicted these rows had seen "
+                "them"
             )
     return replace(stack, kinds=kinds), lines

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.moments import MOMENT_METRICS, drawn_moments, moments_of
-from pipeline.scoring.bootstrap import resampled_score
+from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.draws import clusters_of, counts_of_draw
-from pipeline.scoring.metrics import METRICS, score
-from pipeline.scoring.tasks import Floats, as_columns
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import Floats
 
 EXACT = 12  # predictors up to which every set is scored: 4,096 sets
 N_CIRCLES = 10  # beyond: random circles of predictors, joined in order from every start
@@ -92,15 +92,7 @@ class Contributions:
     n_draws: int
 
 
-def contributions(
-    preds: Floats,
-    y: NDArray[Any],
-    *,
-    task: str,
-    metric: str,
-    groups: NDArray[Any] | None = None,
-    seed: int,
-) -> Contributions:
+def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     """Leave-one-out and Shapley values of every predictor in the plain mean.
 
     Exact up to 12 predictors, from sampled orders beyond. Metrics of second moments use all rows;
@@ -108,26 +100,26 @@ def contributions(
 
     Args:
         preds: (n, m, c) predictions.
-        groups: (n,) labels of what the bootstrap draws as a whole; None draws rows.
     """
     m = preds.shape[1]
     rng = np.random.default_rng(seed)
     plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
-    n_rows = len(y)
-    cluster = clusters_of(n_rows, groups)
-    if metric in MOMENT_METRICS:
-        value_of = MOMENT_METRICS[metric]
-        target = as_columns(task, y, preds.shape[2])
-        values = METRICS[metric].sign * value_of(moments_of(preds, target), plan.sets)
-        draws = drawn_moments(preds, target, cluster, N_DRAWS_OF_MOMENTS, rng)
-        drawn = METRICS[metric].sign * np.stack([value_of(one, plan.sets) for one in draws])
+    n_rows, metric = len(target), target.metric
+    cluster = clusters_of(n_rows, target.groups)
+    if metric.name in MOMENT_METRICS:
+        value_of = MOMENT_METRICS[metric.name]
+        truth = target.as_columns(preds.shape[2])
+        values = metric.sign * value_of(moments_of(preds, truth), plan.sets)
+        draws = drawn_moments(preds, truth, cluster, N_DRAWS_OF_MOMENTS, rng)
+        drawn = metric.sign * np.stack([value_of(one, plan.sets) for one in draws])
         on_draws = Bootstrap(plan, values, drawn)
     else:
         if n_rows > MOST_ROWS:
             kept = np.sort(rng.choice(n_rows, MOST_ROWS, replace=False))
-            preds, y, cluster, n_rows = preds[kept], y[kept], cluster[kept], MOST_ROWS
-        values = set_values(preds, y, plan.sets, task=task, metric=metric)
-        on_draws = _scored_draws(preds, y, cluster, plan, values, task, metric, rng)
+            preds, target, cluster = preds[kept], target.only(kept), cluster[kept]
+            n_rows = MOST_ROWS
+        values = set_values(preds, target, plan.sets)
+        on_draws = _scored_draws(preds, target, cluster, plan, values, rng)
     return _summed_up(plan, values, on_draws, n_rows)
 
 
@@ -156,20 +148,20 @@ def sampled_orders(m: int, n_circles: int, rng: np.random.Generator) -> SetPlan:
     return SetPlan(sets, where[-m:], orders, where[:-m].reshape(len(orders), m + 1), n_circles)
 
 
-def set_values(preds: Floats, y: NDArray[Any], sets: Sets, *, task: str, metric: str) -> Floats:
+def set_values(preds: Floats, target: Target, sets: Sets) -> Floats:
     """(s,) what each set's plain mean scores, positive is better.
 
     An undefined score counts as 0, that of no skill; all are NaN where the rows define none.
     """
-    scores = [score(metric, task, y, p) for p in _plain_means(preds, y, sets, task)]
-    return _no_skill_where_undefined(METRICS[metric].sign * np.array([scores]))[0]
+    scores = [target.score(p) for p in _plain_means(preds, target, sets)]
+    return _no_skill_where_undefined(target.metric.sign * np.array([scores]))[0]
 
 
-def _plain_means(preds: Floats, y: NDArray[Any], sets: Sets, task: str) -> Iterator[Floats]:
+def _plain_means(preds: Floats, target: Target, sets: Sets) -> Iterator[Floats]:
     """(n, c) the plain mean of each set; of the empty one the targets' means."""
     n, m, c = preds.shape
     flat = np.ascontiguousarray(preds.transpose(1, 0, 2)).reshape(m, n * c)
-    constant = np.broadcast_to(as_columns(task, y, c).mean(axis=0), (n, c))
+    constant = np.broadcast_to(target.as_columns(c).mean(axis=0), (n, c))
     sizes = sets.sum(axis=1)
     at_once = max(1, 2_000_000 // flat.shape[1])  # sets whose blends take 16 MB
     for start in range(0, len(sets), at_once):
@@ -187,23 +179,21 @@ def _no_skill_where_undefined(values: Floats) -> Floats:
 
 def _scored_draws(
     preds: Floats,
-    y: NDArray[Any],
+    target: Target,
     cluster: NDArray[Any],
     plan: SetPlan,
     values: Floats,
-    task: str,
-    metric: str,
     rng: np.random.Generator,
 ) -> Bootstrap:
     """Draws of rows, by a plan of one circle where that of all sets would take minutes."""
     if len(plan.sets) > SETS_PER_DRAW:
         plan = sampled_orders(preds.shape[1], 1, rng)
-        values = set_values(preds, y, plan.sets, task=task, metric=metric)
+        values = set_values(preds, target, plan.sets)
     cluster = clusters_of(len(cluster), cluster)  # those of the rows that were kept
     times = np.array([counts_of_draw(cluster, rng) for _ in range(N_DRAWS)], dtype=np.float64)
-    blends = _plain_means(preds, y, plan.sets, task)
-    drawn = np.column_stack([resampled_score(metric, task, y, p)(times) for p in blends])
-    return Bootstrap(plan, values, _no_skill_where_undefined(METRICS[metric].sign * drawn))
+    blends = _plain_means(preds, target, plan.sets)
+    drawn = np.column_stack([bootstrap_score(target, p)(times) for p in blends])
+    return Bootstrap(plan, values, _no_skill_where_undefined(target.metric.sign * drawn))
 
 
 def _summed_up(plan: SetPlan, values: Floats, on_draws: Bootstrap, n_rows: int) -> Contributions:

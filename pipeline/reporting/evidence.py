@@ -4,7 +4,7 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from pipeline.predictors.board import (
 )
 from pipeline.predictors.predictions import read_predictions
 from pipeline.predictors.stack import Stack
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
@@ -39,17 +40,19 @@ class Evidence:
     Attributes:
         board: the leaderboard, best first.
         board_stamp: what it was made from, and what to expect of the choice.
+        target: of the training rows.
         chosen: out-of-fold or cross-fitted and test predictions of the chosen predictor.
         weights: the table of each blend that has one.
-        test_y: targets of the test rows; None where they are not known.
-        test_predictions: (k, c) of every line of the board; none where `test_y` is None.
-        runs: run.json of each member's units, fold by fold; none of members trained elsewhere.
+        test_target: of the test rows; None where it is not known.
+        test_predictions: (k, c) of every line of the board; none where `test_target` is None.
+        runs: run.json of each member's units, fold by fold; none of external members.
         logs: train.log of each member's units likewise.
     """
 
     config: Config
     train: Train
     test: TestRows
+    target: Target
     folds: NDArray[np.int64]
     stack: Stack
     board: pd.DataFrame
@@ -58,7 +61,7 @@ class Evidence:
     chosen_oof: Floats
     chosen_test: Floats
     weights: dict[str, pd.DataFrame]
-    test_y: NDArray[Any] | None
+    test_target: Target | None
     test_predictions: dict[str, Floats]
     runs: dict[str, dict[int, dict[str, Any]]]
     logs: dict[str, dict[int, list[dict[str, Any]]]]
@@ -89,6 +92,7 @@ def read_evidence(config: Config) -> Evidence:
     c, data = config.competition, config.data
     members = member_folders(config)
     train, test = read_train(data, config.task), read_test(data)
+    target = Target.of(train.y, config.task, config.metric, train.groups)
     folds = read_folds(c, train.ids, origin_of(config.folds, train))
     stamp = require_board(config)
     board = read_board(c)
@@ -114,6 +118,7 @@ def read_evidence(config: Config) -> Evidence:
         config=config,
         train=train,
         test=test,
+        target=target,
         folds=folds,
         stack=stack,
         board=board,
@@ -122,7 +127,9 @@ def read_evidence(config: Config) -> Evidence:
         chosen_oof=chosen_oof,
         chosen_test=test_predictions[chosen],
         weights={name: _read_weights(path) for name, path in weights.items() if path.is_file()},
-        test_y=test_y,
+        test_target=None
+        if test_y is None
+        else replace(target, y=test_y, groups=None, labels=train.y),
         test_predictions={} if test_y is None else test_predictions,
         runs={name: _read_units(c, name, "run.json", read_json, folds) for name in members},
         logs={name: _read_units(c, name, "train.log", _read_log, folds) for name in members},

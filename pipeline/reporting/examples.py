@@ -12,9 +12,9 @@ from pipeline.competition.rows import joined
 from pipeline.reporting.diversity import ambiguity, errors
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.numbers import MINUS
-from pipeline.reporting.sampling import labels_of, standard_error
-from pipeline.scoring.metrics import score
-from pipeline.scoring.tasks import TASKS, TINY, Floats
+from pipeline.reporting.sampling import standard_error
+from pipeline.scoring.formulas import ROW_MEANS
+from pipeline.scoring.tasks import TASKS, Floats
 
 N_ROWS = 20
 MOST_CHARACTERS = 400
@@ -27,12 +27,10 @@ def loss_of_rows(of: Evidence) -> Floats:
     if not TASKS[of.config.task].is_probability:
         found = errors(of.chosen_oof[:, None], of.train.y, of.config.task)
         return (found[:, 0] ** 2).mean(axis=1)
-    p, y = of.chosen_oof, of.train.y
+    p, y, surprise = of.chosen_oof, of.train.y, ROW_MEANS["logloss"].of_rows
     if of.config.task == "multiclass":
-        of_truth = p[np.arange(len(y)), y][:, None]
-    else:
-        of_truth = np.where(y.reshape(p.shape) == 1, p, 1 - p)
-    return -np.log(np.clip(of_truth, TINY, None)).mean(axis=1)
+        return surprise(y, p)
+    return np.mean([surprise(*column) for column in zip(y.reshape(p.shape).T, p.T, strict=True)], 0)
 
 
 def telling_rows(of: Evidence) -> dict[str, list[dict[str, Any]]]:
@@ -92,13 +90,12 @@ def by_length(of: Evidence) -> list[dict[str, Any]]:
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTHS + 1)[1:-1]))
     part: NDArray[Any] = np.searchsorted(edges, lengths, side="left")
     rng = np.random.default_rng(of.config.seed)
-    setting = (of.config.metric, of.config.task)
     found = []
     for k in np.unique(part):
         rows = np.flatnonzero(part == k)
         value = se = np.nan
         if len(rows) >= FEWEST:
-            value = score(*setting, of.train.y[rows], of.chosen_oof[rows], labels_of(of))
+            value = of.target[rows].score(of.chosen_oof[rows])
             se = standard_error(of, of.chosen_oof, rows, rng)
         span = {"shortest": int(lengths[rows].min()), "longest": int(lengths[rows].max())}
         found.append({**span, "rows": len(rows), "score": value, "se": se})

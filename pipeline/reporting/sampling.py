@@ -7,16 +7,10 @@ from numpy.typing import NDArray
 
 from pipeline.reporting.evidence import Evidence
 from pipeline.scoring.draws import clusters_of, rows_of_draw
-from pipeline.scoring.metrics import score
 from pipeline.scoring.tasks import Floats
 
 N_DRAWS = 50
 MOST_ROWS = 5000
-
-
-def labels_of(of: Evidence) -> Floats | None:
-    """The training targets where a metric may round to them."""
-    return of.train.y if of.train.y.ndim == 2 else None
 
 
 def standard_error(
@@ -28,13 +22,12 @@ def standard_error(
     the metric is undefined, such as those without a positive, are left out; NaN if all are.
     """
     kept = rng.permutation(rows)[:MOST_ROWS]
-    groups = of.train.groups
-    cluster = clusters_of(len(kept), None if groups is None else [groups[i] for i in kept])
-    setting, labels = (of.config.metric, of.config.task), labels_of(of)
+    target = of.target[kept]
+    cluster = clusters_of(len(kept), target.groups)
     scores = []
     for _ in range(N_DRAWS):
-        drawn = kept[rows_of_draw(cluster, rng)]
-        scores.append(score(*setting, of.train.y[drawn], predictions[drawn], labels))
+        drawn = rows_of_draw(cluster, rng)
+        scores.append(target[drawn].score(predictions[kept[drawn]]))
     defined = [value for value in scores if not np.isnan(value)]
     if len(defined) < 2:
         return np.nan

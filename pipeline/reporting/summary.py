@@ -14,10 +14,9 @@ from pipeline.reporting.diversity import ambiguity, clustered, error_correlation
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.examples import by_length, telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
-from pipeline.reporting.sampling import labels_of, standard_error
+from pipeline.reporting.sampling import standard_error
+from pipeline.reporting.screen import alone_of
 from pipeline.reporting.verdict import verdict
-from pipeline.scoring.metrics import METRICS, score
-from pipeline.scoring.tasks import TASKS
 
 OUTLYING = 3.0  # standard errors: of 100 folds that differ by chance alone, less than one
 
@@ -29,7 +28,7 @@ def summarise(of: Evidence) -> dict[str, Any]:
         "competition": of.config.competition,
         "task": of.config.task,
         "metric": of.config.metric,
-        "greater_is_better": METRICS[of.config.metric].greater_is_better,
+        "greater_is_better": of.target.metric.greater_is_better,
         "rows": {
             "train": len(of.train.ids),
             "test": len(of.test.ids),
@@ -45,8 +44,8 @@ def summarise(of: Evidence) -> dict[str, Any]:
         "contributions": _contributions(of),
         "weights": {name: _weights(table) for name, table in of.weights.items()},
         "learning": learning_curves(of.logs),
-        "calibration": calibration(of) if TASKS[of.config.task].is_probability else None,
-        "residuals": None if TASKS[of.config.task].is_probability else residuals(of),
+        "calibration": calibration(of) if of.target.task.is_probability else None,
+        "residuals": None if of.target.task.is_probability else residuals(of),
         "drift": drift(of),
         "length": by_length(of),
         "examples": telling_rows(of),
@@ -70,15 +69,16 @@ def without_nan(value: Any) -> Any:
 
 def _leaderboard(of: Evidence) -> list[dict[str, Any]]:
     """The leaderboard's lines, with the in-sample score and, where it is known, the test score."""
-    sign, setting = METRICS[of.config.metric].sign, (of.config.metric, of.config.task)
+    sign = of.target.metric.sign
     lines = []
     for line in of.board.to_dict("records"):
         in_sample = float(line["score"]) + sign * float(line["optimism"])
         test = None
-        if of.test_y is not None:
-            test = score(*setting, of.test_y, of.test_predictions[line["name"]], labels_of(of))
+        if of.test_target is not None:
+            test = of.test_target.score(of.test_predictions[line["name"]])
         own = {str(key): cell for key, cell in line.items()}
-        lines.append({**own, "chosen": bool(line["chosen"]), "in_sample": in_sample, "test": test})
+        own |= {"alone": alone_of(line), "chosen": bool(line["chosen"])}
+        lines.append({**own, "in_sample": in_sample, "test": test})
     return lines
 
 
@@ -95,11 +95,10 @@ def _fold_scores(of: Evidence) -> dict[str, list[dict[str, Any]]]:
     """
     rng = np.random.default_rng(of.config.seed)
     rows = [np.flatnonzero(of.folds == k) for k in range(int(of.folds.max()) + 1)]
-    setting, labels = (of.config.metric, of.config.task), labels_of(of)
     found = {}
     for i, name in enumerate(of.stack.names):
         preds = of.stack.oof[:, i]
-        scores = np.array([score(*setting, of.train.y[r], preds[r], labels) for r in rows])
+        scores = np.array([of.target[r].score(preds[r]) for r in rows])
         spread = np.array([standard_error(of, preds, r, rng) for r in rows])
         usual = np.median(scores[~np.isnan(scores)]) if not np.isnan(scores).all() else np.nan
         lines = []
@@ -116,7 +115,7 @@ def _diversity(of: Evidence) -> dict[str, Any]:
     order = clustered(correlation)
     parts = ambiguity(of.stack.oof, y, task)
     beside = correlation[np.triu_indices(len(names), 1)]
-    pairs = pairwise(of.stack.oof, y, task) if TASKS[task].is_probability else None
+    pairs = pairwise(of.stack.oof, y, task) if of.target.task.is_probability else None
     return {
         "order": [names[i] for i in order],
         "error_correlation": correlation[np.ix_(order, order)],
@@ -141,15 +140,7 @@ def _diversity(of: Evidence) -> dict[str, Any]:
 
 
 def _contributions(of: Evidence) -> dict[str, Any]:
-    groups = None if of.train.groups is None else np.array(of.train.groups)
-    found = contributions(
-        of.stack.oof,
-        of.train.y,
-        task=of.config.task,
-        metric=of.config.metric,
-        groups=groups,
-        seed=of.config.seed,
-    )
+    found = contributions(of.stack.oof, of.target, seed=of.config.seed)
     lines = []
     for i, name in enumerate(of.stack.names):
         minutes = minutes_of(of.runs.get(name, {}), int(of.folds.max()) + 1)

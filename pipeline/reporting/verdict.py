@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from pipeline.ensemble.leaderboard import PLAIN_MEAN
 from pipeline.reporting.numbers import signed, value
+from pipeline.reporting.screen import alone_of
 
 
 def verdict(summary: dict[str, Any]) -> str:
@@ -11,16 +13,24 @@ def verdict(summary: dict[str, Any]) -> str:
     singles = [line for line in summary["leaderboard"] if line["kind"] != "blend"]
     n = len(singles)
     interval = f"95 % interval {signed(chosen['gain_low'])} to {signed(chosen['gain_high'])}"
-    if chosen["name"] == "blend_mean":
+    alone = alone_of(chosen)
+    if alone is not None:
         start = (
-            f"Submit blend_mean: no blend gains half a standard error on the plain mean of the {n} "
-            f"predictors, whose {metric} on held-out rows is {value(chosen['score'])}"
+            f"Submit {chosen['name']}, which is {alone} alone: blending gains nothing on it; its "
+            f"{metric} on held-out rows is {value(chosen['score'])}"
+        )
+    elif chosen["name"] == PLAIN_MEAN:
+        start = (
+            f"Submit {PLAIN_MEAN}: no blend beats the plain mean of the {n} predictors by more "
+            f"than half a standard error; its {metric} on held-out rows is {value(chosen['score'])}"
         )
     else:
         start = (
             f"Submit {chosen['name']}: its {metric} on held-out rows is {value(chosen['score'])}, "
             f"{signed(chosen['gain'])} over the plain mean of the {n} predictors ({interval})"
         )
+    if alone == singles[0]["name"]:
+        return f"{start}."
     return f"{start}, {_beside_the_best(chosen, singles[0], summary['greater_is_better'])}."
 
 

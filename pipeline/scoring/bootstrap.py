@@ -1,9 +1,9 @@
-"""A metric on many resamples of the same rows at once, without gathering a row.
+"""A metric on many bootstrap samples of the same rows at once, without gathering a row.
 
-Letters: n rows, B resamples, u distinct values. A resample is told by how often it holds each row:
-`times`, (B, n). Most metrics are functions of a few sums over rows, which one matrix product yields
-for all resamples; ranks are sums over the rows below. The values are those of `scoring.metrics` on
-the gathered rows, up to rounding.
+Letters: n rows, B bootstrap samples, u distinct values. A sample is given by how often it holds
+each row: `times`, (B, n). Most metrics are functions of a few sums over rows, which one matrix
+product yields for all samples; ranks are sums over the rows below. The values are those of
+`Target.score` on the gathered rows, up to rounding.
 """
 
 from collections.abc import Callable
@@ -14,64 +14,51 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from pipeline.scoring.counts import COUNTED, n_codes
-from pipeline.scoring.metrics import scored_columns
+from pipeline.scoring.formulas import (
+    NO_VARIANCE,
+    ROW_MEANS,
+    correlation,
+    kappa,
+    mean_of_defined,
+    r2,
+    ratio,
+)
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
-OfResamples = Callable[[Floats], Floats]  # (B, n) times to (B,) values
-NO_VARIANCE = 1e-12  # of the mean square: rounding leaves less of the variance of a constant
+OfSamples = Callable[[Floats], Floats]  # (B, n) times to (B,) values
 
 
-def resampled_score(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> OfResamples:
-    """`scoring.metrics.score`, prepared for resamples of these rows; NaN where it is undefined."""
-    columns = scored_columns(metric, task, y, predictions, y_train)
-    return _mean_of_defined([RESAMPLED[metric](*column) for column in columns])
+def bootstrap_score(target: Target, predictions: Floats) -> OfSamples:
+    """`Target.score`, prepared for bootstrap samples of these rows; NaN where it is undefined."""
+    columns = target.scored_columns(predictions)
+    return _mean_of_defined([BOOTSTRAP[target.metric.name](*column) for column in columns])
 
 
-def _mean_of_defined(parts: list[OfResamples]) -> OfResamples:
-    def of_resamples(times: Floats) -> Floats:
-        values = np.array([part(times) for part in parts])
-        defined = ~np.isnan(values)
-        total = np.where(defined, values, 0).sum(axis=0)
-        return np.divide(
-            total, defined.sum(axis=0), out=np.full(len(times), np.nan), where=defined.any(axis=0)
-        )
-
-    return of_resamples
+def _mean_of_defined(parts: list[OfSamples]) -> OfSamples:
+    return lambda times: mean_of_defined([part(times) for part in parts])
 
 
-def _mean_of(of_row: Floats) -> OfResamples:
+def _mean_of(of_row: Floats) -> OfSamples:
     return lambda times: times @ of_row / times.sum(axis=1)
 
 
-def _rmse(y: Floats, p: Floats) -> OfResamples:
-    mean_square = _mean_of((y - p) ** 2)
-    return lambda times: np.sqrt(mean_square(times))
+def _row_mean(name: str) -> Callable[..., OfSamples]:
+    metric = ROW_MEANS[name]
 
+    def prepare(y: NDArray[Any], p: NDArray[Any]) -> OfSamples:
+        mean = _mean_of(metric.of_rows(y, p))
+        return lambda times: metric.of_mean(mean(times))
 
-def _mae(y: Floats, p: Floats) -> OfResamples:
-    return _mean_of(np.abs(y - p))
-
-
-def _accuracy(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
-    return _mean_of((y == p).astype(np.float64))
-
-
-def _log_loss(y: NDArray[Any], p: Floats) -> OfResamples:
-    if p.ndim == 1:
-        of_truth = np.where(y == 1, p, 1 - p)
-    else:
-        of_truth = p[np.arange(len(y)), y] / p.sum(axis=1)
-    return _mean_of(-np.log(np.clip(of_truth, np.finfo(np.float64).eps, None)))
+    return prepare
 
 
 def _mean_and_variance(times: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Of each resample, (B,) twice; a variance that rounding alone could have made is NaN."""
+    """(B,) means and (B,) variances; a variance that rounding alone could have made is 0."""
     size = times.sum(axis=1)
     mean, mean_square = times @ values / size, times @ values**2 / size
     variance = mean_square - mean**2
-    return mean, np.where(variance > NO_VARIANCE * mean_square, variance, np.nan)
+    return mean, np.where(variance > NO_VARIANCE * mean_square, variance, 0.0)
 
 
 def _scale(values: Floats) -> tuple[float, float]:
@@ -80,41 +67,37 @@ def _scale(values: Floats) -> tuple[float, float]:
     return center, float(np.abs(values - center).max()) or 1.0
 
 
-def _pearson(y: Floats, p: Floats) -> OfResamples:
+def _pearson(y: Floats, p: Floats) -> OfSamples:
     (center_a, largest_a), (center_b, largest_b) = _scale(y), _scale(p)
     a, b = (y - center_a) / largest_a, (p - center_b) / largest_b
     mean_product = _mean_of(a * b)
 
-    def of_resamples(times: Floats) -> Floats:
+    def of_samples(times: Floats) -> Floats:
         mean_a, variance_a = _mean_and_variance(times, a)
         mean_b, variance_b = _mean_and_variance(times, b)
-        covariance = mean_product(times) - mean_a * mean_b
-        correlation = np.clip(covariance / np.sqrt(variance_a * variance_b), -1, 1)
-        return np.where(np.isnan(variance_b) & ~np.isnan(variance_a), 0.0, correlation)
+        return correlation(mean_product(times) - mean_a * mean_b, variance_a, variance_b)
 
-    return of_resamples
+    return of_samples
 
 
-def _r2(y: Floats, p: Floats) -> OfResamples:
+def _r2(y: Floats, p: Floats) -> OfSamples:
     center, largest = _scale(y)
     mean_square = _mean_of(((y - p) / largest) ** 2)
     scaled = (y - center) / largest
-    return lambda times: 1 - mean_square(times) / _mean_and_variance(times, scaled)[1]
+    return lambda times: r2(mean_square(times), _mean_and_variance(times, scaled)[1])
 
 
-def _qwk(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
+def _qwk(y: NDArray[Any], p: NDArray[Any]) -> OfSamples:
     center, _ = _scale(y)
     a, b = y - center, p - center
     mean_square = _mean_of((a - b) ** 2)
 
-    def of_resamples(times: Floats) -> Floats:
+    def of_samples(times: Floats) -> Floats:
         mean_a, variance_a = _mean_and_variance(times, a)
         mean_b, variance_b = _mean_and_variance(times, b)
-        # decisions may be constant, the truth may not
-        chance = variance_a + np.nan_to_num(variance_b) + (mean_a - mean_b) ** 2
-        return 1 - mean_square(times) / chance
+        return kappa(mean_square(times), variance_a, variance_b + (mean_a - mean_b) ** 2)
 
-    return of_resamples
+    return of_samples
 
 
 def _one_hot(codes: NDArray[Any], width: int) -> csr_array:
@@ -123,8 +106,8 @@ def _one_hot(codes: NDArray[Any], width: int) -> csr_array:
     return csr_array((np.ones(len(rows)), (rows, codes[rows])), shape=(len(codes), width))
 
 
-def _counted(name: str) -> Callable[..., OfResamples]:
-    def prepare(y: NDArray[Any], p: NDArray[Any]) -> OfResamples:
+def _counted(name: str) -> Callable[..., OfSamples]:
+    def prepare(y: NDArray[Any], p: NDArray[Any]) -> OfSamples:
         y, p = y.astype(int), p.astype(int)
         n_classes = n_codes(y, p)
         parts = [_one_hot(codes, n_classes) for codes in (np.where(y == p, y, -1), y, p)]
@@ -133,53 +116,44 @@ def _counted(name: str) -> Callable[..., OfResamples]:
     return prepare
 
 
-def _auc(y: NDArray[Any], p: Floats) -> OfResamples:
+def _auc(y: NDArray[Any], p: Floats) -> OfSamples:
     if p.ndim == 2:
         return _mean_of_defined([_auc(y == k, p[:, k]) for k in range(p.shape[1])])
     values, code = np.unique(p, return_inverse=True)
     positive = _one_hot(np.where(y == 1, code, -1), len(values))
     negative = _one_hot(np.where(y == 1, -1, code), len(values))
 
-    def of_resamples(times: Floats) -> Floats:
+    def of_samples(times: Floats) -> Floats:
         positives, negatives = times @ positive, times @ negative  # (B, u)
         below = np.cumsum(negatives, axis=1) - negatives / 2  # a tie is half a pair
         n_pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-        ordered = np.einsum("bu,bu->b", positives, below)
-        return np.divide(ordered, n_pairs, out=np.full(len(times), np.nan), where=n_pairs > 0)
+        return ratio(np.einsum("bu,bu->b", positives, below), n_pairs)
 
-    return of_resamples
+    return of_samples
 
 
-def _spearman(y: Floats, p: Floats) -> OfResamples:
+def _spearman(y: Floats, p: Floats) -> OfSamples:
     codes = [np.unique(values, return_inverse=True)[1] for values in (y, p)]
     held = [_one_hot(code, int(code.max()) + 1) for code in codes]
 
-    def of_resamples(times: Floats) -> Floats:
+    def of_samples(times: Floats) -> Floats:
         ranks, spreads = [], []
         for code, one_hot in zip(codes, held, strict=True):
             counts = times @ one_hot  # (B, u)
             rank = np.cumsum(counts, axis=1) - (counts + times.sum(axis=1)[:, None]) / 2
             spreads.append((counts * rank**2).sum(axis=1))
             ranks.append(rank[:, code])
-        spread = np.where(spreads[0] > 0, np.sqrt(spreads[0] * spreads[1]), np.nan)
-        covariance = np.einsum("bn,bn,bn->b", times, *ranks)
-        return np.clip(covariance / np.where(spread == 0, 1.0, spread), -1, 1)
+        return correlation(np.einsum("bn,bn,bn->b", times, *ranks), *spreads)
 
-    return of_resamples
+    return of_samples
 
 
-RESAMPLED: dict[str, Callable[..., OfResamples]] = {
-    "rmse": _rmse,
-    "mae": _mae,
-    "mcrmse": _rmse,
+BOOTSTRAP: dict[str, Callable[..., OfSamples]] = {
+    **{name: _row_mean(name) for name in ROW_MEANS},
+    **{name: _counted(name) for name in COUNTED if name not in ROW_MEANS},
     "r2": _r2,
     "pearson": _pearson,
     "spearman": _spearman,
-    "accuracy": _accuracy,
-    "f1": _counted("f1"),
-    "f1_macro": _counted("f1_macro"),
     "auc": _auc,
-    "logloss": _log_loss,
-    "mcc": _counted("mcc"),
     "qwk": _qwk,
 }

@@ -1,8 +1,8 @@
 """Metrics of hard decisions, from how often each class is decided rightly, occurs and is decided.
 
 Each is made of sums over classes. The functions of `COUNTED` take the three counts as (B, classes),
-for B resamples or ways to decide at once, or (1, classes) where all B share them, and return (B,),
-NaN where the metric is undefined.
+for B bootstrap samples or ways to decide at once, or (1, classes) where all B share them. They
+return (B,), NaN where the metric is undefined.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.scoring.formulas import ratio
 from pipeline.scoring.tasks import Floats
 
 
@@ -52,9 +53,8 @@ def _stacked(*terms: Any) -> Floats:
 
 
 def _ratio(sums: Floats) -> Floats:
-    """The first sum by the second, NaN where that is 0."""
     above, below = sums
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+    return ratio(above, below)
 
 
 def _accuracy(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:

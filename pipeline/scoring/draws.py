@@ -1,4 +1,4 @@
-"""Bootstrap draws of rows, or of whole groups. Letters: n rows."""
+"""Bootstrap samples of rows, or of whole groups. Letters: n rows."""
 
 from typing import Any
 

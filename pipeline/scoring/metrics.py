@@ -1,12 +1,12 @@
 """Competition metrics by name, with direction and the tasks they fit.
 
 Letters: n rows, c columns. Targets and predictions are as in `scoring.tasks`. With several
-columns a metric is computed on each and averaged; a column where it is undefined (one class only,
-a constant target, a label without positives) is NaN and leaves the mean. Predictions are finite:
-who reads them sees to it.
+columns `Target` computes a metric on each and averages. A column where it is undefined (one class
+only, a constant target, a label without positives) is NaN and leaves the mean. Predictions must be
+finite; the readers check.
 
 The values are scikit-learn's and SciPy's, as the tests check; but a constant prediction correlates
-0 with what varies, where SciPy gives NaN. The formulas are written out because
+0 with what varies, where SciPy gives NaN. `scoring.formulas` writes the formulas out because
 intervals and hill climbing score thousands of blends: on 5,000 rows scikit-learn's AUC takes
 5.5 ms, most of it input checks, and this one 0.2 ms.
 """
@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from pipeline.scoring.counts import COUNTED, counts
-from pipeline.scoring.tasks import Floats, decide
+from pipeline.scoring.formulas import ROW_MEANS, area, correlation, kappa, mean_of_defined, r2
+from pipeline.scoring.tasks import Floats
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Metric:
         decides: it scores hard decisions, not values or probabilities.
     """
 
+    name: str
     function: Callable[..., float]
     greater_is_better: bool
     tasks: tuple[str, ...]
@@ -43,117 +44,50 @@ class Metric:
         return 1 if self.greater_is_better else -1
 
 
-def _rmse(y: Floats, p: Floats) -> float:
-    return float(np.sqrt(np.mean((y - p) ** 2)))
-
-
-def _mae(y: Floats, p: Floats) -> float:
-    return float(np.mean(np.abs(y - p)))
-
-
 def _r2(y: Floats, p: Floats) -> float:
-    return float(1 - np.sum((y - p) ** 2) / np.sum((y - y.mean()) ** 2)) if _varies(y) else np.nan
+    return float(r2(np.mean((y - p) ** 2), _variance(y)))
 
 
 def _pearson(y: Floats, p: Floats) -> float:
-    if not _varies(y):
-        return np.nan
-    if not _varies(p):
-        return 0.0  # no skill; undefined, it would leave the mean of several targets to the others
-    y, p = y - y.mean(), p - p.mean()
-    # the largest becomes 1, or squares of huge or tiny values would leave the range of floats
-    y, p = y / np.abs(y).max(), p / np.abs(p).max()
-    return float(np.clip(y @ p / np.sqrt((y @ y) * (p @ p)), -1, 1))
+    y, p = _centred(y), _centred(p)
+    return float(correlation(y @ p, y @ y, p @ p))
 
 
 def _spearman(y: Floats, p: Floats) -> float:
+    # imported here: scipy.stats takes half a second to load; no other metric needs it
+    from scipy.stats import rankdata
+
     return _pearson(rankdata(y), rankdata(p))
+
+
+def _qwk(y: NDArray[Any], p: NDArray[Any]) -> float:
+    return float(kappa(np.mean((y - p) ** 2), _variance(y), np.mean((p - y.mean()) ** 2)))
+
+
+def _auc(y: NDArray[Any], p: Floats) -> float:
+    if p.ndim == 2:  # one class against the rest, averaged over the classes that the rows hold
+        return float(mean_of_defined([_auc(y == k, p[:, k]) for k in range(p.shape[1])]))
+    return area(p[y == 1], p[y != 1])
 
 
 def _counted(name: str) -> Callable[..., float]:
     return lambda y, p: float(COUNTED[name](*counts(y, p))[0])
 
 
-def _qwk(y: NDArray[Any], p: NDArray[Any]) -> float:
-    """Cohen's kappa with weights of the squared difference of values (Cohen 1968).
-
-    Written with moments, so that a label that nobody holds or predicts still counts as a step.
-    """
-    if not _varies(y):
-        return np.nan
-    chance = y.var() + p.var() + (y.mean() - p.mean()) ** 2
-    return float(1 - np.mean((y - p) ** 2) / chance)
-
-
-def _auc(y: NDArray[Any], p: Floats) -> float:
-    if p.ndim == 2:  # one class against the rest, averaged over the classes that the rows hold
-        return _mean_of_defined([_auc(y == k, p[:, k]) for k in range(p.shape[1])])
-    positives, negatives = np.sort(p[y == 1]), np.sort(p[y != 1])
-    n_pairs = len(positives) * len(negatives)
-    if n_pairs == 0:
-        return np.nan
-    # Mann-Whitney: the share of pairs in the right order, a tie being half a pair
-    below = negatives.searchsorted(positives, "left").sum()
-    not_above = negatives.searchsorted(positives, "right").sum()
-    return float((below + not_above) / 2 / n_pairs)
-
-
-def _log_loss(y: NDArray[Any], p: Floats) -> float:
-    if p.ndim == 1:
-        of_truth = np.where(y == 1, p, 1 - p)
-    else:
-        of_truth = p[np.arange(len(y)), y] / p.sum(axis=1)
-    return float(-np.mean(np.log(np.clip(of_truth, np.finfo(np.float64).eps, None))))
-
-
 def _varies(values: NDArray[Any]) -> bool:
     return bool((values != values[0]).any())
 
 
-def _mean_of_defined(values: list[float]) -> float:
-    defined = [v for v in values if not np.isnan(v)]
-    return float(np.mean(defined)) if defined else np.nan
+def _variance(values: NDArray[Any]) -> float:
+    return float(values.var()) if _varies(values) else 0.0  # of a constant rounding may leave some
 
 
-def scored_columns(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Targets and what the metric is given beside them, for each column that it is computed on.
-
-    Args:
-        y_train: (any, c) regression targets whose values are the labels to which `qwk` rounds;
-            those of `y` when None.
-    """
-    chosen = METRICS[metric]
-    p: NDArray[Any] = predictions
-    if chosen.decides and task == "regression":
-        p = nearest_labels(p, y if y_train is None else y_train)
-    elif chosen.decides:
-        p = decide(task, p)
-    elif task == "binary":
-        p = p[:, 0]
-    if y.ndim == 2:
-        return [(y[:, j], p[:, j]) for j in range(y.shape[1])]
-    return [(y, p)]
-
-
-def column_scores(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> Floats:
-    """The metric on each of the `scored_columns`, NaN where it is undefined.
-
-    Returns:
-        (c,) for regression and multilabel, (1,) for binary and multiclass.
-    """
-    columns = scored_columns(metric, task, y, predictions, y_train)
-    return np.array([METRICS[metric].function(*column) for column in columns])
-
-
-def score(
-    metric: str, task: str, y: NDArray[Any], predictions: Floats, y_train: Floats | None = None
-) -> float:
-    """The metric on all rows: the mean of `column_scores` over the columns where it is defined."""
-    return _mean_of_defined(column_scores(metric, task, y, predictions, y_train).tolist())
+def _centred(values: Floats) -> Floats:
+    """Values less their mean; the largest becomes 1, or squares would leave the range of floats."""
+    if not _varies(values):
+        return np.zeros_like(values)
+    values = values - values.mean()
+    return values / np.abs(values).max()
 
 
 def nearest_labels(p: Floats, y_train: Floats) -> Floats:
@@ -169,17 +103,20 @@ _CLASSES = ("binary", "multiclass")
 _LABELLED = ("binary", "multiclass", "multilabel")
 
 METRICS: dict[str, Metric] = {
-    "rmse": Metric(_rmse, False, ("regression",)),
-    "mae": Metric(_mae, False, ("regression",)),
-    "mcrmse": Metric(_rmse, False, ("regression",)),
-    "r2": Metric(_r2, True, ("regression",)),
-    "pearson": Metric(_pearson, True, ("regression",)),
-    "spearman": Metric(_spearman, True, ("regression",)),
-    "accuracy": Metric(_counted("accuracy"), True, _LABELLED, decides=True),
-    "f1": Metric(_counted("f1"), True, ("binary", "multilabel"), decides=True),
-    "f1_macro": Metric(_counted("f1_macro"), True, _CLASSES, decides=True),
-    "auc": Metric(_auc, True, _LABELLED),
-    "logloss": Metric(_log_loss, False, _LABELLED),
-    "mcc": Metric(_counted("mcc"), True, _LABELLED, decides=True),
-    "qwk": Metric(_qwk, True, ("regression", *_CLASSES), decides=True),
+    metric.name: metric
+    for metric in [
+        Metric("rmse", ROW_MEANS["rmse"], False, ("regression",)),
+        Metric("mae", ROW_MEANS["mae"], False, ("regression",)),
+        Metric("mcrmse", ROW_MEANS["mcrmse"], False, ("regression",)),
+        Metric("r2", _r2, True, ("regression",)),
+        Metric("pearson", _pearson, True, ("regression",)),
+        Metric("spearman", _spearman, True, ("regression",)),
+        Metric("accuracy", ROW_MEANS["accuracy"], True, _LABELLED, decides=True),
+        Metric("f1", _counted("f1"), True, ("binary", "multilabel"), decides=True),
+        Metric("f1_macro", _counted("f1_macro"), True, _CLASSES, decides=True),
+        Metric("auc", _auc, True, _LABELLED),
+        Metric("logloss", ROW_MEANS["logloss"], False, _LABELLED),
+        Metric("mcc", _counted("mcc"), True, _LABELLED, decides=True),
+        Metric("qwk", _qwk, True, ("regression", *_CLASSES), decides=True),
+    ]
 }

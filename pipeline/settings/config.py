@@ -1,7 +1,7 @@
 """The YAML of a competition as one frozen, validated object.
 
 Every setting stands here once, with its meaning, its default and its limits: `--help`, the errors
-and the README's table are made from these fields.
+and docs/settings.md are made from these fields.
 """
 
 import re
@@ -11,8 +11,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.files.reading import Dialect
-from pipeline.scoring.metrics import METRICS
+from pipeline.files.dialect import Dialect
+from pipeline.files.messages import short
+from pipeline.scoring.names import TASKS_OF_METRIC
 from pipeline.settings.members import AnyMember, Member, Training, filled_in
 from pipeline.settings.section import (
     NAME,
@@ -36,7 +37,8 @@ class Data(Section):
     sample_submission: str = Field(description="the competition's own example of a submission")
     id: Ids = Field(
         "id",
-        description="column of the ids, or {train: NAME, test: NAME, sample: NAME}; null: none",
+        description="column of the ids, or {train: NAME, test: NAME, sample: NAME}; null: the row "
+        "number, or a column that the sample and the test table share",
     )
     text: Columns = Field(("text",), description="one text column, or two for a sentence pair")
     target: Columns = Field(("target",), description="one or more target columns")
@@ -85,14 +87,16 @@ class Data(Section):
     @model_validator(mode="after")
     def _columns(self) -> "Data":
         if len(self.text) not in (1, 2):
-            raise ValueError(f"text takes one or two columns, got {len(self.text)}")
+            raise ValueError(f"text has {len(self.text)} columns; name one, or two for a pair")
         if not self.target:
-            raise ValueError("target takes at least one column")
+            raise ValueError("target has no column; name at least one")
         for name in (self.id_of("train"), self.id_of("test")):
             columns = [c for c in (name, self.group, *self.text, *self.target) if c is not None]
             twice = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
             if twice:
-                raise ValueError(f"column {twice[0]!r} is named for two purposes")
+                raise ValueError(
+                    f"column {short(twice[0])} is named for two purposes; name a column for each"
+                )
         return self
 
 
@@ -110,16 +114,19 @@ class Folds(Section):
     @model_validator(mode="after")
     def _file(self) -> "Folds":
         if (self.scheme == "file") != (self.path is not None):
-            raise ValueError("path goes with scheme: file, and scheme: file needs a path")
+            raise ValueError(
+                f"scheme is {self.scheme} and path is {short(self.path)}; set path with "
+                "scheme: file, and only then"
+            )
         if self.scheme == "file" and "n" in self.model_fields_set:
-            raise ValueError("n is read from the file; leave it out")
+            raise ValueError(f"n is {self.n}, but scheme: file reads it from the file; leave n out")
         return self
 
 
 class External(Section):
     """blend.external"""
 
-    folder: str = Field(description="a predictor from elsewhere")
+    folder: str = Field(description="an external predictor")
     align: Literal["id", "position"] = Field("id", description="position: rows, where without ids")
 
     @property
@@ -144,9 +151,9 @@ class Blend(Section):
         ),
         description="blenders to try; those that do not fit the task are passed over",
     )
-    decisions: Columns = Field(("all",), description="decisions to try: all, or names")
+    postprocessing: Columns = Field(("all",), description="post-processing to try: all, or names")
     external: tuple[External, ...] = Field(
-        (), description="folders of predictors from elsewhere: oof and test as csv, parquet or npy"
+        (), description="folders of external predictors: oof and test as csv, parquet or npy"
     )
 
     @property
@@ -190,8 +197,10 @@ class Config(Section):
     task: Literal["regression", "binary", "multiclass", "multilabel"] = Field(
         description="regression, binary, multiclass or multilabel"
     )
-    metric: Spelled = Field(description="what the competition scores: " + ", ".join(METRICS))
-    data: Data
+    metric: Spelled = Field(
+        description="what the competition scores: " + ", ".join(TASKS_OF_METRIC)
+    )
+    data: Data = Field(description="the three tables and what their columns mean")
     folds: Folds = Folds()
     backbone: Spelled | None = Field(
         None,
@@ -222,21 +231,23 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
-        if self.metric not in METRICS or self.task not in METRICS[self.metric].tasks:
-            fitting = [name for name, metric in METRICS.items() if self.task in metric.tasks]
+        fitting = [name for name, tasks in TASKS_OF_METRIC.items() if self.task in tasks]
+        if self.metric not in fitting:
+            complaint = "does not fit" if self.metric in TASKS_OF_METRIC else "is unknown for"
             raise ValueError(
-                f"metric {self.metric!r} does not fit task {self.task}; "
+                f"metric {short(self.metric)} {complaint} task {self.task}; "
                 f"choose one of: {', '.join(fitting)}"
             )
         if self.data.train_rows is not None and self.blend.external:
             raise ValueError(
                 "blend.external holds predictions of the whole training table, of which "
                 "data.train_rows keeps a part; leave one of them out, on the command line by "
-                "--blend.external and no name"
+                "--blend.external and no name, or by --data.train_rows null"
             )
         if self.task in ("binary", "multiclass") and len(self.data.target) > 1:
             raise ValueError(
-                f"data.target names {len(self.data.target)} columns, task {self.task} has one"
+                f"data.target names {len(self.data.target)} columns, task {self.task} has one; "
+                "name one, or set another task"
             )
         if self.task != "multiclass" and any(
             member.trainer.get("label_smoothing_factor")
@@ -244,19 +255,25 @@ class Config(Section):
             if isinstance(member, Member)
         ):
             raise ValueError(
-                f"trainer.label_smoothing_factor goes with multiclass, not {self.task}"
+                f"trainer.label_smoothing_factor goes with task: multiclass, not {self.task}; "
+                "leave it out"
             )
         if self.data.positive is not None and self.task != "binary":
-            raise ValueError(f"data.positive goes with task: binary, not {self.task}")
+            raise ValueError(f"data.positive goes with task: binary, not {self.task}; leave it out")
         if "group" in self.folds.scheme and self.data.group is None:
-            raise ValueError(f"folds.scheme {self.folds.scheme} needs data.group")
+            raise ValueError(
+                f"folds.scheme {self.folds.scheme} needs data.group; name the column whose values "
+                "stay together, or choose one of: kfold, stratified"
+            )
         _check_names(self.members, self.blend)
         return self
 
 
 def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:
     if len(set(blend.methods)) < len(blend.methods):
-        raise ValueError(f"blend.methods lists one twice: {', '.join(blend.methods)}")
+        raise ValueError(
+            f"blend.methods lists one twice: {', '.join(blend.methods)}; list each once"
+        )
     names: set[str] = set()
     ours = {"blend_mean", *(f"blend_{method}" for method in blend.methods)}
     for member in members:
@@ -268,7 +285,11 @@ def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:
         names.add(member.name)
     for folder, name in ((one.folder, one.name) for one in blend.external):
         if re.fullmatch(NAME, name) is None:
-            raise ValueError(f"blend.external: {folder!r}: a folder's name is to match {NAME}")
+            raise ValueError(
+                f"blend.external: {short(folder)}: the name must match {NAME}; rename the folder"
+            )
         if name in names or name.partition(".")[0] in ours:  # blend_convex.clip is a blend's too
-            raise ValueError(f"blend.external: {folder} bears the name of another predictor")
+            raise ValueError(
+                f"blend.external: {folder} has the name of another predictor; rename the folder"
+            )
         names.add(usable_name(name))

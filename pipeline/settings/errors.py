@@ -1,57 +1,118 @@
-"""What pydantic says is wrong with a config, in the words of the YAML."""
+"""Validation errors of pydantic in the words of the YAML: where, what was found, what to do."""
 
 import difflib
+import re
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
+from pipeline.files.messages import short
 from pipeline.settings.config import Config
+from pipeline.settings.listing import default_of
 from pipeline.settings.members import KINDS
+from pipeline.settings.section import Section
 
-# pydantic's names for these are those of our classes, not of YAML
-PLAIN = {
-    "model_type": "should be settings (key: value)",
-    "dict_type": "should be settings (key: value)",
-    "tuple_type": "should be a list",
-    "invalid_key": "is a key, which should be text",
+# what a value should be, by pydantic's name of the error; {} are filled from the error's context
+SHOULD_BE = {
+    "model_type": "settings (key: value)",
+    "dict_type": "settings (key: value)",
+    "tuple_type": "a list",
+    "too_short": "a list of at least {min_length}",
+    "string_type": "text",
+    "string_pattern_mismatch": "a name that matches {pattern}",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
 }
 
 
 def in_plain_words(error: ValidationError) -> str:
-    """The first complaint: where, what was found, what is allowed."""
-    first = error.errors()[0]
+    """The first error in one line: where, what was found, what is allowed, what to do."""
+    errors = error.errors()
+    # a misspelled key also lacks under its right name: the unknown key is the cause
+    unknown = [one for one in errors if one["type"] == "extra_forbidden"]
+    first = min(unknown or errors[:1], key=lambda one: len(one["loc"]))
     where = _dotted(first["loc"])
-    if first["type"] == "extra_forbidden":
+    if unknown:
         return _unknown_key(first["loc"])
+    if first["type"] == "invalid_key":
+        return f"{where}: is a key, got {short(first['loc'][-1])}; a key should be text"
     if first["type"] == "missing":
-        return f"{where} is missing"
-    message = PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
-    if first["type"] != "value_error":
-        message += f", got {short(first['input'])}"
-    return f"{where}: {message}" if where else message
+        return f"{where} is missing; add it{_meaning(_field_at(first['loc']))}"
+    if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
+        return f"{where}: {message}" if where else message
+    if first["type"] == "literal_error":
+        choices = ", ".join(re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+        return f"{where}: unknown value {short(first['input'])}; choose one of: {choices}"
+    return f"{where}: {_expected(first)}; {_advice(first['loc'])}"
 
 
-def _unknown_key(location: tuple[Any, ...]) -> str:
-    *outer, key = location
+def _expected(error: ErrorDetails) -> str:
+    found, context = short(error["input"]), error.get("ctx", {})
+    if error["type"] in SHOULD_BE:
+        return f"should be {SHOULD_BE[error['type']].format(**context)}, got {found}"
+    return f"{error['msg']}, got {found}"
+
+
+def _advice(location: Sequence[Any]) -> str:
+    field = _field_at(location)
+    if field is None or field.is_required() or location[0] == "members":
+        return "correct it"
+    if _is_section(field.annotation):
+        return "correct it, or leave it out"
+    return f"correct it, or leave it out for the default {default_of(field)}"
+
+
+def _meaning(field: FieldInfo | None) -> str:
+    return f": {field.description}" if field is not None and field.description else ""
+
+
+def _unknown_key(location: Sequence[Any]) -> str:
+    section = _section_at(location[:-1]) or Config
+    known = [field.alias or name for name, field in section.model_fields.items()]
+    near = difflib.get_close_matches(str(location[-1]), known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(known)}"
+    return f"unknown key {short(_dotted(location))}; {hint}"
+
+
+def _section_at(location: Sequence[Any]) -> type[Section] | None:
+    """The section at a place such as ("blend", "external", 0); None where there is only a value."""
     section: Any = Config
-    for part in outer:
+    for part in location:
         if part in KINDS:  # it says which kind of member a list's entry is
             section = KINDS[part]
         elif isinstance(part, str) and part != "members":
-            annotation = section.model_fields[part].annotation
+            fields = section.model_fields if _is_section(section) else {}
+            annotation = fields[part].annotation if part in fields else None
             section = next(iter(get_args(annotation)), annotation)  # of a list, what it holds
-    known = [field.alias or name for name, field in section.model_fields.items()]
-    near = difflib.get_close_matches(str(key), known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-    return f"unknown key {_dotted(location)!r}; {hint}"
+    return section if _is_section(section) else None
 
 
-def _dotted(location: tuple[Any, ...]) -> str:
-    """As in the YAML, where nothing but its keys says of what kind a member is."""
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _field_at(location: Sequence[Any]) -> FieldInfo | None:
+    """The field of a setting; None for an entry of a list, which has none of its own."""
+    section = _section_at(location[:-1])
+    fields = {} if section is None else section.model_fields
+    by_key = {field.alias or name: field for name, field in fields.items()}
+    return by_key.get(location[-1])
+
+
+def _dotted(location: Sequence[Any]) -> str:
+    """The place as in the YAML, where nothing but its keys says of what kind a member is."""
     return ".".join(str(part) for part in location if part not in KINDS)
-
-
-def short(value: object) -> str:
-    """The value as Python writes it, cut to 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,4 +1,4 @@
-"""What every part of the YAML is made of: the base of its sections, and the kinds of values."""
+"""The base class of the YAML's sections, and the types of their values."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -9,7 +9,7 @@ NAME = r"^[a-z0-9_.-]+$"
 
 
 def _as_spelled(value: object) -> object:
-    """Whole numbers are fine as names; what YAML took for a truth value or a float is not."""
+    """A name as text; a whole number is one too, but YAML has lost the spelling of no and 1.50."""
     if isinstance(value, bool | float):
         raise ValueError(f"is read as {value!r}; write it in quotes, as in the file")
     return str(value) if isinstance(value, int) else value
@@ -17,7 +17,7 @@ def _as_spelled(value: object) -> object:
 
 def _not_bool(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("should be a number, not a truth value")
+        raise ValueError(f"should be a number, got {str(value).lower()}; write a number")
     return value
 
 
@@ -67,16 +67,18 @@ Name = Annotated[Spelled, Field(pattern=NAME)]
 
 
 class Section(BaseModel):
-    """A part of the YAML: frozen, and a key that it does not know is an error."""
+    """A section of the YAML. It cannot be changed, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-# files and folders that stand among those of members and predictors
+# names of our own files and folders beside those of members and predictors
 TAKEN = ("backbones", "leaderboard.csv", "submission")
 
 
 def usable_name(name: str) -> str:
+    """The same name; a ValueError if a folder of that name would be ., .. or one of our own."""
     if name.strip(".") == "" or name in TAKEN:
-        raise ValueError(f"{name!r} cannot be a name; . and .. and {', '.join(TAKEN)} are taken")
+        taken = ", ".join((".", "..", *TAKEN))
+        raise ValueError(f"{name!r} is taken, as are {taken}; choose another name")
     return name

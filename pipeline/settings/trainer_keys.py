@@ -1,4 +1,7 @@
-"""The fields of transformers.TrainingArguments that we fill, and the setting to use instead."""
+"""Fields of transformers.TrainingArguments that our settings fill, each with that setting.
+
+A config that sets one of these under `trainer` is refused, and the message names our setting.
+"""
 
 TRAINER_KEYS = {
     "num_train_epochs": "training.epochs",

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.utils.extmath import randomized_svd
 
-from pipeline.members.classic.heads import Shares, fit_heads
+from pipeline.members.classic.heads import fit_heads, shares_of
 from pipeline.members.classic.statistics import statistics
 from pipeline.members.classic.tfidf import Texts, Tfidf
 from pipeline.scoring.tasks import Floats
@@ -138,7 +138,7 @@ class EmbeddingSvr:
             return SVR(C=self.inverse_penalty, epsilon=0.1, cache_size=500).fit(features, target)
         often = np.bincount(target)[target] >= N_INNER  # (n,) enough for the inner folds
         if len(set(target[often])) < 2:
-            return Shares(target)
+            return shares_of(target)
         inner = StratifiedKFold(N_INNER, shuffle=True, random_state=self.seed)
         machine = SVC(C=self.inverse_penalty, cache_size=500)
         model = CalibratedClassifierCV(machine, cv=inner, ensemble=False)

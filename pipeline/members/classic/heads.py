@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
 
 from pipeline.scoring.tasks import TASKS, Floats
 
@@ -64,7 +65,7 @@ def fit_heads(
     is_classes = TASKS[task].is_probability
     columns = y.astype(np.int64 if is_classes else np.float64).reshape(len(y), -1).T
     models = [
-        Shares(column) if is_classes and column.min() == column.max() else fit(features, column)
+        shares_of(column) if is_classes and column.min() == column.max() else fit(features, column)
         for column in columns
     ]
     # as if every class had been seen once more than it was (Laplace's rule of succession)
@@ -72,12 +73,6 @@ def fit_heads(
     return Heads(task, n_columns, models, 1 / (len(y) + n_classes))
 
 
-class Shares:
-    """The share of each class among the training rows, where no more can be learnt from them."""
-
-    def __init__(self, target: NDArray[Any]) -> None:
-        self.classes_, counts = np.unique(target, return_counts=True)
-        self.shares = counts / len(target)
-
-    def predict_proba(self, features: Any) -> Floats:
-        return np.tile(self.shares, (features.shape[0], 1))
+def shares_of(target: NDArray[Any]) -> DummyClassifier:
+    """A head that says the share of each class, where no more can be learnt from the rows."""
+    return DummyClassifier(strategy="prior").fit(target, target)

@@ -3,28 +3,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit, softmax
+from scored import score, through_json
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
-from pipeline.ensemble.postprocessing import DECISIONS, check_decisions
+from pipeline.ensemble.postprocessing import POSTPROCESSING, check_postprocessing
 from pipeline.ensemble.thresholds import _best_cut, _sums_while_turning
 from pipeline.scoring.counts import COUNTED
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, out_of_range
 
 FITTING = [
     (name, task, metric)
-    for name in sorted(DECISIONS)
+    for name in sorted(POSTPROCESSING)
     for task in TASKS
     for metric in METRICS
-    if DECISIONS[name].fits(task, metric)
+    if POSTPROCESSING[name].fits(task, metric)
 ]
 UNFIT = [
     (name, task, metric)
-    for name in sorted(DECISIONS)
+    for name in sorted(POSTPROCESSING)
     for task in TASKS
     for metric in METRICS
-    if not DECISIONS[name].fits(task, metric)
+    if not POSTPROCESSING[name].fits(task, metric)
 ]
 RATINGS = np.arange(5.0)
 
@@ -45,7 +47,7 @@ def example(task, n=400, seed=0):
 
 
 def spoilt(name, task, blend):
-    """The same blend with a fault that the decision is there to undo."""
+    """The same blend with a fault that the post-processing is there to undo."""
     if name == "clip":
         return 2 * blend - 2
     if task == "regression":
@@ -57,8 +59,8 @@ def spoilt(name, task, blend):
     return TASKS[task].to_prediction(raw + bias)
 
 
-def decide(name, blend, y, new_blend, task, metric):
-    return DECISIONS[name](blend, y, new_blend, task=task, metric=metric)
+def process(name, blend, y, new_blend, task, metric):
+    return POSTPROCESSING[name].fit(blend, Target.of(y, task, metric)).apply(new_blend)
 
 
 def gain(metric, task, y, after, before):
@@ -67,10 +69,10 @@ def gain(metric, task, y, after, before):
 
 
 @pytest.mark.parametrize(("name", "task", "metric"), FITTING)
-def test_a_decision_undoes_the_fault_it_is_for(name, task, metric):
+def test_post_processing_undoes_the_fault_it_is_for(name, task, metric):
     blend, y = example(task, n=2000)
     blend = spoilt(name, task, blend)
-    found = decide(name, blend[:1000], y[:1000], blend[1000:], task, metric)
+    found = process(name, blend[:1000], y[:1000], blend[1000:], task, metric)
     assert gain(metric, task, y[1000:], found, blend[1000:]) > 0.01
 
 
@@ -83,23 +85,23 @@ def test_a_blend_that_is_right_is_left_alone(name, task, metric):
         else:
             held = np.eye(3)[y] if task == "multiclass" else y.reshape(blend.shape)
             sure = 0.1 + (0.7 if task == "multiclass" else 0.8) * held
-        np.testing.assert_array_equal(decide(name, sure, y, sure, task, metric), sure)
+        np.testing.assert_array_equal(process(name, sure, y, sure, task, metric), sure)
         return
     if name == "clip":
         blend = np.clip(blend, y.min(axis=0), y.max(axis=0))
-        np.testing.assert_array_equal(decide(name, blend, y, blend, task, metric), blend)
+        np.testing.assert_array_equal(process(name, blend, y, blend, task, metric), blend)
         return
-    found = decide(name, blend[:4000], y[:4000], blend[4000:], task, metric)
+    found = process(name, blend[:4000], y[:4000], blend[4000:], task, metric)
     assert np.abs(found - blend[4000:]).mean() < 0.025
     assert gain(metric, task, y[4000:], found, blend[4000:]) > -0.006
 
 
 @pytest.mark.parametrize(("name", "task", "metric"), FITTING)
-def test_a_decision_keeps_the_scale_and_its_input(name, task, metric):
+def test_post_processing_keeps_the_scale_and_its_input(name, task, metric):
     blend, y = example(task)
     blend = spoilt(name, task, blend)
     copies = blend.copy(), y.copy()
-    found = decide(name, blend[:300], y[:300], blend[300:], task, metric)
+    found = process(name, blend[:300], y[:300], blend[300:], task, metric)
     assert found.shape == blend[300:].shape
     assert found.dtype == np.float64
     assert not out_of_range(task, found).any()
@@ -111,9 +113,19 @@ def test_a_decision_keeps_the_scale_and_its_input(name, task, metric):
 def test_a_new_row_does_not_depend_on_the_other_new_rows(name, task, metric):
     blend, y = example(task)
     blend = spoilt(name, task, blend)
-    together = decide(name, blend[:300], y[:300], blend[300:], task, metric)
-    alone = decide(name, blend[:300], y[:300], blend[307:308], task, metric)
+    together = process(name, blend[:300], y[:300], blend[300:], task, metric)
+    alone = process(name, blend[:300], y[:300], blend[307:308], task, metric)
     np.testing.assert_allclose(alone, together[7:8], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "task", "metric"), FITTING)
+def test_post_processing_is_the_same_from_its_state_written_as_json(name, task, metric):
+    blend, y = example(task)
+    blend = spoilt(name, task, blend)
+    for target in (Target.of(y[:300], task, metric), Target.of(y[:1], task, metric)):
+        fitted = POSTPROCESSING[name].fit(blend[: len(target)], target)
+        again = POSTPROCESSING[name].from_state(through_json(fitted.state))
+        assert again.apply(blend[300:]).tobytes() == fitted.apply(blend[300:]).tobytes()
 
 
 @pytest.mark.parametrize(("name", "task", "metric"), FITTING)
@@ -121,7 +133,7 @@ def test_nothing_is_learnt_from_targets_that_are_all_equal(name, task, metric):
     blend, y = example(task)
     for n in (1, 2, 300):
         same = np.full_like(y[:n], y[0] if task != "multilabel" else 1)
-        found = decide(name, blend[:n], same, blend[300:], task, metric)
+        found = process(name, blend[:n], same, blend[300:], task, metric)
         np.testing.assert_array_equal(found, blend[300:])
 
 
@@ -131,7 +143,7 @@ def test_few_rows_and_constant_and_sure_blends_are_survived(name, task, metric):
     sure = np.round(blend) if task != "multiclass" else np.eye(3)[blend.argmax(axis=1)]
     constant = np.repeat(blend[:1], len(blend), axis=0)
     for values, n in ((blend, 2), (blend, 5), (sure, 300), (constant, 300)):
-        found = decide(name, values[:n], y[:n], sure, task, metric)
+        found = process(name, values[:n], y[:n], sure, task, metric)
         assert not out_of_range(task, found).any()
         assert np.isfinite(score(metric, task, y, found))
 
@@ -142,47 +154,47 @@ def test_few_rows_and_constant_and_sure_blends_are_survived(name, task, metric):
 def test_the_order_of_rows_is_never_turned(name, task, metric):
     blend, y = example(task)
     blend = spoilt(name, task, blend)
-    found = decide(name, blend[:300], y[:300], blend[300:], task, metric)
+    found = process(name, blend[:300], y[:300], blend[300:], task, metric)
     for j in range(blend.shape[1]):
         order = np.argsort(blend[300:, j])
         assert (np.diff(found[order, j]) >= -1e-12).all()
 
 
-@pytest.mark.parametrize("name", sorted(DECISIONS))
-def test_a_decision_says_what_it_does_not_fit(name):
+@pytest.mark.parametrize("name", sorted(POSTPROCESSING))
+def test_post_processing_says_what_it_does_not_fit(name):
     wrong = [case for case in UNFIT if case[0] == name]
     assert wrong
     for _, task, metric in wrong:
         blend, y = example(task, n=20)
         with pytest.raises(ValueError, match=f"'{name}'.*'{task}'.*'{metric}'"):
-            decide(name, blend, y, blend, task, metric)
+            process(name, blend, y, blend, task, metric)
 
 
 def test_rows_and_columns_that_disagree_are_refused():
     blend, y = example("multilabel", n=20)
-    with pytest.raises(ValueError, match=r"'isotonic'.*\(20, 3\).*\(20, 2\)"):
-        decide("isotonic", blend, y, blend[:, :2], "multilabel", "logloss")
+    with pytest.raises(ValueError, match=r"'isotonic'.*\(3,\).*\(20, 2\)"):
+        process("isotonic", blend, y, blend[:, :2], "multilabel", "logloss")
     with pytest.raises(ValueError, match=r"'isotonic'.*\(20, 3\).*\(19, 3\)"):
-        decide("isotonic", blend, y[:19], blend, "multilabel", "logloss")
+        process("isotonic", blend, y[:19], blend, "multilabel", "logloss")
 
 
-def test_an_unknown_decision_is_named_beside_the_known_ones():
-    check_decisions(DECISIONS)
+def test_an_unknown_post_processing_is_named_beside_the_known_ones():
+    check_postprocessing(POSTPROCESSING)
     with pytest.raises(ValueError, match="'sharpen'.*clip, cut_points"):
-        check_decisions(["clip", "sharpen"])
+        check_postprocessing(["clip", "sharpen"])
 
 
 def test_clip_by_hand():
     blend, y = np.zeros((3, 2)), np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
     new = np.array([[0.5, 9.0], [3.5, -9.0], [2.5, 5.0]])
-    found = decide("clip", blend, y, new, "regression", "rmse")
+    found = process("clip", blend, y, new, "regression", "rmse")
     np.testing.assert_array_equal(found, [[1, 9], [3, -9], [2.5, 5]])  # 5 alone is no range
 
 
 def test_a_threshold_by_hand():
     p, y = np.array([[0.05], [0.1], [0.2], [0.3], [0.4]]), np.array([0, 0, 1, 0, 1])
     # f1 of deciding 1, 2, .. 5 rows: 2/3, 1/2, 4/5, 2/3, 4/7; so between .1 and .2
-    found = decide("threshold", p, y, np.array([[0.15], [0.14], [0.16]]), "binary", "f1")
+    found = process("threshold", p, y, np.array([[0.15], [0.14], [0.16]]), "binary", "f1")
     np.testing.assert_allclose(found[0], 0.5)
     assert found[1] < 0.5 < found[2]
     odds = logit(np.array([0.14, 0.16])) - logit(0.15)
@@ -191,7 +203,7 @@ def test_a_threshold_by_hand():
 
 def test_a_threshold_lies_in_the_middle_of_its_plateau():
     p, y = np.array([[0.1], [0.2], [0.4]]), np.array([0, 0, 1])
-    found = decide("threshold", p, y, np.array([[0.3]]), "binary", "mcc")
+    found = process("threshold", p, y, np.array([[0.3]]), "binary", "mcc")
     np.testing.assert_allclose(found, 0.5)
 
 
@@ -201,7 +213,7 @@ def test_a_threshold_may_lie_beyond_rows_that_are_sure(turned):
     y = np.repeat([1, 0, 1, 0], [3, 7, 1, 5])
     if turned:
         p, y = 1 - p, 1 - y
-    found = decide("threshold", p, y, p, "binary", "accuracy")
+    found = process("threshold", p, y, p, "binary", "accuracy")
     # deciding by 0.5 is right in 8 of 16 rows, deciding all alike in 12
     assert score("accuracy", "binary", y, found) == 0.75
     assert ((found >= 0.5) == turned).all()
@@ -224,7 +236,7 @@ def test_no_threshold_scores_better_than_the_one_that_is_found(p, bits, metric):
     p, y = np.array(p)[:, None] / 20, np.array(bits[: len(p)], dtype=int)
     if y.min() == y.max():
         return
-    found = score(metric, "binary", y, decide("threshold", p, y, p, "binary", metric))
+    found = score(metric, "binary", y, process("threshold", p, y, p, "binary", metric))
     shifted = [score(metric, "binary", y, np.clip(p + s, 0, 1)) for s in np.arange(-20, 21) / 20.5]
     np.testing.assert_allclose(found, max(shifted))
 
@@ -249,7 +261,7 @@ def test_weights_of_classes_that_ties_would_make_a_loss_are_left_alone():
     """Every row ties; argmax takes the first class, the search may not."""
     votes = np.array([[3.0, 3, 3], [3, 3, 3], [2, 3, 3], [3, 3, 1], [3, 3, 2]])
     p, y = votes / votes.sum(axis=1, keepdims=True), np.array([0, 2, 1, 0, 2])
-    found = decide("threshold", p, y, p, "multiclass", "f1_macro")
+    found = process("threshold", p, y, p, "multiclass", "f1_macro")
     before, after = (score("f1_macro", "multiclass", y, values) for values in (p, found))
     assert after >= before
 
@@ -257,7 +269,7 @@ def test_weights_of_classes_that_ties_would_make_a_loss_are_left_alone():
 def test_a_class_that_no_fit_row_holds_keeps_its_weight():
     blend, y = example("multiclass")
     held = y != 1
-    found = decide("threshold", blend[held], y[held], blend, "multiclass", "f1_macro")
+    found = process("threshold", blend[held], y[held], blend, "multiclass", "f1_macro")
     assert (found[:, 1] > 0).all()
 
 
@@ -266,7 +278,7 @@ def test_cut_points_arrive_in_the_middle_between_labels():
     y = np.array([[1.0], [1.0], [2.0], [2.0], [5.0], [5.0]])
     # best cuts .25 and 1.25 go to 1.5 and 3.5; outside them values are shifted alone
     new = np.array([[0.25], [1.25], [0.75], [0.05], [2.25]])
-    found = decide("cut_points", values, y, new, "regression", "qwk")
+    found = process("cut_points", values, y, new, "regression", "qwk")
     np.testing.assert_allclose(found[:, 0], [1.5, 3.5, 2.5, 1.3, 4.5])
 
 
@@ -280,14 +292,14 @@ def test_cut_points_never_score_worse_on_the_rows_that_fitted_them(values, targe
     y = np.array(targets[: len(values)], dtype=float)[:, None]
     if y.min() == y.max():
         return
-    found = decide("cut_points", values, y, values, "regression", "qwk")
+    found = process("cut_points", values, y, values, "regression", "qwk")
     assert gain("qwk", "regression", y, found, values) >= -1e-9
 
 
 def test_one_cut_point_is_the_best_of_all():
     rng = np.random.default_rng(0)
     values, y = rng.normal(size=(30, 1)), rng.integers(0, 2, (30, 1)).astype(float)
-    moved = decide("cut_points", values, y, values, "regression", "qwk")
+    moved = process("cut_points", values, y, values, "regression", "qwk")
     found = score("qwk", "regression", y, moved)
     every = [score("qwk", "regression", y, (values > cut).astype(float)) for cut in values[:, 0]]
     np.testing.assert_allclose(found, max(every))
@@ -296,7 +308,7 @@ def test_one_cut_point_is_the_best_of_all():
 def test_a_target_of_many_values_is_not_cut():
     rng = np.random.default_rng(0)
     blend, y = rng.normal(size=(300, 1)), rng.normal(size=(300, 1))
-    found = decide("cut_points", blend, y, blend, "regression", "qwk")
+    found = process("cut_points", blend, y, blend, "regression", "qwk")
     np.testing.assert_array_equal(found, blend)
 
 
@@ -304,13 +316,13 @@ def test_a_target_of_many_values_is_not_cut():
 def test_the_temperature_is_what_it_was_heated_by(task):
     blend, y = example(task, n=20_000)
     hot = TASKS[task].to_prediction(3 * TASKS[task].to_raw(blend))
-    found = decide("temperature", hot, y, hot, task, "logloss")
+    found = process("temperature", hot, y, hot, task, "logloss")
     np.testing.assert_allclose(found, blend, atol=0.03)
 
 
 def test_a_temperature_does_not_reach_certainty_on_a_few_rows_that_are_right():
     p, y = np.array([[0.3], [0.4], [0.6], [0.7]]), np.array([0, 0, 1, 1])
-    found = decide("temperature", p, y, p, "binary", "logloss")
+    found = process("temperature", p, y, p, "binary", "logloss")
     assert 0.7 < found[3, 0] < 0.99
 
 
@@ -318,16 +330,16 @@ def test_isotonic_by_hand():
     p = np.array([[0.1], [0.2], [0.3], [0.4]])
     y = np.array([0, 1, 0, 1])
     # with a 1 at .1 and a 0 at .4: means 1/2 | 1, 0 pool to 1/2 | 1/2, so all is 1/2
-    found = decide("isotonic", p, y, p, "binary", "logloss")
+    found = process("isotonic", p, y, p, "binary", "logloss")
     np.testing.assert_allclose(found, 0.5)
     y = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     p = np.array([[0.1], [0.1], [0.1], [0.1], [0.2], [0.2], [0.2], [0.2]])
-    found = decide("isotonic", p, y, np.array([[0.0], [0.15], [0.9]]), "binary", "logloss")
+    found = process("isotonic", p, y, np.array([[0.0], [0.15], [0.9]]), "binary", "logloss")
     np.testing.assert_allclose(found[:, 0], [0.2, 0.5, 0.8])  # 1 / 5, half-way, 4 / 5
 
 
 @pytest.mark.parametrize("where", ["nowhere", "training row", "test row"])
-def test_a_decision_that_changes_no_prediction_is_no_candidate(where):
+def test_post_processing_that_changes_no_prediction_is_no_candidate(where):
     y = np.tile(np.arange(4.0), 3)[:, None]  # each fold has the same range
     oof, new = np.stack([y, y], axis=1), np.array([[[1.0], [2.0]]])
     if where == "training row":
@@ -336,14 +348,12 @@ def test_a_decision_that_changes_no_prediction_is_no_candidate(where):
         new[0] = 20
     found = candidates_of(
         BLENDERS["mean"],
-        {"clip": DECISIONS["clip"]},
+        {"clip": POSTPROCESSING["clip"]},
         oof,
         new,
-        y,
+        Target.of(y, "regression", "rmse"),
         np.repeat(np.arange(3), 4),
-        twice=False,
-        task="regression",
-        metric="rmse",
+        keep_pairs=False,
         seed=0,
     )
     assert [c.method for c in found] == ["mean"] + (["mean.clip"] if where != "nowhere" else [])

@@ -1,12 +1,13 @@
-"""Every metric on resamples told by counts, held against `scoring.metrics` on gathered rows."""
+"""Every metric on bootstrap samples given by counts, against `Target.score` on gathered rows."""
 
 import warnings
 
 import numpy as np
 import pytest
 
-from pipeline.scoring.bootstrap import RESAMPLED, resampled_score
-from pipeline.scoring.metrics import METRICS, score
+from pipeline.scoring.bootstrap import BOOTSTRAP, bootstrap_score
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.target import Target
 
 CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks]
 
@@ -30,24 +31,25 @@ def rows_of(task, n, seed=0):
 
 def gathered(metric, task, y, p, times):
     rows = [np.repeat(np.arange(len(y)), t.astype(int)) for t in times]
-    return [score(metric, task, y[r], p[r], y) for r in rows]
+    target = Target.of(y, task, metric)
+    return [target[r].score(p[r]) for r in rows]
 
 
-def drawn(n, n_resamples, size=None, seed=0):
+def drawn(n, n_samples, size=None, seed=0):
     rng = np.random.default_rng(seed)
-    draws = rng.integers(n, size=(n_resamples, size or n))
+    draws = rng.integers(n, size=(n_samples, size or n))
     return np.array([np.bincount(rows, minlength=n) for rows in draws], dtype=float)
 
 
 def test_there_is_one_for_each_metric():
-    assert set(RESAMPLED) == set(METRICS)
+    assert set(BOOTSTRAP) == set(METRICS)
 
 
 @pytest.mark.parametrize(("metric", "task"), CASES)
-def test_a_resample_scores_as_its_rows_do(metric, task):
+def test_a_bootstrap_sample_scores_as_its_rows_do(metric, task):
     y, p = rows_of(task, 80)
     times = drawn(80, 30)
-    found = resampled_score(metric, task, y, p, y)(times)
+    found = bootstrap_score(Target.of(y, task, metric), p)(times)
     np.testing.assert_allclose(found, gathered(metric, task, y, p, times), rtol=1e-10, atol=1e-12)
 
 
@@ -59,7 +61,7 @@ def test_it_is_undefined_where_it_is_on_the_rows(metric, task):
     expected = gathered(metric, task, y, p, times)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = resampled_score(metric, task, y, p, y)(times)
+        found = bootstrap_score(Target.of(y, task, metric), p)(times)
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-9)
 
 
@@ -70,7 +72,7 @@ def test_a_wild_row_spoils_only_the_draws_that_hold_it(metric):
     y[7] = 1e9
     times = drawn(60, 40)
     assert 5 < (times[:, 7] == 0).sum() < 35
-    found = resampled_score(metric, "regression", y, p, y)(times)
+    found = bootstrap_score(Target.of(y, "regression", metric), p)(times)
     expected = gathered(metric, "regression", y, p, times)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -80,5 +82,5 @@ def test_a_constant_has_no_correlation_whatever_rounding_leaves_of_it(metric):
     constant = np.full((50, 1), 0.1)
     varied = np.random.default_rng(0).normal(size=(50, 1))
     times = drawn(50, 10)
-    assert np.isnan(resampled_score(metric, "regression", constant, varied)(times)).all()
-    assert (resampled_score(metric, "regression", varied, constant)(times) == 0).all()
+    assert np.isnan(bootstrap_score(Target.of(constant, "regression", metric), varied)(times)).all()
+    assert (bootstrap_score(Target.of(varied, "regression", metric), constant)(times) == 0).all()

@@ -7,7 +7,8 @@ may see b too.
 import numpy as np
 import pytest
 
-from pipeline.predictors.leak_check import LEAST_TEST_ROWS, suspicion
+from pipeline.predictors.leak_check import LEAST_TEST_ROWS, leak_check
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS
 
 METRIC = {"regression": "rmse", "binary": "auc", "multiclass": "logloss", "multilabel": "logloss"}
@@ -49,7 +50,7 @@ def known(y, task, share, oof, rng):
 
 
 def verdict(y, ours, theirs, task):
-    return suspicion(ours, theirs, y, task=task, metric=METRIC[task])
+    return leak_check(ours, theirs, Target.of(y, task, METRIC[task]))
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
@@ -104,7 +105,7 @@ def test_who_averages_many_models_on_the_test_rows_only_is_not_suspected():
     assert not found.is_too_good
 
 
-def test_test_rows_that_vary_less_are_no_reason_for_suspicion():
+def test_test_rows_that_vary_less_are_no_reason_to_suspect_a_leak():
     y, ours, rival = world("regression")
     oof, test = rival(1, 0.2)
     narrow = (ours[0], ours[1] * 0.6)
@@ -139,12 +140,13 @@ def test_neither_scale_nor_place_of_a_regression_matter():
 def test_the_numbers_are_those_of_the_definition():
     at = np.repeat([[-1.0], [1.0], [-1.0], [1.0]], 10, axis=0)
     y = 2 * at
+    target = Target.of(y, "regression", "rmse")
     # two members around 1 and -1; the best line through their mean is y itself: no error is left
     ours = (np.stack([at, at], axis=1), np.stack([at, at], axis=1))
-    assert suspicion(ours, (y, y), y, task="regression", metric="rmse") is None
+    assert leak_check(ours, (y, y), target) is None
     # of a mean that says nothing, all is error: 4 of 4 is explained, at a distance of 4
     nothing = np.repeat([[-1.0, 1.0], [1.0, -1.0]], 20, axis=0)[:, :, None]
-    found = suspicion((nothing, nothing), (y, y / 2), y, task="regression", metric="rmse")
+    found = leak_check((nothing, nothing), (y, y / 2), target)
     assert [found.far, found.explained, found.expected] == pytest.approx([1, 1, 0.25])
     assert found.gain == pytest.approx(np.sqrt(5))
 

@@ -306,7 +306,7 @@ def blended(workplace, run, monkeypatch):
 
     Training is left out: what blend reads of a member is its files.
     """
-    monkeypatch.setitem(leaderboard.__kwdefaults__, "n_resamples", 20)  # for speed
+    monkeypatch.setitem(leaderboard.__kwdefaults__, "n_bootstrap", 20)  # for speed
     settings = {"blend": {"methods": ["convex"]}, "metric": "rmse", "folds": {"n": 3}}
     config = write_competition(workplace, "regression", n_test=60, settings=settings)
     make_folds([str(config)])

@@ -1,0 +1,98 @@
+"""`Target`: what is to be predicted and how it is scored, in one value.
+
+Letters: n rows, c columns.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.scoring.formulas import mean_of_defined
+from pipeline.scoring.metrics import METRICS, Metric, nearest_labels
+from pipeline.scoring.tasks import TASKS, Floats, Task, as_columns, decide
+
+Rows = NDArray[Any] | slice  # a mask or numbers of rows
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The targets of some rows, with the task and the metric of the competition.
+
+    Attributes:
+        y: (n, c) float64 for regression and multilabel, (n,) integer codes otherwise.
+        groups: (n,) names of groups that the bootstrap draws whole; None draws single rows.
+        labels: (any, c) regression targets whose values are the labels to which `qwk` rounds; None
+            means those of `y`.
+    """
+
+    y: NDArray[Any]
+    task: Task
+    metric: Metric
+    groups: NDArray[Any] | None = None
+    labels: Floats | None = None
+
+    @staticmethod
+    def of(
+        y: NDArray[Any], task: str, metric: str, groups: Any = None, labels: Floats | None = None
+    ) -> "Target":
+        """The same from the names of task and metric; groups may be any sequence."""
+        groups = None if groups is None else np.asarray(groups)
+        return Target(y, TASKS[task], METRICS[metric], groups, labels)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, rows: Rows) -> "Target":
+        """The targets of some rows, scored with the labels of all: `qwk` rounds as it does on all.
+
+        A blender is fitted on `only(rows)` instead: the labels of all rows hold those of held-out
+        ones.
+        """
+        return replace(self.only(rows), labels=self.y if self.labels is None else self.labels)
+
+    def only(self, rows: Rows) -> "Target":
+        """The targets of some rows, which know nothing of the others: what a fit may see."""
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, y=self.y[rows], groups=groups, labels=None)
+
+    def column(self, j: int) -> "Target":
+        """Column j of several alone; a label of a multilabel task becomes a binary task."""
+        if self.task.is_probability:
+            return replace(self, y=self.y[:, j].astype(np.int64), task=TASKS["binary"])
+        labels = None if self.labels is None else self.labels[:, [j]]
+        return replace(self, y=self.y[:, [j]], labels=labels)
+
+    def as_columns(self, n_columns: int) -> Floats:
+        """(n, c) targets on the scale of the predictions: 0 and 1 where these are probabilities."""
+        return as_columns(self.task.name, self.y, n_columns)
+
+    def scored_columns(self, predictions: Floats) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Targets and what the metric is given beside them, for each column that it is computed on.
+
+        Args:
+            predictions: (n, c) finite, on the prediction scale.
+        """
+        p: NDArray[Any] = predictions
+        if self.metric.decides and self.task.is_probability:
+            p = decide(self.task.name, p)
+        elif self.metric.decides:
+            p = nearest_labels(p, self.y if self.labels is None else self.labels)
+        elif self.task.name == "binary":
+            p = p[:, 0]
+        if self.y.ndim == 2:
+            return [(self.y[:, j], p[:, j]) for j in range(self.y.shape[1])]
+        return [(self.y, p)]
+
+    def column_scores(self, predictions: Floats) -> Floats:
+        """The metric on each of the `scored_columns`, NaN where it is undefined.
+
+        Returns:
+            (c,) for regression and multilabel, (1,) for binary and multiclass.
+        """
+        return np.array([self.metric.function(*c) for c in self.scored_columns(predictions)])
+
+    def score(self, predictions: Floats) -> float:
+        """The metric on all rows: the mean of `column_scores` over columns where it is defined."""
+        return float(mean_of_defined(self.column_scores(predictions)))

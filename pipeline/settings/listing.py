@@ -1,0 +1,59 @@
+"""Every setting by its dotted key, as `--help`, docs/settings.md and the errors list them."""
+
+import sys
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from pipeline.settings.config import Config
+from pipeline.settings.members import KINDS, Training
+from pipeline.settings.section import Section
+
+
+def settings_by_section() -> dict[str, dict[str, FieldInfo]]:
+    """The settings of each section by their dotted keys, in the order of the YAML.
+
+    The section called "" holds those that stand in no section. Members are not among them: they
+    are a list, which only the YAML has.
+    """
+    sections: dict[str, dict[str, FieldInfo]] = {"": {}}
+    for name, field in Config.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            fields = annotation.model_fields.items()
+            sections[name] = {f"{name}.{inner.alias or key}": inner for key, inner in fields}
+        elif name != "members":
+            sections[""][name] = field
+    return sections
+
+
+def settings_of_members() -> dict[str, dict[str, FieldInfo]]:
+    """For each kind of member, what it has besides the keys of `training`."""
+    return {
+        kind: {
+            name: field
+            for name, field in section.model_fields.items()
+            if name not in Training.model_fields
+        }
+        for kind, section in KINDS.items()
+    }
+
+
+def default_of(field: FieldInfo) -> str:
+    """The default of a setting as YAML spells it, or `needed`."""
+    return "needed" if field.is_required() else spelled(field.get_default())
+
+
+def spelled(value: object) -> str:
+    """A value as a line of YAML."""
+    plain = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, width=sys.maxsize)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def choices_of(annotation: Any) -> list[str]:
+    """The words that a setting may be, if it is not free."""
+    if get_origin(annotation) is Literal:
+        return [str(word) for word in get_args(annotation)]
+    return [word for inner in get_args(annotation) for word in choices_of(inner)]

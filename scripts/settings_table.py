@@ -1,0 +1,73 @@
+"""Make docs/settings.md from the fields of the config: `python -m scripts.settings_table`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+
+from pipeline.settings.listing import default_of, settings_by_section, settings_of_members
+from pipeline.settings.quick import ABOUT
+
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
+
+HEAD = f"""\
+# Settings
+
+<!-- made by python -m scripts.settings_table; do not edit -->
+
+Every setting of a competition's YAML. On the command line of every stage a setting is typed as
+`--training.epochs 3`, and a list as `--blend.methods mean convex`. What is typed replaces what the
+YAML says. `needed` means that there is no default.
+
+Two words of the command line are not in the YAML:
+
+- `--members NAME ...` keeps only these members.
+- `--quick` is {ABOUT}.
+
+"""
+MEMBERS = """\
+## members
+
+A list of models to train, in the YAML only: one entry each, such as `{pooling: mean}` or
+`{model: tfidf_linear}`. A list is needed, with at least one entry. What an entry leaves out, it
+takes from the settings above.
+"""
+ALSO_TRAINING = "\nAn entry may also set any key of [training](#training) for itself.\n"
+FILLED_IN = {"name", "seed", "backbone"}  # of members: from the pooling or the settings above
+
+
+def table(settings: Mapping[str, FieldInfo], *, of_members: bool = False) -> str:
+    """A table of settings: name, default, meaning."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for key, field in settings.items():
+        default = "inherited" if of_members and key in FILLED_IN else default_of(field)
+        meaning = (field.description or "").replace("|", r"\|")
+        rows.append(f"| `{key}` | {_as_code(default)} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def _as_code(default: str) -> str:
+    return default if default in ("needed", "inherited") else f"`{default}`"
+
+
+def page() -> str:
+    """The whole of docs/settings.md."""
+    parts = [
+        f"## {section or 'competition'}\n\n{table(settings)}"
+        for section, settings in settings_by_section().items()
+    ]
+    members = MEMBERS
+    for kind, settings in settings_of_members().items():
+        members += f"\n### {kind}\n\n{table(settings, of_members=True)}"
+        if "pooling" in settings:
+            members += ALSO_TRAINING
+    return HEAD + "\n".join([*parts, members])
+
+
+def main() -> None:
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"docs/{PAGE.name}: written")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The tables of the docs are those that the code makes today."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from scripts.reference import BLOCK, ROOT, TABLES, first_line, made, renewed
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_made_tables_of_a_page_are_up_to_date(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    assert renewed(page) == page, "stale; run python -m scripts.reference"
+
+
+def test_each_table_stands_on_one_page() -> None:
+    names = [block[1] for path in PAGES for block in BLOCK.findall(path.read_text("utf-8"))]
+    assert sorted(names) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_no_cell_of_a_table_is_empty(name: str) -> None:
+    rows = [line for line in made(name).splitlines() if line.startswith("|")]
+    cells = [cell.strip() for row in rows for cell in row[1:-1].split(" | ")]
+    assert all(cells)
+    assert len({row.count(" | ") for row in rows}) == 1
+
+
+def test_only_the_text_between_the_marks_is_replaced() -> None:
+    mark = "<!-- made by python -m scripts.reference: poolings -->\n"
+    page = f"before\n{mark}old\n<!-- end -->\nafter\n"
+    assert renewed(page) == f"before\n{mark}{made('poolings')}<!-- end -->\nafter\n"
+
+
+def test_the_first_line_is_found_behind_partials_and_made_functions() -> None:
+    def inner() -> None:
+        """Inner.
+
+        More.
+        """
+
+    def outer(function):
+        return lambda: function()
+
+    assert first_line(inner) == "Inner."
+    assert first_line(outer(inner)) == "Inner."
+    assert first_line(partial(outer, outer(inner))) == "Inner."

@@ -1,0 +1,35 @@
+"""docs/settings.md is the page that the fields of the config make today."""
+
+from pipeline.settings.config import Config
+from pipeline.settings.listing import settings_by_section, settings_of_members
+from scripts.settings_table import PAGE, page, table
+
+
+def test_the_page_is_up_to_date():
+    assert PAGE.read_text("utf-8") == page(), "stale; run python -m scripts.settings_table"
+
+
+def test_every_setting_has_a_line_with_its_meaning():
+    lines = page().splitlines()
+    for settings in [*settings_by_section().values(), *settings_of_members().values()]:
+        for key, field in settings.items():
+            (line,) = {line for line in lines if line.startswith(f"| `{key}` | ")} & {
+                *table(settings).splitlines(),
+                *table(settings, of_members=True).splitlines(),
+            }
+            assert line.endswith(f" | {field.description} |")
+
+
+def test_every_section_has_a_heading():
+    headings = [line for line in page().splitlines() if line.startswith("## ")]
+    sections = {"competition", "data", "folds", "training", "blend", "submit", "jobs", "members"}
+    assert {heading.removeprefix("## ") for heading in headings} == sections
+    assert sections - {"training"} <= {*Config.model_fields}
+
+
+def test_a_default_is_spelled_as_in_the_yaml():
+    told = page()
+    assert "| `data.group` | `null` |" in told
+    assert "| `data.text` | `[text]` |" in told
+    assert "| `training.freeze_embeddings` | `true` |" in told
+    assert "| `task` | needed |" in told
