@@ -1,8 +1,8 @@
 """What train_speed.py and gpu_speed.py time: a GEMM, and three ways to train on the same rows.
 
 Each `prepare_*` sets everything up and returns the work that is to be timed. They train on the GPU,
-in the recipe's precision or its best one, where there is one; the bare loop scales no loss in fp16,
-so it is good for its speed only.
+in the precision that the settings name, else in its best one, where there is a GPU; the bare loop
+scales no loss in fp16, so it is good for its speed only.
 """
 
 import math
@@ -34,12 +34,13 @@ from pipeline.members.bert.finetune import (
 )
 from pipeline.members.bert.network import Network, build_network
 from pipeline.members.bert.tokens import LengthBatches, Tokens, TrainingRows
-from pipeline.members.bert.trainer import Recipe
 from pipeline.scoring.tasks import Floats, Scaling
+from pipeline.settings.members import Training
 
 GEMM_SIZE = 2048
 GEMM_SECONDS = 3.0
 NOTEBOOK_LENGTH = 128
+SEED = 0
 
 Prepared = Callable[[], int]  # the work to be timed; returns how much it was, in rows or operations
 
@@ -52,7 +53,7 @@ class Rows:
     texts: list[str]
     tokens: Tokens
     y: Floats
-    recipe: Recipe
+    training: Training
 
 
 def prepare_gemm() -> Prepared:
@@ -72,7 +73,7 @@ def prepare_gemm() -> Prepared:
 def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    seed_everything(rows.recipe.seed)
+    seed_everything(SEED)
     model = AutoModelForSequenceClassification.from_pretrained(
         rows.backbone, num_labels=1, dtype=torch.float32
     )
@@ -84,13 +85,13 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
         for i in range(len(rows.texts))
     ]
     folder = tempfile.TemporaryDirectory()
-    device, precision = best_device().type, rows.recipe.precision or best_precision()
+    device, precision = best_device().type, rows.training.precision or best_precision()
 
     def build(steps: int) -> Trainer:
         arguments = TrainingArguments(
             output_dir=folder.name,
             max_steps=steps,
-            per_device_train_batch_size=rows.recipe.batch_size,
+            per_device_train_batch_size=rows.training.batch_size,
             use_cpu=device == "cpu",
             bf16=precision == "bf16",
             fp16=precision == "fp16",
@@ -109,31 +110,31 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
 
     def run() -> int:
         measured.train()
-        return n_steps * rows.recipe.batch_size
+        return n_steps * rows.training.batch_size
 
     return run
 
 
 def prepare_bare_loop(rows: Rows) -> Prepared:
     device, half = best_device(), {"bf16": torch.bfloat16, "fp16": torch.float16}
-    dtype = half.get(rows.recipe.precision or best_precision())
+    dtype = half.get(rows.training.precision or best_precision())
     network, labels = _network_and_labels(rows)
     network.to(device)
-    recipe, n = rows.recipe, len(rows.tokens)
+    training, n = rows.training, len(rows.tokens)
     dataset = TrainingRows(rows.tokens, np.arange(n), labels)
-    n_steps = math.ceil(n / recipe.batch_size)
+    n_steps = math.ceil(n / training.batch_size)
 
     def run() -> int:
         trained = [p for p in network.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            trained, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+            trained, training.learning_rate, weight_decay=training.weight_decay, fused=True
         )
-        n_warmup = math.ceil(recipe.warmup * n_steps)
+        n_warmup = math.ceil(training.warmup * n_steps)
         schedule = get_linear_schedule_with_warmup(optimizer, n_warmup, n_steps)
-        order = list(LengthBatches(rows.tokens.lengths, recipe.batch_size, recipe.seed))
+        order = list(LengthBatches(rows.tokens.lengths, training.batch_size, SEED))
         network.train()
-        for start in range(0, n, recipe.batch_size):
-            batch = dataset.collate(order[start : start + recipe.batch_size])
+        for start in range(0, n, training.batch_size):
+            batch = dataset.collate(order[start : start + training.batch_size])
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 loss = network(**{name: t.to(device) for name, t in batch.items()})["loss"]
             loss.backward()
@@ -151,16 +152,17 @@ def prepare_ours(rows: Rows) -> Prepared:
     network, labels = _network_and_labels(rows)
     folder = tempfile.TemporaryDirectory()
     n = len(rows.tokens)
+    dataset = TrainingRows(rows.tokens, np.arange(n), labels)
 
     def run() -> int:
-        fit(network, rows.tokens, np.arange(n), labels, rows.recipe, Path(folder.name, "train.log"))
+        fit(network, dataset, rows.training, seed=SEED, log=Path(folder.name, "train.log"))
         return n
 
     return run
 
 
 def _network_and_labels(rows: Rows) -> tuple[Network, torch.Tensor]:
-    seed_everything(rows.recipe.seed)
+    seed_everything(SEED)
     network = build_network(
         rows.backbone, "mean", {}, 1, "regression", dropout=0.0, freeze_embeddings=True
     )

@@ -3,9 +3,8 @@
 n rows, k of them held out.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,8 @@ from pipeline.competition.deal import make_folds
 from pipeline.competition.rows import Train, read_train, whichever_first
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.tokens import Tokens, tokenize
-from pipeline.members.bert.trainer import Recipe
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
-from pipeline.settings.members import Training
 
 
 @dataclass(frozen=True)
@@ -39,12 +36,6 @@ class FirstFold:
     held_out: NDArray[np.int64]
     tokens: Tokens
     backbone: Path
-
-
-def recipe_of(training: Training, **changes: Any) -> Recipe:
-    """How the settings say that a unit is trained, but for some changes; the seed is 0."""
-    of_settings = {f.name: getattr(training, f.name) for f in fields(Recipe) if f.name != "seed"}
-    return Recipe(**{**of_settings, "seed": 0, **changes})
 
 
 def read_first_fold(path: str, train_rows: int | None = None) -> FirstFold:

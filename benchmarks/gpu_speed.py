@@ -34,7 +34,7 @@ from benchmarks.arrangements import (
     prepare_notebook,
     prepare_ours,
 )
-from benchmarks.first_fold import read_first_fold, recipe_of
+from benchmarks.first_fold import read_first_fold
 from benchmarks.record import record
 from benchmarks.train_speed import Measurement, measure, table_of
 
@@ -65,7 +65,7 @@ def read_rows(path: str, n_rows: int | None, times: int) -> Rows:
         [fold.train.texts[i][0] for i in chosen],
         tokens,
         tokens.lengths[:, None].astype(np.float64),
-        recipe_of(fold.config.training, epochs=1),
+        fold.config.training.model_copy(update={"epochs": 1.0}),
     )
 
 
@@ -89,7 +89,7 @@ def measure_all(
         measure("ours", 0, 1, cores, prepare_warm, prepare_ours, rows),
     ]
     for precision in precisions:
-        told = replace(rows, recipe=replace(rows.recipe, precision=precision))
+        told = replace(rows, training=rows.training.model_copy(update={"precision": precision}))
         found.append(measure(f"ours, {precision}", 0, 1, cores, prepare_warm, prepare_ours, told))
     for n in side_by_side:
         threads = max(1, cores // n)

@@ -23,11 +23,12 @@ import torch
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
-from benchmarks.first_fold import FirstFold, read_first_fold, recipe_of
+from benchmarks.first_fold import FirstFold, read_first_fold
 from benchmarks.record import record
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.poolings import POOLINGS, pooling_options
+from pipeline.members.bert.tokens import TrainingRows
 
 REFERENCE = "mean"
 
@@ -53,15 +54,16 @@ def measure(fold: FirstFold, pooling: str, n_rows: int) -> dict[str, Any]:
     )
     scaling = Scaling.of(y)
     labels = labels_for_loss(task, y, scaling)
-    recipe = recipe_of(settings, epochs=1)
+    training = settings.model_copy(update={"epochs": 1.0})
+    dataset = TrainingRows(fold.tokens, rows, labels)
     with tempfile.TemporaryDirectory() as folder:
-        effort = fit(network, fold.tokens, rows, labels, recipe, Path(folder, "train.log"))
+        effort = fit(network, dataset, training, seed=0, log=Path(folder, "train.log"))
     start = time.perf_counter()
     predict(network, fold.tokens.take(held_out), task, scaling)
     return {
         "pooling": pooling,
         "parameters": sum(p.numel() for p in network.pooling.parameters()),
-        "training_s": effort["seconds"],
+        "training_s": effort.seconds,
         "prediction_s": time.perf_counter() - start,
     }
 

@@ -42,13 +42,13 @@ from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predic
 from pipeline.members.bert.network import Network, build_network
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.start import start_head
-from pipeline.members.bert.tokens import Tokens, tokenize
-from pipeline.members.bert.trainer import Recipe
+from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
 from pipeline.members.jobs import Failure, run_all
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import load_config
+from pipeline.settings.members import Training
 
 LEARNING_RATE, MAX_LENGTH = 1e-4, 128
 PLANTED = {
@@ -228,7 +228,8 @@ def train_and_predict(
     if arm.starts:
         start_head(network.head, rows.task, labels)
     an_epoch = math.ceil(len(training) / arm.batch_size)
-    recipe = Recipe(
+    dataset = TrainingRows(rows.tokens, training, labels)
+    how = Training(
         epochs=max(epochs or arm.epochs, math.ceil(arm.steps / an_epoch)),
         batch_size=arm.batch_size,
         learning_rate=LEARNING_RATE,
@@ -236,15 +237,13 @@ def train_and_predict(
         warmup=0.1,
         weight_decay=0.0,
         precision=precision,
-        seed=seed,
-        trainer={},
     )
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        effort = fit(network, rows.tokens, training, labels, recipe, Path(folder, "train.log"))
+        effort = fit(network, dataset, how, seed=seed, log=Path(folder, "train.log"))
     seconds = time.perf_counter() - start
     predictions = predict(network, rows.tokens.take(held_out), rows.task, scaling)
-    return predictions, seconds, effort["steps"]
+    return predictions, seconds, effort.steps
 
 
 def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -> pd.DataFrame:

@@ -24,11 +24,12 @@ from benchmarks.first_fold import FirstFold, read_first_fold
 from benchmarks.record import record
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import build_network
-from pipeline.members.bert.trainer import Recipe
+from pipeline.members.bert.tokens import TrainingRows
 from pipeline.members.jobs import Failure, run_all
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
+from pipeline.settings.members import Training
 
 # written out: the base must not move when the defaults do
 BASE: dict[str, Any] = {
@@ -73,12 +74,13 @@ def train_and_predict(fold: FirstFold, setting: dict[str, Any], seed: int) -> Ou
     network = build_network(fold.backbone, POOLING, {}, n_outputs, task, **of_network)
     scaling = Scaling.of(y) if task == "regression" else None
     labels = labels_for_loss(task, y, scaling)
-    of_recipe = {key: value for key, value in setting.items() if key not in OF_NETWORK}
-    recipe = Recipe(seed=seed, trainer={}, **of_recipe)
+    dataset = TrainingRows(fold.tokens, fold.training, labels)
     with tempfile.TemporaryDirectory() as folder:
-        effort = fit(network, fold.tokens, fold.training, labels, recipe, Path(folder, "train.log"))
+        effort = fit(
+            network, dataset, Training(**setting), seed=seed, log=Path(folder, "train.log")
+        )
     predictions = predict(network, fold.tokens.take(fold.held_out), task, scaling)
-    return Outcome(predictions, effort["seconds"], effort["tokens_per_second"])
+    return Outcome(predictions, effort.seconds, effort.tokens_per_second)
 
 
 def table_of(fold: FirstFold, outcomes: dict[str, Outcome], seed: int) -> pd.DataFrame:

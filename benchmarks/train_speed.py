@@ -49,7 +49,7 @@ from benchmarks.arrangements import (
     prepare_notebook,
     prepare_ours,
 )
-from benchmarks.first_fold import read_first_fold, recipe_of
+from benchmarks.first_fold import read_first_fold
 from benchmarks.record import record
 
 SET_UP_SECONDS = 300  # a process that waits longer for the others gives up
@@ -175,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         [fold.train.texts[i][0] for i in chosen],
         fold.tokens.take(chosen),
         fold.train.y[chosen],
-        recipe_of(fold.config.training, epochs=1),
+        fold.config.training.model_copy(update={"epochs": 1.0}),
     )
     tokens_a_row = float(rows.tokens.lengths.mean())
     cores = joblib.cpu_count()

@@ -5,8 +5,6 @@ data/<demo>/ and data/backbones/<demo>/ where they are missing, nothing else.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 
 from pipeline.competition.doubts import warnings_about
@@ -19,12 +17,12 @@ from pipeline.competition.targets import check_grades
 from pipeline.demos.fetch import fetch_missing
 from pipeline.files.paths import unit_dir
 from pipeline.members.backbones import check_backbone
+from pipeline.members.kinds import check_members
 from pipeline.members.steps import steps_of_units
 from pipeline.predictors.external import check_parts
 from pipeline.predictors.predictions import read_predictions
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
-from pipeline.settings.members import Member
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -68,39 +66,10 @@ def _check_choices(config: Config) -> None:
     from pipeline.ensemble.blenders import check_methods
     from pipeline.ensemble.postprocessing import check_postprocessing
 
-    for member in config.members:
-        if isinstance(member, Member):  # reading the config has checked the classic ones
-            from pipeline.members.bert.poolings import pooling_options
-
-            _check_options(member, pooling_options(member.pooling))
-            if member.trainer:
-                _check_trainer(member)
+    check_members(config.members, backbones={})
     check_methods(config.blend.methods)
     if config.blend.postprocessing != ("all",):
         check_postprocessing(config.blend.postprocessing)
-
-
-def _check_trainer(member: Member) -> None:
-    # imported here: it takes seconds, and few configs set anything of the Trainer's own
-    from transformers import TrainingArguments
-
-    known = [field.name for field in fields(TrainingArguments)]
-    for key in member.trainer:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            raise ValueError(
-                f"member {member.name}: training.trainer has {key!r}, which is no field of "
-                f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
-            )
-
-
-def _check_options(member: Member, known: Sequence[str]) -> None:
-    for option in member.options:
-        if option not in known:
-            raise ValueError(
-                f"member {member.name}: pooling {member.pooling} has no option {option!r}; "
-                + (f"choose one of: {', '.join(known)}" if known else "it has none, leave it out")
-            )
 
 
 def _check_files(config: Config, backbones: Sequence[str]) -> None:

@@ -82,6 +82,16 @@ def test_only_what_trains_imports_torch_when_it_is_imported():
         assert not [name for name in names if is_in(name, "bert")], module
 
 
+def test_a_backbones_folder_is_read_in_one_place_which_runs_none_of_its_code():
+    calls = {
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "from_pretrained"
+    }
+    assert calls == {"members.bert.pretrained"}
+
+
 # --- files
 
 

@@ -60,16 +60,17 @@ def test_whatever_the_hubs_client_raises_is_told_in_a_line(workplace, monkeypatc
 
 
 def test_the_hub_is_asked_again_when_the_copy_is_gone(workplace, hub):
-    sha = keep_backbone("somebody/tiny", "tiny")
-    Path(f"models/tiny/backbones/{sha}").rename("elsewhere")
+    keep_backbone("somebody/tiny", "tiny").rename("elsewhere")
     keep_backbone("somebody/tiny", "tiny")
     assert len(hub) == 2
 
 
 def test_a_folder_is_copied_under_the_hash_of_its_files(workplace, hub, tiny_backbone):
-    sha = keep_backbone(str(tiny_backbone), "tiny")
+    copy = keep_backbone(str(tiny_backbone), "tiny")
     assert hub == []
-    copied = {path.name for path in Path(f"models/tiny/backbones/{sha}").iterdir()}
+    assert copy.parent == Path("models/tiny/backbones")
+    assert len(copy.name) == 12
+    copied = {path.name for path in copy.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= copied
 
 

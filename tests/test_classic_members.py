@@ -14,16 +14,18 @@ import pytest
 import yaml
 from conftest import read_rows, write_competition, write_rows
 
-from pipeline.members.classic import classics
-from pipeline.members.classic.classics import CLASSICS
-from pipeline.members.classic.plan import ClassicPlan
+from pipeline.members.averaging import predict_unit
+from pipeline.members.classic.estimators import ESTIMATORS, default_options
+from pipeline.members.kinds import KINDS, kind_of_unit
+from pipeline.members.units import Unit, encoding_of
 from pipeline.settings.command import load_config
+from pipeline.settings.members import EMBEDDING_MODELS, ClassicMember
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Path("configs/tiny.yaml")
 OPTIONS = {"lightgbm_text": {"rounds": 10}}
 MEMBERS = [
-    {"model": n, **({"options": OPTIONS[n]} if n in OPTIONS else {})} for n in sorted(CLASSICS)
+    {"model": n, **({"options": OPTIONS[n]} if n in OPTIONS else {})} for n in sorted(ESTIMATORS)
 ]
 SETTINGS = {
     "folds": {"n": 2},
@@ -31,7 +33,7 @@ SETTINGS = {
     "blend": {"methods": ["mean", "convex"]},
     "jobs": {"n_jobs": 1},
 }
-UNIT = {"model.joblib", "run.json", "oof.csv", "parity.json"}
+UNIT = {"model.joblib", "run.json", "oof.csv", "reload_check.json"}
 
 
 def stages(*names, words=()):
@@ -89,7 +91,7 @@ def copy(finished, workplace):
 
 
 def test_every_model_is_a_predictor_of_its_task_and_is_blended(of_each_task):
-    for name in sorted(CLASSICS):
+    for name in sorted(ESTIMATORS):
         for part, n in (("oof", 60), ("test", 20)):
             header, rows = read_rows(Path(f"oof/tiny/{name}/{part}.csv"))
             wanted, _ = read_rows(Path(f"oof/tiny/blend_mean/{part}.csv"))
@@ -98,7 +100,7 @@ def test_every_model_is_a_predictor_of_its_task_and_is_blended(of_each_task):
 
 
 def test_a_units_folder_is_that_of_any_member(of_each_task):
-    assert len(units()) == 2 * len(CLASSICS)
+    assert len(units()) == 2 * len(ESTIMATORS)
     for unit in units():
         assert {path.name for path in unit.iterdir()} == UNIT
         run = json.loads((unit / "run.json").read_text())
@@ -122,7 +124,7 @@ def test_a_second_run_leaves_everything_as_it_is(of_each_task, capsys):
 def test_predict_needs_no_training_table_and_repeats_itself_to_the_digit(copy):
     before = {path: path.read_bytes() for path in Path("oof/tiny").glob("*[!e]/test.csv")}
     before = {path: data for path, data in before.items() if "blend_" not in str(path)}
-    assert len(before) == len(CLASSICS)
+    assert len(before) == len(ESTIMATORS)
     shutil.rmtree("oof")
     Path("data/tiny/train.csv").unlink()
     stages("predict")
@@ -134,12 +136,12 @@ def test_shared_training_settings_do_not_concern_a_classic_member(copy, capsys):
     assert re.search(r"\b0\D+6 units\b", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_an_option_that_changed_is_refused_by_name_and_overwrite_trains_again(name, copy, capsys):
-    option = list(classics.default_options(name))[0]
+    option = list(default_options(name))[0]
     change_config(members=[{"model": name, "options": {option: 12}}])
     line = refused(capsys, "train")
-    assert re.search(rf"models/tiny/{name}/fold0: .*\boptions\b.*{option}.*\b12\b", line)
+    assert re.search(rf"models/tiny/{name}/fold0: .*\boptions\b.*'{option}'", line)
     stages("train", words=("--overwrite",))
     run = json.loads(Path(f"models/tiny/{name}/fold1/run.json").read_text())
     assert run["options"][option] == 12
@@ -170,13 +172,13 @@ def test_a_model_file_that_is_not_the_trained_one_is_refused_without_being_opene
     assert Path("oof/tiny/lightgbm_text/test.csv").is_file()
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_a_unit_that_does_not_reproduce_its_own_predictions_is_refused(name, copy, capsys):
     shutil.rmtree("oof")
-    path = Path(f"models/tiny/{name}/fold0/parity.json")
-    parity = json.loads(path.read_text())
-    parity["predictions"][3][0] += 0.05
-    path.write_text(json.dumps(parity))
+    path = Path(f"models/tiny/{name}/fold0/reload_check.json")
+    kept = json.loads(path.read_text())
+    kept["predictions"][3][0] += 0.05
+    path.write_text(json.dumps(kept))
     line = refused(capsys, "predict", "--members", name)
     assert re.search(rf"models/tiny/{name}/fold0: .*\b0\.001\b", line)
 
@@ -191,27 +193,22 @@ def test_what_is_fitted_is_fitted_on_the_units_training_rows_only(copy):
             row[2] = f"garbage {row[2]} garbage!!"
             row[-1] = f"{rng.normal(0, 1e3):.3f}"
     write_rows(Path("data/tiny/train.csv"), header, rows)
-    before = [Path(f"models/tiny/{n}/fold0/run.json").read_text() for n in sorted(CLASSICS)]
-    tests = [unit_predictions(name) for name in sorted(CLASSICS)]
+    before = [Path(f"models/tiny/{n}/fold0/run.json").read_text() for n in sorted(ESTIMATORS)]
+    tests = [unit_predictions(name) for name in sorted(ESTIMATORS)]
     shutil.copy("folds/tiny.csv", "own.csv")
     change_config(folds={"scheme": "file", "path": "own.csv"})
     stages("make_folds", "train", words=("--overwrite",))
-    after = [Path(f"models/tiny/{n}/fold0/run.json").read_text() for n in sorted(CLASSICS)]
+    after = [Path(f"models/tiny/{n}/fold0/run.json").read_text() for n in sorted(ESTIMATORS)]
     assert all(a != b for a, b in zip(after, before, strict=True))
-    for name, was in zip(sorted(CLASSICS), tests, strict=True):
+    for name, was in zip(sorted(ESTIMATORS), tests, strict=True):
         np.testing.assert_allclose(unit_predictions(name), was, rtol=1e-6, atol=1e-6, err_msg=name)
 
 
 def unit_predictions(name):
     """What the unit of fold 0 predicts for the test rows."""
-    from pipeline.members.kinds import plan_of
-    from pipeline.members.units import Unit, read_run
-
     unit = Unit("tiny", name, 0)
-    plan = plan_of(read_run(unit)["fingerprint"])
     texts = [(row[2],) for row in read_rows(Path("data/tiny/test.csv"))[1]]
-    inputs = plan.read_inputs("tiny", texts, {"backend": "loky", "n_jobs": 1, "threads": 1})
-    return plan.predict(unit, inputs)
+    return predict_unit(unit, kind_of_unit(unit).inputs(encoding_of(unit), texts, None))
 
 
 # --- beside fine-tuned members, and without them
@@ -229,7 +226,7 @@ def test_fine_tuned_and_classic_members_are_trained_in_one_run(copy, backbone_of
 
 
 def test_without_a_backbone_all_stages_run_and_none_imports_torch(tmp_path):
-    members = [member for member in MEMBERS if not CLASSICS[member["model"]].reads_embeddings]
+    members = [member for member in MEMBERS if member["model"] not in EMBEDDING_MODELS]
     settings = {**SETTINGS, "members": members, "backbone": None}
     write_competition(tmp_path, "multiclass", settings=settings)
     code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
@@ -284,12 +281,10 @@ def test_a_backbone_is_read_by_those_that_embed_only(config_of):
 @pytest.mark.parametrize(
     ("member", "said"),
     [
-        ({"model": "svm"}, "'svm'.*embedding_svr, lightgbm_text, t"),
-        ({"model": None}, "{'model': None}"),
-        ({"model": ["a"]}, r"{'model': \['a'\]}"),
-        ({"model": "tfidf_linear", "options": 5}, "{'model': 'tfidf_linear', 'options': 5}"),
+        ({"model": None}, r"\bmodel\b.*\bNone$"),
+        ({"model": ["a"]}, r"\bmodel\b.*\['a'\]$"),
+        ({"model": "tfidf_linear", "options": 5}, r"members\.0\.options: .*\b5$"),
         ({"model": "tfidf_linear", "pooling": "mean"}, r"\bmembers\b.*\bpooling\b.*\bmodel\b"),
-        ({"model": "tfidf_linear", "options": {"c": 1}}, "tfidf_linear.*'c'.*max_features, "),
         ({"model": "tfidf_linear", "backbone": "x"}, r"\btfidf_linear\b.*\bbackbone\b"),
         ({"model": "tfidf_linear", "name": "blend_x"}, r"members\.0\.name: .*'blend_x'"),
         ({"model": "tfidf_linear", "optoins": {}}, r"'members\.0\.optoins'.*'options'"),
@@ -298,6 +293,32 @@ def test_a_backbone_is_read_by_those_that_embed_only(config_of):
 def test_a_wrong_setting_of_a_classic_member_is_named(member, said, config_of):
     with pytest.raises(ValueError, match=said):
         config_of(member)
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train"])
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ({"model": "svm"}, "'svm'.*embedding_svr, lightgbm_text, t"),
+        ({"model": "tfidf_linear", "options": {"c": 1}}, "tfidf_linear.*'c'.*max_features, "),
+    ],
+)
+def test_what_only_its_model_knows_is_checked_before_anything_long_starts(
+    member, said, stage, workplace, capsys
+):
+    write_competition(workplace, "regression", settings={"members": [member], "backbone": None})
+    stages("make_folds")
+    assert re.search(rf"^error: .*{said}", refused(capsys, stage))
+    assert units() == []
+
+
+def test_the_options_that_a_model_has_by_default_are_on_record(of_each_task):
+    """What a later version has by default is not what this unit was trained with."""
+    for unit in units():
+        name = unit.parent.name
+        run = json.loads((unit / "run.json").read_text())
+        options = {**default_options(name), **OPTIONS.get(name, {})}
+        assert run["fingerprint"]["options"] == run["options"] == options
 
 
 @pytest.mark.parametrize("key", ["epochs", "learning_rate", "max_length", "trainer"])
@@ -322,9 +343,10 @@ def test_who_needs_a_backbone_says_so(member, said, config_of):
 @pytest.mark.parametrize(("rows", "warned"), [(20_000, False), (100_000, True)])
 def test_support_vectors_of_many_rows_warn_of_their_time(rows, warned):
     inputs = np.empty((rows, 1, 0), dtype=np.float32)
-    plans = {
-        model: ClassicPlan(model, {}, seed=0, backbone=None).warning(inputs) for model in CLASSICS
-    }
-    assert [model for model, told in plans.items() if told] == ["embedding_svr"] * warned
+    kind, told = KINDS["classic"].kind(), {}
+    for model in ESTIMATORS:
+        member = ClassicMember(name="a", seed=0, model=model)
+        told[model] = kind.warning(member, inputs)
+    assert [model for model in told if told[model]] == ["embedding_svr"] * warned
     if warned:
-        assert re.search(r"100,000.*\b25\b.*20,000", plans["embedding_svr"])
+        assert re.search(r"100,000.*\b25\b.*20,000", told["embedding_svr"])

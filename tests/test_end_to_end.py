@@ -187,15 +187,16 @@ def test_predict_needs_no_training_table_and_repeats_itself_to_the_digit(copy):
 def test_test_predictions_are_the_mean_of_the_folds_and_for_classes_of_their_log_odds(
     task, finished, monkeypatch
 ):
-    from pipeline.members.bert.unit import predict_unit, tokenize_texts
-    from pipeline.members.units import read_run, units_of
+    from pipeline.members.averaging import predict_unit
+    from pipeline.members.kinds import kind_of_unit
+    from pipeline.members.units import encoding_of, units_of
 
     monkeypatch.chdir(finished(task))
     rows = table("data/tiny/test.csv")
     units = units_of("tiny", "idf")
-    backbone = read_run(units[0])["architecture"]["backbone"]
-    tokens = tokenize_texts("tiny", backbone, 32, [(text,) for _, text in rows.values()])
-    one, other = (predict_unit(unit, tokens)[:, 0] for unit in units)
+    texts = [(text,) for _, text in rows.values()]
+    inputs = kind_of_unit(units[0]).inputs(encoding_of(units[0]), texts, None)
+    one, other = (predict_unit(unit, inputs)[:, 0] for unit in units)
     mean = (one + other) / 2 if task == "regression" else expit((logit(one) + logit(other)) / 2)
     found = numbers("oof/tiny/idf/test.csv")
     np.testing.assert_allclose([found[name][0] for name in rows], mean, rtol=1e-12)
@@ -263,7 +264,7 @@ def test_a_member_that_is_predicted_stands_whatever_happens_to_the_next(copy, mo
             on_result(i, function(*arguments))
         raise KeyboardInterrupt("after three units")
 
-    monkeypatch.setattr("pipeline.predict.run_all", ends_early)
+    monkeypatch.setattr("pipeline.members.averaging.run_all", ends_early)
     with pytest.raises(KeyboardInterrupt, match="after three units"):
         stage("predict")
     assert Path("oof/tiny/mean/test.csv").is_file()
@@ -488,8 +489,8 @@ def test_odd_ids_texts_and_names_come_through_untouched(workplace, backbone_of, 
     for row in rows:
         of_group.setdefault(row[3], set()).add(folds[row[0]])
     assert all(len(found) == 1 for found in of_group.values())
-    parity = json.loads(Path("models/tiny/max/fold0/parity.json").read_text())
-    assert all(len(pair) == 2 for pair in parity["texts"])
+    kept = json.loads(Path("models/tiny/max/fold0/reload_check.json").read_text())
+    assert all(len(pair) == 2 for pair in kept["texts"])
 
 
 def test_a_competition_without_ids_goes_by_row_numbers(workplace, backbone_of):
@@ -614,7 +615,7 @@ def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of, capsys):
     reach = "{label_smoothing_factor: 0.1, gradient_checkpointing: true}"
     stage("train", "--overwrite", "--members", "mean", "--training.trainer", reach)
     run = json.loads(Path("models/tiny/mean/fold0/run.json").read_text())
-    assert run["recipe"]["trainer"]["gradient_checkpointing"] is True
+    assert run["fingerprint"]["trainer"]["gradient_checkpointing"] is True
 
 
 def test_smoothed_labels_are_refused_where_there_are_no_classes(copy, capsys):

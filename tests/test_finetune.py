@@ -1,7 +1,6 @@
 """Fit and predict: the rows' order, the targets' scale, seeds, learning, what Trainer is told."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,12 +10,12 @@ import torch
 from accelerate.state import AcceleratorState
 from conftest import BAD, CLASSES, GOOD, PLAIN
 from sklearn.metrics import roc_auc_score
-from tiny_backbones import RECIPE, make_tokenizer
+from tiny_backbones import TRAINING, make_tokenizer
 
 from pipeline.members.bert import finetune, trainer
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import build_network
-from pipeline.members.bert.tokens import collate, tokenize
+from pipeline.members.bert.tokens import TrainingRows, collate, tokenize
 from pipeline.members.bert.trainer import refuse_overflow, training_arguments
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.trainer_keys import TRAINER_KEYS
@@ -158,14 +157,20 @@ def test_labels_have_the_form_that_the_loss_wants():
 # --- fit
 
 
-def fitted(backbone, tokenizer, folder, recipe=RECIPE, seed=3):
+def trained_with(**settings):
+    """The usual settings but for some."""
+    return TRAINING.model_copy(update=settings)
+
+
+def fitted(backbone, tokenizer, folder, training=TRAINING, *, seed=5, head_seed=3):
     """A network fitted on 24 rows of 36, what it took, and its log."""
     texts = sentences(([GOOD] * 2 + [BAD]) * 12)
     tokens = tokenize(tokenizer, texts, 40)
     labels = torch.tensor([[1.0], [1.0], [-2.0]] * 8)
-    network = build(backbone, seed=seed)
+    network = build(backbone, seed=head_seed)
     log = folder / "train.log"
-    effort = fit(network, tokens, np.arange(24), labels, recipe, log)
+    dataset = TrainingRows(tokens, np.arange(24), labels)
+    effort = fit(network, dataset, training, seed=seed, log=log)
     return network, effort, log
 
 
@@ -173,7 +178,7 @@ def test_one_seed_gives_one_network_bit_for_bit_and_another_seed_another(
     tiny_backbone, tokenizer, tmp_path
 ):
     one, same, other_order, other_head = (
-        weights_of(fitted(tiny_backbone, tokenizer, tmp_path, replace(RECIPE, seed=s), head)[0])
+        weights_of(fitted(tiny_backbone, tokenizer, tmp_path, seed=s, head_seed=head)[0])
         for s, head in ((5, 3), (5, 3), (6, 3), (5, 4))
     )
     assert torch.equal(one, same)
@@ -186,9 +191,9 @@ def test_a_network_predicts_in_float32_whatever_it_was_trained_in(
     precision, tiny_backbone, tokenizer, tmp_path
 ):
     """As the one that is built anew from its tensors does, bit for bit."""
-    recipe = replace(RECIPE, precision=precision)
-    network, effort, _ = fitted(tiny_backbone, tokenizer, tmp_path, recipe)
-    assert effort["precision"] == precision
+    training = trained_with(precision=precision)
+    network, effort, _ = fitted(tiny_backbone, tokenizer, tmp_path, training)
+    assert effort.precision == precision
     assert AcceleratorState().mixed_precision == {"fp32": "no", "bf16": "bf16"}[precision]
     rebuilt = build(tiny_backbone)
     rebuilt.load_state_dict(network.state_dict())
@@ -200,7 +205,7 @@ def test_a_network_predicts_in_float32_whatever_it_was_trained_in(
 
 def test_precisions_differ_and_none_stays_for_the_next_unit(tiny_backbone, tokenizer, tmp_path):
     full, half, again = (
-        weights_of(fitted(tiny_backbone, tokenizer, tmp_path, replace(RECIPE, precision=p))[0])
+        weights_of(fitted(tiny_backbone, tokenizer, tmp_path, trained_with(precision=p))[0])
         for p in ("fp32", "bf16", "fp32")
     )
     assert torch.equal(full, again)
@@ -209,7 +214,7 @@ def test_precisions_differ_and_none_stays_for_the_next_unit(tiny_backbone, token
 
 
 def test_a_precision_of_the_environment_has_no_say(tiny_backbone, tokenizer, tmp_path, monkeypatch):
-    full = replace(RECIPE, precision="fp32")
+    full = trained_with(precision="fp32")
     wanted = weights_of(fitted(tiny_backbone, tokenizer, tmp_path, full)[0])
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     assert torch.equal(weights_of(fitted(tiny_backbone, tokenizer, tmp_path, full)[0]), wanted)
@@ -235,7 +240,7 @@ def test_the_best_precision_is_what_the_gpu_has_units_for(
 
 def test_fp16_is_refused_without_a_gpu(tiny_backbone, tokenizer, tmp_path):
     with pytest.raises(ValueError, match=r"training\.precision: (?!.*bf16).*fp16.*GPU"):
-        fitted(tiny_backbone, tokenizer, tmp_path, replace(RECIPE, precision="fp16"))
+        fitted(tiny_backbone, tokenizer, tmp_path, trained_with(precision="fp16"))
 
 
 @pytest.mark.parametrize(("last_scale", "n_steps"), [(2.0**5, 20), (0.0, 5000), (2.0**-5, 40)])
@@ -264,22 +269,23 @@ def test_rows_that_are_not_trained_on_do_not_matter(tiny_backbone, tokenizer, tm
     for others in ([("dull",)] * 4, [("the film goes on and on",)] * 4):
         tokens = tokenize(tokenizer, [*others[:2], *texts[:12], *others[2:]], 40)
         network = build(tiny_backbone)
-        fit(network, tokens, np.arange(2, 14), labels, RECIPE, tmp_path / "train.log")
+        dataset = TrainingRows(tokens, np.arange(2, 14), labels)
+        fit(network, dataset, TRAINING, seed=5, log=tmp_path / "train.log")
         found.append(weights_of(network))
     assert torch.equal(*found)
 
 
 def test_the_log_is_a_json_a_line_with_falling_loss(tiny_backbone, tokenizer, tmp_path):
-    recipe = replace(RECIPE, epochs=10)
-    _, effort, log = fitted(tiny_backbone, tokenizer, tmp_path, recipe)
+    training = trained_with(epochs=10)
+    _, effort, log = fitted(tiny_backbone, tokenizer, tmp_path, training)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) >= 5
     assert losses[-1] < losses[0] / 2
-    assert lines[-1]["step"] == effort["steps"] == 30
-    assert effort["seconds"] > 0
-    assert effort["tokens_per_second"] > 0
-    assert effort["precision"] == "fp32"
+    assert lines[-1]["step"] == effort.steps == 30
+    assert effort.seconds > 0
+    assert effort.tokens_per_second > 0
+    assert effort.precision == "fp32"
 
 
 def test_training_leaves_nothing_but_its_log_and_prints_nothing(
@@ -309,8 +315,8 @@ def test_an_easy_task_is_learned_and_holds_on_other_rows(task, tiny_backbone, to
     scaling = Scaling.of(y[training]) if task == "regression" else None
     network = build(tiny_backbone, task, 1 if task == "binary" else targets.shape[-1])
     labels = labels_for_loss(task, y[training], scaling)
-    recipe = replace(RECIPE, epochs=8)
-    fit(network, tokens, training, labels, recipe, tmp_path / "train.log")
+    dataset = TrainingRows(tokens, training, labels)
+    fit(network, dataset, trained_with(epochs=8), seed=5, log=tmp_path / "train.log")
     found, truth = predict(network, tokens.take(held_out), task, scaling), y[held_out]
     if task == "regression":
         assert np.corrcoef(found[:, 0], truth[:, 0])[0, 1] > 0.8
@@ -325,22 +331,22 @@ def test_an_easy_task_is_learned_and_holds_on_other_rows(task, tiny_backbone, to
 
 
 def test_an_unknown_trainer_key_is_named(tiny_backbone, tokenizer, tmp_path):
-    recipe = replace(RECIPE, trainer={"learning_rat": 1})
+    training = trained_with(trainer={"learning_rat": 1})
     with pytest.raises(ValueError, match=r"training\.trainer: .*'learning_rat'"):
-        fitted(tiny_backbone, tokenizer, tmp_path, recipe)
+        fitted(tiny_backbone, tokenizer, tmp_path, training)
 
 
 def test_trainer_keys_reach_the_trainer(tmp_path):
-    recipe = replace(RECIPE, trainer={"lr_scheduler_type": "constant", "logging_steps": 7})
-    arguments = training_arguments(recipe, tmp_path, "cpu", "fp32")
+    training = trained_with(trainer={"lr_scheduler_type": "constant", "logging_steps": 7})
+    arguments = training_arguments(training, 5, 2, tmp_path, "cpu", "fp32")
     assert arguments.lr_scheduler_type == "constant"
     assert arguments.logging_steps == 7
-    assert arguments.learning_rate == RECIPE.learning_rate
+    assert arguments.learning_rate == TRAINING.learning_rate
 
 
 def test_the_learning_rate_warms_up_by_its_share_and_falls_to_0(tiny_backbone, tokenizer, tmp_path):
-    recipe = replace(RECIPE, epochs=10, warmup=0.5, trainer={"logging_steps": 1})
-    _, _, log = fitted(tiny_backbone, tokenizer, tmp_path, recipe)
+    training = trained_with(epochs=10, warmup=0.5, trainer={"logging_steps": 1})
+    _, _, log = fitted(tiny_backbone, tokenizer, tmp_path, training)
     rates = [json.loads(line).get("learning_rate") for line in log.read_text().splitlines()][:-1]
     assert np.argmax(rates) == 15
     assert max(rates) == pytest.approx(1e-2)
@@ -349,12 +355,11 @@ def test_the_learning_rate_warms_up_by_its_share_and_falls_to_0(tiny_backbone, t
 
 def test_accumulated_gradients_are_those_of_one_batch(tiny_backbone, tokenizer, tmp_path):
     """All rows are one step, as one batch or as three: the mean of their losses is the same."""
-    whole = replace(RECIPE, batch_size=24, epochs=3, trainer={"optim": "sgd"})
-    parts = replace(
-        whole, batch_size=8, trainer={**whole.trainer, "gradient_accumulation_steps": 3}
-    )
-    results = [fitted(tiny_backbone, tokenizer, tmp_path, recipe) for recipe in (whole, parts)]
-    assert [effort["steps"] for _, effort, _ in results] == [3, 3]
+    whole = trained_with(batch_size=24, epochs=3, trainer={"optim": "sgd"})
+    accumulated = {**whole.trainer, "gradient_accumulation_steps": 3}
+    parts = whole.model_copy(update={"batch_size": 8, "trainer": accumulated})
+    results = [fitted(tiny_backbone, tokenizer, tmp_path, how) for how in (whole, parts)]
+    assert [effort.steps for _, effort, _ in results] == [3, 3]
     one, other = (weights_of(network) for network, _, _ in results)
     start = weights_of(build(tiny_backbone))
     assert (one - start).abs().max() > 1e-3
@@ -369,5 +374,5 @@ def test_every_field_of_the_trainer_that_is_filled_names_the_setting_to_use_inst
         return SimpleNamespace()
 
     monkeypatch.setattr(trainer, "TrainingArguments", remember)
-    training_arguments(RECIPE, Path("folder"), "cpu", "fp32")
+    training_arguments(TRAINING, 5, 2, Path("folder"), "cpu", "fp32")
     assert set(filled) - {"logging_steps"} <= set(TRAINER_KEYS)  # that one may be set

@@ -1,4 +1,4 @@
-"""On a GPU, where there is one: precisions, parity with the CPU, units that share it, memory.
+"""On a GPU, where there is one: precisions, agreement with the CPU, units that share it, memory.
 
 Every command runs in a process of its own, as this one sees no GPU.
 """
@@ -125,18 +125,18 @@ import numpy as np
 import torch
 from pipeline.members.bert.finetune import fit
 from pipeline.members.bert.network import build_network
-from pipeline.members.bert.tokens import tokenize
-from pipeline.members.bert.trainer import Recipe
+from pipeline.members.bert.tokens import TrainingRows, tokenize
+from pipeline.settings.members import Training
 from transformers import AutoTokenizer
 
 settings = {"dropout": 0.0, "freeze_embeddings": True}
 network = build_network(Path(sys.argv[1]), "mean", {}, 1, "regression", **settings)
 tokens = tokenize(AutoTokenizer.from_pretrained(sys.argv[1]), [("the film goes on",)] * 40, 16)
 labels = torch.full((40, 1), float(sys.argv[2]))
-recipe = Recipe(epochs=2, batch_size=4, learning_rate=1e-3, head_learning_rate=None, warmup=0.0,
-                weight_decay=0.0, precision="fp16", seed=0, trainer={})
+training = Training(epochs=2, batch_size=4, learning_rate=1e-3, warmup=0.0, precision="fp16")
 try:
-    fit(network, tokens, np.arange(40), labels, recipe, Path("train.log"))
+    dataset = TrainingRows(tokens, np.arange(40), labels)
+    fit(network, dataset, training, seed=0, log=Path("train.log"))
     print("learnt")
 except ValueError as error:
     print(error)

@@ -29,7 +29,7 @@ SETTINGS = {
 }
 RESULTS = ("oof/tiny/*/*.csv", "models/tiny/*/fold*/*.safetensors", "models/tiny/*/fold*/oof.csv")
 PATIENCE = 300  # seconds; a busy machine takes long to load torch
-UNIT = {"weights.safetensors", "run.json", "oof.csv", "parity.json", "train.log"}
+UNIT = {"weights.safetensors", "run.json", "oof.csv", "reload_check.json", "train.log"}
 
 
 def run_stages(

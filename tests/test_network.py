@@ -2,15 +2,13 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_backbones import ARCHITECTURES, make_tokenizer, save_backbone
-from tiny_backbones import RECIPE as TINY_RECIPE
+from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer, save_backbone
 
 from pipeline.members.bert import finetune
 from pipeline.members.bert.finetune import fit, predict
@@ -21,11 +19,15 @@ from pipeline.members.bert.network import (
     trained_tensors,
 )
 from pipeline.members.bert.poolings import POOLINGS
-from pipeline.members.bert.tokens import Tokens, collate, tokenize
-from pipeline.members.bert.trainer import Recipe
+from pipeline.members.bert.pretrained import read_config, read_tokenizer
+from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
+from pipeline.settings.members import Training
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
-RECIPE = replace(TINY_RECIPE, batch_size=2, warmup=0.0, seed=1)
+
+
+def trained_with(**settings) -> Training:
+    return TRAINING.model_copy(update={"batch_size": 2, "warmup": 0.0, **settings})
 
 
 def build(backbone: Path, pooling: str = "mean", seed: int = 3, **options) -> Network:
@@ -38,9 +40,10 @@ def tokens_of(architecture: str) -> Tokens:
     return tokenize(make_tokenizer(architecture), TEXTS, max_length=16)
 
 
-def train(network: Network, tokens: Tokens, folder: Path, recipe: Recipe = RECIPE) -> None:
+def train(network: Network, tokens: Tokens, folder: Path, **settings) -> None:
     labels = torch.tensor([[1.0], [-1.0], [2.0], [-2.0]])
-    fit(network, tokens, np.arange(len(tokens)), labels, recipe, folder / "train.log")
+    dataset = TrainingRows(tokens, np.arange(len(tokens)), labels)
+    fit(network, dataset, trained_with(**settings), seed=1, log=folder / "train.log")
 
 
 def tensors_of(network: Network) -> dict[str, torch.Tensor]:
@@ -93,7 +96,7 @@ def test_all_that_can_train_is_in_one_group_and_moves_and_all_else_stays(
 
 def test_weight_decay_goes_to_weight_matrices_only(backbone_of, trainers, tmp_path):
     network = build(backbone_of("bert"), "attention")
-    train(network, tokens_of("bert"), tmp_path, replace(RECIPE, weight_decay=0.1))
+    train(network, tokens_of("bert"), tmp_path, weight_decay=0.1)
     (trainer,) = trainers
     groups = [group for group in trainer.optimizer.param_groups if group["weight_decay"]]
     decayed = {id(parameter) for group in groups for parameter in group["params"]}
@@ -106,8 +109,8 @@ def test_weight_decay_goes_to_weight_matrices_only(backbone_of, trainers, tmp_pa
 @pytest.mark.parametrize("rate", [None, 0.05])
 def test_head_and_pooling_may_have_a_rate_of_their_own(rate, backbone_of, trainers, tmp_path):
     network = build(backbone_of("bert"), "attention")
-    recipe = replace(RECIPE, head_learning_rate=rate, weight_decay=0.1)
-    train(network, tokens_of("bert"), tmp_path, recipe)
+    settings = {"head_learning_rate": rate, "weight_decay": 0.1}
+    train(network, tokens_of("bert"), tmp_path, **settings)
     (trainer,) = trainers
     rates = [
         (id(parameter), group["initial_lr"], bool(group["weight_decay"]))
@@ -117,7 +120,7 @@ def test_head_and_pooling_may_have_a_rate_of_their_own(rate, backbone_of, traine
     wanted = [
         (
             id(parameter),
-            RECIPE.learning_rate if rate is None or name.startswith("backbone.") else rate,
+            TRAINING.learning_rate if rate is None or name.startswith("backbone.") else rate,
             parameter.ndim == 2,
         )
         for name, parameter in network.named_parameters()
@@ -215,7 +218,7 @@ def test_noise_on_the_embeddings_changes_what_is_learned_and_goes_when_training_
     found = []
     for trainer in ({}, {"neftune_noise_alpha": 5.0}):
         network = build(backbone_of("bert"))
-        train(network, tokens, tmp_path, replace(RECIPE, epochs=1, trainer=trainer))
+        train(network, tokens, tmp_path, epochs=1, trainer=trainer)
         found.append(predict(network, tokens, "regression", None))
         again = predict(network.train(), tokens, "regression", None)
         np.testing.assert_array_equal(again, found[-1])
@@ -229,7 +232,8 @@ def test_an_idf_learned_from_the_training_rows_is_among_the_saved_tensors(backbo
     network = build_network(backbone_of("bert"), "idf", options, 1, "regression", **settings)
     tokens = tokens_of("bert")
     labels = torch.tensor([[1.0], [2.0]])
-    fit(network, tokens, np.array([0, 2]), labels, RECIPE, tmp_path / "train.log")
+    dataset = TrainingRows(tokens, np.array([0, 2]), labels)
+    fit(network, dataset, trained_with(), seed=1, log=tmp_path / "train.log")
     idf = trained_tensors(network)["pooling.idf"]
     once, never = np.log(3 / 2) + 1, np.log(3) + 1
     film, dull = make_tokenizer("bert").convert_tokens_to_ids(["film", "dull"])
@@ -297,3 +301,35 @@ def test_one_seed_builds_one_head_and_another_seed_another(backbone_of):
     one, same, other = (build(backbone_of("bert"), seed=seed).head.weight for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+# --- code that a backbone brings
+
+
+def with_own_code(folder: Path, model_type: str) -> Path:
+    """Let the folder's configuration ask for classes of its own; loading them leaves a file."""
+    path = folder / "config.json"
+    classes = {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}
+    config = {**json.loads(path.read_text()), "model_type": model_type, "auto_map": classes}
+    path.write_text(json.dumps(config))
+    tokenizer = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    (folder / "own.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\n")
+    return folder
+
+
+@pytest.mark.parametrize("read", [read_config, read_tokenizer, build])
+def test_a_backbone_that_only_its_own_code_can_read_is_refused_without_asking(
+    read, tmp_path, monkeypatch
+):
+    folder = with_own_code(save_backbone(tmp_path / "own", "bert"), "nobody_knows")
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("asked on the terminal"))
+    with pytest.raises(ValueError, match=rf"^backbone {folder}: [^\n]*\bauto_map\b[^\n]*$"):
+        read(folder)
+    assert not (folder / "ran").exists()
+
+
+def test_a_backbone_that_transformers_knows_is_read_by_its_code_and_not_by_the_folders(tmp_path):
+    folder = with_own_code(save_backbone(tmp_path / "own", "bert"), "bert")
+    assert type(build(folder).backbone).__module__.startswith("transformers.")
+    assert not (folder / "ran").exists()

@@ -79,8 +79,8 @@ def test_units_without_torch_run_apart_where_there_are_gpus(n_gpus, calls, train
         made.append((labels, needs_torch))
         return [Failure(label, "not trained", "not trained") for label in labels]
 
-    monkeypatch.setattr("pipeline.train.count_gpus", lambda: n_gpus)
-    monkeypatch.setattr("pipeline.train.run_all", kept)
+    monkeypatch.setattr("pipeline.members.training.count_gpus", lambda: n_gpus)
+    monkeypatch.setattr("pipeline.members.training.run_all", kept)
     with pytest.raises(SystemExit, match=r"\b4\D+4\D.*\bmean fold 0\b"):
         train({"pooling": "mean"}, {"model": "tfidf_linear"})
     assert made == calls

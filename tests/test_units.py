@@ -1,10 +1,11 @@
 """Units: what makes one finished, what its folder holds, and how a wrong one is found."""
 
 import json
+import pickle
 import re
 import shutil
 import threading
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,22 +16,19 @@ import torch
 from conftest import write_rows
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
-from tiny_backbones import RECIPE
+from tiny_backbones import TRAINING
 
+from pipeline.members import training
+from pipeline.members.averaging import predict_unit
 from pipeline.members.backbones import keep_backbone
-from pipeline.members.bert.plan import BertPlan
-from pipeline.members.bert.tokens import Tokens
-from pipeline.members.bert.trainer import Recipe
-from pipeline.members.bert.unit import (
-    Architecture,
-    check_architecture,
-    predict_unit,
-    tokenize_texts,
-    train_unit,
-)
-from pipeline.members.unit_folder import Assignment, Outcome, UnitRows, check_parity, fill_unit
+from pipeline.members.kinds import KINDS
+from pipeline.members.reload_check import check_reloaded
+from pipeline.members.training import UnitToTrain, train_unit
 from pipeline.members.units import (
+    Encoding,
+    Outcome,
     Unit,
+    UnitRows,
     fingerprint,
     is_finished,
     locked,
@@ -39,6 +37,7 @@ from pipeline.members.units import (
     read_run,
     units_of,
 )
+from pipeline.settings.members import Member
 
 DATA = {
     "backbone": "0123456789ab",
@@ -51,6 +50,7 @@ DATA = {
 }
 SETTINGS = {"epochs": 2.0, "pooling": "mean", "options": {}, "seed": 7}
 N = 90
+BERT = KINDS["bert"].kind()
 
 
 def finished(unit: Unit, found: dict, n_folds: int = 2, weights: str = "w") -> None:
@@ -221,16 +221,26 @@ class Trained(NamedTuple):
     """A unit and what it was trained with."""
 
     unit: Unit
-    assignment: Assignment
-    architecture: Architecture
-    recipe: Recipe
-    tokens: Tokens
+    to_train: UnitToTrain
+    inputs: Any
+
+    @property
+    def rows(self) -> UnitRows:
+        return self.to_train.rows
+
+    @property
+    def backbone(self) -> Path:
+        return self.to_train.encoding.backbone
 
     def again(self, *, seed: int, overwrite: bool) -> None:
         """Train it with a fingerprint of this seed."""
-        wanted = {**self.assignment.wanted, "seed": seed}
-        assignment = replace(self.assignment, wanted=wanted, overwrite=overwrite)
-        train_unit(assignment, self.architecture, self.recipe, self.tokens)
+        wanted = {**self.to_train.fingerprint, "seed": seed}
+        to_train = replace(self.to_train, fingerprint=wanted, overwrite=overwrite)
+        train_unit(to_train, self.inputs)
+
+    def check(self, **settings: Any) -> None:
+        """What is said of its member with some settings changed, before anything is trained."""
+        BERT.check(self.to_train.member.model_copy(update=settings), self.backbone)
 
 
 @pytest.fixture(scope="module")
@@ -239,30 +249,38 @@ def trained(tmp_path_factory, backbone_of):
     folder = tmp_path_factory.mktemp("unit")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        sha = keep_backbone(str(backbone_of("bert")), "tiny")
+        copy = keep_backbone(str(backbone_of("bert")), "tiny")
         rng = np.random.default_rng(0)
         words = np.array(["dull", "warm", "bright", "train", "driver", "goes"])
         texts = [(" ".join(rng.choice(words, rng.integers(1, 12))),) for _ in range(N)]
-        tokens = tokenize_texts("tiny", sha, 16, texts)
         fold = np.arange(N) % 2 == 0
         ids = [f"a{i:02}" for i in range(N)]
         held_out = np.flatnonzero(fold)
-        rows = UnitRows(
-            y=rng.normal(50, 20, (N, 1)),
-            fold=fold,
-            ids=[ids[i] for i in held_out],
-            texts=[texts[i] for i in held_out],
-            columns=["target"],
-            id_name="id",
+        how = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "max_length": 16}
+        of_member = {"name": "mean", "pooling": "mean", "seed": 7, "backbone": "tiny"}
+        unit, encoding = Unit("tiny", "mean", 0), Encoding(copy, 16)
+        to_train = UnitToTrain(
+            unit=unit,
+            member=Member(**{**TRAINING.model_dump(), **how, **of_member}),
+            encoding=encoding,
+            rows=UnitRows(
+                task="regression",
+                y=rng.normal(50, 20, (N, 1)),
+                fold=fold,
+                ids=[ids[i] for i in held_out],
+                texts=[texts[i] for i in held_out],
+                columns=["target"],
+                id_name="id",
+            ),
+            fingerprint=fingerprint(SETTINGS, **DATA),
+            n_folds=2,
+            metric="rmse",
+            overwrite=False,
+            command="train it",
         )
-        unit, wanted = Unit("tiny", "mean", 0), fingerprint(SETTINGS, **DATA)
-        how = (
-            Architecture(sha, "mean", {}, 16, 0.0, True),
-            replace(RECIPE, epochs=1, batch_size=16, learning_rate=1e-3, seed=7),
-        )
-        assignment = Assignment(unit, wanted, 2, rows, "regression", "rmse", False, "train it")
-        train_unit(assignment, *how, tokens)
-    return folder, Trained(unit, assignment, *how, tokens)
+        inputs = BERT.inputs(encoding, texts, None)
+        train_unit(to_train, inputs)
+    return folder, Trained(unit, to_train, inputs)
 
 
 @pytest.fixture
@@ -285,12 +303,12 @@ def weights_path(unit: Unit) -> Path:
 def test_a_units_folder_holds_just_what_it_should(in_folder_of):
     unit = in_folder_of.unit
     names = {path.name for path in unit.folder.iterdir()}
-    assert names == {"weights.safetensors", "run.json", "oof.csv", "parity.json", "train.log"}
+    assert names == {"weights.safetensors", "run.json", "oof.csv", "reload_check.json", "train.log"}
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
 
 
 def test_run_json_says_what_was_trained_how_and_with_what_result(in_folder_of):
-    unit, wanted = in_folder_of.unit, in_folder_of.assignment.wanted
+    unit, wanted = in_folder_of.unit, in_folder_of.to_train.fingerprint
     run = read_run(unit)
     assert run["fingerprint"] == wanted
     assert run["rows"] == {"training": 45, "held_out": 45}
@@ -299,32 +317,32 @@ def test_run_json_says_what_was_trained_how_and_with_what_result(in_folder_of):
     assert run["score"] > 0
     for key in ("versions", "command", "git_commit", "seconds", "tokens_per_second", "metric"):
         assert run[key] is not None or key == "git_commit"
-    y, fold = in_folder_of.assignment.rows.y, in_folder_of.assignment.rows.fold
+    y, fold = in_folder_of.rows.y, in_folder_of.rows.fold
     assert run["scaling"]["mean"] == pytest.approx(y[~fold].mean())  # of the training rows alone
     assert run["scaling"]["sd"] == pytest.approx(y[~fold].std())
 
 
 def test_held_out_predictions_stand_under_their_ids(in_folder_of):
-    unit, rows, tokens = in_folder_of.unit, in_folder_of.assignment.rows, in_folder_of.tokens
+    unit, rows, tokens = in_folder_of.unit, in_folder_of.rows, in_folder_of.inputs
     ids, predictions = read_oof([unit], ["target"])
     assert ids == rows.ids
     again = predict_unit(unit, tokens.take(np.flatnonzero(rows.fold)))
     np.testing.assert_array_equal(predictions, again)
 
 
-def test_parity_texts_are_spread_over_the_fold(in_folder_of):
-    unit, rows = in_folder_of.unit, in_folder_of.assignment.rows
-    parity = json.loads((unit.folder / "parity.json").read_text())
-    assert len(parity["texts"]) == len(parity["predictions"]) == 32
+def test_the_texts_of_the_reload_check_are_spread_over_the_fold(in_folder_of):
+    unit, rows = in_folder_of.unit, in_folder_of.rows
+    kept = json.loads((unit.folder / "reload_check.json").read_text())
+    assert len(kept["texts"]) == len(kept["predictions"]) == 32
     known = [list(text) for text in rows.texts]
-    assert parity["texts"][0] == known[0]
-    assert parity["texts"][-1] == known[-1]
+    assert kept["texts"][0] == known[0]
+    assert kept["texts"][-1] == known[-1]
 
 
 def test_a_reloaded_unit_predicts_any_number_of_other_texts(in_folder_of):
-    unit, architecture = in_folder_of.unit, in_folder_of.architecture
+    unit, encoding = in_folder_of.unit, in_folder_of.to_train.encoding
     for texts in ([], [("dull",)], [("warm train",)] * 70):
-        tokens = tokenize_texts("tiny", architecture.backbone, 16, texts)
+        tokens = BERT.inputs(encoding, texts, None)
         assert predict_unit(unit, tokens).shape == (len(texts), 1)
 
 
@@ -339,21 +357,21 @@ def test_a_reloaded_unit_predicts_any_number_of_other_texts(in_folder_of):
     ids=["sign", "a hundredth of a deviation", "nan", "rows"],
 )
 def test_weights_that_were_changed_do_not_predict(name, change, in_folder_of):
-    unit, tokens = in_folder_of.unit, in_folder_of.tokens
+    unit, tokens = in_folder_of.unit, in_folder_of.inputs
     alter(weights_path(unit), name, change)
     with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*\b0\.001\b"):
         predict_unit(unit, tokens)
 
 
 def test_weights_that_differ_by_rounding_do(in_folder_of):
-    unit, tokens = in_folder_of.unit, in_folder_of.tokens
+    unit, tokens = in_folder_of.unit, in_folder_of.inputs
     alter(weights_path(unit), "head.bias", lambda tensor: tensor + 1e-5)
     predict_unit(unit, tokens)
 
 
 def test_a_backbone_that_was_changed_does_not_predict(in_folder_of):
-    unit, tokens = in_folder_of.unit, in_folder_of.tokens
-    path = Path("models/tiny/backbones", in_folder_of.architecture.backbone, "model.safetensors")
+    unit, tokens = in_folder_of.unit, in_folder_of.inputs
+    path = in_folder_of.backbone / "model.safetensors"
     weights = load_file(path)
     name = "embeddings.word_embeddings.weight"
     save_file({**weights, name: weights[name].flip(0).contiguous()}, path, {"format": "pt"})
@@ -362,7 +380,7 @@ def test_a_backbone_that_was_changed_does_not_predict(in_folder_of):
 
 
 def test_weights_that_lack_a_tensor_are_named(in_folder_of):
-    unit, tokens = in_folder_of.unit, in_folder_of.tokens
+    unit, tokens = in_folder_of.unit, in_folder_of.inputs
     weights = load_file(weights_path(unit))
     del weights["head.bias"]
     save_file(weights, weights_path(unit))
@@ -371,7 +389,7 @@ def test_weights_that_lack_a_tensor_are_named(in_folder_of):
 
 
 def test_weights_cut_short_are_named(in_folder_of):
-    unit, tokens = in_folder_of.unit, in_folder_of.tokens
+    unit, tokens = in_folder_of.unit, in_folder_of.inputs
     path = weights_path(unit)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: [^']*$"):
@@ -380,14 +398,14 @@ def test_weights_cut_short_are_named(in_folder_of):
 
 def test_another_device_may_differ_more(in_folder_of):
     unit = in_folder_of.unit
-    written = np.array(json.loads((unit.folder / "parity.json").read_text())["predictions"])
+    written = np.array(json.loads((unit.folder / "reload_check.json").read_text())["predictions"])
     sd = read_run(unit)["scaling"]["sd"][0]
-    check_parity(unit, written + 0.0009 * sd, "cpu")
+    check_reloaded(unit, written + 0.0009 * sd, "cpu")
     with pytest.raises(ValueError, match=r"\b0\.0011\b.*\b0\.001\b"):
-        check_parity(unit, written + 0.0011 * sd, "cpu")
-    check_parity(unit, written + 0.019 * sd, "cuda")
+        check_reloaded(unit, written + 0.0011 * sd, "cpu")
+    check_reloaded(unit, written + 0.019 * sd, "cuda")
     with pytest.raises(ValueError, match=r"\b0\.021\b.*\b0\.02\b"):
-        check_parity(unit, written + 0.021 * sd, "cuda")
+        check_reloaded(unit, written + 0.021 * sd, "cuda")
 
 
 def test_a_unit_that_another_run_finished_meanwhile_is_left_alone(in_folder_of):
@@ -414,7 +432,7 @@ def test_a_unit_of_another_fingerprint_is_replaced_whole(in_folder_of):
 def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, monkeypatch):
     unit = in_folder_of.unit
     before = (unit.folder / "run.json").read_bytes()
-    monkeypatch.setattr("pipeline.members.bert.unit.predict", lambda *_: 1 / 0)
+    monkeypatch.setattr("pipeline.members.bert.encoder.predict", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError, match="division by zero"):
         in_folder_of.again(seed=9, overwrite=True)
     assert (unit.folder / "run.json").read_bytes() == before
@@ -422,21 +440,23 @@ def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, mon
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_unit_with_a_prediction_that_is_not_finite_is_not_kept(value, in_folder_of):
+def test_a_unit_with_a_prediction_that_is_not_finite_is_not_kept(value, in_folder_of, monkeypatch):
     """It would count as finished for ever, and hide all other members behind its empty cells."""
-    assignment = in_folder_of.assignment
-    shutil.rmtree(assignment.unit.folder)
-    predictions = np.zeros((len(assignment.rows.ids), 1))
+    unit = in_folder_of.unit
+    shutil.rmtree(unit.folder)
+    predictions = np.zeros((len(in_folder_of.rows.ids), 1))
     predictions[3:5] = value
 
-    def train(folder: Path) -> Outcome:
-        (folder / "model").touch()
-        return Outcome(predictions, "model", None, "cpu", {})
+    class Diverging:
+        def fit(self, member, encoding, rows, inputs, folder):
+            (folder / "model").touch()
+            return Outcome(predictions, "model", None, "cpu", {})
 
+    monkeypatch.setattr(training, "kind_of", lambda member: Diverging())
     said = r"models/tiny/mean/fold0: .*\b2\D+45\D.*learning_rate"
     with pytest.raises(ValueError, match=said):
-        fill_unit(assignment, train)
-    assert {path.name for path in assignment.unit.folder.parent.iterdir()} == {".fold0.lock"}
+        train_unit(in_folder_of.to_train, in_folder_of.inputs)
+    assert {path.name for path in unit.folder.parent.iterdir()} == {".fold0.lock"}
 
 
 # --- what cannot be built
@@ -459,9 +479,8 @@ def test_a_wrong_value_of_the_trainer_is_refused_before_training_in_one_line(
     trainer, message, in_folder_of
 ):
     before = sorted(Path().rglob("*"))
-    plan = BertPlan(in_folder_of.architecture, replace(in_folder_of.recipe, trainer=trainer))
     with pytest.raises(ValueError, match=rf"^training\.trainer: .*{message}[^\n]*$"):
-        plan.check("tiny")
+        in_folder_of.check(trainer=trainer)
     assert sorted(Path().rglob("*")) == before
 
 
@@ -470,21 +489,30 @@ def test_a_wrong_value_of_the_trainer_is_refused_before_training_in_one_line(
 )
 def test_what_the_trainer_takes_is_let_through_and_makes_no_folder(trainer, in_folder_of):
     before = sorted(Path().rglob("*"))
-    BertPlan(in_folder_of.architecture, replace(in_folder_of.recipe, trainer=trainer)).check("tiny")
+    in_folder_of.check(trainer=trainer)
     assert sorted(Path().rglob("*")) == before
 
 
-def test_a_setting_that_a_unit_of_before_lacks_is_null(in_folder_of):
-    settings = {**asdict(in_folder_of.architecture), **asdict(in_folder_of.recipe)}
-    del settings["precision"], settings["head_learning_rate"]
-    assert BertPlan.of(settings) == BertPlan(in_folder_of.architecture, in_folder_of.recipe)
+def test_a_unit_is_loaded_by_what_it_says_of_itself_whatever_its_fingerprint_says(in_folder_of):
+    unit, path = in_folder_of.unit, in_folder_of.unit.folder / "run.json"
+    wanted = predict_unit(unit, in_folder_of.inputs)
+    path.write_text(json.dumps({**read_run(unit), "fingerprint": {}}))
+    np.testing.assert_array_equal(predict_unit(unit, in_folder_of.inputs), wanted)
+
+
+def test_a_unit_of_an_older_version_says_what_to_do(in_folder_of):
+    path = in_folder_of.unit.folder / "run.json"
+    run = read_run(in_folder_of.unit)
+    del run["kind"], run["encoding"]
+    path.write_text(json.dumps(run))
+    with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*'kind'.*train again"):
+        predict_unit(in_folder_of.unit, in_folder_of.inputs)
 
 
 def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):
-    sha = in_folder_of.architecture.backbone
-    check_architecture("tiny", Architecture(sha, "mean", {}, 64, 0.0, True))
+    in_folder_of.check(max_length=64)
     with pytest.raises(ValueError, match=r"\bmax_length\b.*\b65\b.*\b64\b"):
-        check_architecture("tiny", Architecture(sha, "mean", {}, 65, 0.0, True))
+        in_folder_of.check(max_length=65)
 
 
 @pytest.mark.parametrize(
@@ -498,15 +526,13 @@ def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_fol
 def test_a_pooling_that_cannot_be_built_is_refused_before_training(
     pooling, options, message, in_folder_of
 ):
-    sha = in_folder_of.architecture.backbone
     with pytest.raises(ValueError, match=message):
-        check_architecture("tiny", Architecture(sha, pooling, options, 16, 0.0, True))
+        in_folder_of.check(pooling=pooling, options=options)
 
 
-def test_tokens_travel_to_workers_unchanged(in_folder_of):
-    import pickle
-
-    tokens: Tokens = in_folder_of.tokens
-    again = pickle.loads(pickle.dumps(tokens))
-    assert np.array_equal(again.ids, tokens.ids)
-    assert np.array_equal(again.starts, tokens.starts)
+def test_all_that_a_worker_is_given_travels_unchanged(in_folder_of):
+    to_train, inputs = pickle.loads(pickle.dumps((in_folder_of.to_train, in_folder_of.inputs)))
+    assert to_train.member == in_folder_of.to_train.member
+    assert to_train.encoding == in_folder_of.to_train.encoding
+    assert np.array_equal(inputs.ids, in_folder_of.inputs.ids)
+    assert np.array_equal(inputs.starts, in_folder_of.inputs.starts)

@@ -11,14 +11,14 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-import pipeline.members.bert.unit  # noqa: F401
-from pipeline.members.bert.trainer import Recipe
+import pipeline.members.bert.encoder  # noqa: F401
+from pipeline.settings.members import Training
 
 # Trainer collects garbage after every training; walking through all that was imported by now takes
 # longer than a tiny training
 gc.freeze()
 
-RECIPE = Recipe(
+TRAINING = Training(
     epochs=2,
     batch_size=8,
     learning_rate=1e-2,
@@ -26,7 +26,6 @@ RECIPE = Recipe(
     warmup=0.1,
     weight_decay=0.0,
     precision=None,
-    seed=5,
     trainer={},
 )
 TOKENIZER_LIMIT = 64

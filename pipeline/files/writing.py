@@ -7,13 +7,15 @@ with a dot, which nothing reads.
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 
 @contextmanager
@@ -60,6 +62,15 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 def save_csv(path: Path, table: pd.DataFrame) -> None:
     """Save `table` without its index; numbers keep every digit that they need."""
     table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def table_by_id(
+    ids: Sequence[str], id_name: str, columns: Sequence[str], values: NDArray[np.float64]
+) -> pd.DataFrame:
+    """(n,) ids and (n, c) values as a table; a column may bear the id's name."""
+    table = pd.DataFrame(values, columns=list(columns))
+    table.insert(0, id_name, list(ids), allow_duplicates=True)
+    return table
 
 
 def _temporary(path: Path) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from filelock import FileLock
@@ -55,19 +56,25 @@ def check_backbone(name: str) -> None:
         )
 
 
-def keep_backbone(name: str, competition: str) -> str:
+def keep_backbones(names: Iterable[str | None], competition: str) -> dict[str, Path]:
+    """Folders of the competition's copies of backbones, by name; a None is passed over."""
+    wanted = sorted({name for name in names if name is not None})
+    return {name: keep_backbone(name, competition) for name in wanted}
+
+
+def keep_backbone(name: str, competition: str) -> Path:
     """Copy a backbone's files to the competition's models, once.
 
     A name of the hub is looked up there once: what it stands for may change, and a competition that
     is trained needs no network.
 
     Returns:
-        The 12 digits of their hash, the name of the copy's folder.
+        The copy's folder, whose name is the first 12 digits of their hash.
     """
     known = backbones_dir(competition) / "hub.json"
     fetched = _fetched(known)
     if name in fetched and (known.parent / fetched[name]).is_dir():
-        return fetched[name]
+        return known.parent / fetched[name]
     files = _files(locate_backbone(name))
     digest = hashlib.sha256()
     for file in files:
@@ -83,7 +90,7 @@ def keep_backbone(name: str, competition: str) -> str:
     if name not in DEMO_BACKBONES and not Path(name).is_dir():
         with FileLock(known.with_name(".hub.lock")):  # another run may fetch another backbone
             write_json(known, {**_fetched(known), name: sha})
-    return sha
+    return copy
 
 
 def _fetched(known: Path) -> dict[str, str]:

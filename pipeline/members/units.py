@@ -1,4 +1,4 @@
-"""A unit: one member trained on one fold, and the folder that keeps it.
+"""A unit: one member trained on one fold, what it takes and gives, and the folder that keeps it.
 
     models/<competition>/<member>/fold<k>/
       weights.safetensors   fine-tuned: the trained tensors; the rest stands in models/<c>/backbones
@@ -6,13 +6,14 @@
       model.joblib          classic: the fitted model
       run.json              what was trained, how, with what result, and its fingerprint
       oof.csv               predictions of the fold's rows
-      parity.json           some of those rows' texts and what was predicted for them
+      reload_check.json     some of those rows' texts and what was predicted for them
 
-Nothing here imports torch: whether a unit is finished is known without it.
+Nothing here imports torch: whether a unit is finished is known without it. Letters: n rows, c
+prediction columns.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,14 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
-from pipeline.files.paths import unit_dir
+from pipeline.files.paths import backbones_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
-from pipeline.scoring.tasks import Floats
+from pipeline.scoring.tasks import Floats, Scaling
 
-RUN, OOF, PARITY = "run.json", "oof.csv", "parity.json"
+RUN, OOF = "run.json", "oof.csv"
+
+Texts = Sequence[tuple[str, ...]]  # a row has one text, or the two of a pair
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,99 @@ class Unit:
         return unit_dir(self.competition, self.member, self.fold)
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """How a unit's texts become its inputs; units of one kind and encoding share them.
+
+    Attributes:
+        backbone: folder of the competition's copy; None: the inputs are the texts.
+        max_length: tokens kept of a text; None without a backbone.
+    """
+
+    backbone: Path | None
+    max_length: int | None
+
+    @property
+    def needs_torch(self) -> bool:
+        """Whether a unit computes with torch, on a GPU if there is one."""
+        return self.backbone is not None
+
+    @property
+    def on_record(self) -> dict[str, str | int | None]:
+        """What `run.json` says of it, for those who load the unit."""
+        name = None if self.backbone is None else self.backbone.name
+        return {"backbone": name, "max_length": self.max_length}
+
+
+@dataclass(frozen=True, eq=False)
+class UnitRows:
+    """The rows that a unit sees.
+
+    Attributes:
+        y: targets of all training rows, as in `scoring.tasks`.
+        fold: (n,) bool, the rows of the unit's fold.
+        ids: ids of the fold's rows, in their order.
+        texts: their texts.
+        columns: the c prediction columns.
+        id_name: name of the id's column.
+    """
+
+    task: str
+    y: NDArray[Any]
+    fold: NDArray[np.bool_]
+    ids: list[str]
+    texts: list[tuple[str, ...]]
+    columns: list[str]
+    id_name: str
+
+    @property
+    def training(self) -> NDArray[np.int64]:
+        """Row numbers that the unit learns from."""
+        return np.flatnonzero(~self.fold)
+
+    @property
+    def held_out(self) -> NDArray[np.int64]:
+        """Row numbers of its fold."""
+        return np.flatnonzero(self.fold)
+
+    def scaling(self) -> Scaling | None:
+        """Of the rows that the unit learns from; None where targets are not scaled."""
+        return Scaling.of(self.y[self.training]) if self.task == "regression" else None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What training a unit gave.
+
+    Attributes:
+        predictions: (n, c) of the held-out rows.
+        model: name of the file in the unit's folder that holds what was trained.
+        scaling: of the targets.
+        device: what made the predictions, "cpu" or "cuda".
+        facts: what else `run.json` is to say; what the kind needs to load the unit among it.
+    """
+
+    predictions: Floats
+    model: str
+    scaling: Scaling | None
+    device: str
+    facts: Mapping[str, object]
+
+
 def fingerprint(
-    settings: dict[str, Any],
+    settings: Mapping[str, object],
     *,
     backbone: str | None,
     task: str,
     ids: Sequence[str],
-    texts: Sequence[tuple[str, ...]],
+    texts: Texts,
     y: NDArray[Any],
     columns: Sequence[str],
     folds: NDArray[np.int64],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """All that determines a unit's result: settings as they are, data as hashes.
+
+    It is a record that is compared; nothing is built from it.
 
     Args:
         backbone: hash of its files, instead of the name that the settings have.
@@ -73,7 +157,7 @@ def fingerprint(
     }
 
 
-def is_finished(unit: Unit, wanted: dict[str, Any], *, overwrite: bool) -> bool:
+def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) -> bool:
     """Whether the unit stands there with this fingerprint.
 
     Raises:
@@ -91,7 +175,22 @@ def is_finished(unit: Unit, wanted: dict[str, Any], *, overwrite: bool) -> bool:
 
 
 def read_run(unit: Unit) -> dict[str, Any]:
+    """What `run.json` says of a trained unit."""
     return read_json(unit.folder / RUN)
+
+
+def encoding_of(unit: Unit) -> Encoding:
+    """How a trained unit takes its texts."""
+    written = read_run(unit)["encoding"]
+    name = written["backbone"]
+    backbone = None if name is None else backbones_dir(unit.competition) / name
+    return Encoding(backbone, written["max_length"])
+
+
+def scaling_of(unit: Unit) -> Scaling | None:
+    """Of a trained unit's targets; None where they were not scaled."""
+    scaling = read_run(unit)["scaling"]
+    return Scaling(**scaling) if scaling else None
 
 
 @contextmanager

@@ -9,25 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pipeline.competition.targets import LARGEST
 from pipeline.files.alignment import in_order_of
 from pipeline.files.stamp import read_stamp, require_current, written_with_stamp
-from pipeline.files.writing import save_csv
+from pipeline.files.writing import save_csv, table_by_id
 from pipeline.predictors.external import REMEDY, part_path, part_sha256, read_part
 from pipeline.scoring.tasks import Floats, out_of_range
 
 PARTS = ("oof", "test")
-
-
-def predictions_table(
-    ids: Sequence[str], id_name: str, columns: Sequence[str], predictions: Floats
-) -> pd.DataFrame:
-    """(n,) ids and (n, c) predictions as a table; a column may bear the id's name."""
-    table = pd.DataFrame(predictions, columns=list(columns))
-    table.insert(0, id_name, list(ids), allow_duplicates=True)
-    return table
 
 
 def write_predictions(
@@ -48,7 +38,7 @@ def write_predictions(
             `models` differ.
     """
     with written_with_stamp(folder / f"{part}.csv", made_from) as temporary:
-        save_csv(temporary, predictions_table(ids, id_name, columns, predictions))
+        save_csv(temporary, table_by_id(ids, id_name, columns, predictions))
 
 
 def read_predictions(

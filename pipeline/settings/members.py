@@ -1,7 +1,7 @@
 """The models to train: fine-tuned members and classic ones, and what they inherit."""
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
@@ -9,6 +9,9 @@ from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usabl
 from pipeline.settings.trainer_keys import TRAINER_KEYS
 
 HEAD_RATE = 10  # of the head, beside the rate of the rest
+EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
+
+Options = dict[str, Any]  # of a pooling, a classic model or Trainer, which check them themselves
 
 
 class Training(Section):
@@ -39,13 +42,11 @@ class Training(Section):
         description="fp32, bf16 or fp16; "
         "null: on a GPU bf16, else fp16, else fp32, as it can; on a CPU fp32",
     )
-    trainer: dict[str, Any] = Field(
-        {}, description="any other field of transformers.TrainingArguments"
-    )
+    trainer: Options = Field({}, description="any other field of transformers.TrainingArguments")
 
     @field_validator("trainer")
     @classmethod
-    def _not_ours(cls, trainer: dict[str, Any]) -> dict[str, Any]:
+    def _not_ours(cls, trainer: Options) -> Options:
         for key in trainer:
             if key in TRAINER_KEYS:
                 raise ValueError(f"{key} is set by {TRAINER_KEYS[key]}; use that")
@@ -59,7 +60,7 @@ class Named(Section):
     seed: Whole = Field(ge=0, lt=2**32, description="derived from the seed and the name")
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Options:
         """What determines its models, but for the data and the files of the backbone."""
         return self.model_dump(exclude={"name"})
 
@@ -74,8 +75,10 @@ class Named(Section):
 class Member(Training, Named):
     """A fine-tuned backbone."""
 
+    kind: ClassVar[str] = "bert"  # of `members.kinds`
+
     pooling: Spelled = Field(description="how tokens become one vector")
-    options: dict[str, Any] = Field({}, description="options of the pooling")
+    options: Options = Field({}, description="options of the pooling")
     backbone: Spelled = Field(description="a demo name, a folder or a hub id")
 
     @property
@@ -86,8 +89,10 @@ class Member(Training, Named):
 class ClassicMember(Named):
     """A model that is not fine-tuned; `training` does not concern it."""
 
+    kind: ClassVar[str] = "classic"
+
     model: Spelled = Field(description="a classic model, instead of a pooling")
-    options: dict[str, Any] = Field({}, description="options of the model")
+    options: Options = Field({}, description="options of the model")
     backbone: Spelled | None = Field(None, description="of a model that reads embeddings")
 
     @property
@@ -119,12 +124,13 @@ def filled_in(
     """A member with what it leaves out: name, seed, and what its kind inherits.
 
     Raises:
-        ValueError: its model is unknown, or does not take what it is given.
+        ValueError: it has both a pooling and a model, its model is no name, or its backbone is
+            missing or too many.
     """
     if not isinstance(member, dict):
         return member
     if "model" in member:
-        member = _filled_in_classic(member, backbone)
+        member = _with_backbone(member, backbone)
     else:
         shared = {} if backbone is None else {"backbone": backbone}
         member = _with_head_rate({**training.model_dump(), **shared, **member}, task)
@@ -132,7 +138,7 @@ def filled_in(
     return {"name": name, "seed": derived_seed(seed, str(name)), **member}
 
 
-def _with_head_rate(member: dict[str, Any], task: str) -> dict[str, Any]:
+def _with_head_rate(member: Options, task: str) -> Options:
     """A head starts with nothing; among classes and labels it has further to go than the rest."""
     rate = member["learning_rate"]
     if member["head_learning_rate"] is not None or not isinstance(rate, int | float):
@@ -140,24 +146,21 @@ def _with_head_rate(member: dict[str, Any], task: str) -> dict[str, Any]:
     return {**member, "head_learning_rate": rate if task == "regression" else HEAD_RATE * rate}
 
 
-def _filled_in_classic(member: dict[str, Any], backbone: str | None) -> dict[str, Any]:
-    # imported here: scikit-learn takes a second to load, in vain without a classic member
-    from pipeline.members.classic.classics import CLASSICS, check_options, default_options
-
-    model, options = member["model"], member.get("options", {})
+def _with_backbone(member: Options, shared: str | None) -> Options:
+    """Embeddings are those of the member's own backbone, else of the one that all share."""
+    model, own = member["model"], member.get("backbone")
     if "pooling" in member:
         raise ValueError("a member has a pooling (fine-tuned) or a model (classic), not both")
-    if not isinstance(model, str) or not isinstance(options, dict):
-        raise ValueError(f"a model is a name, and its options are key: value, got {member}")
-    check_options(model, options)
-    own = member.get("backbone")
-    if own is not None and not CLASSICS[model].reads_embeddings:
-        raise ValueError(f"model {model} reads no backbone; leave it out of the member")
-    if CLASSICS[model].reads_embeddings:
-        own = backbone if own is None else own
-        if own is None:
-            raise ValueError(f"model {model} reads the embeddings of a backbone; set backbone")
-    return {**member, "options": {**default_options(model), **options}, "backbone": own}
+    if not isinstance(model, str):
+        raise ValueError(f"a model is a name, got {model!r}")
+    if model not in EMBEDDING_MODELS:
+        if own is not None:
+            raise ValueError(f"model {model} reads no backbone; leave it out of the member")
+        return member
+    own = shared if own is None else own
+    if own is None:
+        raise ValueError(f"model {model} reads the embeddings of a backbone; set backbone")
+    return {**member, "backbone": own}
 
 
 def derived_seed(seed: int, name: str) -> int:

@@ -5,57 +5,49 @@ arXiv:1908.10084). The two texts of a pair have a vector each.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoTokenizer
 
-from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.finetune import outputs_of
 from pipeline.members.bert.network import build_network
+from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import most_tokens, tokenize
 from pipeline.members.jobs import Failure, run_all
+from pipeline.settings.config import Jobs
 
 Embeddings = NDArray[np.float32]
 ROWS_A_PIECE = 1_000  # each piece loads the backbone, which takes as long as a hundred short texts
 
 
 def embed_texts(
-    competition: str,
-    backbone: str,
-    max_length: int,
-    texts: Sequence[tuple[str, ...]],
-    jobs: dict[str, Any],
+    backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]], jobs: Jobs
 ) -> Embeddings:
     """Vectors (n, P, H) of all texts, computed side by side.
 
     Args:
-        backbone: name of the folder in the competition's `backbones`.
+        backbone: its folder.
         max_length: tokens kept of a text, at most as many as the backbone reads.
-        jobs: the keywords of `run_all`.
     Raises:
         ValueError: a piece failed.
     """
     pieces = [
-        (f"rows from {k}", (competition, backbone, max_length, texts[k : k + ROWS_A_PIECE]))
+        (f"rows from {k}", (backbone, max_length, texts[k : k + ROWS_A_PIECE]))
         for k in range(0, max(1, len(texts)), ROWS_A_PIECE)
     ]
-    parts = run_all(embed, pieces, **jobs, title="embed")
+    parts = run_all(embed, pieces, **jobs.model_dump(), title="embed")
     for part in parts:
         if isinstance(part, Failure):
-            raise ValueError(f"embedding with {backbone}: {part.label}: {part.reason}")
+            raise ValueError(f"embedding with {backbone.name}: {part.label}: {part.reason}")
     return np.concatenate(parts)
 
 
-def embed(
-    competition: str, backbone: str, max_length: int, texts: Sequence[tuple[str, ...]]
-) -> Embeddings:
+def embed(backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]]) -> Embeddings:
     """Vectors (n, P, H) of the texts, computed here."""
-    folder = backbones_dir(competition) / backbone
-    config, tokenizer = AutoConfig.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    config, tokenizer = read_config(backbone), read_tokenizer(backbone)
     network = build_network(
-        folder, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
+        backbone, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
     )
     longest = min(max_length, most_tokens(config, tokenizer))
     flat = tokenize(tokenizer, [(text,) for row in texts for text in row], longest)

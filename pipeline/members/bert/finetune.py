@@ -4,6 +4,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,34 @@ from pipeline.members.bert.tokens import Tokens, TrainingRows, collate
 from pipeline.members.bert.trainer import (
     LengthGroupedTrainer,
     LogFile,
-    Recipe,
     refuse_overflow,
     training_arguments,
 )
 from pipeline.members.steps import epochs_for
 from pipeline.scoring.tasks import TASKS, Floats, Scaling
+from pipeline.settings.members import Training
 
 # tokens of a prediction batch, padding included; a CPU is twice as fast on what its cache holds
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 SHORT_TEXT = 128  # tokens
 PREDICTION_TEXTS = 256  # at most: DeBERTa holds a table of 1.6 MB for each, however short
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a training took and came to.
+
+    Attributes:
+        tokens_per_second: real tokens, without padding.
+        last_loss: mean of the training loss over the last tenth of the steps.
+    """
+
+    seconds: float
+    tokens_per_second: int
+    epochs_trained: float
+    steps: int
+    last_loss: float
+    precision: str
 
 
 def seed_everything(seed: int) -> None:
@@ -52,37 +70,30 @@ def best_precision() -> str:
 
 
 def fit(
-    network: Network,
-    tokens: Tokens,
-    rows: NDArray[np.int64],
-    labels: torch.Tensor,
-    recipe: Recipe,
-    log: Path,
-) -> dict[str, Any]:
+    network: Network, dataset: TrainingRows, training: Training, *, seed: int, log: Path
+) -> Effort:
     """Train `network` in place.
 
     Args:
-        rows: (n,) row numbers in `tokens` to train on.
-        labels: their labels, (n, c) float32 or (n,) int64 class codes, as the loss wants them.
+        dataset: the rows to train on; their labels are (n, c) float32 or (n,) int64 class codes,
+            as the network's loss wants them.
+        seed: of the order of the rows and of dropout.
         log: file that gets what Trainer logs, a JSON a line.
-    Returns:
-        What it took: seconds, real tokens a second, epochs, steps, the training loss at the end,
-        precision.
     Raises:
         ValueError: as `training_arguments` does; numbers do not fit into fp16.
     """
-    network.pooling.fit(tokens.of(row) for row in rows)  # type: ignore[operator]
-    dataset = TrainingRows(tokens, rows, labels)
-    epochs = epochs_for(recipe.epochs, len(rows), recipe.batch_size)
-    precision = recipe.precision or best_precision()
+    texts = (dataset.tokens.of(row) for row in dataset.rows)
+    network.pooling.fit(texts)  # type: ignore[operator]
+    epochs = epochs_for(training.epochs, len(dataset), training.batch_size)
+    precision, device = training.precision or best_precision(), best_device().type
     trainer = LengthGroupedTrainer(
         model=network,
-        args=training_arguments(recipe, epochs, log.parent, best_device().type, precision),
+        args=training_arguments(training, seed, epochs, log.parent, device, precision),
         train_dataset=dataset,
         data_collator=dataset.collate,
         callbacks=[LogFile(log)],
     )
-    trainer.head_learning_rate = recipe.head_learning_rate
+    trainer.head_learning_rate = training.head_learning_rate
     attention = network.attention  # what it predicts with, here and reloaded
     network.attend_by(fastest_attention(precision, int(dataset.lengths.max())) or attention)
     trainer.remove_callback(PrinterCallback)
@@ -96,14 +107,14 @@ def fit(
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     network.attend_by(attention)
     network.zero_grad()  # their memory is for the predictions
-    return {
-        "seconds": round(seconds, 3),
-        "tokens_per_second": round(float(dataset.lengths.sum()) * epochs / seconds),
-        "epochs_trained": epochs,
-        "steps": steps,
-        "last_loss": _last_loss(trainer.state.log_history),
-        "precision": precision,
-    }
+    return Effort(
+        seconds=round(seconds, 3),
+        tokens_per_second=round(float(dataset.lengths.sum()) * epochs / seconds),
+        epochs_trained=epochs,
+        steps=steps,
+        last_loss=_last_loss(trainer.state.log_history),
+        precision=precision,
+    )
 
 
 def fastest_attention(precision: str, longest: int) -> str | None:

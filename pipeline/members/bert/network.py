@@ -3,17 +3,16 @@
 Letters: B texts, T tokens, H hidden, L layers, c outputs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoConfig, AutoModel
-from transformers.utils import logging
 
 from pipeline.members.bert.poolings import build_pooling
+from pipeline.members.bert.pretrained import read_config, read_model
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "regression": functional.mse_loss,  # on standardised targets
@@ -82,7 +81,7 @@ class Network(nn.Module):
 def build_network(
     backbone: Path,
     pooling: str,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
     n_outputs: int,
     task: str,
     *,
@@ -94,21 +93,10 @@ def build_network(
     Raises:
         ValueError: the folder lacks weights that the backbone needs, or a pooling option is wrong.
     """
-    config = AutoConfig.from_pretrained(backbone)
+    config = read_config(backbone)
     if dropout is not None:
         _set_dropout(config, dropout)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    # half-precision checkpoints would otherwise be trained in half precision
-    model, report = AutoModel.from_pretrained(
-        backbone, config=config, dtype=torch.float32, output_loading_info=True
-    )
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
-    if missing:
-        raise ValueError(
-            f"backbone {backbone}: {len(missing)} weights are missing, first {missing[0]!r}; "
-            f"the checkpoint is not one of a {config.model_type}"
-        )
+    model = read_model(backbone, config)
     if getattr(model, "pooler", None) is not None:
         model.pooler.requires_grad_(False)  # BERT's own, which no pooling here reads
     if freeze_embeddings:

@@ -224,17 +224,22 @@ def pooling_options(name: str) -> tuple[str, ...]:
     return tuple(argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY)
 
 
+def check_options(name: str, options: Iterable[str]) -> None:
+    """Find an option that a pooling does not take; a ValueError if there is no such pooling."""
+    allowed = pooling_options(name)
+    for option in options:
+        if option not in allowed:
+            choices = ", ".join(allowed) or "none"
+            raise ValueError(f"pooling {name!r} has no option {option!r}; its options: {choices}")
+
+
 def build_pooling(name: str, hidden_size: int, num_layers: int, **options: Any) -> Pooling:
     """The pooling that a config calls `name`, for a backbone of H features and L layers.
 
     Raises:
         ValueError: there is no such pooling, or it refuses an option or the absence of one.
     """
-    allowed = pooling_options(name)
-    for option in options:
-        if option not in allowed:
-            choices = ", ".join(allowed) or "none"
-            raise ValueError(f"pooling {name!r} has no option {option!r}; its options: {choices}")
+    check_options(name, options)
     return POOLINGS[name](hidden_size, num_layers, **options)
 
 

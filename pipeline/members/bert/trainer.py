@@ -1,8 +1,7 @@
-"""What Trainer is told and made to do otherwise."""
+"""Training arguments, and the batching that differs from Trainer's own."""
 
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,21 @@ from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from pipeline.members.bert.tokens import LengthBatches, TrainingRows
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a unit is trained; `settings.members.Training` says what each field means."""
-
-    epochs: float | None
-    batch_size: int
-    learning_rate: float
-    head_learning_rate: float | None
-    warmup: float
-    weight_decay: float
-    precision: str | None
-    seed: int
-    trainer: dict[str, Any]
+from pipeline.settings.members import Training
 
 
 def training_arguments(
-    recipe: Recipe, epochs: float, folder: Path, device: str, precision: str
+    training: Training, seed: int, epochs: float, folder: Path, device: str, precision: str
 ) -> TrainingArguments:
-    """Trainer's own defaults, but for what the recipe and the machine say.
+    """Trainer's own defaults, but for what the settings and the machine say.
 
+    Args:
+        epochs: passes over the training rows, instead of the setting, which may be null.
+        device: "cpu" or "cuda".
+        precision: "fp32", "bf16" or "fp16".
     Raises:
-        ValueError: `recipe.trainer` has a key that is none of theirs, or a value they do not take;
-            fp16 without a GPU.
+        ValueError: `training.trainer` has a key that Trainer does not know, or a value that it does
+            not take; fp16 without a GPU.
     """
     if precision == "fp16" and device == "cpu":
         raise ValueError("training.precision: fp16 needs a GPU, and none is seen; leave it null")
@@ -43,11 +32,11 @@ def training_arguments(
         arguments = TrainingArguments(
             output_dir=str(folder),
             num_train_epochs=epochs,
-            per_device_train_batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            warmup_steps=recipe.warmup,  # below 1 it is a share
-            weight_decay=recipe.weight_decay,
-            seed=recipe.seed,
+            per_device_train_batch_size=training.batch_size,
+            learning_rate=training.learning_rate,
+            warmup_steps=training.warmup,  # below 1 it is a share
+            weight_decay=training.weight_decay,
+            seed=seed,
             use_cpu=device == "cpu",
             bf16=precision == "bf16",
             fp16=precision == "fp16",
@@ -55,10 +44,10 @@ def training_arguments(
             remove_unused_columns=False,
             save_strategy="no",
             eval_strategy="no",
-            logging_steps=recipe.trainer.get("logging_steps", 0.05),
+            logging_steps=training.trainer.get("logging_steps", 0.05),
             report_to="none",
             disable_tqdm=True,
-            **{k: v for k, v in recipe.trainer.items() if k != "logging_steps"},
+            **{k: v for k, v in training.trainer.items() if k != "logging_steps"},
         )
     except Exception as error:  # whatever they raise: it is about a key or a value of the user
         reason = " ".join(str(error).split())

@@ -38,6 +38,8 @@ class Tfidf:
                 weights.append(vectorizer.fit_transform(flat))
             except ValueError:  # no term stands in two texts
                 continue
+            # an address in memory: kept, equal fits would be files that differ
+            vectorizer.__dict__.pop("_stop_words_id", None)
             self.vectorizers.append(vectorizer)
         parts = [[w[k :: self.n_texts] for k in range(self.n_texts)] for w in weights]
         return self._joined(len(texts), parts)

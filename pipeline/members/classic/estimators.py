@@ -1,14 +1,14 @@
-"""The classic models, and the registry `CLASSICS`. Letters: n rows, c columns.
+"""The classic models, and the registry `ESTIMATORS`. Letters: n rows, c columns.
 
 A model is built by `Class(task=, n_columns=, seed=, **options)`, fitted by `fit(inputs, y)` with
 `y` as in `scoring.tasks`, regression targets standardised, and asked by `predict(inputs)` for
-(n, c) predictions on the scale of `y`. Inputs are rows of texts, or embeddings (n, P, H) where
-`reads_embeddings`. Whatever is fitted is fitted on the rows that `fit` gets. Its options are the
-keyword arguments of its constructor that have a default.
+(n, c) predictions on the scale of `y`. Inputs are rows of texts, or embeddings (n, P, H) for the
+models of `settings.members.EMBEDDING_MODELS`. Whatever is fitted is fitted on the rows that `fit`
+gets. Its options are the keyword arguments of its constructor that have a default.
 """
 
 from inspect import Parameter, signature
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor
@@ -24,10 +24,11 @@ from pipeline.members.classic.heads import fit_heads, shares_of
 from pipeline.members.classic.statistics import statistics
 from pipeline.members.classic.tfidf import Texts, Tfidf
 from pipeline.scoring.tasks import Floats
+from pipeline.settings.members import Options
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0)  # Ridge's, of unit rows and standardised targets
 N_INNER = 3  # folds of the unit's own rows that choose a penalty or calibrate
-BOOSTING: dict[str, Any] = {
+BOOSTING: Options = {
     "num_leaves": 7,
     "learning_rate": 0.05,
     "reg_lambda": 5.0,
@@ -41,10 +42,8 @@ BOOSTING: dict[str, Any] = {
 }
 
 
-class Classic(Protocol):
+class Estimator(Protocol):
     """See the top of the file."""
-
-    reads_embeddings: ClassVar[bool]
 
     def __init__(self, *, task: str, n_columns: int, seed: int, **options: Any) -> None: ...
 
@@ -63,8 +62,6 @@ class TfidfLinear:
         max_features: most frequent terms kept, of words and of characters each.
         inverse_penalty: scikit-learn's C of the logistic regression.
     """
-
-    reads_embeddings: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -111,8 +108,6 @@ class EmbeddingSvr:
         inverse_penalty: scikit-learn's C.
     """
 
-    reads_embeddings: ClassVar[bool] = True
-
     def __init__(
         self,
         *,
@@ -156,8 +151,6 @@ class LightgbmText:
         rounds: trees, or trees a class.
         max_features: most frequent terms kept, of words and of characters each.
     """
-
-    reads_embeddings: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -213,21 +206,31 @@ def _of_pairs(embeddings: NDArray[Any]) -> Floats:
 
 
 # the names in the YAML; add a model here, and the tests run on it
-CLASSICS: dict[str, type[Classic]] = {
+ESTIMATORS: dict[str, type[Estimator]] = {
     "tfidf_linear": TfidfLinear,
     "embedding_svr": EmbeddingSvr,
     "lightgbm_text": LightgbmText,
 }
 
 
-def check_options(name: str, options: dict[str, Any]) -> None:
+def default_options(name: str) -> Options:
+    """The options of a model, as they are unless a member says otherwise.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    if name not in ESTIMATORS:
+        raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(sorted(ESTIMATORS))}")
+    arguments = signature(ESTIMATORS[name]).parameters.values()
+    return {a.name: a.default for a in arguments if a.default is not Parameter.empty}
+
+
+def check_options(name: str, options: Options) -> None:
     """Find a wrong name or option before anything is trained.
 
     Raises:
         ValueError: there is no such model, or it takes no such option.
     """
-    if name not in CLASSICS:
-        raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(sorted(CLASSICS))}")
     known = default_options(name)
     for option, value in options.items():
         if option not in known:
@@ -238,9 +241,3 @@ def check_options(name: str, options: dict[str, Any]) -> None:
         if not number or not 0 < value < float("inf"):
             kind = "whole number" if isinstance(known[option], int) else "number"
             raise ValueError(f"option {option} of {name} is a positive {kind}, got {value!r}")
-
-
-def default_options(name: str) -> dict[str, Any]:
-    """The options of a model, as they are unless a member says otherwise."""
-    arguments = signature(CLASSICS[name]).parameters.values()
-    return {a.name: a.default for a in arguments if a.default is not Parameter.empty}

@@ -1,8 +1,12 @@
 """Classic models: every one of them on every task, by one contract; then what each is for."""
 
+import os
 import pickle
 import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +14,14 @@ from conftest import MAKERS
 from scipy.special import expit
 from scored import score
 
-from pipeline.members.classic import classics, tfidf
-from pipeline.members.classic.classics import CLASSICS, check_options, default_options
+from pipeline.members.classic import estimators, tfidf
+from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
 from pipeline.members.classic.tfidf import character_grams
 from pipeline.scoring.tasks import TASKS, out_of_range
+from pipeline.settings.members import EMBEDDING_MODELS
 
-EACH = [(name, task) for name in sorted(CLASSICS) for task in TASKS]
+ROOT = Path(__file__).parents[1]
+EACH = [(name, task) for name in sorted(ESTIMATORS) for task in TASKS]
 FIT, NEW = slice(0, 80), slice(80, 120)
 LABELS = {"binary": ["no", "yes"], "multiclass": ["id", "money", "sport"]}
 
@@ -24,7 +30,7 @@ LABELS = {"binary": ["no", "yes"], "multiclass": ["id", "money", "sport"]}
 def few_trees():
     """Boosting as it is, but ten times faster."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classics.LightgbmText.__init__, "__kwdefaults__", QUICK)
+        patch.setattr(estimators.LightgbmText.__init__, "__kwdefaults__", QUICK)
         yield
 
 
@@ -43,7 +49,7 @@ def example(name, task, n_texts=1, n=120):
     if task == "regression":
         y = np.hstack([y, -y])
         y = (y - y.mean(axis=0)) / y.std(axis=0)
-    if not CLASSICS[name].reads_embeddings:
+    if name not in EMBEDDING_MODELS:
         return texts, y
     columns = np.eye(3)[y] if y.ndim == 1 else y
     vectors = columns @ rng.normal(size=(columns.shape[1], 12)) + rng.normal(0, 0.5, (n, 12))
@@ -55,7 +61,9 @@ def n_columns(task, y):
 
 
 def fitted(name, task, inputs, y, seed=0, columns=None, **options):
-    model = CLASSICS[name](task=task, n_columns=columns or n_columns(task, y), seed=seed, **options)
+    model = ESTIMATORS[name](
+        task=task, n_columns=columns or n_columns(task, y), seed=seed, **options
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a solver that did not converge would say so
         model.fit(inputs, y)
@@ -119,7 +127,7 @@ def test_it_takes_pairs(name, task):
 # --- rows that teach little
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 @pytest.mark.parametrize("n_rare", [0, 1, 2])
 def test_a_class_with_hardly_a_row_keeps_its_column_and_is_never_impossible(name, n_rare):
     inputs, y = example(name, "multiclass")
@@ -134,7 +142,7 @@ def test_a_class_with_hardly_a_row_keeps_its_column_and_is_never_impossible(name
     assert (found[kept].argmax(axis=1) == y[kept]).mean() > 0.6  # the others are in place
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_a_label_that_is_constant_or_borne_once_does_not_disturb_the_others(name):
     inputs, y = example(name, "multilabel")
     wanted = predicted(fitted(name, "multilabel", inputs[FIT], y[FIT]), inputs[NEW])[:, 0]
@@ -147,7 +155,7 @@ def test_a_label_that_is_constant_or_borne_once_does_not_disturb_the_others(name
         np.testing.assert_allclose(found[:, 2], 81 / 82)  # Laplace's: 80 of 80 rows
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_a_binary_unit_of_one_class_says_so_with_the_doubt_of_its_number_of_rows(name):
     inputs, _ = example(name, "binary")
     ones = np.ones(80, dtype=int)
@@ -155,7 +163,7 @@ def test_a_binary_unit_of_one_class_says_so_with_the_doubt_of_its_number_of_rows
     np.testing.assert_allclose(found, 81 / 82)
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_a_target_that_is_constant_is_predicted(name):
     inputs, y = example(name, "regression")
     y[:, 1] = 0  # standardised
@@ -164,7 +172,7 @@ def test_a_target_that_is_constant_is_predicted(name):
     assert score("pearson", "regression", y[NEW][:, :1], found[:, :1]) > 0.3
 
 
-@pytest.mark.parametrize("name", [n for n in sorted(CLASSICS) if not CLASSICS[n].reads_embeddings])
+@pytest.mark.parametrize("name", [n for n in sorted(ESTIMATORS) if n not in EMBEDDING_MODELS])
 @pytest.mark.parametrize("text", ["", " \n", "😀", "\ud800", "a" * 50_000])
 def test_texts_without_a_word_are_taken_in_training_and_in_prediction(name, text):
     _, y = example(name, "regression", n=30)
@@ -193,7 +201,7 @@ def test_ridge_shrinks_where_the_target_is_noise_and_trusts_where_it_is_not():
     noise = np.random.default_rng(1).normal(size=(120, 1))
     model = fitted("tfidf_linear", "regression", texts, np.hstack([y[:, :1], noise]))
     clear, vague = (head.alpha for head in model.heads.models)
-    assert clear < vague == max(classics.PENALTIES)
+    assert clear < vague == max(estimators.PENALTIES)
 
 
 def test_probabilities_of_support_vectors_are_calibrated():
@@ -209,14 +217,14 @@ def test_probabilities_of_support_vectors_are_calibrated():
         assert abs(found[there].mean() - chance[600:][there].mean()) < 0.15
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_whether_two_texts_say_the_same_is_seen(name):
     rng = np.random.default_rng(0)
     words = np.array([f"word{k}" for k in range(40)])
     one = rng.integers(0, 40, (400, 6))
     same = rng.random(400) < 0.5
     other = np.where(same[:, None], one[:, ::-1], rng.integers(0, 40, (400, 6)))
-    if CLASSICS[name].reads_embeddings:
+    if name in EMBEDDING_MODELS:
         lookup = rng.normal(size=(40, 16))
         bags = [np.eye(40)[rows].sum(axis=1) @ lookup for rows in (one, other)]
         inputs = np.stack(bags, axis=1).astype(np.float32)
@@ -274,18 +282,18 @@ def test_counting_analyses_a_text_once_and_weighs_it_as_later(monkeypatch, n_tex
 # --- options
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_every_option_has_a_default_that_it_takes(name):
     check_options(name, {})
     check_options(name, default_options(name))
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=f"'svm'.*{', '.join(sorted(CLASSICS))}"):
+    with pytest.raises(ValueError, match=f"'svm'.*{', '.join(sorted(ESTIMATORS))}"):
         check_options("svm", {})
 
 
-@pytest.mark.parametrize("name", sorted(CLASSICS))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_an_unknown_option_is_refused_with_the_known_ones(name):
     known = ", ".join(default_options(name))
     with pytest.raises(ValueError, match=rf"\b{name}\b.*'depth'.*{known}"):
@@ -311,3 +319,30 @@ def test_a_value_that_is_no_positive_number_is_refused(option, value):
 
 def test_a_whole_number_does_where_a_number_is_wanted():
     check_options("tfidf_linear", {"inverse_penalty": 3})
+
+
+# --- files
+
+FITTED_AND_DUMPED = """
+import sys, joblib, test_estimators as cases
+name = sys.argv[1]
+joblib.dump(cases.fitted(name, "binary", *cases.example(name, "binary"), **cases.small(name)),
+            sys.argv[2], compress=3)
+"""
+
+
+def small(name):
+    return {"directions": 5, "rounds": 5} if name == "lightgbm_text" else {}
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_equal_fits_in_two_processes_are_equal_files(name, tmp_path):
+    """Else a trained unit could not be told from another one by the hash of its file."""
+    files = [tmp_path / "one", tmp_path / "other"]
+    for seed, file in enumerate(files):
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+        environment["PYTHONHASHSEED"] = str(seed)
+        command = [sys.executable, "-c", FITTED_AND_DUMPED, name, str(file)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert files[0].read_bytes() == files[1].read_bytes()

@@ -1,0 +1,192 @@
+"""The kind of member that fine-tunes an encoder with a pooling and a head. Units take `Tokens`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import TrainingArguments
+
+from pipeline.members.bert.finetune import (
+    best_device,
+    fit,
+    labels_for_loss,
+    predict,
+    seed_everything,
+)
+from pipeline.members.bert.network import (
+    Network,
+    build_network,
+    load_trained_tensors,
+    trained_tensors,
+)
+from pipeline.members.bert.poolings import build_pooling, check_options, pooling_options
+from pipeline.members.bert.pretrained import read_config, read_tokenizer
+from pipeline.members.bert.start import constant_loss, start_head
+from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, tokenize
+from pipeline.members.bert.trainer import training_arguments
+from pipeline.members.steps import EPOCHS
+from pipeline.members.units import (
+    Encoding,
+    Outcome,
+    Texts,
+    Unit,
+    UnitRows,
+    encoding_of,
+    read_run,
+    scaling_of,
+)
+from pipeline.scoring.tasks import Floats, Scaling
+from pipeline.settings.config import Jobs
+from pipeline.settings.members import Member, Options
+
+WEIGHTS, LOG = "weights.safetensors", "train.log"
+
+
+class Bert:
+    """See `members.kinds.Kind`."""
+
+    def check(self, member: Member, backbone: Path | None) -> None:
+        check_options(member.pooling, member.options)
+        _check_trainer(member)
+        if backbone is None:
+            return
+        config, tokenizer = read_config(backbone), read_tokenizer(backbone)
+        options = _all_options(member.pooling, member.options, backbone)
+        build_pooling(member.pooling, config.hidden_size, config.num_hidden_layers, **options)
+        limit = most_tokens(config, tokenizer)
+        # DeBERTa-v3 knows relative positions only, and reads more than it was pretrained on
+        if member.max_length > limit and getattr(config, "position_biased_input", True):
+            raise ValueError(
+                f"training.max_length is {member.max_length}, "
+                f"but the backbone reads at most {limit} tokens"
+            )
+
+    def encoding(self, member: Member, backbone: Path | None) -> Encoding:
+        return Encoding(backbone, member.max_length)
+
+    def inputs(self, encoding: Encoding, texts: Texts, jobs: Jobs | None) -> Tokens:
+        backbone, max_length = _with_backbone(encoding)
+        return tokenize(read_tokenizer(backbone), texts, max_length)
+
+    def warning(self, member: Member, inputs: Tokens) -> str | None:
+        if not inputs.n_cut:
+            return None
+        return (
+            f"{inputs.n_cut} of {len(inputs)} texts ({inputs.n_cut / len(inputs):.1%}) are longer "
+            f"than training.max_length {member.max_length} and lose their end"
+        )
+
+    def fit(
+        self, member: Member, encoding: Encoding, rows: UnitRows, inputs: Tokens, folder: Path
+    ) -> Outcome:
+        backbone, _ = _with_backbone(encoding)
+        seed_everything(member.seed)
+        network = build_network(
+            backbone,
+            member.pooling,
+            _all_options(member.pooling, member.options, backbone),
+            len(rows.columns),
+            rows.task,
+            dropout=member.dropout,
+            freeze_embeddings=member.freeze_embeddings,
+        )
+        scaling = rows.scaling()
+        labels = labels_for_loss(rows.task, rows.y[rows.training], scaling)
+        start_head(network.head, rows.task, labels)
+        dataset = TrainingRows(inputs, rows.training, labels)
+        effort = fit(network, dataset, member, seed=member.seed, log=folder / LOG)
+        predictions = predict(network, inputs.take(rows.held_out), rows.task, scaling)
+        save_file(trained_tensors(network), folder / WEIGHTS)
+        facts = {
+            "network": {
+                "pooling": member.pooling,
+                "options": member.options,
+                "freeze_embeddings": member.freeze_embeddings,
+            },
+            **asdict(effort),
+            "constant_loss": constant_loss(rows.task, labels, len(rows.columns)),
+        }
+        return Outcome(predictions, WEIGHTS, scaling, best_device().type, facts)
+
+    def load(self, unit: Unit) -> "TrainedEncoder":
+        run, (backbone, _) = read_run(unit), _with_backbone(encoding_of(unit))
+        of_network = run["network"]
+        network = build_network(
+            backbone,
+            of_network["pooling"],
+            _all_options(of_network["pooling"], of_network["options"], backbone),
+            len(run["columns"]),
+            run["task"],
+            dropout=None,  # it is off where nothing is trained
+            freeze_embeddings=of_network["freeze_embeddings"],
+        )
+        try:
+            load_trained_tensors(network, load_file(unit.folder / WEIGHTS))
+        except (ValueError, SafetensorError) as error:
+            raise ValueError(f"{unit.folder / WEIGHTS}: {error}; train the unit again") from None
+        return TrainedEncoder(network, run["task"], scaling_of(unit))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedEncoder:
+    """See `members.kinds.Predictor`."""
+
+    network: Network
+    task: str
+    scaling: Scaling | None
+
+    @property
+    def device(self) -> str:
+        return best_device().type
+
+    def predict(self, inputs: Tokens) -> Floats:
+        return predict(self.network, inputs, self.task, self.scaling)
+
+
+def _with_backbone(encoding: Encoding) -> tuple[Path, int]:
+    """Backbone and tokens kept, which every encoding of this kind has."""
+    if encoding.backbone is None or encoding.max_length is None:
+        raise TypeError(f"a fine-tuned unit has a backbone and a max_length, got {encoding}")
+    return encoding.backbone, encoding.max_length
+
+
+def _all_options(pooling: str, options: Options, backbone: Path) -> Mapping[str, Any]:
+    """The pooling's options, and what it asks to know of the backbone."""
+    facts = {
+        "vocab_size": read_config(backbone).vocab_size,
+        "special_ids": sorted(read_tokenizer(backbone).all_special_ids),
+    }
+    asked = pooling_options(pooling)
+    return {**{k: v for k, v in facts.items() if k in asked}, **options}
+
+
+def _check_trainer(member: Member) -> None:
+    known = [field.name for field in fields(TrainingArguments)]
+    for key, value in member.trainer.items():
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            raise ValueError(
+                f"training.trainer: {key!r} is no field of "
+                f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
+            )
+        if not _comes_back_from_json(value):
+            raise ValueError(
+                f"training.trainer: {key} is {value!r}, which run.json cannot hold; "
+                "give a number, a text, true or false, or lists and maps of these"
+            )
+    # a GPU, and whether there is one for fp16, is for the workers; the folder is not touched
+    epochs = member.epochs or EPOCHS
+    training_arguments(member, member.seed, epochs, Path("unused"), "cpu", "fp32")
+
+
+def _comes_back_from_json(value: object) -> bool:
+    """False for a date of YAML, and for NaN, which would differ from itself in every later run."""
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False

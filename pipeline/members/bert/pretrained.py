@@ -1,0 +1,70 @@
+"""A backbone's folder as transformers reads it; code that a folder brings is never run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+
+def read_config(folder: Path) -> Any:
+    """The backbone's configuration.
+
+    Raises:
+        ValueError: only code in the folder could read it.
+    """
+    return _read(AutoConfig.from_pretrained, folder)
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The backbone's tokenizer.
+
+    Raises:
+        ValueError: a file or a package that it needs is missing, or only code in the folder could
+            read it.
+    """
+    try:
+        return _read(AutoTokenizer.from_pretrained, folder)
+    except (TypeError, ImportError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"backbone {folder}: its tokenizer cannot be loaded: {reason}") from None
+
+
+def read_model(folder: Path, config: Any) -> Any:
+    """The pretrained encoder in float32, even where its checkpoint has half precision.
+
+    Raises:
+        ValueError: weights that the encoder needs are missing, or only code in the folder could
+            read them.
+    """
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    model, report = _read(
+        AutoModel.from_pretrained,
+        folder,
+        config=config,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise ValueError(
+            f"backbone {folder}: {len(missing)} weights are missing, first {missing[0]!r}; "
+            f"the checkpoint is not one of a {config.model_type}"
+        )
+    return model
+
+
+def _read(from_pretrained: Callable[..., Any], folder: Path, **options: Any) -> Any:
+    try:
+        # None would ask on the terminal, in the middle of a run
+        return from_pretrained(folder, trust_remote_code=False, **options)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ValueError(
+            f"backbone {folder}: it brings code of its own (auto_map in its files), which is never "
+            "run; choose a backbone of an architecture that transformers knows"
+        ) from None

@@ -1,0 +1,124 @@
+"""The kind of member that is not fine-tuned. Units take texts or, with a backbone, embeddings.
+
+A fitted model is a joblib file, which may run code when it is opened: it is opened only where its
+hash is the one in `run.json`.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.files.hashes import file_sha256
+from pipeline.members.classic.estimators import (
+    ESTIMATORS,
+    Estimator,
+    check_options,
+    default_options,
+)
+from pipeline.members.units import (
+    Encoding,
+    Outcome,
+    Texts,
+    Unit,
+    UnitRows,
+    encoding_of,
+    read_run,
+    scaling_of,
+)
+from pipeline.scoring.tasks import Floats, Scaling
+from pipeline.settings.config import Jobs
+from pipeline.settings.members import ClassicMember, Options
+
+MODEL = "model.joblib"
+MANY_ROWS = 20_000  # 8,000 take 22 s a fit (docs/LOG.md), so these about two minutes
+
+
+class Classic:
+    """See `members.kinds.Kind`."""
+
+    def check(self, member: ClassicMember, backbone: Path | None) -> None:
+        check_options(member.model, member.options)
+
+    def encoding(self, member: ClassicMember, backbone: Path | None) -> Encoding:
+        return Encoding(backbone, _options(member)["max_length"] if backbone else None)
+
+    def inputs(self, encoding: Encoding, texts: Texts, jobs: Jobs | None) -> Any:
+        if encoding.backbone is None or encoding.max_length is None:
+            return texts
+        # imported here: torch takes seconds to load, and other models need none of it
+        from pipeline.members.bert.embeddings import embed, embed_texts
+
+        if jobs is None:
+            return embed(encoding.backbone, encoding.max_length, texts)
+        return embed_texts(encoding.backbone, encoding.max_length, texts, jobs)
+
+    def warning(self, member: ClassicMember, inputs: Any) -> str | None:
+        if member.model != "embedding_svr" or len(inputs) <= MANY_ROWS:
+            return None
+        slower = (len(inputs) / MANY_ROWS) ** 2
+        return (
+            f"embedding_svr takes time that grows with the square of the rows; {len(inputs):,} are "
+            f"about {slower:.0f} times as slow as {MANY_ROWS:,}, which take minutes a unit"
+        )
+
+    def fit(
+        self, member: ClassicMember, encoding: Encoding, rows: UnitRows, inputs: Any, folder: Path
+    ) -> Outcome:
+        start = time.perf_counter()
+        options = _options(member)
+        model = ESTIMATORS[member.model](
+            task=rows.task, n_columns=len(rows.columns), seed=member.seed, **options
+        )
+        scaling, y = rows.scaling(), rows.y[rows.training]
+        model.fit(_take(inputs, rows.training), scaling.standardise(y) if scaling else y)
+        seconds = round(time.perf_counter() - start, 3)
+        joblib.dump(model, folder / MODEL, compress=3)
+        trained = TrainedModel(model, len(rows.columns), scaling, _device(encoding))
+        predictions = trained.predict(_take(inputs, rows.held_out))
+        facts = {"model": member.model, "options": options, "seed": member.seed, "seconds": seconds}
+        return Outcome(predictions, MODEL, scaling, trained.device, facts)
+
+    def load(self, unit: Unit) -> "TrainedModel":
+        run, path = read_run(unit), unit.folder / MODEL
+        if file_sha256(path) != run["weights_sha256"]:
+            raise ValueError(f"{path}: not the file that was trained; train the unit again")
+        device = _device(encoding_of(unit))
+        return TrainedModel(joblib.load(path), len(run["columns"]), scaling_of(unit), device)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """See `members.kinds.Predictor`."""
+
+    model: Estimator
+    n_columns: int
+    scaling: Scaling | None
+    device: str
+
+    def predict(self, inputs: Any) -> Floats:
+        if not len(inputs):
+            return np.empty((0, self.n_columns))
+        predictions = self.model.predict(inputs)
+        return self.scaling.restore(predictions) if self.scaling else predictions
+
+
+def _options(member: ClassicMember) -> Options:
+    return {**default_options(member.model), **member.options}
+
+
+def _device(encoding: Encoding) -> str:
+    """What the inputs are computed with; all else runs on the CPU."""
+    if not encoding.needs_torch:
+        return "cpu"
+    from pipeline.members.bert.finetune import best_device
+
+    return best_device().type
+
+
+def _take(inputs: Any, rows: NDArray[np.int64]) -> Any:
+    return inputs[rows] if isinstance(inputs, np.ndarray) else [inputs[row] for row in rows]
