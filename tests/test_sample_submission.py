@@ -1,5 +1,7 @@
 """The sample submission: its names, order and ids, or why they do not fit."""
 
+import re
+
 import pytest
 from conftest import write_rows
 
@@ -216,6 +218,25 @@ def test_columns_that_are_not_predicted_are_an_error_that_shows_both_lists(
     found = ", ".join(f"'{name}'" for name in header) or "none"
     with pytest.raises(ValueError, match=f"{PATH}: [^']*{found}[^']*{wanted}"):
         sample_of(["id", *header], rows(*IDS, cells=["0"] * len(header)), task, columns, classes)
+
+
+def test_columns_that_are_the_classes_as_numbers_fit(sample_of):
+    cells = rows(*IDS, cells=("0", "0"))
+    names = ("1.0", "2.0")
+    assert sample_of(["id", "2", "1"], cells, "multiclass", names, names).columns == ("2", "1")
+    with pytest.raises(ValueError, match="'2', '3', should be"):
+        sample_of(["id", "2", "3"], cells, "multiclass", names, names)
+
+
+@pytest.mark.parametrize(
+    ("there", "ours"), [("Sport", "sport"), ("sport ", "sport"), ("caf\u00e9", "cafe\u0301")]
+)
+def test_a_column_that_is_another_spelling_of_ours_is_shown_apart(sample_of, there, ours):
+    cells = rows(*IDS, cells=("0", "0"))
+    names = ("money", ours)
+    shown = " is ".join(repr(n) if n.isascii() else ascii(n) for n in (there, ours))
+    with pytest.raises(ValueError, match=rf"{PATH}: .*; {re.escape(shown)}.*\brename\b"):
+        sample_of(["id", "money", there], cells, "multilabel", names)
 
 
 def test_an_absent_sample_is_named_with_its_setting(sample_of, workplace):

@@ -138,6 +138,21 @@ def test_a_column_for_each_class_holds_its_probability_in_the_samples_order(metr
     assert cells["money"] == PER_CLASS[:, 1].tolist()
 
 
+def test_columns_that_are_the_classes_as_numbers_hold_their_probabilities():
+    cells = submission_cells(
+        "multiclass",
+        "logloss",
+        "auto",
+        PER_CLASS,
+        sample=sample_of("id", "3", "1", "2"),
+        columns=["1.0", "2.0", "3.0"],
+        classes=["1.0", "2.0", "3.0"],
+        y=CODES,
+    )
+    assert cells["1"] == PER_CLASS[:, 0].tolist()
+    assert cells["3"] == PER_CLASS[:, 2].tolist()
+
+
 @pytest.mark.parametrize("metric", metrics_of("multiclass", decides=False))
 def test_one_column_cannot_hold_the_probabilities_of_three_classes(metric):
     message = rf"'topic'.*\b3\b.*\b{metric}\b.*submit\.as"

@@ -50,7 +50,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
             f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
             for name in np.array(train.columns)[~train.y.any(axis=0)].tolist()
         ]
-    if TASKS[task].has_classes:
+    if TASKS[task].has_classes and data.train_rows is None:  # a part may well hold one row
         rows = np.bincount(train.y, minlength=len(train.classes))
         of_lone_row = [(row, code) for row, code in enumerate(train.y) if rows[code] == 1]
         lines += [

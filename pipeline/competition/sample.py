@@ -12,6 +12,7 @@ from pipeline.competition.ids import (
     open_test,
     refuse_other_order,
 )
+from pipeline.competition.spelling import alike, same_numbers, told_apart
 from pipeline.competition.tables import open_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.messages import first_few
@@ -85,7 +86,7 @@ def read_sample(
     found = {cell.strip() for at in range(len(header)) if at != id_at for cell in table.iloc[:, at]}
     cells = frozenset(found - {""})
     sample = Sample(header, id_at, tuple(ids) if name is None else id_cells, id_cells, note, cells)
-    _check_columns(sample.columns, where, task, columns, classes)
+    _check_columns(sample.columns, data, task, columns, classes)
     return sample
 
 
@@ -106,17 +107,21 @@ def _rows_without_ids(
 
 
 def _check_columns(
-    found: Sequence[str], where: str, task: str, columns: Sequence[str], classes: Sequence[str]
+    found: Sequence[str], data: Data, task: str, columns: Sequence[str], classes: Sequence[str]
 ) -> None:
     """A single column may bear any name; several are those that we predict, in any order."""
+    where = data.sample_submission
     wanted = classes if TASKS[task].has_classes else columns
     may_be_one = TASKS[task].has_classes or len(wanted) == 1
     if len(found) == 1 and may_be_one:
         return
-    if sorted(found) != sorted(wanted):
+    if sorted(found) != sorted(wanted) and not same_numbers(found, wanted):
+        pairs = [(name, other) for name in found for other in alike(name, wanted)]
+        shown = [" is ".join(told_apart(*pair)) for pair in pairs if pair[0] not in wanted]
+        hint = f"; {shown[0]} in {data.train}: rename the column in one of them" if shown else ""
         raise ValueError(
             f"{where}: columns to predict are {first_few(found) or 'none'}, should be "
-            f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}"
+            f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}{hint}"
         )
 
 

@@ -32,3 +32,13 @@ def told_apart(first: str, second: str) -> tuple[str, str]:
     if first.isascii() and second.isascii():
         return repr(first), repr(second)
     return ascii(first), ascii(second)
+
+
+def same_numbers(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether both are the same numbers, each once: the columns 1, 2 and the classes 1.0, 2.0."""
+    keys, other_keys = ({spelling_key(name) for name in of} for of in (names, others))
+    return (
+        keys == other_keys
+        and len(keys) == len(names) == len(others)
+        and all(isinstance(key, Decimal) for key in keys)
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition.labels import labels_as_sampled, wants_labels
 from pipeline.competition.sample import Sample
+from pipeline.competition.spelling import same_numbers, spelling_key
 from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.tasks import TASKS, Floats, decide
 
@@ -107,8 +108,9 @@ def constant_label(cells: Cells) -> str | None:
 def _by_column(sample: Sample, names: Sequence[str], values: NDArray[Any]) -> Cells:
     if len(sample.columns) == 1:
         return {sample.columns[0]: values[:, 0].tolist()}
-    position = {name: j for j, name in enumerate(names)}
-    return {name: values[:, position[name]].tolist() for name in sample.columns}
+    key = spelling_key if same_numbers(names, sample.columns) else str  # 1 is the class 1.0
+    position = {key(name): j for j, name in enumerate(names)}
+    return {name: values[:, position[key(name)]].tolist() for name in sample.columns}
 
 
 def _rounded(predictions: Floats, y: Floats) -> NDArray[Any]:
