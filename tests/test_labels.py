@@ -55,7 +55,7 @@ def test_cells_that_are_no_certain_spelling_are_said_beside_what_we_write(classe
     sample = sample_of(*cells)
     assert labels_as_sampled(sample, classes) is None
     (line,) = lines_about("multiclass", "accuracy", "auto", sample, classes, "s.csv")
-    assert line.startswith("s.csv: holds ")
+    assert line.startswith("warning: s.csv: holds ")
     assert all(repr(one) in line for one in (*cells, *classes))
 
 
@@ -82,7 +82,7 @@ def test_a_spelling_that_is_taken_over_is_told():
 def test_cells_of_another_kind_than_ours_are_one_line(task, metric, form, cells, said):
     classes = ("fake", "real") if task == "binary" else ()
     lines = lines_about(task, metric, form, sample_of(*cells), classes, "s.csv")
-    doubts = [line for line in lines if line.startswith("s.csv: ")]
+    doubts = [line for line in lines if line.startswith("warning: s.csv: ")]
     assert len(doubts) == (said is not None)
     assert said is None or re.search(said, doubts[0])
 

@@ -73,29 +73,29 @@ def lines_about(
             lines.append(
                 f"{name}: P({classes[1]}), the probability of {positive}, not of {negative}"
             )
-    doubt = _doubt_about_cells(task, metric, form, sample, classes)
-    return [*lines, f"{where}: {doubt}"] if doubt else lines
-
-
-def _doubt_about_cells(
-    task: str, metric: str, form: str, sample: Sample, classes: Sequence[str]
-) -> str | None:
-    shown = first_few(sorted(sample.cells))
-    numbers = {cell: as_number(cell) for cell in sample.cells}
-    if wants_labels(metric, form) and (
-        task == "multilabel" or (TASKS[task].has_classes and len(sample.columns) == 1)
-    ):
-        own = ("0", "1") if task == "multilabel" else tuple(classes)
-        spelled = labels_as_sampled(sample, own)
-        if spelled is None:
-            return (
-                f"holds {shown}, we write labels, {first_few(own)}; write the training file's "
-                "targets so, or set submit.as: probabilities if it asks for these"
-            )
-        if spelled == own:
-            return None
+    own = ("0", "1") if task == "multilabel" else tuple(classes)
+    if not own or not _holds_labels(task, metric, form, sample):
+        doubt = _doubt_about_numbers(task, sample)
+        return [*lines, f"warning: {where}: {doubt}"] if doubt else lines
+    shown, spelled = first_few(sorted(sample.cells)), labels_as_sampled(sample, own)
+    if spelled is None:
+        lines.append(
+            f"warning: {where}: holds {shown}, we write labels, {first_few(own)}; write the "
+            "training file's targets so, or set submit.as: probabilities if it asks for these"
+        )
+    elif spelled != own:
         pairs = [f"{b!r} for {a!r}" for a, b in zip(own, spelled, strict=True)]
-        return f"holds {shown}, so labels are written as there: {', '.join(pairs[:6])}"
+        lines.append(f"{where}: holds {shown}, so labels are written so: {', '.join(pairs[:6])}")
+    return lines
+
+
+def _holds_labels(task: str, metric: str, form: str, sample: Sample) -> bool:
+    fits = task == "multilabel" or (TASKS[task].has_classes and len(sample.columns) == 1)
+    return fits and wants_labels(metric, form)
+
+
+def _doubt_about_numbers(task: str, sample: Sample) -> str | None:
+    numbers = {cell: as_number(cell) for cell in sample.cells}
     if task == "regression":
         words = sorted(cell for cell, number in numbers.items() if number is None)
         return f"holds {first_few(words)}, we write numbers" if words else None
