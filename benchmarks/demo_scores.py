@@ -103,7 +103,9 @@ def read_judge(config: Config) -> Judge:
         raise SystemExit(f"{solution_path(data)}: not there, {config.competition} cannot be scored")
     groups = None
     if data.group is not None:
-        groups = column(open_table(data.test, "data.test"), data.group, data.test, "data.group")
+        groups = column(
+            open_table(data.test, "data.test", data.dialect), data.group, data.test, "data.group"
+        )
     target = Target.of(y, task, config.metric, groups, labels=train.y)
     return Judge(config, train, test.ids, target)
 

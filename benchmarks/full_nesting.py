@@ -63,7 +63,7 @@ def train_without(fold: int, config: Config, train: Train, folds: IntArray) -> C
     kept = np.array(train.ids)[others]
     dealt = pd.DataFrame({"id": kept, "fold": folds[others] - (folds[others] > fold)})
     files = {part: predictor_dir(name, f"{part}.csv") for part in ("train", "folds")}
-    write_csv(files["train"], rows[rows[config.data.id].isin(kept)])
+    write_csv(files["train"], rows[rows[config.data.id_name].isin(kept)])
     write_csv(files["folds"], dealt)
     settings = config.model_dump(mode="json", exclude_unset=True)
     settings["competition"] = name

@@ -7,8 +7,10 @@ data/<demo>/ and data/backbones/<demo>/ where they are missing, nothing else.
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.competition.doubts import warnings_about
 from pipeline.competition.folds import check_own_folds
-from pipeline.competition.rows import TestRows, Train, read_test, read_train, warnings_about
+from pipeline.competition.labels import check_positive, lines_about
+from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.sample import read_sample
 from pipeline.competition.submission import check_form
 from pipeline.competition.targets import check_grades
@@ -33,11 +35,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         _check_files(config, backbones)
         train, test = read_train(config.data, config.task), read_test(config.data)
         sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
-        check_form(config.task, config.metric, config.submit.as_, sample, train.classes)
+        asked = config.metric, config.submit.as_, sample, train.classes
+        check_form(config.task, *asked)
+        if config.task == "binary":
+            check_positive(config.data.positive, *asked)
         check_grades(config.metric, config.data.train, train.classes)
         _check_external(config, train, test)
         for line in warnings_about(config.data, config.task, train, test):
             print(f"warning: {line}")
+        for line in lines_about(config.task, *asked, config.data.sample_submission):
+            print(line)
         n_rows = len(train.ids)
         if config.folds.path is None:  # how many folds that file has is for make_folds
             n_training = n_rows - n_rows // config.folds.n

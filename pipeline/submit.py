@@ -7,6 +7,7 @@ predictor, submissions/<c>/submission.csv.
 
 from collections.abc import Sequence
 
+from pipeline.competition.labels import lines_about
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.sample import read_sample, table_of
 from pipeline.competition.submission import constant_label, submission_cells
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             columns=train.columns,
             classes=train.classes,
             y=train.y,
+            texts_differ=len(set(test.texts)) > 1,
         )
         table, record = table_of(sample, cells), record_of(config, predictor, standing)
         names = [predictor] if flags.predictor else [predictor, "submission"]
@@ -60,6 +62,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             path = submission_path(config.competition, name)
             with written_with_stamp(path, made_from_of(config, predictor), **record) as temporary:
                 save_csv(temporary, table)
+        for line in lines_about(
+            config.task,
+            config.metric,
+            config.submit.as_,
+            sample,
+            train.classes,
+            data.sample_submission,
+        ):
+            print(line)
         label = constant_label(cells)
         if label is not None:
             print(f"warning: every row of {path} says {label!r}")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
-from pipeline.competition.rows import joined, read_test, read_train, warnings_about
+from pipeline.competition.deal import text_key
+from pipeline.competition.doubts import warnings_about
+from pipeline.competition.rows import joined, read_test, read_train, whichever_first
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Data
 
@@ -249,6 +251,159 @@ def test_contradictions_are_found_in_every_column_of_a_multilabel_task(tables):
 def test_test_texts_that_are_in_train_are_counted(tables):
     (line,) = doubts(tables, "id,text,target\n1,Hello  World,2\n", "id,text\n8,x\n9,hello world\n")
     assert re.match(r"test\.csv: .*\b1\b.*\btext\b.*\btrain\b.*'9'", line)
+
+
+def test_a_class_of_a_single_row_is_named_with_its_id(tables):
+    rows = "id,text,target\n1,a,x\n2,b,x\n3,c,rare\n4,d,y\n5,e,y\n"
+    (line,) = doubts(tables, rows, task="multiclass")
+    assert re.match(r"train\.csv: .*'rare'.*'3'", line)
+    many = "id,text,target\n" + "".join(f"{k},t {k},c{k}\n" for k in range(30))
+    assert doubts(tables, many, task="multiclass", train_rows=20) == []
+    *lines, last = doubts(tables, many, task="multiclass")
+    assert len(lines) == 5
+    assert re.match(r"train\.csv: 30\b", last)
+
+
+def test_classes_in_several_spellings_are_refused_unless_they_are_meant(tables):
+    rows = "id,text,target\n1,a,Rail\n2,b,rail\n3,c,sea\n"
+    with pytest.raises(ValueError, match=r"train\.csv: .*data\.classes: as_written"):
+        tables(rows, task="multiclass")
+    train, _, _ = tables(rows, task="multiclass", classes="as_written")
+    assert train.classes == ("Rail", "rail", "sea")
+
+
+# --- pairs
+
+
+def test_a_pair_is_one_text_whichever_of_its_two_comes_first(tables):
+    train, _, _ = tables(
+        "id,a,b,target\n1,x,Y z,0\n2,y  Z,X,0\n3,x,w,0\n4,,x,0\n5,X,,0\n6,,,0\n",
+        "id,a,b\n9,p,q\n",
+        text=["a", "b"],
+    )
+    keys = [text_key(text) for text in whichever_first(train.texts)]
+    assert keys[0] == keys[1] != keys[2]
+    assert keys[3] == keys[4] != keys[5] == ""
+    assert train.texts[1] == ("y  Z", "X")  # the model still reads them as they stand
+
+
+def test_a_swapped_pair_is_a_contradicting_copy_and_is_known_from_train(tables):
+    first, second = doubts(
+        tables,
+        "id,a,b,target\n1,x,y,0\n2,y,X,1\n3,x,w,0\n",
+        "id,a,b\n8,w,x\n9,w,y\n",
+        text=["a", "b"],
+    )
+    assert re.match(r"train\.csv: .*\b2\b.*\btarget\b.*'1'", first)
+    assert re.match(r"test\.csv: .*\b1\b.*\btrain\b.*'8'", second)
+
+
+def questions(n_answers, test_from_train):
+    """(train, test) of 20 questions; test asks the same ones, or its own."""
+    train = "".join(
+        f"{q}.{k},what is {q},answer {q} {k},{k % 2}\n" for q in range(20) for k in range(n_answers)
+    )
+    first = 0 if test_from_train else 50
+    test = "".join(f"t{q},What is  {q},other answer {q}\n" for q in range(first, first + 20))
+    return "id,question,answer,target\n" + train, "id,question,answer\n" + test
+
+
+@pytest.mark.parametrize("text", [["question", "answer"], ["answer", "question"], ["answer"]])
+def test_a_question_that_recurs_in_train_and_not_in_test_asks_for_a_group(tables, text):
+    (line,) = doubts(tables, *questions(6, False), text=text)
+    said = r"train\.csv: 120 of 120\b.*'question'.*\b0 of 20\b.*data\.group: question$"
+    assert re.match(said, line)
+
+
+@pytest.mark.parametrize(
+    ("n_answers", "test_from_train", "settings"),
+    [
+        (6, True, {}),
+        (1, False, {}),
+        (6, False, {"group": "question"}),
+    ],
+)
+def test_what_recurs_in_test_likewise_or_never_or_is_the_group_is_no_doubt(
+    tables, n_answers, test_from_train, settings
+):
+    files = questions(n_answers, test_from_train)
+    assert doubts(tables, *files, text=["question", "answer"], **settings) == []
+
+
+def test_a_lone_text_that_recurs_is_no_doubt(tables):
+    train = "id,text,target\n" + "".join(f"{k},what is {k % 10},1\n" for k in range(60))
+    assert doubts(tables, train, "id,text\nx,who is it\ny,where\n") == []
+
+
+def test_few_recurring_questions_are_no_doubt(tables):
+    train, test = questions(1, False)
+    train += "a,what is 0,another,1\n"
+    train += "".join(f"b{k},why is {k},because {k},1\n" for k in range(40))
+    assert doubts(tables, train, test, text=["question", "answer"]) == []
+
+
+def test_a_text_that_recurs_on_the_other_side_asks_for_a_group_of_ones_own(tables):
+    train = "".join(f"{k},text no {k},text no {k + 1},{k % 2}\n" for k in range(40))
+    test = "".join(f"{k},text no {k},text no {k + 100},\n" for k in range(100, 120))
+    train, test = "id,a,b,target\n" + train, "id,a,b,x\n" + test
+    (line,) = doubts(tables, train, test, text=["a", "b"])
+    assert re.match(r"train\.csv: 40 of 40\b.*'a' or 'b'.*\b0 of 20\b.*data\.group", line)
+
+
+# --- ids
+
+
+def test_each_table_may_have_its_own_name_for_the_ids(tables):
+    names = {"train": "qid", "test": "test_id", "sample": "Id"}
+    train, test, data = tables("qid,text,target\n1,a,2\n", "test_id,text\n9,x\n", id=names)
+    assert (train.ids, test.ids, data.id_name) == (("1",), ("9",), "qid")
+
+
+@pytest.mark.parametrize("configured", ["id", "ID", "Id"])
+def test_ids_that_differ_in_case_give_one_message_that_says_what_to_set(
+    tables, workplace, configured
+):
+    write_rows(workplace / "sample.csv", ["Id", "target"], [["9", "0"]])
+    files = "ID,text,target\n1,a,2\n", "id,text\n9,x\n"
+    names = {"train": "ID", "test": "id", "sample": "Id"}
+    said = rf"'{configured}'.*data\.id: {{train: ID, test: id, sample: Id}}"
+    (workplace / "train.csv").write_text(files[0])
+    (workplace / "test.csv").write_text(files[1])
+    data = Data(train="train.csv", test="test.csv", sample_submission="sample.csv", id=configured)
+    with pytest.raises(ValueError, match=said):
+        read_train(data, "regression") if configured != "ID" else read_test(data)
+    assert tables(*files, id=names)[1].ids == ("9",)
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [("Text", "text"), ("text", "text "), ("t\u00e9xt", "te\u0301xt"), ("te\u0301xt", "T\u00e9xt")],
+)
+def test_names_that_are_spellings_of_one_are_shown_apart_with_the_setting(tables, name, there):
+    files = f"id,{name},target\n1,a,2\n", f"id,{there}\n9,x\n"
+    with pytest.raises(ValueError, match=r"test\.csv: .*data\.text\b.*\brename\b") as caught:
+        tables(*files, text=name)
+    shown = [ascii(one) if not name.isascii() else repr(one) for one in (name, there)]
+    assert all(one in str(caught.value) for one in shown)
+
+
+def test_a_lookalike_of_another_alphabet_is_shown_by_its_code_points(tables):
+    with pytest.raises(ValueError, match=r"'target'.*did you mean 't\\u0430rget'"):
+        tables("id,text,t\u0430rget\n1,a,2\n")
+
+
+def test_tables_that_are_swapped_are_told_so(tables):
+    with pytest.raises(ValueError, match=r"train\.csv: .*'target'.*test\.csv.*\bswap\b"):
+        tables("id,text\n9,x\n", "id,text,target\n1,a,2\n")
+    with pytest.raises(ValueError, match=r"train\.csv: (?!.*\bswap\b).*'target'"):
+        tables("id,text\n9,x\n", "id,text\n1,a\n")
+
+
+def test_the_settings_of_a_file_hold_for_both_tables(tables):
+    train, test, _ = tables(
+        'id;text;target\n1;"a;2\n', 'id;text\n9;b"\n', separator=";", quoting="none"
+    )
+    assert (train.texts, test.texts) == ((('"a',),), (('b"',),))
 
 
 def test_test_ids_that_are_in_train_are_counted(tables):

@@ -32,6 +32,23 @@ def test_every_scheme_deals_the_rows_of_every_task(workplace, run, task, scheme)
     assert folds[::2] == folds[1::2]
 
 
+def test_swapped_pairs_share_a_fold_and_their_order_does_not_count_in_the_stamp(workplace, run):
+    header = ["id", "a", "b", "target"]
+    pairs = [
+        (f"q {k}", f"q {k + 7 if k % 2 else k - 7}", "yes" if k % 3 else "no") for k in range(60)
+    ]
+    rows = [[f"i{k}", *pair] for k, pair in enumerate(pairs)]
+    rows += [[f"j{k}", b.upper(), f" {a}", y] for k, (a, b, y) in enumerate(pairs)]
+    config = write_competition(workplace, "binary", settings={"data": {"text": ["a", "b"]}})
+    write_rows(workplace / "data/tiny/train.csv", header, rows)
+    run(config)
+    folds = folds_of(workplace)
+    assert [folds[f"i{k}"] for k in range(60)] == [folds[f"j{k}"] for k in range(60)]
+    rows[0][1:3] = rows[0][2:0:-1]
+    write_rows(workplace / "data/tiny/train.csv", header, rows)
+    assert "still fits" in run(config)
+
+
 def test_a_second_run_writes_nothing(workplace, run):
     config = write_competition(workplace, "binary")
     run(config)

@@ -101,6 +101,24 @@ def test_a_table_that_is_not_as_it_must_be_is_one_line(workplace, refused, name,
     assert re.match(f"error: data/tiny/{said}", refused(config))
 
 
+def test_the_positive_class_is_told_or_asked_for(workplace, run, refused):
+    config = write_competition(workplace, "binary")
+    assert "target: P(yes), the probability of 'yes', not of 'no'" in run(config).splitlines()
+    header, rows = read_rows(workplace / "data/tiny/train.csv")
+    words = {"yes": "fake", "no": "real"}
+    write_rows(workplace / "data/tiny/train.csv", header, [[*r[:3], words[r[3]]] for r in rows])
+    line = refused(config)
+    assert "'fake'" in line
+    assert "'real'" in line
+    assert "P(fake)" in run(config, "--data.positive", "fake")
+
+
+def test_rows_that_are_matched_without_data_id_are_told(workplace, run):
+    config = write_competition(workplace, "regression", settings={"data": {"id": None}})
+    told = run(config)
+    assert re.search(r"sample_submission\.csv: .*'id'.*'id' of data/tiny/test\.csv", told)
+
+
 # --- demos
 
 

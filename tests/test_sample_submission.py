@@ -1,5 +1,7 @@
 """The sample submission: its names, order and ids, or why they do not fit."""
 
+import re
+
 import pytest
 from conftest import write_rows
 
@@ -33,6 +35,11 @@ def test_ids_and_names_come_in_the_samples_order(sample_of):
     assert sample.columns == ("target",)
     assert sample.ids == sample.id_cells == ("b3", "b1", "b2")
     assert sample.id_at == 0
+
+
+def test_what_stands_in_its_cells_is_read(sample_of):
+    cells = [["b1", "1", " x "], ["b2", "", "1"], ["b3", "1", "0.5"]]
+    assert sample_of(["id", "a", "b"], cells, columns=("a", "b")).cells == {"1", "x", "0.5"}
 
 
 def test_the_id_may_stand_in_any_column(sample_of):
@@ -98,6 +105,78 @@ def test_without_ids_another_number_of_rows_is_an_error_with_both_numbers(sample
         sample_of(["target"], [["0"]] * 2, name=None)
 
 
+@pytest.fixture
+def without_ids(workplace):
+    """Write a test table and a sample submission; read the sample with data.id: null."""
+
+    def read(test, sample):
+        (workplace / "test.csv").write_text(test)
+        (workplace / PATH).write_text(sample)
+        data = Data(train="", test="test.csv", sample_submission=PATH, id=None)
+        return read_sample(data, ("0", "1", "2"), "regression", ("target",), ())
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("test", "sample"),
+    [
+        ("id,text\nb1,x\nb2,y\nb3,z\n", "Id,target\nb3,0\nb1,0\nb2,0\n"),
+        ("text,no\nx,1.0\ny,2.0\nz,3.0\n", "target,key\n0,3\n0,1\n0,2\n"),
+        ("n,id,text\n3,1,x\n1,2,y\n2,3,z\n", "id,target\n3,0\n1,0\n2,0\n"),  # two would do
+    ],
+)
+def test_without_ids_a_column_that_permutes_one_of_the_test_table_matches_rows(
+    without_ids, test, sample
+):
+    read = without_ids(test, sample)
+    assert read.ids == ("2", "0", "1")
+    assert read.columns == ("target",)
+    assert read.note is not None
+    assert PATH in read.note
+    assert "test.csv" in read.note
+
+
+@pytest.mark.parametrize(
+    "sample",
+    ["id,target\nb2,0\nb1,0\nb1,0\n", "ID,target\nb1,0\nb3,0\nb4,0\n"],
+)
+def test_without_ids_rows_that_are_not_the_test_tables_are_refused(without_ids, sample):
+    with pytest.raises(ValueError, match=rf"{PATH}: row [12]\b.*data\.id"):
+        without_ids("id,text\nb1,x\nb2,y\nb2,z\n", sample)
+
+
+@pytest.mark.parametrize("sample", ["row,target\n0,0\n1,0\n2,0\n", "target\n0\n0\n0\n"])
+def test_without_ids_row_numbers_and_equal_orders_go_by_position(without_ids, sample):
+    for test in ("text\nx\ny\nz\n", "id,text,row\n7,x,a\n7,y,b\n9,z,c\n"):
+        read = without_ids(test, sample)
+        assert read.ids == ("0", "1", "2")
+        assert read.note is None
+    assert without_ids("id,text\n7,x\n7,y\n9,z\n", "id,target\n7,0\n7,0\n9,0\n").note is None
+
+
+# --- the tables call their ids otherwise
+
+
+def test_a_sample_may_have_its_own_name_for_the_ids(sample_of):
+    names = {"train": "id", "test": "test_id", "sample": "Id"}
+    sample = sample_of(["Id", "target"], rows("b3", "b1", "b2"), name=names)
+    assert sample.ids == sample.id_cells == ("b3", "b1", "b2")
+    assert sample.header == ("Id", "target")
+
+
+@pytest.mark.parametrize("name", ["Id", "key"])
+def test_the_complaint_about_another_name_says_what_to_set(workplace, name):
+    write_rows(workplace / "train.csv", ["ID", "text"], [["a1", "x"]])
+    write_rows(workplace / "test.csv", ["id", "text"], [["b1", "x"], ["b2", "y"]])
+    write_rows(workplace / PATH, [name, "target"], [["b2", "0"], ["b1", "0"]])
+    names = {"train": "ID", "test": "id", "sample": "id"}
+    data = Data(train="train.csv", test="test.csv", sample_submission=PATH, id=names)
+    said = rf"{PATH}: .*'id'.*data\.id: {{train: ID, test: id, sample: {name}}}.*'{name}', 'target'"
+    with pytest.raises(ValueError, match=said):
+        read_sample(data, ("b1", "b2"), "regression", ["target"], ())
+
+
 # --- what does not fit
 
 
@@ -139,6 +218,25 @@ def test_columns_that_are_not_predicted_are_an_error_that_shows_both_lists(
     found = ", ".join(f"'{name}'" for name in header) or "none"
     with pytest.raises(ValueError, match=f"{PATH}: [^']*{found}[^']*{wanted}"):
         sample_of(["id", *header], rows(*IDS, cells=["0"] * len(header)), task, columns, classes)
+
+
+def test_columns_that_are_the_classes_as_numbers_fit(sample_of):
+    cells = rows(*IDS, cells=("0", "0"))
+    names = ("1.0", "2.0")
+    assert sample_of(["id", "2", "1"], cells, "multiclass", names, names).columns == ("2", "1")
+    with pytest.raises(ValueError, match="'2', '3', should be"):
+        sample_of(["id", "2", "3"], cells, "multiclass", names, names)
+
+
+@pytest.mark.parametrize(
+    ("there", "ours"), [("Sport", "sport"), ("sport ", "sport"), ("caf\u00e9", "cafe\u0301")]
+)
+def test_a_column_that_is_another_spelling_of_ours_is_shown_apart(sample_of, there, ours):
+    cells = rows(*IDS, cells=("0", "0"))
+    names = ("money", ours)
+    shown = " is ".join(repr(n) if n.isascii() else ascii(n) for n in (there, ours))
+    with pytest.raises(ValueError, match=rf"{PATH}: .*; {re.escape(shown)}.*\brename\b"):
+        sample_of(["id", "money", there], cells, "multilabel", names)
 
 
 def test_an_absent_sample_is_named_with_its_setting(sample_of, workplace):

@@ -22,6 +22,27 @@ def test_targets_come_in_the_order_of_the_ids_and_classes_as_codes(workplace):
     assert values.tolist() == [[-1], [0.5]]
 
 
+def test_ids_may_have_the_name_that_the_test_table_gives_them(workplace):
+    write_rows(workplace / "solution.csv", ["test_id", "value"], [["2", "5"], ["1", "4"]])
+    names = {"train": "id", "test": "test_id", "sample": "Id"}
+    data = data_of("value").model_copy(update={"id": names})
+    assert read_solution(data, "regression", ["1", "2"], ()).tolist() == [[4], [5]]
+
+
+def test_without_ids_rows_are_matched_by_a_column_of_the_test_table(workplace):
+    write_rows(workplace / "test.csv", ["key", "text"], [["a", "x"], ["b", "y"]])
+    write_rows(workplace / "solution.csv", ["key", "value"], [["b", "5"], ["a", "4"]])
+    data = data_of("value").model_copy(update={"id": None})
+    assert read_solution(data, "regression", ["0", "1"], ()).tolist() == [[4], [5]]
+
+
+def test_a_class_may_be_spelled_otherwise_where_it_is_certain(workplace):
+    write_rows(workplace / "solution.csv", ["id", "kind"], [["1", "1"], ["2", "B"]])
+    codes = read_solution(data_of("kind"), "multiclass", ["1", "2"], ("1.0", "b", "c"))
+    assert codes is not None
+    assert codes.tolist() == [0, 1]
+
+
 def test_a_class_that_was_never_trained_on_is_an_error(workplace):
     write_rows(workplace / "solution.csv", ["id", "kind"], [["1", "d"]])
     with pytest.raises(ValueError, match=r"solution\.csv: .*'d'.*data\.train"):

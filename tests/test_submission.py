@@ -105,6 +105,19 @@ def test_labels_are_spelled_as_in_the_training_file():
     assert binary("f1", "id", "t", classes=("00", "1.0")) == {"t": ["00", "1.0", "1.0"]}
 
 
+def test_labels_are_spelled_as_the_sample_certainly_asks():
+    sample = Sample(("id", "t"), 0, ("b1",), ("b1",), cells=frozenset({"0"}))
+    settings = {"sample": sample, "columns": ["t"], "y": np.eye(1)}
+    made = submission_cells("binary", "f1", "auto", P, classes=("False", "True"), **settings)
+    assert made == {"t": ["0", "1", "1"]}
+    sample = Sample(("id", "t"), 0, ("b1",), ("b1",), cells=frozenset({"False"}))
+    settings["sample"] = sample
+    made = submission_cells("multilabel", "f1", "auto", P, classes=(), **settings)
+    assert made == {"t": ["False", "True", "True"]}
+    made = submission_cells("multilabel", "auc", "auto", P, classes=(), **settings)
+    assert made == {"t": [0.2, 0.5, 0.9]}
+
+
 # --- multiclass
 
 
@@ -123,6 +136,21 @@ def test_a_column_for_each_class_holds_its_probability_in_the_samples_order(metr
     assert cells["sport"] == PER_CLASS[:, 2].tolist()
     assert cells["id"] == PER_CLASS[:, 0].tolist()
     assert cells["money"] == PER_CLASS[:, 1].tolist()
+
+
+def test_columns_that_are_the_classes_as_numbers_hold_their_probabilities():
+    cells = submission_cells(
+        "multiclass",
+        "logloss",
+        "auto",
+        PER_CLASS,
+        sample=sample_of("id", "3", "1", "2"),
+        columns=["1.0", "2.0", "3.0"],
+        classes=["1.0", "2.0", "3.0"],
+        y=CODES,
+    )
+    assert cells["1"] == PER_CLASS[:, 0].tolist()
+    assert cells["3"] == PER_CLASS[:, 2].tolist()
 
 
 @pytest.mark.parametrize("metric", metrics_of("multiclass", decides=False))
@@ -242,6 +270,22 @@ def test_a_column_that_held_nothing_to_learn_may_be_constant():
     with pytest.raises(ValueError, match=r"'b'.*\b0\.5\b"):
         multilabel("auc", "id", "b", "a", "c", predictions=per_class, y=np.eye(3)[:2])
     cells = regression("rmse", "id", "t", predictions=SAME, y=np.full((3, 1), 7.0))
+    assert cells == {"t": [0.5, 0.5, 0.5]}
+
+
+def test_equal_test_texts_may_have_equal_predictions():
+    """The placeholders of a code competition."""
+    cells = submission_cells(
+        "binary",
+        "auc",
+        "auto",
+        SAME,
+        sample=sample_of("id", "t"),
+        columns=["target"],
+        classes=YES_NO,
+        y=np.array([0, 1]),
+        texts_differ=False,
+    )
     assert cells == {"t": [0.5, 0.5, 0.5]}
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from pipeline.competition.tables import FORMATS, column, open_table, read_table
+from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
 
 CELLS = [["007", "NA"], ["7", ""], ["x,y", 'two\nlines "and" quotes'], ["ü", "null"]]
@@ -69,6 +70,8 @@ def test_a_zip_may_hold_a_tsv_and_what_macos_adds(tmp_path):
     path = tmp_path / "t.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("__MACOSX/._train.tsv", "junk")
+        archive.writestr("._train.csv", "junk")
+        archive.writestr("data/._train.csv", "junk")
         archive.writestr("readme.txt", "junk")
         archive.writestr("train.tsv", "id\ttext\n1\ta, b\n")
     assert read_table(path).to_numpy().tolist() == [["1", "a, b"]]
@@ -144,6 +147,144 @@ def test_a_table_without_rows_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("id,text\n")
     with pytest.raises(ValueError, match=r"a\.csv: .*data\.test"):
         open_table(str(tmp_path / "a.csv"), "data.test")
+
+
+def read_as(tmp_path, content, name="t.csv", **settings):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(tmp_path / name, Dialect(**settings)).to_numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "separator"),
+    [
+        ("t.csv", "id;text\n1;a, b\n", ";"),
+        ("t.csv", "id\ttext\n1\ta, b\n", "\t"),
+        ("t.tsv", "id,text\n1,a, b\n".replace(", ", "; "), ","),
+        ("t.csv", "id|text\n1|a, b\n", "|"),
+    ],
+)
+def test_a_separator_that_the_ending_does_not_promise_is_a_setting(
+    tmp_path, name, content, separator
+):
+    said = "tab" if separator == "\t" else re.escape(f'"{separator}"')
+    with pytest.raises(ValueError, match=rf"t\.[ct]sv: .*data\.separator: {said}$"):
+        read_as(tmp_path, content, name)
+    (row,) = read_as(tmp_path, content, name, separator=separator)
+    assert row[0] == "1"
+    assert row[1].startswith("a")
+
+
+def test_semicolons_where_no_text_has_a_comma_are_told_too(tmp_path):
+    with pytest.raises(ValueError, match=r'id;text;target.*data\.separator: ";"$'):
+        read_as(tmp_path, "id;text;target\n1;a;0\n2;b;1\n")
+
+
+def test_a_table_whose_first_line_does_not_hold_the_separator_goes_by_its_ending(tmp_path):
+    assert read_as(tmp_path, "id,target\n1,0\n", separator=";") == [["1", "0"]]
+
+
+def test_a_lone_column_may_hold_any_separator_in_its_name_or_in_its_cells(tmp_path):
+    assert read_as(tmp_path, "text\na; b\n") == [["a; b"]]
+    assert read_as(tmp_path, "text; cleaned\na b\n") == [["a b"]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path, encoding):
+    assert read_as(tmp_path, "id,text\n1,café\n".encode(encoding)) == [["1", "café"]]
+
+
+def test_an_encoding_is_a_setting_and_the_complaint_names_it(tmp_path):
+    content = "id,text\n1,café\n"
+    with pytest.raises(ValueError, match=r"\b13\b.*0xe9.*data\.encoding"):
+        read_as(tmp_path, content.encode("cp1252"))
+    assert read_as(tmp_path, content.encode("cp1252"), encoding="cp1252") == [["1", "café"]]
+    with pytest.raises(ValueError, match=r"line 1\b.*NUL.*data\.encoding: utf-16-le"):
+        read_as(tmp_path, content.encode("utf-16-le"))
+    assert read_as(tmp_path, content.encode("utf-16-le"), encoding="utf-16-le") == [["1", "café"]]
+    assert read_as(tmp_path, b"id,text\n1,a\n", encoding="utf-16") == [["1", "a"]]  # another table
+    with pytest.raises(ValueError, match=r"t\.csv: not ascii.*data\.encoding"):
+        read_as(tmp_path, content, encoding="ascii")
+
+
+def test_a_lone_nul_is_named_with_its_line(tmp_path):
+    with pytest.raises(ValueError, match=r"line 3\b.*NUL; remove it$"):
+        read_as(tmp_path, "id,text\n1,a\n2,b\0c\n3,d\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,text\n1,a,\n2,b,\n", r"line 2\b.*\bthat line\b.*\b1 ',' too many"),
+        ("id,text,,\n1,a\n", r"line 2\b.*\bfirst line\b.*\b2 ',' too many"),
+        ("id,text\n1,a,b\n", r"line 2\b.*double quotes$"),
+    ],
+)
+def test_trailing_separators_are_told_from_cells_that_hold_one(tmp_path, content, said):
+    with pytest.raises(ValueError, match=said):
+        read_as(tmp_path, content)
+
+
+# --- lone double quotes
+
+
+def unquoted(order, delimiter="\t", opens=3, closes=6):
+    """Ten rows of the columns in that order, as a tool writes them that knows no quoting."""
+    lines = [delimiter.join(order)]
+    for k in range(10):
+        text = f"text no {k}"
+        text = f'"{text}' if k == opens else f'{text}"' if k == closes else text
+        cells = {"id": f"a{k}", "text": text, "target": f"{k % 2}"}
+        lines.append(delimiter.join(cells[name] for name in order))
+    return "\n".join(lines) + "\n"
+
+
+ORDERS = [
+    ("id", "text", "target"),
+    ("id", "target", "text"),
+    ("text", "id", "target"),
+    ("id", "text"),
+    ("text", "target"),
+]
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ","])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("closes", [4, 6])
+def test_rows_between_two_lone_quotes_are_not_swallowed(tmp_path, order, delimiter, closes):
+    name = "t.tsv" if delimiter == "\t" else "t.csv"
+    content = unquoted(order, delimiter, 3, closes)
+    said = rf"line 5\b.*\b{closes - 2} rows\b.*data\.quoting: none\b.*\bcsv\b"
+    with pytest.raises(ValueError, match=said):
+        read_as(tmp_path, content, name)
+    assert len(read_as(tmp_path, content, name, quoting="csv")) == 10 - closes + 3
+    rows = read_as(tmp_path, content, name, quoting="none")
+    assert len(rows) == 10
+    assert rows[3][order.index("text")] == '"text no 3'
+    assert rows[closes][order.index("text")] == f'text no {closes}"'
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_rows_are_missed_although_one_of_their_cells_is_like_no_other(tmp_path, name):
+    delimiter = "\t" if name == "t.tsv" else ","
+    content = unquoted(("id", "text", "target"), delimiter, 2, 8)
+    content = content.replace(f"no 5{delimiter}1", f"no 5{delimiter}not known")
+    with pytest.raises(ValueError, match=r"line 4\b.*\b7 rows\b"):
+        read_as(tmp_path, content, name)
+
+
+@pytest.mark.parametrize("opens", [3, 9])
+def test_a_lone_quote_that_nothing_closes_names_the_setting(tmp_path, opens):
+    content = unquoted(("id", "text", "target"), opens=opens, closes=99)
+    with pytest.raises(ValueError, match=r"\bline\b.*data\.quoting: none"):
+        read_as(tmp_path, content, "t.tsv")
+    assert len(read_as(tmp_path, content, "t.tsv", quoting="none")) == 10
+
+
+def test_a_quoted_text_of_several_lines_with_commas_is_a_text(tmp_path):
+    texts = ["Dear all,\nyours, me", "a, b\nc, d", "one\n\ntwo", "7\n8,5", "x,y\n1,z"]
+    lines = [f'{k},"{text}",{k % 2}' for k, text in enumerate(texts)]
+    rows = read_as(tmp_path, "id,text,target\n" + "\n".join([*lines, "90,a b,1", "91,c,0"]))
+    assert [row[1] for row in rows[:5]] == texts
 
 
 @pytest.fixture

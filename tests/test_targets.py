@@ -1,5 +1,7 @@
 """Targets: numbers, 0 and 1, or classes, and the first cell that is none of them."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -67,8 +69,54 @@ def test_one_word_among_numbers_makes_all_of_them_words():
     assert read("multiclass", ["10", "9", "nan"])[1] == ("10", "9", "nan")
 
 
-def test_classes_that_differ_in_spelling_only_stay_apart():
-    assert read("multiclass", ["1", "1.0", "01"])[1] == ("01", "1", "1.0")
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("1", "1.0"),
+        ("1", " 1"),
+        ("01", "1e0", "1"),
+        ("rail", "Rail", "rail "),
+        ("STRASSE", "stra\u00dfe"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("rail", "rail\u00a0"),
+    ],
+)
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_one_class_in_several_spellings_is_an_error_with_counts_and_ids(task, spellings):
+    cells = ["other", *spellings, *spellings]
+    with pytest.raises(ValueError, match=rf"{WHERE}: 't0'.*data\.classes: as_written") as caught:
+        read(task, cells)
+    for k, spelled in enumerate(spellings, 1):
+        shown = ascii(spelled) if "e\u0301" in spelled else repr(spelled)
+        assert f"{shown} (2 rows, first id 'i{k}')" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_spellings_of_many_classes_are_one_line():
+    cells = [f"{k}{end}" for k in range(50) for end in ("", ".0", ".00", ".000", ".0000")]
+    with pytest.raises(ValueError, match=r"'0'.*'1'.*\b48 more\b") as caught:
+        read("multiclass", cells)
+    assert len(str(caught.value)) < 600
+
+
+def test_classes_as_written_stay_apart():
+    ids, cells = ["a", "b", "c"], {"t": ["1", "1.0", "01"]}
+    classes = read_targets("multiclass", WHERE, ids, cells, None, as_written=True)[1]
+    assert classes == ("01", "1", "1.0")
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ("1", "1.5", "10", "-1"),
+        ("rail", "rails", "r ail"),
+        ("12345678901234567890", "12345678901234567891"),
+        ("1", "one", "true"),
+        ("e", "\u00e9"),
+    ],
+)
+def test_classes_that_are_only_near_to_each_other_stay_apart(classes):
+    assert set(read("multiclass", classes)[1]) == set(classes)
 
 
 def test_the_last_class_is_the_positive_one_unless_the_config_says_otherwise():
@@ -88,6 +136,16 @@ def test_the_positive_one_of_two_numbers_is_the_greater():
     assert read("binary", ["9", "10", "9"])[1] == ("9", "10")
 
 
+@pytest.mark.parametrize(
+    ("no", "yes"),
+    [("no", "yes"), ("No", "YES"), ("no", "Yes"), ("False", "true"), ("0", "1.0"), ("NO", "TRUE")],
+)
+def test_the_positive_one_of_a_yes_and_a_no_is_the_yes_in_any_case(no, yes):
+    y, classes = read("binary", [yes, no, no])
+    assert (y.tolist(), classes) == ([1, 0, 0], (no, yes))
+    assert read("binary", [yes, no], positive=no)[1] == (yes, no)
+
+
 @pytest.mark.parametrize("task", sorted(TASKS))
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_a_missing_target_is_an_error_that_names_its_rows(task, empty):
@@ -95,16 +153,24 @@ def test_a_missing_target_is_an_error_that_names_its_rows(task, empty):
         read(task, ["1", empty, "0", empty])
 
 
-@pytest.mark.parametrize("cell", ["high", "nan", "inf", "1,5", "1e999"])
+@pytest.mark.parametrize("cell", ["high", "nan", "inf", "1,5", "1,000", "1e999", "1e200", "-1e31"])
 def test_a_regression_target_that_is_no_finite_number_is_named_with_its_id(cell):
     said = rf"{WHERE}: .*\b1\b.*'t1'.*'{cell}'.*'i2'.*\bregression\b"
     with pytest.raises(ValueError, match=said):
         read("regression", ["1", "2", "3"], ["1", "2", cell])
 
 
-@pytest.mark.parametrize("cell", ["2", "-1", "0.5", "True", "yes"])
+def test_large_numbers_that_can_still_be_squared_and_summed_are_targets():
+    assert read("regression", ["1e30", "-1e9", "1e-300"])[0].ravel().tolist() == [
+        1e30,
+        -1e9,
+        1e-300,
+    ]
+
+
+@pytest.mark.parametrize("cell", ["2", "-1", "0.5", "True", "yes", "['sea']", "sea|rail"])
 def test_a_label_that_is_neither_0_nor_1_is_named_with_its_id(cell):
-    said = rf"{WHERE}: .*\b2\b.*'t0'.*'{cell}'.*'i0'.*\bmultilabel\b"
+    said = rf"{WHERE}: .*\b2\b.*'t0'.*{re.escape(repr(cell))}.*'i0'.*\bmultilabel\b.*data\.target"
     with pytest.raises(ValueError, match=said):
         read("multilabel", [cell, cell, "1"])
 

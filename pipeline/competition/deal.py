@@ -1,15 +1,16 @@
 """Fold schemes: which rows are held out together.
 
 A model that trained on a text has seen the answer for every copy of it. So what is dealt to the
-folds is not rows but *atoms*: all rows of one text, case and white space aside, and, where groups
-are given, everything that a shared text or a shared group connects. Every scheme keeps atoms whole;
-schemes differ in what has to come out even.
+folds is not rows but *atoms*: all rows of one text, as `text_key` compares
+them, and, where groups are given, everything that a shared text or a shared group connects. Every
+scheme keeps atoms whole; schemes differ in what has to come out even.
 
 Letters: n_rows rows, a atoms, n folds, s strata: what is kept even, that is the classes, the bins
 of each target, the 0 and the 1 of each label.
 """
 
 from collections.abc import Callable, Sequence
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def make_folds(
 
     Args:
         y: (n_rows, c) targets or 0/1 labels for regression and multilabel, else (n_rows,) codes.
-        texts: (n_rows,) a sentence pair joined into one string.
+        texts: (n_rows,) a sentence pair joined into one string, whichever of the two is first.
         groups: (n_rows,) any values that can be compared; a missing one is a value like others.
     Returns:
         (n_rows,) int64 from 0 to n - 1, each of them used.
@@ -60,8 +61,8 @@ def make_folds(
 
 
 def text_key(text: str) -> str:
-    """Texts with equal keys count as equal: they differ in case or white space only."""
-    return " ".join(text.casefold().split())
+    """Texts with equal keys count as equal: case, white space and Unicode form aside."""
+    return " ".join(normalize("NFC", text).casefold().split())
 
 
 def connect(texts: Sequence[str], groups: Sequence | None) -> np.ndarray:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.deal import connect
-from pipeline.competition.rows import Train, joined
+from pipeline.competition.rows import Train, whichever_first
 from pipeline.competition.tables import open_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
@@ -46,7 +46,7 @@ def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
         **ids,
         "folds.n": settings.n,
         "folds.seed": settings.seed,
-        "texts": sha256_of_texts(joined(train.texts)),
+        "texts": sha256_of_texts(whichever_first(train.texts)),
         "targets": sha256_of_array(train.y),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }
@@ -148,7 +148,7 @@ def _uneven(folds: IntArray) -> str | None:
 
 def _straddling(folds: IntArray, train: Train) -> str | None:
     """Schemes of ours keep texts and groups whole; a file of one's own may not."""
-    atoms = connect(joined(train.texts), train.groups)
+    atoms = connect(whichever_first(train.texts), train.groups)
     n_folds = pd.Series(folds).groupby(atoms).nunique()
     n_torn = int((n_folds > 1).sum())
     if not n_torn:

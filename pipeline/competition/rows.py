@@ -4,20 +4,18 @@ Ids, texts and classes stay as the files spell them. Letters: n rows, c predicti
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.deal import text_key
+from pipeline.competition.ids import open_test, read_ids
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
 from pipeline.files.hashes import sha256_of_texts
-from pipeline.files.messages import first_few
 from pipeline.scoring.tasks import prediction_columns
 from pipeline.settings.config import Data
 
@@ -72,10 +70,12 @@ def read_train(data: Data, task: str) -> Train:
         ValueError: it is unreadable, a column is missing, an id is empty or repeated, a target is
             missing or does not fit the task, or all rows have one class.
     """
-    table = open_table(data.train, "data.train")
-    ids = _ids(table, data.id, data.train)
+    table = open_table(data.train, "data.train", data.dialect)
+    ids = read_ids(table, data, "train")
+    _refuse_swapped(data, table)
     cells = {name: column(table, name, data.train, "data.target") for name in data.target}
-    y, classes = read_targets(task, data.train, ids, cells, data.positive)
+    as_written = data.classes == "as_written"
+    y, classes = read_targets(task, data.train, ids, cells, data.positive, as_written)
     texts = _texts(table, data.text, data.train)
     groups = None
     if data.group is not None:
@@ -103,8 +103,8 @@ def read_test(data: Data) -> TestRows:
         FileNotFoundError: there is none.
         ValueError: it is unreadable, a column is missing, or an id is empty or repeated.
     """
-    table = open_table(data.test, "data.test")
-    ids = _ids(table, data.id, data.test)
+    table = open_table(data.test, "data.test", data.dialect)
+    ids = read_ids(table, data, "test")
     return TestRows(tuple(ids), tuple(_texts(table, data.text, data.test)))
 
 
@@ -113,86 +113,21 @@ def joined(texts: Texts) -> list[str]:
     return [" | ".join(pair) if any(text.strip() for text in pair) else "" for pair in texts]
 
 
-def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[str]:
-    """A line for each doubt about the tables that does not stop us."""
-    no_group = [
-        i for i, group in zip(train.ids, train.groups or train.ids, strict=True) if not group
-    ]
-    lines = [
-        _counted(data.train, _ids_of_empty(train), "rows have an empty text"),
-        _counted(data.test, _ids_of_empty(test), "rows have an empty text"),
-        _counted(data.train, no_group, f"rows have no {data.group!r} and count as one group"),
-        _counted(
-            data.train,
-            _ids_of_contradictions(train),
-            "rows share their text with another row and differ from it in the target",
-        ),
-        _counted(
-            data.test, _ids_of_known_texts(train, test), "rows have a text that is also in train"
-        ),
-    ]
-    if data.id is not None:
-        known = set(train.ids)
-        both = [name for name in test.ids if name in known]
-        lines.append(_counted(data.test, both, "ids are also in train"))
-    if task == "multilabel":
-        lines += [
-            f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
-            for name in np.array(train.columns)[~train.y.any(axis=0)].tolist()
-        ]
-    return [line for line in lines if line is not None]
+def whichever_first(texts: Texts) -> list[str]:
+    """`joined`, but (a, b) and (b, a) give one string: a model remembers the one by the other."""
+    return joined(tuple(tuple(sorted(pair, key=text_key)) for pair in texts))
 
 
-def _counted(where: str, ids: Sequence[str], what: str) -> str | None:
-    return f"{where}: {len(ids)} {what}, first id {ids[0]!r}" if ids else None
-
-
-def _ids_of_empty(rows: Train | TestRows) -> list[str]:
-    return [
-        name
-        for name, texts in zip(rows.ids, rows.texts, strict=True)
-        if not all(text.strip() for text in texts)
-    ]
-
-
-def _keys(texts: Texts) -> list[str]:
-    return [text_key(text) for text in joined(texts)]
-
-
-def _ids_of_contradictions(train: Train) -> list[str]:
-    keys = _keys(train.texts)
-    targets: defaultdict[str, set[Any]] = defaultdict(set)
-    for key, target in zip(keys, train.y.tolist(), strict=True):
-        targets[key].add(tuple(target) if isinstance(target, list) else target)
-    return [i for i, key in zip(train.ids, keys, strict=True) if key and len(targets[key]) > 1]
-
-
-def _ids_of_known_texts(train: Train, test: TestRows) -> list[str]:
-    known = set(_keys(train.texts))
-    return [i for i, key in zip(test.ids, _keys(test.texts), strict=True) if key and key in known]
-
-
-def _ids(table: pd.DataFrame, name: str | None, where: str) -> list[str]:
-    if name is None:
-        return [str(row) for row in range(len(table))]
-    ids = column(table, name, where, "data.id")
-    empty = [row for row, cell in enumerate(ids, 1) if not cell.strip()]
-    if empty:
+def _refuse_swapped(data: Data, table: pd.DataFrame) -> None:
+    """Raise a ValueError if the targets are in data.test and not in data.train."""
+    if not set(data.target).isdisjoint(table.columns):
+        return
+    test = open_test(data)
+    if test is not None and set(data.target) <= set(test.columns):
         raise ValueError(
-            f"{where}: {len(empty)} rows without {name!r}, first row {empty[0]}; fill it in, or "
-            "set data.id to null"
+            f"{data.train}: no column {data.target[0]!r} (data.target), which {data.test} has; "
+            "swap data.train and data.test"
         )
-    broken = [cell for cell in ids if "\n" in cell or "\r" in cell]
-    if broken:
-        raise ValueError(f"{where}: id {broken[0]!r} holds a line break; ids are one line")
-    index = pd.Index(ids, dtype=object)
-    repeated = index[index.duplicated()].unique().tolist()
-    if repeated:
-        raise ValueError(
-            f"{where}: {len(repeated)} ids in more than one row: {first_few(repeated)}; ids must "
-            "differ, or set data.id to null"
-        )
-    return ids
 
 
 def _texts(table: pd.DataFrame, names: Sequence[str], where: str) -> list[tuple[str, ...]]:

@@ -6,7 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.competition.tables import no_column, open_table
+from pipeline.competition.ids import (
+    matching_columns,
+    no_id_column,
+    open_test,
+    refuse_other_order,
+)
+from pipeline.competition.spelling import alike, same_numbers, told_apart
+from pipeline.competition.tables import open_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.messages import first_few
 from pipeline.scoring.tasks import TASKS
@@ -25,12 +32,16 @@ class Sample:
         ids: (k,) test ids in the sample's order, by which predictions are found.
         id_cells: (k,) what to write into the id column: the ids, or, where the test table has
             none, what the sample has there.
+        note: how its rows were matched to those of the test table, where nobody said so.
+        cells: what stands in its columns to predict, without white space around it.
     """
 
     header: tuple[str, ...]
     id_at: int | None
     ids: tuple[str, ...]
     id_cells: tuple[str, ...]
+    note: str | None = None
+    cells: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -43,8 +54,9 @@ def read_sample(
 ) -> Sample:
     """Read the sample submission and check that it asks for these ids and columns.
 
-    Where the config names no id column, rows go by their order. The sample may still have a column
-    for ids or row numbers: its first, if it has several and this is none of those that we predict.
+    Where the config names no id column, rows go by a column of the sample that holds the values of
+    one of the test table, or, if there is none, by their order. Then the sample may still have a
+    column for ids or row numbers: its first, if it has several and it is none that we predict.
 
     Args:
         ids: (k,) of the test rows.
@@ -56,41 +68,60 @@ def read_sample(
             not predict or lacks one that we do.
     """
     where = data.sample_submission
-    table = open_table(where, "data.sample_submission")
+    table = open_table(where, "data.sample_submission", data.dialect)
     header = tuple(table.columns)
-    id_at = _position_of_id(header, data.id, where, {*columns, *classes})
+    name, note = data.id_of("sample"), None
+    if name is not None:
+        if name not in header:
+            raise ValueError(no_id_column(data, "sample", table))
+        id_at: int | None = header.index(name)
+    else:
+        if len(table) != len(ids):
+            raise ValueError(f"{where}: {len(table)} rows, data.test has {len(ids)}; {REMEDY}")
+        id_at, order, note = _rows_without_ids(data, table, {*columns, *classes})
+        ids = [ids[row] for row in order]
     id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
-    if data.id is not None:
+    if name is not None:
         in_order_of(ids, id_cells, where, REMEDY)
-    elif len(table) != len(ids):
-        raise ValueError(f"{where}: {len(table)} rows, data.test has {len(ids)}; {REMEDY}")
-    sample = Sample(header, id_at, tuple(ids) if data.id is None else id_cells, id_cells)
-    _check_columns(sample.columns, where, task, columns, classes)
+    found = {cell.strip() for at in range(len(header)) if at != id_at for cell in table.iloc[:, at]}
+    cells = frozenset(found - {""})
+    sample = Sample(header, id_at, tuple(ids) if name is None else id_cells, id_cells, note, cells)
+    _check_columns(sample.columns, data, task, columns, classes)
     return sample
 
 
-def _position_of_id(
-    header: Sequence[str], name: str | None, where: str, predicted: set[str]
-) -> int | None:
-    if name is None:
-        return 0 if len(header) > 1 and header[0] not in predicted else None
-    if name not in header:
-        raise ValueError(no_column(name, header, where, "data.id"))
-    return header.index(name)
+def _rows_without_ids(
+    data: Data, table: pd.DataFrame, predicted: set[str]
+) -> tuple[int | None, Sequence[int], str | None]:
+    """Place of the id's column, (k,) the test row of each row, and what to tell about them."""
+    header, where, test = table.columns.tolist(), data.sample_submission, open_test(data)
+    match = matching_columns(table, test, sorted(predicted)) if test is not None else None
+    if match is not None:
+        name, of_test, order = match
+        note = f"{where}: rows are matched by {name!r}, which holds {of_test!r} of {data.test}"
+        return header.index(name), order.tolist(), note
+    if test is not None:
+        refuse_other_order(table, test, where)
+    id_at = 0 if len(header) > 1 and header[0] not in predicted else None
+    return id_at, range(len(table)), None
 
 
 def _check_columns(
-    found: Sequence[str], where: str, task: str, columns: Sequence[str], classes: Sequence[str]
+    found: Sequence[str], data: Data, task: str, columns: Sequence[str], classes: Sequence[str]
 ) -> None:
     """A single column may bear any name; several are those that we predict, in any order."""
+    where = data.sample_submission
     wanted = classes if TASKS[task].has_classes else columns
     may_be_one = TASKS[task].has_classes or len(wanted) == 1
     if len(found) == 1 and may_be_one:
         return
-    if sorted(found) != sorted(wanted):
+    if sorted(found) != sorted(wanted) and not same_numbers(found, wanted):
+        pairs = [(name, other) for name in found for other in alike(name, wanted)]
+        shown = [" is ".join(told_apart(*pair)) for pair in pairs if pair[0] not in wanted]
+        hint = f"; {shown[0]} in {data.train}: rename the column in one of them" if shown else ""
         raise ValueError(
             f"{where}: columns to predict are {first_few(found) or 'none'}, should be "
-            f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}"
+            f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}{hint}"
         )
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.competition.ids import matching_columns, open_test
+from pipeline.competition.spelling import alike
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
 from pipeline.files.alignment import in_order_of
@@ -37,11 +40,8 @@ def read_solution(
         return None
     where = str(path)
     remedy = "correct it, or take it away: only the report reads it"
-    table = open_table(where, "solution.csv")
-    found = [str(row) for row in range(len(table))]
-    if data.id is not None:
-        found = column(table, data.id, where, "data.id")
-    order = in_order_of(ids, found, where, remedy)
+    table = open_table(where, "solution.csv", data.dialect)
+    order = in_order_of(ids, _ids(data, table, where), where, remedy)
     cells = {}
     for name in data.target:
         found = column(table, name, where, "data.target")
@@ -52,8 +52,26 @@ def read_solution(
         except ValueError as error:
             raise ValueError(f"{error}; {remedy}") from None
     (spellings,) = cells.values()
+    spellings = [_as_trained(cell, classes) for cell in spellings]
     unknown = sorted(set(spellings) - set(classes))
     if unknown:
         raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {remedy}")
     code = {spelled: k for k, spelled in enumerate(classes)}
     return np.array([code[spelled] for spelled in spellings])
+
+
+def _as_trained(cell: str, classes: Sequence[str]) -> str:
+    """The class that the cell spells, in the training file's spelling if that is certain."""
+    spelled = alike(cell, classes)
+    return spelled[0] if cell not in classes and len(spelled) == 1 else cell
+
+
+def _ids(data: Data, table: pd.DataFrame, where: str) -> list[str]:
+    """The ids of its rows, whose column may be called as in any of the tables."""
+    names = [name for part in ("test", "train", "sample") if (name := data.id_of(part)) is not None]
+    if names:
+        name = next((name for name in names if name in table.columns), names[0])
+        return column(table, name, where, "data.id")
+    test = open_test(data)
+    match = matching_columns(table, test, data.target) if test is not None else None
+    return [str(row) for row in (range(len(table)) if match is None else match[2])]

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.competition.labels import labels_as_sampled, wants_labels
 from pipeline.competition.sample import Sample
-from pipeline.scoring.metrics import METRICS, nearest_labels
+from pipeline.competition.spelling import same_numbers, spelling_key
+from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.tasks import TASKS, Floats, decide
+
+ZERO_ONE = ("0", "1")
 
 Cells = dict[str, list[Any]]
 
@@ -26,12 +30,13 @@ def submission_cells(
     columns: Sequence[str],
     classes: Sequence[str],
     y: NDArray[Any],
+    texts_differ: bool = True,
 ) -> Cells:
     """What to write under each predicted column of the sample.
 
     Where a metric scores decisions, the one column of a task with classes holds labels, and each
-    column of a multilabel task 0 or 1. All else is values or probabilities, in one column of a
-    binary task that of the positive class.
+    column of a multilabel task 0 or 1, spelled as in the sample where that is certain. All else is
+    values or probabilities, in one column of a binary task that of the positive class.
 
     Args:
         form: "labels" or "probabilities", or "auto" for the rule above.
@@ -39,28 +44,33 @@ def submission_cells(
         columns: the c prediction columns.
         classes: as the training file spells them; for binary the negative, then the positive.
         y: training targets, whose values are the labels of a regression scored by decisions.
+        texts_differ: among the test rows; a code competition may show one text many times.
     Raises:
-        ValueError: the form does not fit, or a column would be constant whose training targets are
-            not.
+        ValueError: the form does not fit, or a column would be constant whose training targets and
+            test texts are not.
     """
     check_form(task, metric, form, sample, classes)
-    wants_labels = _wants_labels(metric, form)
+    as_labels = wants_labels(metric, form)
     single = len(sample.columns) == 1
     if task == "regression":
-        values = _rounded(predictions, y) if wants_labels else predictions
+        values = _rounded(predictions, y) if as_labels else predictions
         cells = _by_column(sample, columns, values)
     elif task == "multilabel":
-        values = decide(task, predictions) if wants_labels else predictions
+        values = decide(task, predictions) if as_labels else predictions
         cells = _by_column(sample, columns, values)
-    elif single and wants_labels:
-        cells = {sample.columns[0]: [classes[code] for code in decide(task, predictions)]}
+        spelled = labels_as_sampled(sample, ZERO_ONE) or ZERO_ONE
+        if as_labels and spelled != ZERO_ONE:
+            cells = {name: [spelled[label] for label in column] for name, column in cells.items()}
+    elif single and as_labels:
+        spelled = labels_as_sampled(sample, classes) or tuple(classes)
+        cells = {sample.columns[0]: [spelled[code] for code in decide(task, predictions)]}
     elif task == "binary":
         both = np.hstack([1 - predictions, predictions])
         values = predictions if single else both
         cells = _by_column(sample, sample.columns if single else classes, values)
     else:
         cells = _by_column(sample, classes, predictions)
-    if not (task == "regression" and wants_labels):  # labels, even 0.5, may be constant
+    if texts_differ and not (task == "regression" and as_labels):  # labels may be constant
         _refuse_constant(cells, _constant_targets(sample, columns, y))
     return cells
 
@@ -74,20 +84,16 @@ def check_form(task: str, metric: str, form: str, sample: Sample, classes: Seque
             f"{len(sample.columns)}: {', '.join(sample.columns[:5])}; leave it at auto"
         )
     name = sample.columns[0]
-    if task == "binary" and single and not _wants_labels(metric, form) and name == classes[0]:
+    if task == "binary" and single and not wants_labels(metric, form) and name == classes[0]:
         raise ValueError(
             f"the sample submission's column {name!r} is a class, but the probability of "
             f"{classes[1]!r} is predicted; set data.positive: {name}"
         )
-    if task == "multiclass" and single and not _wants_labels(metric, form):
+    if task == "multiclass" and single and not wants_labels(metric, form):
         raise ValueError(
             f"the sample submission has one column, {name!r}, which cannot hold the "
             f"probabilities of {len(classes)} classes that {metric} scores; set submit.as: labels"
         )
-
-
-def _wants_labels(metric: str, form: str) -> bool:
-    return form == "labels" or (form == "auto" and METRICS[metric].decides)
 
 
 def constant_label(cells: Cells) -> str | None:
@@ -102,8 +108,9 @@ def constant_label(cells: Cells) -> str | None:
 def _by_column(sample: Sample, names: Sequence[str], values: NDArray[Any]) -> Cells:
     if len(sample.columns) == 1:
         return {sample.columns[0]: values[:, 0].tolist()}
-    position = {name: j for j, name in enumerate(names)}
-    return {name: values[:, position[name]].tolist() for name in sample.columns}
+    key = spelling_key if same_numbers(names, sample.columns) else str  # 1 is the class 1.0
+    position = {key(name): j for j, name in enumerate(names)}
+    return {name: values[:, position[key(name)]].tolist() for name in sample.columns}
 
 
 def _rounded(predictions: Floats, y: Floats) -> NDArray[Any]:

@@ -14,15 +14,19 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
+from pipeline.competition.spelling import alike, spelling_key, told_apart
+from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
-from pipeline.files.reading import read_csv_as_text, text_cells
+from pipeline.files.reading import text_cells
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     """Every cell of the table in `path` as it is spelled; the file's ending says what it is.
 
     Column names may repeat, as far as the file allows it.
 
+    Args:
+        dialect: what the settings say of text files; None: they say nothing.
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it cannot be read as what its ending says.
@@ -33,14 +37,14 @@ def read_table(path: Path) -> pd.DataFrame:
         )
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    return FORMATS[path.suffix.lower()](path)
+    return FORMATS[path.suffix.lower()](path, dialect)
 
 
-def open_table(path: str, setting: str) -> pd.DataFrame:
+def open_table(path: str, setting: str, dialect: Dialect | None = None) -> pd.DataFrame:
     """`read_table` for a file that a setting names: it must be there and have rows."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file; correct {setting}, or put the file there")
-    table = read_table(Path(path))
+    table = read_table(Path(path), dialect)
     if len(table) == 0:
         raise ValueError(f"{path}: has column names and no rows; correct {setting}")
     return table
@@ -56,19 +60,38 @@ def column(table: pd.DataFrame, name: str, where: str, setting: str) -> list[str
     return table.iloc[:, found[0]].tolist()
 
 
-def no_column(name: str, header: Sequence[str], where: str, setting: str) -> str:
-    """The complaint about a missing column, with the nearest of those that are there."""
-    spelled = {other.casefold(): other for other in header}
-    near = difflib.get_close_matches(name.casefold(), spelled, n=1)
-    hint = f"did you mean {spelled[near[0]]!r}?" if near else f"correct {setting};"
-    return f"{where}: no column {name!r} ({setting}); {hint} it has {first_few(header)}"
+def no_column(
+    name: str, header: Sequence[str], where: str, setting: str, remedy: str | None = None
+) -> str:
+    """The complaint about a missing column, with the nearest of those that are there.
+
+    Args:
+        remedy: what to do, where the caller knows.
+    """
+    keys = {str(spelling_key(other)): other for other in header}
+    spelled = alike(name, header)
+    near = spelled or difflib.get_close_matches(str(spelling_key(name)), keys, n=1)
+    shown, hint = repr(name), remedy or f"correct {setting}"
+    if near:
+        shown, other = told_apart(name, spelled[0] if spelled else keys[near[0]])
+        hint = f"did you mean {other}? {remedy or ''}".strip()
+    if spelled:
+        hint = f"it is spelled {other} there: " + (
+            remedy
+            or f"write it so in {setting}, or rename it in {where} if the others have {shown}"
+        )
+    return f"{where}: no column {shown} ({setting}); {hint}; it has {first_few(header)}"
 
 
-def _read_tsv(path: Path) -> pd.DataFrame:
-    return text_cells(path.read_bytes(), str(path), "\t")
+def _read_csv(path: Path, dialect: Dialect | None) -> pd.DataFrame:
+    return text_cells(path.read_bytes(), str(path), ",", dialect)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_tsv(path: Path, dialect: Dialect | None) -> pd.DataFrame:
+    return text_cells(path.read_bytes(), str(path), "\t", dialect)
+
+
+def _read_parquet(path: Path, _: Dialect | None) -> pd.DataFrame:
     try:
         table = pyarrow.parquet.read_table(path)
         columns = {name: _spelled(table[name]) for name in table.column_names}
@@ -86,7 +109,7 @@ def _spelled(values: pyarrow.ChunkedArray) -> list[str]:
     return cells
 
 
-def _read_zip(path: Path) -> pd.DataFrame:
+def _read_zip(path: Path, dialect: Dialect | None) -> pd.DataFrame:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [n for n in archive.namelist() if _is_text_table(n)]
@@ -97,20 +120,21 @@ def _read_zip(path: Path) -> pd.DataFrame:
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
         raise ValueError(f"{path}: not a readable zip: {_one_line(error)}; unzip it") from None
     delimiter = "\t" if names[0].lower().endswith(".tsv") else ","
-    return text_cells(content, f"{path}/{names[0]}", delimiter)
+    return text_cells(content, f"{path}/{names[0]}", delimiter, dialect)
 
 
 def _is_text_table(name: str) -> bool:
     """Whether a zip's entry is a table, and not what macOS adds beside each file."""
-    return name.lower().endswith((".csv", ".tsv")) and not name.startswith("__MACOSX")
+    is_hidden = name.startswith("__MACOSX") or name.rpartition("/")[2].startswith(".")
+    return name.lower().endswith((".csv", ".tsv")) and not is_hidden
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-FORMATS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": read_csv_as_text,
+FORMATS: dict[str, Callable[[Path, Dialect | None], pd.DataFrame]] = {
+    ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".parquet": _read_parquet,
     ".zip": _read_zip,

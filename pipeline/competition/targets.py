@@ -6,30 +6,43 @@ names. It returns `y` as in `scoring.tasks` and the classes as the file spells t
 """
 
 import math
-import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.competition.spelling import NUMBER, in_print, spelling_key
 from pipeline.files.messages import first_few
+from pipeline.scoring.tasks import TASKS
 
-# float() alone would also take nan, infinity and 1_000
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+LARGEST = 1e30  # the squares of what is larger, summed, or LightGBM's float32, overflow
+LABELS = (
+    "neither 0 nor 1; task multilabel needs these: write a column of 0 and 1 for each label, and "
+    "list them as data.target"
+)
 
 Cells = dict[str, list[str]]
 Targets = tuple[NDArray[Any], tuple[str, ...]]
 
 
 def read_targets(
-    task: str, where: str, ids: Sequence[str], cells: Cells, positive: str | None
+    task: str,
+    where: str,
+    ids: Sequence[str],
+    cells: Cells,
+    positive: str | None,
+    as_written: bool = False,
 ) -> Targets:
     """The targets of all rows and their classes.
 
+    Args:
+        as_written: two spellings of one class are two classes.
     Raises:
-        ValueError: a cell is empty or does not fit the task, all rows have one class, or
-            `positive` is none.
+        ValueError: a cell is empty or does not fit the task, a class is spelled in several ways,
+            all rows have one class, or `positive` is none.
     """
     for name, column in cells.items():
         empty = [ids[row] for row, cell in enumerate(column) if not cell.strip()]
@@ -38,7 +51,29 @@ def read_targets(
                 f"{where}: {len(empty)} rows without {name!r}, ids {first_few(empty)}; "
                 "fill them in or remove the rows"
             )
+    if TASKS[task].has_classes and not as_written:
+        _refuse_spellings(where, ids, cells)
     return TARGETS[task](where, ids, cells, positive)
+
+
+def _refuse_spellings(where: str, ids: Sequence[str], cells: Cells) -> None:
+    """Raise a ValueError if a class is spelled in several ways: a model would tell them apart."""
+    ((name, column),) = cells.items()
+    first, counts = dict(zip(column[::-1], ids[::-1], strict=True)), Counter(column)
+    spellings: defaultdict[str | Decimal, list[str]] = defaultdict(list)
+    for spelled in counts:
+        spellings[spelling_key(spelled)].append(spelled)
+    several = [group for group in spellings.values() if len(group) > 1]
+    if several:
+        shown = " and ".join(
+            ", ".join(f"{in_print(s)} ({counts[s]} rows, first id {first[s]!r})" for s in group[:4])
+            for group in several[:2]
+        )
+        more = f"; so are {len(several) - 2} more" if len(several) > 2 else ""
+        raise ValueError(
+            f"{where}: {name!r} spells one class in several ways: {shown}{more}; write each in one "
+            "way, or set data.classes: as_written if they are different classes"
+        )
 
 
 def as_number(cell: str) -> float | None:
@@ -47,6 +82,11 @@ def as_number(cell: str) -> float | None:
         return None
     number = float(cell)
     return number if math.isfinite(number) else None
+
+
+def _usable_number(cell: str) -> float | None:
+    number = as_number(cell)
+    return None if number is None or abs(number) > LARGEST else number
 
 
 def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
@@ -63,11 +103,17 @@ def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
 
 
 def _numbers(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
-    return _parsed(where, ids, cells, as_number, "no finite numbers; task regression needs them")
+    return _parsed(
+        where,
+        ids,
+        cells,
+        _usable_number,
+        f"no finite numbers up to {LARGEST:g}; task regression needs them, written like 1234.5",
+    )
 
 
 def _labels(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
-    return _parsed(where, ids, cells, _zero_or_one, "neither 0 nor 1; task multilabel needs these")
+    return _parsed(where, ids, cells, _zero_or_one, LABELS)
 
 
 def _zero_or_one(cell: str) -> float | None:
@@ -120,7 +166,15 @@ def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | Non
             f"{where}: {name!r} is never data.positive {positive!r}; "
             f"choose one of: {first_few(classes)}"
         )
+    if positive is None and [says_yes_or_no(name) for name in classes] == [True, False]:
+        positive = classes[0]  # YES comes before no in the alphabet, Yes before NO
     return (1 - y, classes[::-1]) if positive == classes[0] else (y, classes)
+
+
+def says_yes_or_no(name: str) -> bool | None:
+    """Whether a class is a word or a number for yes, or for no; None: it is another class."""
+    words = {"true": True, "yes": True, Decimal(1): True, "false": False, "no": False}
+    return {**words, Decimal(0): False}.get(spelling_key(name))
 
 
 def _in_order(classes: set[str]) -> tuple[str, ...]:

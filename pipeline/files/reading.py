@@ -1,15 +1,30 @@
 """JSON and CSV files, read strictly: what is damaged is an error that says where."""
 
+import codecs
 import csv
 import io
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
-SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+from pipeline.files.dialect import Dialect
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+MARKS = {  # the longer first: that of UTF-32 begins with that of UTF-16
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+AS_A_CHARACTER = "; where it is a character like others, set data.quoting: none"
+ALMOST_ALL = 0.8  # of the cells of seeming rows fit their columns; more is a coincidence
+MOST_SHAPES = 20  # of the words of a column, by which another word is told to fit
 
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
 
@@ -44,65 +59,209 @@ def read_csv_as_text(path: Path) -> pd.DataFrame:
     return text_cells(path.read_bytes(), str(path))
 
 
-def text_cells(content: bytes, where: str, delimiter: str = ",") -> pd.DataFrame:
+def text_cells(
+    content: bytes, where: str, delimiter: str = ",", dialect: Dialect | None = None
+) -> pd.DataFrame:
     """Every cell of a delimited file as it is spelled; blank lines count for nothing.
 
     The csv module and not pandas, which pads short rows, renames equal columns and cuts at a NUL.
 
     Args:
         where: the file, for the message.
+        delimiter: what its ending promises.
+        dialect: what the settings say of it; None: they say nothing, it is a CSV in UTF-8.
     Raises:
-        ValueError: it is not UTF-8, holds a NUL or nothing, or its rows differ in length.
+        ValueError: it is not in its encoding, holds a NUL or nothing, its rows differ in length,
+            or, where the dialect leaves the quoting open, a quoted cell may be several rows.
     """
     rows: list[list[str]] = []
+    if dialect is not None:
+        content = _in_utf8(content, where, dialect.encoding)
+        first_line = next((line for line in io.BytesIO(content) if line.strip()), b"")
+        if dialect.separator is not None and dialect.separator.encode() in first_line:
+            delimiter = dialect.separator
+    quoted = dialect is None or dialect.quoting != "none"
     # decoded block by block: one emoji makes a whole decoded file take 4 bytes a character
     lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        strict=True,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+    )
+    of_several_lines: dict[int, int] = {}  # row: the line where it begins
+    before = 0
     try:
         if b"\0" in content:
-            before = content[: content.index(b"\0")].decode("utf-8-sig")
-            raise ValueError(f"{where}: not a text file: character {len(before)} is a NUL")
+            _refuse_nul(content, where, dialect)
         for row in reader:
+            if reader.line_num > before + 1:
+                of_several_lines[len(rows)] = before + 1
+            before = reader.line_num
             if not row:
                 continue
             rows.append(row)
             if len(row) != len(rows[0]):
                 raise ValueError(
                     f"{where}: line {reader.line_num} has {len(row)} cells, the first line has "
-                    f"{len(rows[0])}; {_remedy(rows[0], delimiter)}"
+                    f"{len(rows[0])}; {_remedy(rows[0], row, delimiter, dialect)}"
                 )
     except UnicodeDecodeError:
-        _refuse_bad_byte(content, where)
+        _refuse_bad_byte(content, where, dialect)
         raise
     except csv.Error as error:
         raise ValueError(
             f"{where}: line {reader.line_num}: {error}; a double quote in a quoted cell is "
-            "written twice"
+            f"written twice{'' if dialect is None else AS_A_CHARACTER}"
         ) from None
     if not rows:
         raise ValueError(f"{where}: is empty; its first line should name the columns")
+    if dialect is not None:
+        _refuse_other_separator(rows, where, delimiter)
+    if dialect is not None and dialect.quoting is None:
+        _refuse_swallowed(rows, of_several_lines, where, delimiter)
     cells = np.array(rows[1:], dtype=object).reshape(-1, len(rows[0]))
     return pd.DataFrame(cells, columns=pd.Index(rows[0], dtype=object), dtype=object)
 
 
-def _remedy(header: list[str], delimiter: str) -> str:
+def _in_utf8(content: bytes, where: str, encoding: str | None) -> bytes:
+    """The file in UTF-8; a byte order mark says more than the setting, which is for all tables."""
+    mark = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
+    # without a NUL it is no UTF-16 or 32, even if another table is
+    is_wide = (encoding or "").lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+    if mark is None and is_wide and b"\0" not in content:
+        return content
+    found = mark or encoding
+    if found is None or found.lower() in ("utf-8", "utf8", "utf-8-sig"):
+        return content
+    try:
+        return content.decode(found).encode("utf-8")
+    except UnicodeError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{where}: not {found} ({reason}); correct data.encoding") from None
+
+
+def _remedy(header: list[str], row: list[str], delimiter: str, dialect: Dialect | None) -> str:
     """What to do about rows that differ in length."""
-    for other in (";", "\t"):
-        if len(header) == 1 and other in header[0] and other != delimiter:
-            name = " or name it .tsv" if other == "\t" else ""
-            return (
-                f"it looks separated by {SEPARATORS[other]} ({other!r}); "
-                f"save it with {SEPARATORS[delimiter]}{name}"
-            )
+    other = _other_separator(header, delimiter)
+    if other is not None and dialect is not None:
+        return _set_separator(other)
+    if other is not None:
+        name = " or name it .tsv" if other == "\t" else ""
+        return (
+            f"it looks separated by {SEPARATORS[other]} ({other!r}); "
+            f"save it with {SEPARATORS.get(delimiter, repr(delimiter))}{name}"
+        )
+    for longer, shorter, which in ((row, header, "that line"), (header, row, "the first line")):
+        if len(longer) > len(shorter) and not any(longer[len(shorter) :]):
+            n_more = len(longer) - len(shorter)
+            return f"{which} ends in {n_more} {delimiter!r} too many; remove it"
+    if dialect is not None and dialect.quoting == "none":
+        return f"a cell holds a {delimiter!r}: set data.quoting: csv if such cells are in quotes"
     return f"put cells that hold a {delimiter!r} in double quotes"
 
 
-def _refuse_bad_byte(content: bytes, where: str) -> None:
+def _other_separator(header: list[str], delimiter: str) -> str | None:
+    """What the only cell of the first line seems to be separated by."""
+    if len(header) > 1:
+        return None
+    return next((one for one in SEPARATORS if one in header[0] and one != delimiter), None)
+
+
+def _set_separator(other: str) -> str:
+    spelled = "tab" if other == "\t" else f'"{other}"'
+    return f"it looks separated by {SEPARATORS[other]}: set data.separator: {spelled}"
+
+
+def _refuse_other_separator(rows: list[list[str]], where: str, delimiter: str) -> None:
+    """One column whose name and cells hold a separator: rows that agree in their one cell."""
+    other = _other_separator(rows[0], delimiter)
+    if other is not None and all(other in row[0] for row in rows[:2]):
+        raise ValueError(f"{where}: its only column is {rows[0][0]!r}; {_set_separator(other)}")
+
+
+def _refuse_swallowed(
+    rows: list[list[str]], of_several_lines: dict[int, int], where: str, delimiter: str
+) -> None:
+    """Raise a ValueError if a quoted cell seems to be several rows, between two lone quotes."""
+    if not of_several_lines or len(rows[0]) == 1:
+        return
+    clean = [row for at, row in enumerate(rows) if at and at not in of_several_lines]
+    fits = [_looks_like([row[k] for row in clean]) for k in range(len(rows[0]))]
+    found = []
+    for at, line in of_several_lines.items():
+        for k, cell in enumerate(rows[at]):
+            inner = _as_rows(rows[at], k, delimiter)
+            fitting = [
+                fit(one)
+                for i, row in enumerate(inner)
+                for j, (fit, one) in enumerate(zip(fits, row, strict=True))
+                if fit and not (i == 0 and j < k) and not (i == len(inner) - 1 and j > k)
+            ]
+            # lines of prose may hold as many commas as a row, but no ids and hardly ever tabs
+            if inner and (delimiter == "\t" or sum(fitting) > ALMOST_ALL * len(fitting)):
+                found.append((line, cell, len(inner)))
+    if found:
+        line, cell, n = found[0]
+        more = f" ({len(found)} such cells in all)" if len(found) > 1 else ""
+        raise ValueError(
+            f"{where}: line {line}: the quoted cell {_cut(cell)} looks like {n} rows{more}; set "
+            "data.quoting: none if a double quote is a character like others there, csv if it "
+            "is one cell"
+        )
+
+
+def _as_rows(row: list[str], at: int, delimiter: str) -> list[list[str]]:
+    """The rows that a cell of several lines would be part of if its quotes were characters."""
+    lines = re.split(r"\r\n|\r|\n", row[at])
+    if len(lines) == 1:
+        return []
+    first, *between, last = ([*line.split(delimiter)] for line in lines)
+    found = [[*row[:at], *first], *(one for one in between if one != [""])]
+    found.append([*last, *row[at + 1 :]])
+    return found if all(len(one) == len(row) for one in found) else []
+
+
+def _looks_like(column: list[str]) -> Callable[[str], bool] | None:
+    """Whether a cell could stand in a column of short words such as ids; None: it holds prose."""
+    words = [cell for cell in column if len(cell.split()) <= 1]
+    if not words or len(words) < 0.95 * len(column):
+        return None
+    shapes = {_shape(word) for word in words}
+    if len(shapes) <= MOST_SHAPES:
+        return lambda cell: _shape(cell) in shapes
+    lengths = {len(word) for word in words}
+    return lambda cell: len(cell.split()) <= 1 and len(cell) in lengths
+
+
+def _shape(word: str) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", word))
+
+
+def _cut(cell: str) -> str:
+    return repr(cell if len(cell) <= 40 else cell[:39] + "…")
+
+
+def _refuse_nul(content: bytes, where: str, dialect: Dialect | None) -> NoReturn:
+    before = content[: content.index(b"\0")].decode("utf-8-sig")
+    remedy = "remove it"
+    if dialect is not None:  # Latin letters in UTF-16: every second byte
+        n_even, n_odd = content[:1000:2].count(b"\0"), content[1:1000:2].count(b"\0")
+        if max(n_even, n_odd) > 100 * min(len(content), 1000) / 1000:
+            remedy = f"set data.encoding: utf-16-{'le' if n_odd > n_even else 'be'}"
+    raise ValueError(
+        f"{where}: not a text file: character {len(before)}, on line {before.count(chr(10)) + 1}, "
+        f"is a NUL; {remedy}"
+    )
+
+
+def _refuse_bad_byte(content: bytes, where: str, dialect: Dialect | None) -> None:
     """Name the first byte that is not UTF-8: a stream counts from the block that it decodes."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
+        own = ", or say which it has: data.encoding: cp1252 is usual" if dialect else ""
         raise ValueError(
             f"{where}: not UTF-8 (byte {error.start} is {content[error.start]:#04x}); "
-            "save it in that encoding"
+            f"save it in that encoding{own}"
         ) from None

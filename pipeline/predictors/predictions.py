@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.competition.targets import LARGEST
 from pipeline.files.alignment import in_order_of
 from pipeline.files.stamp import read_stamp, require_current, written_with_stamp
 from pipeline.files.writing import save_csv, table_by_id
@@ -75,12 +76,12 @@ def read_predictions(
         )
     elif len(values) != len(ids):
         raise ValueError(f"{path}: {len(values)} rows without ids, should be {len(ids)}; {REMEDY}")
-    bad = np.flatnonzero(out_of_range(task, values))
+    bad = np.flatnonzero(out_of_range(task, values) | (np.abs(values) > LARGEST).any(axis=1))
     if len(bad):
         shown = ", ".join(f"{v:.9g}" for v in values[bad[0]][:5])
         raise ValueError(
-            f"{path}: {len(bad)} rows are no {task} predictions, first id {ids[bad[0]]!r}: "
-            f"{shown}; {REMEDY}"
+            f"{path}: {len(bad)} rows are no {task} predictions (finite, up to {LARGEST:g}), first "
+            f"id {ids[bad[0]]!r}: {shown}; {REMEDY}"
         )
     return values
 

@@ -5,15 +5,28 @@ and docs/settings.md are made from these fields.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
 from pipeline.scoring.names import TASKS_OF_METRIC
 from pipeline.settings.members import AnyMember, Member, Training, filled_in
-from pipeline.settings.section import NAME, Columns, Name, Section, Spelled, Whole, usable_name
+from pipeline.settings.section import (
+    NAME,
+    Columns,
+    Encoding,
+    Ids,
+    Name,
+    Section,
+    Separator,
+    Spelled,
+    Whole,
+    usable_name,
+)
 
 
 class Data(Section):
@@ -22,21 +35,54 @@ class Data(Section):
     train: str = Field(description="table of the training rows: csv, tsv, parquet or zip")
     test: str = Field(description="table of the test rows")
     sample_submission: str = Field(description="the competition's own example of a submission")
-    id: Spelled | None = Field("id", description="column of the ids; null: the row number")
+    id: Ids = Field(
+        "id",
+        description="column of the ids, or {train: NAME, test: NAME, sample: NAME}; null: the row "
+        "number, or a column that the sample and the test table share",
+    )
     text: Columns = Field(("text",), description="one text column, or two for a sentence pair")
     target: Columns = Field(("target",), description="one or more target columns")
     positive: Spelled | None = Field(
-        None, description="binary: the class whose probability is predicted; null: the last one"
+        None,
+        description="binary: the class whose probability is predicted; null: 1, true, yes or the "
+        "greater of two numbers, or the class that the sample names",
+    )
+    classes: Literal["distinct", "as_written"] = Field(
+        "distinct",
+        description="distinct: two spellings of one class (1 and 1.0, Rail and rail) are an error; "
+        "as_written: they are two classes",
     )
     group: Spelled | None = Field(None, description="column whose values never straddle folds")
     train_rows: Whole | None = Field(
         None, ge=2, description="use this many training rows only, for quick runs"
     )
+    separator: Separator | None = Field(
+        None,
+        description="what stands between cells, one character or tab, in the tables whose first "
+        "line holds it; null: as the ending says, a comma in .csv, a tab in .tsv",
+    )
+    quoting: Literal["csv", "none"] | None = Field(
+        None,
+        description="csv: cells may stand in double quotes; none: a double quote is a character "
+        "like others; null: csv, and cells that look like several rows are refused",
+    )
+    encoding: Encoding | None = Field(
+        None,
+        description="of the tables, such as cp1252; null: UTF-8, or what a byte order mark says",
+    )
+
+    def id_of(self, table: str) -> str | None:
+        """Name of the id's column in the train, test or sample table."""
+        return self.id[table] if isinstance(self.id, Mapping) else self.id
+
+    @property
+    def dialect(self) -> Dialect:
+        return Dialect(self.separator, self.quoting, self.encoding)
 
     @property
     def id_name(self) -> str:
         """Name of the id's column in the files that we write."""
-        return self.id or "row"
+        return self.id_of("train") or "row"
 
     @model_validator(mode="after")
     def _columns(self) -> "Data":
@@ -44,12 +90,13 @@ class Data(Section):
             raise ValueError(f"text has {len(self.text)} columns; name one, or two for a pair")
         if not self.target:
             raise ValueError("target has no column; name at least one")
-        columns = [c for c in (self.id, self.group, *self.text, *self.target) if c is not None]
-        twice = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
-        if twice:
-            raise ValueError(
-                f"column {short(twice[0])} is named for two purposes; name a column for each"
-            )
+        for name in (self.id_of("train"), self.id_of("test")):
+            columns = [c for c in (name, self.group, *self.text, *self.target) if c is not None]
+            twice = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
+            if twice:
+                raise ValueError(
+                    f"column {short(twice[0])} is named for two purposes; name a column for each"
+                )
         return self
 
 

@@ -1,8 +1,9 @@
 """The base class of the YAML's sections, and the types of their values."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 NAME = r"^[a-z0-9_.-]+$"
 
@@ -24,8 +25,42 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str | int) else value
 
 
+def _ids(value: object) -> object:
+    """A column's name, a name for each table, or none."""
+    if not isinstance(value, dict):
+        if value is None or isinstance(value, str | int | float):
+            return _as_spelled(value)
+    elif set(value) == {"train", "test", "sample"}:
+        names = {table: _as_spelled(name) for table, name in value.items()}
+        if all(isinstance(name, str) for name in names.values()):
+            return names
+    raise ValueError(
+        f"is a column's name, or {{train: NAME, test: NAME, sample: NAME}}, or null, got {value!r}"
+    )
+
+
+def _separator(value: str) -> str:
+    """One character; `tab`, as the real one is hard to write."""
+    if value in ("tab", "\\t"):
+        return "\t"
+    if len(value) != 1 or value in '"\r\n\0':
+        raise ValueError(f"is one character other than a quote, such as ; or tab, got {value!r}")
+    return value
+
+
+def _encoding(value: str) -> str:
+    try:
+        "a".encode(value)  # not every codec is of text
+    except (LookupError, ValueError):
+        raise ValueError(f"is an encoding such as utf-8, utf-16 or cp1252, got {value!r}") from None
+    return value
+
+
 Spelled = Annotated[str, BeforeValidator(_as_spelled)]
 Columns = Annotated[tuple[Spelled, ...], BeforeValidator(_listed)]
+Ids = Annotated[str | Mapping[str, str] | None, PlainValidator(_ids)]
+Separator = Annotated[str, AfterValidator(_separator)]
+Encoding = Annotated[str, AfterValidator(_encoding)]
 Whole = Annotated[int, BeforeValidator(_not_bool)]
 Real = Annotated[float, BeforeValidator(_not_bool)]
 Name = Annotated[Spelled, Field(pattern=NAME)]

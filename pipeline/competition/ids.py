@@ -1,0 +1,153 @@
+"""By which columns the rows of the tables belong together: data.id, or what is found without it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from pipeline.competition.spelling import alike, spelling_key
+from pipeline.competition.tables import column, no_column, open_table
+from pipeline.files.messages import first_few
+from pipeline.settings.config import Data
+
+PARTS = ("train", "test", "sample")
+
+
+def read_ids(table: pd.DataFrame, data: Data, part: str) -> list[str]:
+    """(n,) ids of the training or the test table; row numbers where data.id is null.
+
+    Raises:
+        ValueError: there is no such column, or an id is empty, repeated or of several lines.
+    """
+    name, where = data.id_of(part), data.train if part == "train" else data.test
+    if name is None:
+        return [str(row) for row in range(len(table))]
+    if name not in table.columns:
+        raise ValueError(no_id_column(data, part, table))
+    ids = column(table, name, where, "data.id")
+    empty = [row for row, cell in enumerate(ids, 1) if not cell.strip()]
+    if empty:
+        raise ValueError(
+            f"{where}: {len(empty)} rows without {name!r}, first row {empty[0]}; fill it in, or "
+            "set data.id to null"
+        )
+    broken = [cell for cell in ids if "\n" in cell or "\r" in cell]
+    if broken:
+        raise ValueError(f"{where}: id {broken[0]!r} holds a line break; ids are one line")
+    index = pd.Index(ids, dtype=object)
+    repeated = index[index.duplicated()].unique().tolist()
+    if repeated:
+        raise ValueError(
+            f"{where}: {len(repeated)} ids in more than one row: {first_few(repeated)}; ids must "
+            "differ, or set data.id to null"
+        )
+    return ids
+
+
+def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
+    """The complaint about a table without data.id, with the names that the tables have for it."""
+    name = data.id_of(part) or ""
+    where = {"train": data.train, "test": data.test, "sample": data.sample_submission}[part]
+    names = {}
+    for one in PARTS:
+        own = table if one == part else _open(data, one)
+        names[one] = _name_in(own, data.id_of(one) or name) if own is not None else None
+    if part == "sample" and names["sample"] is None and (test := _open(data, "test")) is not None:
+        test_id = data.id_of("test")
+        if test_id in test.columns.tolist():
+            match = matching_columns(table, test[[test_id]])
+            names["sample"] = match[0] if match else None
+    remedy = None
+    if all(names.values()):
+        same = len(set(names.values())) == 1
+        value = names[part] if same else names
+        spelled = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+        remedy = f"set data.id: {spelled.partition(chr(10))[0]}"
+    return no_column(name, table.columns.tolist(), where, "data.id", remedy)
+
+
+def _open(data: Data, part: str) -> pd.DataFrame | None:
+    """Another table, for the sake of a better message."""
+    path = {"train": data.train, "test": data.test, "sample": data.sample_submission}[part]
+    try:
+        return open_table(path, f"data.{part}", data.dialect)
+    except (OSError, ValueError):
+        return None
+
+
+def _name_in(table: pd.DataFrame, name: str) -> str | None:
+    names = table.columns.tolist()
+    if name in names:
+        return name
+    spelled = alike(name, names)
+    return spelled[0] if len(spelled) == 1 else None
+
+
+def matching_columns(
+    table: pd.DataFrame, test: pd.DataFrame, passed_over: Sequence[str] = ()
+) -> tuple[str, str, NDArray[np.int64]] | None:
+    """A column of `table` that holds the values of a column of `test`, each once, in any order.
+
+    Args:
+        table: (k, ...) the sample or the solution.
+        test: (k, ...)
+        passed_over: names that are predicted, and no ids.
+    Returns:
+        Its name, that of the test table's column, and (k,) the test row of each row; None if there
+        is none. Columns of one name come first.
+    """
+    of_table, of_test = _keys(table, passed_over), _keys(test, ())
+    pairs = [(name, other) for name in of_table for other in of_test]
+    pairs.sort(key=lambda pair: spelling_key(pair[0]) != spelling_key(pair[1]))
+    for name, other in pairs:
+        order = of_test[other].get_indexer(of_table[name])
+        if len(table) == len(test) and (order >= 0).all():
+            return name, other, order
+    return None
+
+
+def _keys(table: pd.DataFrame, passed_over: Sequence[str]) -> dict[str, pd.Index]:
+    """The cells of each column that could be ids: there are several, and no two are equal."""
+    found = {}
+    for name in table.columns:
+        if name in passed_over or not _is_lone(table, name) or len(table) < 2:
+            continue
+        keys = pd.Index([spelling_key(cell) for cell in table[name]], dtype=object)
+        if not keys.has_duplicates:
+            found[name] = keys
+    return found
+
+
+def refuse_other_order(table: pd.DataFrame, test: pd.DataFrame, where: str) -> None:
+    """Raise a ValueError if rows taken by position differ in a column that both tables have.
+
+    Args:
+        table: (k, ...) the sample or the solution, without a column that matches the test table's.
+        test: (k, ...)
+    """
+    for name in table.columns:
+        for other in test.columns:
+            is_same = spelling_key(name) == spelling_key(other)
+            if not is_same or not (_is_lone(table, name) and _is_lone(test, other)):
+                continue
+            pairs = zip(table[name], test[other], strict=True)
+            differs = [row for row, (a, b) in enumerate(pairs, 1) if a != b]
+            if differs and not set(table[name]).isdisjoint(test[other]):
+                raise ValueError(
+                    f"{where}: row {differs[0]} is not that of the test table: {name!r} is "
+                    f"{table[name].iloc[differs[0] - 1]!r} here and "
+                    f"{test[other].iloc[differs[0] - 1]!r} there; set data.id, or remove the "
+                    "column if rows go by their order"
+                )
+
+
+def _is_lone(table: pd.DataFrame, name: str) -> bool:
+    return table.columns.tolist().count(name) == 1
+
+
+def open_test(data: Data) -> pd.DataFrame | None:
+    """The test table, where there is one."""
+    return open_table(data.test, "data.test", data.dialect) if Path(data.test).is_file() else None
