@@ -4,28 +4,28 @@
     python -m benchmarks.blend --rows 300 --seeds 2       a smoke test
 
 18 settings: 1,000, 5,000 and 200,000 fit rows x regression (RMSE), binary and 10 classes (log loss)
-x calibrated and miscalibrated members (`benchmarks.stacks`). Each is measured on 30 seeds, 3 at
-200,000 rows; seeds have 8 and 40 members in turn. As many rows are held out as fitted, but no fewer
-than 20,000, so that their noise hides less.
+x calibrated and miscalibrated members (benchmarks/shared/stacks.py). Each is measured on 30 seeds,
+3 at 200,000 rows, with 8 and 40 members in turn. As many rows are held out as fitted, but at least
+20,000, so that their noise hides less.
 
-- chosen: what the blend stage would submit. The default `blend.methods`, and post-processing of
-  them, are cross-fitted on five folds of the fit rows, the leaderboard chooses, and the chosen one
-  is fitted on all fit rows. Beyond 20,000 rows without post-processing, which takes three times the
+- chosen: what the blend stage would submit. The default `blend.methods` and their post-processing
+  are cross-fitted on five folds of the fit rows, the leaderboard chooses, and the chosen blend is
+  fitted on all fit rows. Beyond 20,000 rows post-processing is left out: it takes three times the
   fits.
-- chosen_by_score: likewise, but the best cross-fitted score, without the rule about intervals.
+- chosen_by_score: the best cross-fitted score, without the rule about intervals.
 - blend_*: our blenders.
 - single: the member with the best score on the fit rows.
-- peer_*: other packages on the same arrays (`benchmarks.blend_peers`), run by --peer_python because
-  they pin versions; those that are not installed there, or took longer than --peer_seconds on one
-  of a setting's stacks, are left out and listed. A setting's best peer is named with hindsight.
+- peer_*: other packages on the same arrays (benchmarks/shared/blend_peers.py), run by --peer_python
+  because they pin versions. Peers that are not installed there, or took longer than --peer_seconds
+  on one of a setting's stacks, are left out and listed. The best peer is picked with hindsight.
 
-A setting is met where the chosen blend is worse neither than the best peer nor than the plain mean
+A setting is met if the chosen blend is worse neither than the best peer nor than the plain mean
 beyond the paired 95 % interval over seeds (Student's t), rounding aside.
 
-Each stack's outcome is kept in --cache: a run that was stopped goes on where it was. Outcomes of
-other code are used again too, so empty it after a change. Writes benchmarks/results/<name>.csv, for
-each setting a line for all seeds and one for each number of members; <name>_losses.csv, the mean
-losses of all; and <name>.json.
+Each stack's outcome is kept in --cache, so a stopped run resumes. Outcomes of older code are used
+again too: empty the cache after a change. Writes benchmarks/results/<name>.csv, for each setting a
+line for all seeds and one for each number of members; <name>_losses.csv, all mean losses; and
+<name>.json.
 """
 
 import argparse
@@ -39,12 +39,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from benchmarks.blend_peers import Peers
-from benchmarks.blend_stack import MEMBERS, METRIC, PEERS, Setting, measure
-from benchmarks.record import RESULTS, record
+from benchmarks.shared.blend_peers import Peers
+from benchmarks.shared.blend_stack import MEMBERS, METRIC, PEERS, Setting, measure
+from benchmarks.shared.command import parser_of, run_pieces
+from benchmarks.shared.record import RESULTS, record
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_csv, write_json
-from pipeline.members.jobs import Failure, run_all
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Blend
 
@@ -58,9 +58,9 @@ def measure_seeds(setting: Setting, seeds: Sequence[int], arguments: argparse.Na
     with Peers(arguments.peer_python) as peers:
         for seed in seeds:
             n_held_out = max(setting.n_rows, arguments.held_out)
-            asked = {"names": arguments.peers, "limit": arguments.peer_seconds}
-            found = measure(setting, seed, n_held_out, peers, **asked)
-            write_json(cached(arguments.cache, setting, seed), found)
+            to_peers = {"names": arguments.peers, "limit": arguments.peer_seconds}
+            outcome = measure(setting, seed, n_held_out, peers, **to_peers)
+            write_json(cached(arguments.cache, setting, seed), outcome)
 
 
 def cached(folder: Path, setting: Setting, seed: int) -> Path:
@@ -78,12 +78,12 @@ def paired_interval(a: Floats, b: Floats) -> tuple[float, float, float]:
 
 
 def losses_of(outcomes: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """A line a stack and a column a blend, without those that did not blend every stack."""
+    """A line per stack, a column per blend; blends that lack a stack are left out."""
     return pd.DataFrame([outcome["loss"] for outcome in outcomes]).dropna(axis=1)
 
 
 def compare(setting: Setting, members: str, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A setting's line of the table; `met` is None where one seed is too few to say."""
+    """A setting's line of the table; `met` is None for one seed, which has no interval."""
     losses = losses_of(outcomes)
     means = losses.mean()
     ours = means[means.index.str.startswith("blend_")].idxmin()
@@ -106,8 +106,8 @@ def compare(setting: Setting, members: str, outcomes: Sequence[dict[str, Any]]) 
     }
     lows = []
     for name, base in (("over_peer", peer), ("over_mean", "blend_mean")):
-        found, low, high = paired_interval(chosen, losses[base].to_numpy())
-        line |= {name: found, f"{name}_low": low, f"{name}_high": high}
+        difference, low, high = paired_interval(chosen, losses[base].to_numpy())
+        line |= {name: difference, f"{name}_low": low, f"{name}_high": high}
         lows.append(low)
     tolerance = ROUNDING * means["chosen"]
     line["met"] = None if np.isnan(lows).any() else bool(max(lows) <= tolerance)
@@ -128,10 +128,10 @@ def by_members(outcomes: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, A
     return parts
 
 
-def long_table(found: dict[Setting, list[dict[str, Any]]]) -> pd.DataFrame:
+def long_table(outcomes_of: dict[Setting, list[dict[str, Any]]]) -> pd.DataFrame:
     """Mean loss, AUC and seconds of every blend, for each setting and number of members."""
     lines = []
-    for setting, outcomes in found.items():
+    for setting, outcomes in outcomes_of.items():
         for members, part in by_members(outcomes).items():
             if members == "all":
                 continue
@@ -148,12 +148,14 @@ def long_table(found: dict[Setting, list[dict[str, Any]]]) -> pd.DataFrame:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--rows", nargs="+", type=int, default=[1_000, 5_000, 200_000])
     parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[30, 30, 3], help="for each of --rows, at least 2"
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=[30, 30, 3],
+        help="for each of --rows, at least 2 each",
     )
     parser.add_argument("--tasks", nargs="+", choices=list(METRIC), default=list(METRIC))
     parser.add_argument("--held_out", type=int, default=20_000, help="rows, at least")
@@ -180,29 +182,19 @@ def main(argv: Sequence[str] | None = None) -> None:
             piece = missing[start : start + SEEDS_A_PIECE]
             pieces.append((f"{setting}, seeds {piece}", (setting, piece, arguments)))
     if pieces:
-        results = run_all(
-            measure_seeds,
-            pieces,
-            backend="loky",
-            n_jobs=arguments.n_jobs,
-            threads=1,
-            title="blend",
-        )
-        failures = [result for result in results if isinstance(result, Failure)]
-        if failures:
-            raise SystemExit(f"{failures[0].label} failed:\n{failures[0].details}")
-    found = {
+        run_pieces(measure_seeds, pieces, arguments.n_jobs, "blend")
+    outcomes_of = {
         setting: [read_json(cached(arguments.cache, setting, seed)) for seed in wanted]
         for setting, wanted in seeds.items()
     }
     table = pd.DataFrame(
         compare(setting, members, part)
-        for setting, outcomes in found.items()
+        for setting, outcomes in outcomes_of.items()
         for members, part in by_members(outcomes).items()
         if part
     )
     whole = table[table["members"] == "all"]
-    outcomes = [outcome for of_setting in found.values() for outcome in of_setting]
+    outcomes = [outcome for setting in seeds for outcome in outcomes_of[setting]]
     n_met = int(whole["met"].eq(True).sum())
     record(
         arguments.name,
@@ -219,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         chosen_among=Blend().methods,
         commits_of_outcomes=sorted({str(o["commit"]) for o in outcomes}),
     )
-    write_csv(RESULTS / f"{arguments.name}_losses.csv", long_table(found))
+    write_csv(RESULTS / f"{arguments.name}_losses.csv", long_table(outcomes_of))
     print("peers:", ", ".join(sorted(set(outcomes[0]["peers"].values()))))
     verdict = "met" if n_met >= WANTED else "MISSED" if len(whole) == 18 else "not all were run"
     print(f"{n_met} of {len(whole)} settings met, wanted {WANTED} of 18: {verdict}")

@@ -3,8 +3,8 @@
     python -m benchmarks.blend_speed --peer_python PATH     about 10 minutes on a free core
     python -m benchmarks.blend_speed --rows 500 --members 4 --repeats 1        a smoke test
 
-On one synthetic stack (`benchmarks.stacks`) of 200,000 rows and 40 calibrated members, one thread,
-in seconds of the processor:
+On one synthetic stack (benchmarks/shared/stacks.py) of 200,000 rows and 40 calibrated members, in
+one thread, in seconds of CPU time:
 
 - climb: one greedy walk of 100 steps on all rows for RMSE, log loss and AUC: ours
   (`ensemble.selection.upwards`), AutoGluon's EnsembleSelection with its own metrics, and
@@ -25,10 +25,11 @@ from typing import Any
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from benchmarks.blend_peers import Peers
-from benchmarks.record import record
-from benchmarks.stacks import Stack, draw_stack
-from pipeline.ensemble.blenders import BLENDERS, Blender
+from benchmarks.shared.blend_peers import Peers
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.record import record
+from benchmarks.shared.stacks import Stack, draw_stack
+from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.selection import upwards
 from pipeline.ensemble.shortcuts import objective_of
 from pipeline.ensemble.weights import WEIGHTS
@@ -43,93 +44,86 @@ N_NEW = 100
 
 
 def seconds_of(work: Callable[[], Any], repeats: int) -> float:
-    """The least of some repeats."""
-    found = []
+    """CPU seconds of the fastest repeat."""
+    seconds = []
     for _ in range(repeats):
         start = time.process_time()
         work()
-        found.append(time.process_time() - start)
-    return min(found)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
 def time_climbs(stacks: dict[str, Stack], arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """A line a metric and climber; seconds are None for one that was stopped."""
+    """A line per metric and climber; seconds are None for a stopped peer."""
     lines = []
     with Peers(arguments.peer_python) as peers:
         for metric, task in CLIMBS.items():
             stack = stacks[task]
-            how = {"task": task, "metric": metric}
+            target = Target.of(stack.y, task, metric)
 
-            def ours(stack: Stack = stack, task: str = task, metric: str = metric) -> None:
-                target = Target.of(stack.y, task, metric)
+            def ours(stack: Stack = stack, target: Target = target) -> None:
                 upwards(objective_of(stack.oof, target), STEPS)
 
             seconds: float | None = seconds_of(ours, arguments.repeats)
             line = {"what": "climb", "task": task, "metric": metric}
             lines.append({**line, "who": "ours", "seconds": seconds, "remark": ""})
             print(f"  {metric}: {seconds:.2f} s", flush=True)
-            for who, _, took, remark in peers.blend(
+            for who, _, peer_seconds, remark in peers.blend(
                 stack.oof,
                 stack.y,
                 stack.new,
+                task=task,
+                metric=metric,
                 names=CLIMBERS,
                 limit=arguments.peer_seconds,
-                **how,
             ):
-                seconds = None if remark else took
+                seconds = None if remark else peer_seconds
                 lines.append({**line, "who": who, "seconds": seconds, "remark": remark})
         print("peers:", peers.versions, flush=True)
     return lines
 
 
 def time_fits(stacks: dict[str, Stack]) -> list[dict[str, Any]]:
-    """A line a task and blender, fitted once."""
+    """A line per task and blender, fitted once."""
     metrics = {task: metric for metric, task in reversed(CLIMBS.items())}
     lines = []
     for task, stack in stacks.items():
+        target = Target.of(stack.y, task, metrics[task])
         for name, blender in BLENDERS.items():
-            how: dict[str, Any] = {"task": task, "metric": metrics[task]}
-
-            target = Target.of(stack.y, task, metrics[task])
-
-            def fit(
-                blender: Blender = blender, stack: Stack = stack, target: Target = target
-            ) -> None:
-                blender.fit(stack.oof, target, seed=0).apply(stack.new)
-
             if not blender.supports(task):
                 continue
-            seconds = seconds_of(fit, 1)
+            start = time.process_time()
+            blender.fit(stack.oof, target, seed=0).apply(stack.new)
+            seconds = time.process_time() - start
             print(f"  {name}, {task}: {seconds:.2f} s", flush=True)
-            lines.append({"what": "fit", **how, "who": name, "seconds": seconds, "remark": ""})
+            line = {"what": "fit", "task": task, "metric": metrics[task], "who": name}
+            lines.append({**line, "seconds": seconds, "remark": ""})
     return lines
 
 
 def verdicts(table: pd.DataFrame) -> dict[str, bool | None]:
-    """Each target and whether it was met; None where the peer did not run or was stopped."""
+    """Whether each target was met; None where the peer did not run or was stopped."""
     seconds = {(r.what, r.task, r.metric, r.who): r.seconds for r in table.itertuples()}
-    found: dict[str, bool | None] = {}
+    met: dict[str, bool | None] = {}
     for metric, times in FASTER.items():
-        of = ("climb", CLIMBS[metric], metric)
-        ours, theirs = seconds[*of, "ours"], seconds.get((*of, "autogluon_100"))
+        climb = ("climb", CLIMBS[metric], metric)
+        ours, theirs = seconds[*climb, "ours"], seconds.get((*climb, "autogluon_100"))
         name = f"climb for {metric} at least {times:g} times as fast as AutoGluon"
-        found[name] = None if pd.isna(theirs) else bool(theirs >= times * ours)
+        met[name] = None if pd.isna(theirs) else bool(theirs >= times * ours)
     most = MOST_SECONDS["auc"]
-    found[f"climb for auc within {most:g} s"] = bool(
+    met[f"climb for auc within {most:g} s"] = bool(
         seconds["climb", "binary", "auc", "ours"] <= most
     )
     fits = table[table["what"] == "fit"].dropna(subset="seconds")
     is_weights = fits["who"].isin(WEIGHTS)
     for kind, part in (("weights", fits[is_weights]), ("others", fits[~is_weights])):
         most = MOST_SECONDS[kind]
-        found[f"a fit of {kind} within {most:g} s"] = bool((part["seconds"] <= most).all())
-    return found
+        met[f"a fit of {kind} within {most:g} s"] = bool((part["seconds"] <= most).all())
+    return met
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--members", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=3, help="of our climbs")

@@ -7,12 +7,11 @@ Pearson's r on the test rows of tweets: blue is ours, grey other tools and publi
 
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.pooling_plots import STYLE
-from benchmarks.record import RESULTS
+from benchmarks.shared.pictures import write_picture
+from benchmarks.shared.record import RESULTS
 
 PICTURE = Path("docs") / "measured.svg"
 OURS, OTHERS = "#0072b2", "#999999"
@@ -60,9 +59,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def main() -> None:
     table = pd.read_csv(RESULTS / "demo_scores.csv", keep_default_na=False, na_values=[""])
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "measured"}):
-        draw(table).savefig(PICTURE, metadata={"Date": None, "Creator": None})
-    print(f"{PICTURE}: written")
+    write_picture(draw, table, PICTURE)
 
 
 if __name__ == "__main__":

@@ -15,33 +15,26 @@ are published scores on the official split, by larger models.
 Writes benchmarks/results/demo_scores.csv, a line a score, and demo_scores.json.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.record import record
-from pipeline.competition.rows import Train, read_test, read_train
-from pipeline.competition.solution import read_solution, solution_path
-from pipeline.competition.tables import column, open_table
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.judge import read_judge
+from benchmarks.shared.record import record
 from pipeline.demos.fetch import DEMOS
 from pipeline.files.alignment import in_order_of
 from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
 from pipeline.files.reading import read_csv_as_text
 from pipeline.predictors.board import external_folders, read_board
 from pipeline.predictors.predictions import read_predictions
-from pipeline.scoring.draws import clusters_of, rows_of_draw
 from pipeline.scoring.metrics import METRICS
-from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
-
-N_BOOTSTRAP = 1000
 
 
 @dataclass(frozen=True)
@@ -62,52 +55,6 @@ def uploaded_predictions(cells: Sequence[str], task: str, classes: Sequence[str]
         return np.array(cells, dtype=np.float64)[:, None]
     certain = np.eye(len(classes))[[classes.index(cell) for cell in cells]]
     return certain[:, 1:] if task == "binary" else certain
-
-
-def standard_error(target: Target, predictions: Floats) -> float:
-    """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
-    rng = np.random.default_rng(0)  # the same draws for all predictors
-    cluster = clusters_of(len(target), target.groups)
-    scores = []
-    for _ in range(N_BOOTSTRAP):
-        rows = rows_of_draw(cluster, rng)
-        scores.append(target[rows].score(predictions[rows]))
-    return float(np.nanstd(scores, ddof=1))
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Scores the test predictions of one competition.
-
-    Attributes:
-        ids: (n,) of the test rows.
-        target: of these rows, with the labels of the training rows.
-    """
-
-    config: Config
-    train: Train
-    ids: Sequence[str]
-    target: Target
-
-    def line(self, name: str, kind: str, predictions: Floats) -> dict[str, Any]:
-        test, se = self.target.score(predictions), standard_error(self.target, predictions)
-        return {"name": name, "kind": kind, "test": test, "se": se}
-
-
-def read_judge(config: Config) -> Judge:
-    """The training rows, the test rows and, beside the test table, solution.csv."""
-    task, data = config.task, config.data
-    train, test = read_train(data, task), read_test(data)
-    y = read_solution(data, task, test.ids, train.classes)
-    if y is None:
-        raise SystemExit(f"{solution_path(data)}: not there, {config.competition} cannot be scored")
-    groups = None
-    if data.group is not None:
-        groups = column(
-            open_table(data.test, "data.test", data.dialect), data.group, data.test, "data.group"
-        )
-    target = Target.of(y, task, config.metric, groups, labels=train.y)
-    return Judge(config, train, test.ids, target)
 
 
 def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
@@ -150,9 +97,7 @@ def _cells(path: Path, id_name: str, ids: Sequence[str], columns: Sequence[str])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     every = [str(path) for path in sorted(Path("configs").glob("*.yaml"))]
     parser.add_argument("configs", nargs="*", default=every, help="all demos if none is given")
     arguments = parser.parse_args(argv)

@@ -22,15 +22,15 @@ trained for the first line, `<c>-nested-without-<k>` for the others.
 Writes benchmarks/results/full_nesting.csv, a line a blender, and .json.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.grid import Limits, limited, run_stages
-from benchmarks.record import record
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.grid import Limits, limited, run_stages
+from benchmarks.shared.record import record
 from pipeline.competition.folds import IntArray, origin_of, read_folds
 from pipeline.competition.rows import Train, read_train
 from pipeline.ensemble.blenders import BLENDERS, Blender
@@ -128,9 +128,7 @@ def nested_blend(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("config", nargs="?", default="configs/tweets.yaml")
     parser.add_argument(
         "--members", nargs="+", help="poolings or models of the config; default all"

@@ -15,7 +15,6 @@ will do.
 Writes benchmarks/results/<name>.csv, a line a measurement, and <name>.json.
 """
 
-import argparse
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -27,16 +26,17 @@ import joblib
 import numpy as np
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from benchmarks.arrangements import (
+from benchmarks.shared.arrangements import (
     Prepared,
     Rows,
     prepare_bare_loop,
     prepare_notebook,
     prepare_ours,
 )
-from benchmarks.first_fold import read_first_fold
-from benchmarks.record import record
-from benchmarks.train_speed import Measurement, measure, table_of
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.demo_rows import read_demo
+from benchmarks.shared.measurement import Measurement, measure, table_of
+from benchmarks.shared.record import record
 
 WARM_UP_ROWS = 128
 BERT_BASE = {
@@ -56,16 +56,16 @@ def prepare_warm(prepare: Callable[..., Prepared], rows: Rows, *arguments: Any) 
 
 
 def read_rows(path: str, n_rows: int | None, times: int) -> Rows:
-    """The first training rows of fold 0, each as often as told."""
-    fold = read_first_fold(path)
-    chosen = np.tile(fold.training[:n_rows], times)
-    tokens = fold.tokens.take(chosen)
+    """The first training rows of fold 0, each `times` times."""
+    demo = read_demo(path)
+    chosen = np.tile(np.flatnonzero(demo.folds != 0)[:n_rows], times)
+    tokens = demo.tokens.take(chosen)
     return Rows(
-        fold.backbone,
-        [fold.train.texts[i][0] for i in chosen],
+        demo.backbone,
+        [demo.train.texts[i][0] for i in chosen],
         tokens,
         tokens.lengths[:, None].astype(np.float64),
-        fold.config.training.model_copy(update={"epochs": 1.0}),
+        demo.config.training.model_copy(update={"epochs": 1.0}),
     )
 
 
@@ -89,8 +89,12 @@ def measure_all(
         measure("ours", 0, 1, cores, prepare_warm, prepare_ours, rows),
     ]
     for precision in precisions:
-        told = replace(rows, training=rows.training.model_copy(update={"precision": precision}))
-        found.append(measure(f"ours, {precision}", 0, 1, cores, prepare_warm, prepare_ours, told))
+        in_precision = replace(
+            rows, training=rows.training.model_copy(update={"precision": precision})
+        )
+        found.append(
+            measure(f"ours, {precision}", 0, 1, cores, prepare_warm, prepare_ours, in_precision)
+        )
     for n in side_by_side:
         threads = max(1, cores // n)
         found.append(measure(f"ours, {n} units", 0, n, threads, prepare_warm, prepare_ours, rows))
@@ -98,9 +102,7 @@ def measure_all(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("config", nargs="?", default="configs/tweets.yaml")
     parser.add_argument("--base_shape", action="store_true", help="a random BERT base, no MiniLM")
     parser.add_argument("--rows", type=int, help="this many of the fold's rows only")

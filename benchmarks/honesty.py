@@ -17,7 +17,6 @@ line's own gain, chosen and scored on the same rows, and `as_given` its interval
 Writes benchmarks/results/honesty.csv, a line a task and method, and .json.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +27,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special  # expit itself, a name of __main__, is not found again by a process
 
-from benchmarks.record import record
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.record import record
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.crossfit import cross_fit_pairs, of_own_fold
@@ -179,9 +179,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--fresh", type=int, default=100_000, help="rows that nobody saw")
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))

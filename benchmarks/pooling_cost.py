@@ -3,13 +3,12 @@
     python -m benchmarks.pooling_cost                          about 4 minutes on a free core
 
 Every pooling fine-tunes the same backbone on the same rows of fold 0 of a competition, one thread,
-one epoch, and predicts rows of the held-out fold. Repeats alternate between the poolings; medians
+one epoch, and predicts rows of the held-out demo. Repeats alternate between the poolings; medians
 are compared with mean pooling's.
 
 Writes benchmarks/results/pooling_cost.csv, a line a pooling, and .json.
 """
 
-import argparse
 import os
 import tempfile
 import time
@@ -23,8 +22,9 @@ import torch
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
-from benchmarks.first_fold import FirstFold, read_first_fold
-from benchmarks.record import record
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.demo_rows import DemoRows, read_demo
+from benchmarks.shared.record import record
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.poolings import POOLINGS, pooling_options
@@ -33,21 +33,24 @@ from pipeline.members.bert.tokens import TrainingRows
 REFERENCE = "mean"
 
 
-def measure(fold: FirstFold, pooling: str, n_rows: int) -> dict[str, Any]:
+def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
     """Parameters of the pooling, and seconds for `n_rows` rows of training and of prediction."""
-    task, settings = fold.config.task, fold.config.training
-    rows, held_out = fold.training[:n_rows], fold.held_out[:n_rows]
-    y = fold.train.y[rows]
+    task, settings = demo.config.task, demo.config.training
+    rows, held_out = (
+        np.flatnonzero(demo.folds != 0)[:n_rows],
+        np.flatnonzero(demo.folds == 0)[:n_rows],
+    )
+    y = demo.train.y[rows]
     facts: dict[str, Any] = {
-        "vocab_size": AutoConfig.from_pretrained(fold.backbone).vocab_size,
-        "special_ids": AutoTokenizer.from_pretrained(fold.backbone).all_special_ids,
+        "vocab_size": AutoConfig.from_pretrained(demo.backbone).vocab_size,
+        "special_ids": AutoTokenizer.from_pretrained(demo.backbone).all_special_ids,
     }
     seed_everything(0)
     network = build_network(
-        fold.backbone,
+        demo.backbone,
         pooling,
         {key: facts[key] for key in pooling_options(pooling) if key in facts},
-        len(fold.train.columns),
+        len(demo.train.columns),
         task,
         dropout=settings.dropout,
         freeze_embeddings=settings.freeze_embeddings,
@@ -55,11 +58,11 @@ def measure(fold: FirstFold, pooling: str, n_rows: int) -> dict[str, Any]:
     scaling = Scaling.of(y)
     labels = labels_for_loss(task, y, scaling)
     training = settings.model_copy(update={"epochs": 1.0})
-    dataset = TrainingRows(fold.tokens, rows, labels)
+    dataset = TrainingRows(demo.tokens, rows, labels)
     with tempfile.TemporaryDirectory() as folder:
         effort = fit(network, dataset, training, seed=0, log=Path(folder, "train.log"))
     start = time.perf_counter()
-    predict(network, fold.tokens.take(held_out), task, scaling)
+    predict(network, demo.tokens.take(held_out), task, scaling)
     return {
         "pooling": pooling,
         "parameters": sum(p.numel() for p in network.pooling.parameters()),
@@ -78,9 +81,7 @@ def table_of(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--config", default="configs/tweets.yaml", help="a regression")
     parser.add_argument("--rows", type=int, default=320)
     parser.add_argument("--repeats", type=int, default=3)
@@ -89,13 +90,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the comparison is about the CPU
     torch.set_num_threads(1)
     logging.disable_progress_bar()
-    fold = read_first_fold(arguments.config)
+    demo = read_demo(arguments.config)
     poolings = [REFERENCE, *sorted(set(POOLINGS) - {REFERENCE})]
-    measure(fold, REFERENCE, arguments.rows)  # the first run is slower
+    measure(demo, REFERENCE, arguments.rows)  # the first run is slower
     lines = []
     for repeat in range(arguments.repeats):
         order = np.random.default_rng(repeat).permutation(poolings)
-        lines += [measure(fold, str(pooling), arguments.rows) for pooling in order]
+        lines += [measure(demo, str(pooling), arguments.rows) for pooling in order]
     table = table_of(sorted(lines, key=lambda line: poolings.index(line["pooling"])))
     record("pooling_cost", table, arguments)
 

@@ -21,7 +21,6 @@ Writes benchmarks/results/<name>_diversity.csv, a line for each score or differe
 <name>_members.csv, a line for each cell, and their .json, with the correlations of errors.
 """
 
-import argparse
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,11 +28,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.arm_scores import Grid, drawn_scores, error_correlations, score_lines
-from benchmarks.arms import ARMS, Subset, all_arms
-from benchmarks.demo_scores import read_judge
-from benchmarks.grid import Limits, member_name, train_grid
-from benchmarks.record import record
+from benchmarks.shared.arm_scores import Grid, drawn_scores, error_correlations, score_lines
+from benchmarks.shared.arms import ARMS, Subset, all_arms
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.grid import Limits, member_name, train_grid
+from benchmarks.shared.judge import read_judge
+from benchmarks.shared.record import record
 from pipeline.competition.folds import origin_of, read_folds
 from pipeline.competition.rows import read_train
 from pipeline.ensemble.blenders import BLENDERS
@@ -166,9 +166,7 @@ def study(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     four = [f"configs/{name}.yaml" for name in ("tweets", "amazon", "nyt", "movies")]
     parser.add_argument("configs", nargs="*", default=four)
     parser.add_argument("--poolings", nargs="+", default=ARTICLE, choices=sorted(POOLINGS))

@@ -7,16 +7,15 @@ better one arm is than another with as many members, with the 95 % intervals of 
 """
 
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from benchmarks.record import RESULTS
+from benchmarks.shared.pictures import write_picture
+from benchmarks.shared.record import RESULTS
 
 PICTURE = Path("docs") / "pooling.svg"
 COLOURS = {"poolings": "#0072b2", "seeds": "#d55e00", "both": "#009e73"}  # Okabe & Ito
@@ -31,15 +30,6 @@ PAIRS = (
     ("both", "poolings", "both − poolings"),
     ("both", "seeds of best", "both − seeds of\nthe best pooling"),
 )
-STYLE: dict[str, Any] = {
-    "font.size": 8,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "pooling",  # the same ids each time
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 9,
-    "legend.frameon": False,
-}
 
 
 def gains(table: pd.DataFrame, arm: str) -> tuple[list[int], list[float]]:
@@ -99,9 +89,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def main() -> None:
     table = pd.read_csv(RESULTS / "pooling_diversity.csv", keep_default_na=False)
-    with matplotlib.rc_context(STYLE):
-        draw(table).savefig(PICTURE, metadata={"Date": None, "Creator": None})
-    print(f"{PICTURE}: written")
+    write_picture(draw, table, PICTURE)
 
 
 if __name__ == "__main__":

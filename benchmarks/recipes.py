@@ -1,14 +1,16 @@
-"""What a recipe of training is worth: one thing changed at a time, scored out-of-fold.
+"""Gain of a change to the training recipe, one change at a time, scored out-of-fold.
 
     python -m benchmarks.recipes start --competitions r52 --rows 1600
     python -m benchmarks.recipes start --planted labels28 --rows 3000 --epochs 2
     python -m benchmarks.recipes steps --competitions tweets nyt election --rows 500
     python -m benchmarks.recipes scale --competitions tweets --poolings max min --seeds 2
+    python -m benchmarks.recipes defaults --competitions movies amazon --rows 3000 --folds 5
 
-Every arm of a study is trained on the same folds with the same seeds; no test row and no
+All arms of a study are trained on the same folds with the same seeds; no test row and no
 solution.csv is read. `gain` is over the study's first arm, positive is better, with its 95 %
-interval over rows (over whole groups where there are any); several seeds are several lines. A
-planted task is made of words from the demo `election`: see benchmarks/planted.py.
+interval over rows (over whole groups where there are any); each seed is a line of its own, so the
+interval does not hold the noise between seeds. A planted task is made of words from the demo
+`election`: see benchmarks/shared/planted.py.
 
 Writes benchmarks/results/<name>.csv, a line for each task, pooling, seed and arm, and <name>.json.
 """
@@ -17,7 +19,6 @@ import argparse
 import math
 import re
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,24 +31,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoTokenizer
 
-from benchmarks.planted import planted_classes, planted_labels
-from benchmarks.record import record
+from benchmarks.shared.command import parser_of, run_pieces
+from benchmarks.shared.demo_rows import read_demo
+from benchmarks.shared.planted import planted_classes, planted_labels
+from benchmarks.shared.record import record
 from pipeline import prepare
 from pipeline.competition.deal import make_folds
-from pipeline.competition.rows import read_train, whichever_first
+from pipeline.competition.rows import whichever_first
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import Network, build_network
 from pipeline.members.bert.poolings import POOLINGS
+from pipeline.members.bert.pretrained import read_tokenizer
 from pipeline.members.bert.start import start_head
 from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
-from pipeline.members.jobs import Failure, run_all
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.command import load_config
 from pipeline.settings.members import Training
 
 LEARNING_RATE, MAX_LENGTH = 1e-4, 128
@@ -59,13 +60,15 @@ PLANTED = {
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train.
+    """A way to train; its defaults are written out here, as the pipeline's own may change.
 
     Attributes:
-        steps: least steps of a unit, reached by more epochs.
+        steps: least number of steps of a unit, reached by more epochs.
         starts: whether the head starts at the constant prediction.
-        head: the head's rate as a multiple of the learning rate.
-        change: what else is done to a network before it is trained.
+        head: learning rate of the head and the pooling, in multiples of `LEARNING_RATE`.
+        learning_rate: of the backbone.
+        dropout: in the backbone; None: as pretrained.
+        change: changes the network before training.
     """
 
     epochs: float = 3
@@ -73,11 +76,14 @@ class Arm:
     batch_size: int = 32
     starts: bool = True
     head: float = 1
+    learning_rate: float = LEARNING_RATE
+    dropout: float | None = 0.0
+    freeze_embeddings: bool = True
     change: Callable[[Network], None] | None = None
 
 
 def sum_of_labels(network: Network) -> None:
-    """The loss of a row is the sum over its labels, not their mean."""
+    """Make a row's loss the sum over its labels, not their mean."""
 
     def summed(logits: Tensor, labels: Tensor) -> Tensor:
         loss = functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
@@ -87,7 +93,7 @@ def sum_of_labels(network: Network) -> None:
 
 
 class Normalised(nn.Module):
-    """A pooling whose vectors pass a LayerNorm, or are scaled to the norm of 1 a feature."""
+    """A pooling followed by a normalisation of its vectors."""
 
     def __init__(self, pooling: nn.Module, layer: nn.Module) -> None:
         super().__init__()
@@ -108,18 +114,20 @@ def layer_norm(network: Network) -> None:
 
 
 def unit_scale(network: Network) -> None:
+    """Scale pooled vectors to a root mean square of 1, without parameters."""
     width = int(network.pooling.output_dim)  # type: ignore[arg-type]
     network.pooling = Normalised(network.pooling, nn.RMSNorm(width, elementwise_affine=False))
 
 
-OURS = Arm(head=10)
+OURS = Arm(head=50)
+TWO_EPOCHS = replace(OURS, epochs=2)
 STUDIES: dict[str, dict[str, Arm]] = {
     "start": {
         "as it was": Arm(starts=False),
-        "head 10x": Arm(starts=False, head=10),
         "base rates": Arm(),
-        "both": OURS,
-        "both, head 50x": Arm(head=50),
+        "both": Arm(head=10),
+        "both, head 50x": OURS,
+        "both, head 200x": Arm(head=200),
         "both, sum of labels": Arm(head=10, change=sum_of_labels),
     },
     "steps": {
@@ -136,12 +144,20 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "unit scale": replace(OURS, change=unit_scale),
     },
     "poolings": {"ours": OURS},
+    "defaults": {
+        "2 epochs": TWO_EPOCHS,
+        "learning_rate 5e-5": replace(TWO_EPOCHS, learning_rate=5e-5),
+        "learning_rate 2e-4": replace(TWO_EPOCHS, learning_rate=2e-4),
+        "epochs 3": OURS,
+        "dropout as pretrained": replace(TWO_EPOCHS, dropout=None),
+        "embeddings trained": replace(TWO_EPOCHS, freeze_embeddings=False),
+    },
 }
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What the arms are trained on: n texts, their targets, their K folds."""
+    """n texts with their targets and folds, as all arms are trained on them."""
 
     name: str
     task: str
@@ -151,35 +167,16 @@ class Rows:
     y: NDArray[Any]
     n_outputs: int
     folds: NDArray[np.int64]
-    groups: NDArray[Any] | None
+    groups: NDArray[Any] | None = None
 
 
 def demo_rows(name: str, n_rows: int, n_folds: int) -> Rows:
-    """Rows of a demo competition; what is missing of it is fetched."""
-    path = f"configs/{name}.yaml"
-    prepare.main([path, "--data.train_rows", str(n_rows)])
-    config = load_config(Path(path), {"data.train_rows": n_rows})
-    train = read_train(config.data, config.task)
-    folds = make_folds(
-        config.folds.scheme,
-        train.y,
-        task=config.task,
-        n=n_folds,
-        seed=config.folds.seed,
-        texts=whichever_first(train.texts),
-        groups=train.groups,
-    )
-    return Rows(
-        name,
-        config.task,
-        config.metric,
-        locate_backbone("minilm"),
-        _tokens(train.texts),
-        train.y,
-        len(train.columns),
-        folds,
-        None if train.groups is None else np.array(train.groups),
-    )
+    """Rows of a demo competition."""
+    demo = read_demo(f"configs/{name}.yaml", n_rows, n_folds)
+    config, train = demo.config, demo.train
+    groups = None if train.groups is None else np.array(train.groups)
+    about = (name, config.task, config.metric, demo.backbone, demo.tokens)
+    return Rows(*about, train.y, len(train.columns), demo.folds, groups)
 
 
 def planted_rows(name: str, n_rows: int, n_folds: int) -> Rows:
@@ -190,19 +187,12 @@ def planted_rows(name: str, n_rows: int, n_folds: int) -> Rows:
     words = sorted(word for word, count in counts.items() if count >= 3)
     make, size = PLANTED[name]
     planted = make(words, n_rows, size, 0)
-    texts = planted.texts
-    folds = make_folds(
-        "stratified", planted.y, task=planted.task, n=n_folds, seed=42, texts=whichever_first(texts)
-    )
-    metric = "accuracy" if planted.task == "multiclass" else "auc"
-    tokens, width = _tokens(texts), len(planted.columns)
+    task, y, texts = planted.task, planted.y, whichever_first(planted.texts)
+    folds = make_folds("stratified", y, task=task, n=n_folds, seed=42, texts=texts)
     backbone = locate_backbone("minilm")
-    return Rows(name, planted.task, metric, backbone, tokens, planted.y, width, folds, None)
-
-
-def _tokens(texts: Sequence[tuple[str, ...]]) -> Tokens:
-    tokenizer = AutoTokenizer.from_pretrained(locate_backbone("minilm"))
-    return tokenize(tokenizer, texts, MAX_LENGTH)
+    tokens = tokenize(read_tokenizer(backbone), planted.texts, MAX_LENGTH)
+    metric = "accuracy" if task == "multiclass" else "auc"
+    return Rows(name, task, metric, backbone, tokens, y, len(planted.columns), folds)
 
 
 def train_and_predict(
@@ -212,13 +202,19 @@ def train_and_predict(
     arm: Arm,
     epochs: float | None,
     precision: str | None,
-    k: int,
+    fold: int,
 ) -> tuple[Floats, float, int]:
-    """Predictions of fold k by a unit trained on the others, its seconds and steps."""
-    training, held_out = np.flatnonzero(rows.folds != k), np.flatnonzero(rows.folds == k)
+    """Predictions of a fold by a unit trained on the other folds, its seconds and its steps."""
+    training, held_out = np.flatnonzero(rows.folds != fold), np.flatnonzero(rows.folds == fold)
     seed_everything(seed)
     network = build_network(
-        rows.backbone, pooling, {}, rows.n_outputs, rows.task, dropout=0.0, freeze_embeddings=True
+        rows.backbone,
+        pooling,
+        {},
+        rows.n_outputs,
+        rows.task,
+        dropout=arm.dropout,
+        freeze_embeddings=arm.freeze_embeddings,
     )
     if arm.change is not None:
         arm.change(network)
@@ -227,27 +223,25 @@ def train_and_predict(
     labels = labels_for_loss(rows.task, y, scaling)
     if arm.starts:
         start_head(network.head, rows.task, labels)
-    an_epoch = math.ceil(len(training) / arm.batch_size)
-    dataset = TrainingRows(rows.tokens, training, labels)
-    how = Training(
-        epochs=max(epochs or arm.epochs, math.ceil(arm.steps / an_epoch)),
+    steps_an_epoch = math.ceil(len(training) / arm.batch_size)
+    settings = Training(
+        epochs=max(epochs or arm.epochs, math.ceil(arm.steps / steps_an_epoch)),
         batch_size=arm.batch_size,
-        learning_rate=LEARNING_RATE,
-        head_learning_rate=LEARNING_RATE * (1 if rows.task == "regression" else arm.head),
+        learning_rate=arm.learning_rate,
+        head_learning_rate=LEARNING_RATE * arm.head,
         warmup=0.1,
         weight_decay=0.0,
         precision=precision,
     )
-    start = time.perf_counter()
+    dataset = TrainingRows(rows.tokens, training, labels)
     with tempfile.TemporaryDirectory() as folder:
-        effort = fit(network, dataset, how, seed=seed, log=Path(folder, "train.log"))
-    seconds = time.perf_counter() - start
+        effort = fit(network, dataset, settings, seed=seed, log=Path(folder, "train.log"))
     predictions = predict(network, rows.tokens.take(held_out), rows.task, scaling)
-    return predictions, seconds, effort.steps
+    return predictions, effort.seconds, effort.steps
 
 
 def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -> pd.DataFrame:
-    """A line for each pooling, seed and arm: its OOF score, gain over the first arm, effort."""
+    """A line for each pooling, seed and arm: OOF score, gain over the first arm, steps, seconds."""
     n_folds = int(rows.folds.max()) + 1
     cells = [
         (pooling, seed, name)
@@ -263,24 +257,15 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
         for pooling, seed, name in cells
         for k in range(n_folds)
     ]
-    results = run_all(
-        train_and_predict,
-        pieces,
-        backend="loky",
-        n_jobs=arguments.n_jobs,
-        threads=1,
-        title=rows.name,
-    )
-    for result in results:
-        if isinstance(result, Failure):
-            raise SystemExit(f"{result.label} failed:\n{result.details}")
+    results = run_pieces(train_and_predict, pieces, arguments.n_jobs, rows.name)
     torch.set_num_threads(1)
-    oof, lines = {}, []
+    oof: dict[tuple[str, int, str], Floats] = {}
+    lines = []
     target = Target.of(rows.y, rows.task, rows.metric, rows.groups)
     for i, cell in enumerate(cells):
-        of_folds = results[i * n_folds : (i + 1) * n_folds]
+        units = results[i * n_folds : (i + 1) * n_folds]
         oof[cell] = np.empty((len(rows.folds), rows.n_outputs))
-        for k, (predictions, _, _) in enumerate(of_folds):
+        for k, (predictions, _, _) in enumerate(units):
             oof[cell][rows.folds == k] = predictions
         pooling, seed, name = cell
         base = oof[pooling, seed, next(iter(arms))]
@@ -297,8 +282,8 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
                 "gain": gain,
                 "gain_low": low,
                 "gain_high": high,
-                "steps": of_folds[0][2],
-                "seconds": sum(seconds for _, seconds, _ in of_folds) / n_folds,
+                "steps": units[0][2],
+                "seconds": sum(seconds for _, seconds, _ in units) / n_folds,
             }
         )
     table = pd.DataFrame(lines)
@@ -307,9 +292,7 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("study", choices=list(STUDIES))
     parser.add_argument("--competitions", nargs="+", default=[])
     parser.add_argument("--planted", nargs="+", default=[], choices=list(PLANTED))
@@ -317,11 +300,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--poolings", nargs="+", choices=list(POOLINGS), default=["mean"])
-    parser.add_argument("--arms", nargs="+", help="only these, the first of them the base")
-    parser.add_argument("--epochs", type=float, help="of every arm, where it is not three")
+    parser.add_argument("--arms", nargs="+", help="only these arms; gains are over the first")
+    parser.add_argument("--epochs", type=float, help="of every arm, instead of its own")
     parser.add_argument("--precision", default=None, help="null: the machine's best")
     parser.add_argument("--n_jobs", type=int, help="units side by side; all cores if not given")
-    parser.add_argument("--name", help="of the results' files; that of the study if not given")
+    parser.add_argument("--name", help="of the results' files; the study's if not given")
     arguments = parser.parse_args(argv)
     arms = STUDIES[arguments.study]
     if arguments.arms:
@@ -331,13 +314,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in (*arguments.competitions, *arguments.planted):
             make = planted_rows if name in PLANTED else demo_rows
             rows = make(name, n_rows, arguments.folds)
-            fitting = {a: arm for a, arm in arms.items() if _fits(arm, rows.task)}
-            tables.append(run_study(rows, fitting, arguments))
+            of_task = {
+                arm_name: arm
+                for arm_name, arm in arms.items()
+                if arm.change is not sum_of_labels or rows.task == "multilabel"
+            }
+            tables.append(run_study(rows, of_task, arguments))
     record(arguments.name or f"recipes_{arguments.study}", pd.concat(tables), arguments)
-
-
-def _fits(arm: Arm, task: str) -> bool:
-    return arm.change is not sum_of_labels or task == "multilabel"
 
 
 if __name__ == "__main__":

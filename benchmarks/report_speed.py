@@ -11,7 +11,6 @@ the report stage is timed as a command of its own, once for each metric. Wanted:
 Writes benchmarks/results/report_speed.csv, a line a metric, and .json.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -27,7 +26,8 @@ import pandas as pd
 import yaml
 from scipy.special import expit
 
-from benchmarks.record import record
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.record import record
 from pipeline import blend, make_folds
 from pipeline.competition.folds import read_folds
 from pipeline.competition.rows import read_test, read_train
@@ -102,9 +102,7 @@ def measure(metric: str, n_rows: int, n_members: int) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--members", type=int, default=20)
     arguments = parser.parse_args(argv)

@@ -22,103 +22,33 @@ left out and the first layer's unneeded input gradient is left in, about 1 % eac
 Writes benchmarks/results/train_speed.csv, a line a measurement, and train_speed.json.
 """
 
-import argparse
 import math
-import multiprocessing
 import os
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from multiprocessing.synchronize import Barrier
-from typing import Any
+from collections.abc import Sequence
 
 import joblib
 import numpy as np
-import pandas as pd
-import torch
 from torch import nn
 from transformers import AutoModel
 from transformers.utils import logging
 
-from benchmarks.arrangements import (
-    Prepared,
+from benchmarks.shared.arrangements import (
     Rows,
     prepare_bare_loop,
     prepare_gemm,
     prepare_notebook,
     prepare_ours,
 )
-from benchmarks.first_fold import read_first_fold
-from benchmarks.record import record
+from benchmarks.shared.command import parser_of
+from benchmarks.shared.demo_rows import read_demo
+from benchmarks.shared.measurement import Measurement, measure, table_of
+from benchmarks.shared.record import record
 
-SET_UP_SECONDS = 300  # a process that waits longer for the others gives up
 TARGETS = {  # (at least, at most)
     "ours over notebook, rows a second": (5.0, math.inf),
     "time of ours over bare loop": (0.0, 1.15),
     "share of the GEMM peak": (0.6, math.inf),
 }
-
-_all_set_up: Barrier  # in a measured process: where it waits for the others
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One arrangement, run once.
-
-    Attributes:
-        work: rows, or operations of a GEMM, over all processes.
-        seconds: of the slowest process.
-        cpu_seconds: over all processes; far below processes x threads x seconds, the cores were not
-            free.
-    """
-
-    arrangement: str
-    repeat: int
-    processes: int
-    threads: int
-    work: int
-    seconds: float
-    cpu_seconds: float
-
-    @property
-    def rate(self) -> float:
-        return self.work / self.seconds
-
-
-def measure(
-    arrangement: str,
-    repeat: int,
-    n_processes: int,
-    threads: int,
-    prepare: Callable[..., Prepared],
-    *arguments: Any,
-) -> Measurement:
-    """Run what `prepare(*arguments)` returns in fresh processes, all at once."""
-    print(f"  {arrangement}, repeat {repeat}", flush=True)
-    context = multiprocessing.get_context("spawn")
-    setting = (context.Barrier(n_processes), threads)
-    with ProcessPoolExecutor(n_processes, context, _enter, setting) as pool:
-        calls = [pool.submit(_timed, prepare, arguments) for _ in range(n_processes)]
-        works, seconds, cpu_seconds = zip(*(call.result() for call in calls), strict=True)
-    found = Measurement(
-        arrangement, repeat, n_processes, threads, sum(works), max(seconds), sum(cpu_seconds)
-    )
-    print(f"    {found.rate:,.4g} a second", flush=True)  # stands if a later one is cut off
-    return found
-
-
-def _enter(barrier: Barrier, threads: int) -> None:
-    global _all_set_up
-    _all_set_up = barrier
-    torch.set_num_threads(threads)
-
-
-def _timed(prepare: Callable[..., Prepared], arguments: Sequence[Any]) -> tuple[int, float, float]:
-    run = prepare(*arguments)
-    _all_set_up.wait(SET_UP_SECONDS)
-    start, cpu_start = time.perf_counter(), time.process_time()
-    return run(), time.perf_counter() - start, time.process_time() - cpu_start
 
 
 def encoder_weights(backbone: nn.Module) -> int:
@@ -146,21 +76,8 @@ def compare(found: Sequence[Measurement], n_weights: int, tokens_a_row: float) -
     }
 
 
-def table_of(found: Sequence[Measurement], tokens_a_row: float) -> pd.DataFrame:
-    """A line a measurement; rates are totals over its processes."""
-    lines = []
-    for m in found:
-        of_gemm = m.arrangement.startswith("gemm")
-        rates = (m.rate / 1e9, None, None) if of_gemm else (None, m.rate, m.rate * tokens_a_row)
-        names = ("GFLOP/s", "rows/s", "tokens/s")
-        lines.append({**asdict(m), **dict(zip(names, rates, strict=True))})
-    return pd.DataFrame(lines).drop(columns="work")
-
-
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--config", default="configs/tweets.yaml", help="a regression")
     parser.add_argument("--rows", type=int, help="train on this many of the fold's rows only")
     parser.add_argument("--notebook_steps", type=int, default=20, help="after 2 of warm-up")
@@ -168,14 +85,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the comparison is about the CPU
-    fold = read_first_fold(arguments.config)
-    chosen = fold.training[: arguments.rows]
+    demo = read_demo(arguments.config)
+    chosen = np.flatnonzero(demo.folds != 0)[: arguments.rows]
     rows = Rows(
-        fold.backbone,
-        [fold.train.texts[i][0] for i in chosen],
-        fold.tokens.take(chosen),
-        fold.train.y[chosen],
-        fold.config.training.model_copy(update={"epochs": 1.0}),
+        demo.backbone,
+        [demo.train.texts[i][0] for i in chosen],
+        demo.tokens.take(chosen),
+        demo.train.y[chosen],
+        demo.config.training.model_copy(update={"epochs": 1.0}),
     )
     tokens_a_row = float(rows.tokens.lengths.mean())
     cores = joblib.cpu_count()
@@ -190,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found.append(measure("bare loop", repeat, cores, 1, prepare_bare_loop, rows))
         found.append(measure("ours", repeat, cores, 1, prepare_ours, rows))
     logging.disable_progress_bar()
-    n_weights = encoder_weights(AutoModel.from_pretrained(fold.backbone))
+    n_weights = encoder_weights(AutoModel.from_pretrained(demo.backbone))
     summary = compare(found, n_weights, tokens_a_row)
     size = {"rows": len(chosen), "tokens a row": tokens_a_row, "encoder weights": n_weights}
     record("train_speed", table_of(found, tokens_a_row), arguments, **summary, **size)

@@ -1,6 +1,8 @@
 """The benchmarks' own arithmetic; what they measure is measured by running them."""
 
 import math
+from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +16,21 @@ from benchmarks.demo_scores import (
     KNOWN,
     KnownScore,
     score_table,
-    standard_error,
     uploaded_predictions,
 )
 from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
-from benchmarks.search_defaults import BASE, SETTINGS
-from benchmarks.train_speed import Measurement, compare, encoder_weights, table_of
+from benchmarks.recipes import STUDIES, Arm, Rows, run_study
+from benchmarks.shared.judge import standard_error
+from benchmarks.shared.measurement import Measurement, table_of
+from benchmarks.train_speed import compare, encoder_weights
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
+from pipeline.members.bert.pretrained import read_tokenizer
+from pipeline.members.bert.tokens import tokenize
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.target import Target
 from pipeline.settings.command import load_config
-from pipeline.settings.members import Training
 
 
 def test_encoder_weights_are_the_matrices_of_the_layers() -> None:
@@ -73,13 +77,26 @@ def test_a_gemm_has_no_rows_and_training_has_no_gflops() -> None:
     assert math.isnan(table.loc["gemm all threads", "tokens/s"])
 
 
-def test_the_search_has_seven_settings_of_one_change_each() -> None:
-    assert len(SETTINGS) == 7
-    assert SETTINGS["base"] == {}
-    assert set(BASE) <= set(Training.model_fields)
-    for name, setting in SETTINGS.items():
-        assert len(setting) == (name != "base")
-        assert all(BASE[key] != value for key, value in setting.items())
+def test_every_arm_of_the_defaults_changes_one_setting() -> None:
+    base, *arms = [asdict(arm) for arm in STUDIES["defaults"].values()]
+    assert [sum(arm[key] != base[key] for key in base) for arm in arms] == [1] * 5
+
+
+def test_a_study_of_recipes_scores_each_arm_against_the_first(tiny_backbone: Path) -> None:
+    texts = [("good",), ("bad bad",)] * 8
+    tokens = tokenize(read_tokenizer(tiny_backbone), texts, 16)
+    y, folds = np.arange(16) % 2, np.arange(16) // 2 % 2
+    rows = Rows("tiny", "binary", "auc", tiny_backbone, tokens, y, 1, folds)
+    arms = {"base": Arm(epochs=1, batch_size=4), "longer": Arm(epochs=1, batch_size=4, steps=5)}
+    asked = Namespace(poolings=["mean"], seeds=1, epochs=None, precision=None, n_jobs=1)
+    table = run_study(rows, arms, asked).set_index("arm")
+    assert table["steps"].to_dict() == {"base": 2, "longer": 6}  # whole epochs of 2 steps
+    base = table.loc["base"]
+    assert (base["gain"], base["gain_low"], base["gain_high"]) == (0, 0, 0)
+    assert table.loc["longer", "gain"] == pytest.approx(table["score"].diff()["longer"])
+    assert table[["task", "rows", "pooling", "seed"]].drop_duplicates().to_numpy().tolist() == [
+        ["tiny", 16, "mean", 0]
+    ]
 
 
 def test_an_uploaded_label_is_a_probability_of_one() -> None:

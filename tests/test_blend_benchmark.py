@@ -10,11 +10,11 @@ import pytest
 from scipy.special import expit, logit
 from scored import score
 
-from benchmarks import blend_peers, blend_stack
 from benchmarks.blend import by_members, compare, paired_interval
-from benchmarks.blend_peers import Peers
-from benchmarks.blend_stack import Setting, chosen_blends, measure
-from benchmarks.stacks import COLUMNS, Stack, draw_stack
+from benchmarks.shared import blend_peers, blend_stack
+from benchmarks.shared.blend_peers import Peers
+from benchmarks.shared.blend_stack import Setting, chosen_blends, measure
+from benchmarks.shared.stacks import COLUMNS, Stack, draw_stack
 from pipeline.scoring.tasks import out_of_range
 
 

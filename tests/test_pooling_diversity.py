@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from conftest import write_competition, write_rows
 
-from benchmarks.arm_scores import Grid, drawn_scores, error_correlations, score_lines
-from benchmarks.arms import ARMS, Subset, all_arms, seed_weights
-from benchmarks.grid import Limits
 from benchmarks.pooling_cost import table_of
 from benchmarks.pooling_diversity import study
 from benchmarks.pooling_plots import gains, largest_of_all
+from benchmarks.shared.arm_scores import Grid, drawn_scores, error_correlations, score_lines
+from benchmarks.shared.arms import ARMS, Subset, all_arms, seed_weights
+from benchmarks.shared.grid import Limits
 from pipeline.scoring.target import Target
 
 POOLINGS = ["mean", "max", "min"]

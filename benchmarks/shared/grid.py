@@ -20,7 +20,7 @@ from pipeline.settings.config import Config
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds the grid; `benchmarks.record` keeps it with the results.
+    """What bounds the grid; `benchmarks.shared.record` keeps it with the results.
 
     Attributes:
         rows: training rows used, all folds together; None: all of them.

@@ -1,12 +1,11 @@
 """Other packages' blenders on our arrays: both ends of a pipe to the interpreter that has them.
 
-    python benchmarks/blend_peers.py            what `Peers` starts; the other end, not for typing
+    python benchmarks/shared/blend_peers.py         the other end, started by `Peers`
 
 Packages pin versions that we do not have, so the peers may live in an environment of their own. The
-script there imports nothing of ours: for each path to an .npz that it reads from its standard
-input it blends with the peers asked for, writes their predictions beside it, and answers a line.
-Each runs in one thread and is stopped after a limit. Seconds are of the processor, so that other
-work on the machine changes little.
+script there imports nothing of ours. For each path to an .npz on its standard input it runs the
+requested peers, writes their predictions beside the file, and answers with a line. Each peer runs
+in one thread and is stopped after a limit. Seconds are CPU time, which other work changes little.
 
 Letters: n fit rows, k new rows, m members, c columns. Each peer is called as
 `PEERS[name](preds, y, new_preds, *, task, metric, **options) -> (k, c)`.
@@ -68,17 +67,17 @@ class Peers:
         limit: float,
         names: Sequence[str],
     ) -> Iterator[tuple[str, Array | None, float, str]]:
-        """Name, (k, c) blend of `new_preds`, seconds and remark of each peer that fits the task.
+        """Name, (k, c) blend, CPU seconds and remark of each peer that fits the task.
 
         Args:
             limit: seconds after which a peer is stopped; the remark says so, the blend is None.
-            names: the peers to call; those that are not installed are passed over.
+            names: peers to call; peers that are not installed are skipped.
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "stack.npz")
             np.savez(path, preds=preds, y=y, new_preds=new_preds)
-            asked = {"task": task, "metric": metric}
-            order = {"path": str(path), "names": names, "limit": limit, "asked": asked}
+            request = {"task": task, "metric": metric}
+            order = {"path": str(path), "names": names, "limit": limit, "request": request}
             print(json.dumps(order), file=self._process.stdin, flush=True)
             for name, (seconds, remark) in self._answer().items():
                 blend = None if remark else np.load(Path(folder, f"{name}.npy"))
@@ -96,7 +95,7 @@ class Peers:
 
 
 def hillclimbers(preds: Array, y: Array, new_preds: Array, *, task: str, metric: str) -> Array:
-    """hillclimbers' climb_hill by default; its user brings the metric, here in plain NumPy."""
+    """hillclimbers' climb_hill with its defaults and our metric in plain NumPy."""
     import pandas as pd
     from hillclimbers import climb_hill, partial
 
@@ -137,8 +136,8 @@ def sklearn_stacking(preds: Array, y: Array, new_preds: Array, *, task: str, met
     columns, new_columns = preds.reshape(len(preds), -1), new_preds.reshape(len(new_preds), -1)
     if task == "regression":
         return RidgeCV().fit(columns, y[:, 0]).predict(new_columns)[:, None]
-    chances = LogisticRegression().fit(columns, y).predict_proba(new_columns)
-    return chances if task == "multiclass" else chances[:, 1:]
+    probabilities = LogisticRegression().fit(columns, y).predict_proba(new_columns)
+    return probabilities if task == "multiclass" else probabilities[:, 1:]
 
 
 def scipy_slsqp(preds: Array, y: Array, new_preds: Array, *, task: str, metric: str) -> Array:
@@ -146,7 +145,7 @@ def scipy_slsqp(preds: Array, y: Array, new_preds: Array, *, task: str, metric: 
     from scipy.optimize import minimize
 
     n_members = preds.shape[1]
-    if task == "multiclass":  # nothing but the chance of the true class matters to log loss
+    if task == "multiclass":  # log loss needs the probability of the true class only
         preds, truth = preds[np.arange(len(y)), :, y], np.ones(len(y))
     else:
         preds, truth = preds[:, :, 0], y.reshape(-1)
@@ -194,7 +193,7 @@ PEERS: dict[str, tuple[Callable[..., Array], str, tuple[str, ...]]] = {
 
 @contextlib.contextmanager
 def stopped_after(seconds: float) -> Iterator[None]:
-    """Raise a TimeoutError in the block once it has used the processor for that long."""
+    """Raise a TimeoutError once the block has used that much CPU time."""
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"stopped after {seconds:g} s")
@@ -209,26 +208,26 @@ def stopped_after(seconds: float) -> Iterator[None]:
 
 def installed() -> dict[str, str]:
     """Package and version of each peer whose package is here."""
-    found = {}
+    versions = {}
     for name, (_, package, _) in PEERS.items():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = f"{package} {importlib.metadata.version(package)}"
-    return found
+            versions[name] = f"{package} {importlib.metadata.version(package)}"
+    return versions
 
 
-def blend_all(path: Path, names: Sequence[str], limit: float, asked: dict[str, str]) -> Any:
+def blend_all(path: Path, names: Sequence[str], limit: float, request: dict[str, str]) -> Any:
     """Seconds and remark ("" if all went well) of each peer; its blend is in <peer>.npy."""
     with np.load(path) as arrays:
-        given = arrays["preds"], arrays["y"], arrays["new_preds"]
+        inputs = arrays["preds"], arrays["y"], arrays["new_preds"]
     answer = {}
     for name in names:
         function, _, tasks = PEERS[name]
-        if asked["task"] not in tasks or name not in installed():
+        if request["task"] not in tasks or name not in installed():
             continue
         remark, start = "", time.process_time()
         try:
             with stopped_after(limit):
-                np.save(path.with_name(f"{name}.npy"), function(*given, **asked))
+                np.save(path.with_name(f"{name}.npy"), function(*inputs, **request))
         except Exception as error:  # a peer that breaks is a finding, not the end of the benchmark
             remark = f"{type(error).__name__}: {error}"
         answer[name] = time.process_time() - start, remark

@@ -1,4 +1,4 @@
-"""What blend.py measures on one synthetic stack: what was chosen, and everybody's held-out loss."""
+"""One synthetic stack of blend.py: the chosen blend, and the held-out loss of every blend."""
 
 import time
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.blend_peers import Peers
-from benchmarks.stacks import Stack, draw_stack
+from benchmarks.shared.blend_peers import Peers
+from benchmarks.shared.stacks import Stack, draw_stack
 from pipeline.blend import MOST_NESTED
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
@@ -41,14 +41,14 @@ def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[
     task, metric = setting.task, METRIC[setting.task]
     target = Target.of(stack.y, task, metric)
     is_nested = setting.n_rows <= MOST_NESTED
-    of_task = {name: one for name, one in POSTPROCESSING.items() if one.fits(task, metric)}
+    steps = {name: step for name, step in POSTPROCESSING.items() if step.fits(task, metric)}
     candidates = [
         candidate
         for name in Blend().methods
         if BLENDERS[name].supports(setting.task)
         for candidate in candidates_of(
             BLENDERS[name],
-            of_task if is_nested else {},
+            steps if is_nested else {},
             stack.oof,
             stack.new,
             target,
@@ -62,16 +62,18 @@ def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[
         for c in candidates
     ]
     board = leaderboard(entries, target, stack.folds, seed=seed)
-    found = {f"blend_{c.method}": c.test for c in candidates}
-    best = {"chosen": str(board.loc[board["chosen"], "name"].iloc[0])}
-    best["chosen_by_score"] = str(board["name"].iloc[0])
-    return {rule: (name, found[name]) for rule, name in best.items()}
+    predictions = {f"blend_{c.method}": c.test for c in candidates}
+    chosen = {
+        "chosen": str(board.loc[board["chosen"], "name"].iloc[0]),
+        "chosen_by_score": str(board["name"].iloc[0]),
+    }
+    return {rule: (name, predictions[name]) for rule, name in chosen.items()}
 
 
 def measure(
-    setting: Setting, seed: int, n_held_out: int, peers: Peers, **asked_of_peers: Any
+    setting: Setting, seed: int, n_held_out: int, peers: Peers, **to_peers: Any
 ) -> dict[str, Any]:
-    """What was chosen on one stack, everybody's loss on its held-out rows, and CPU seconds."""
+    """The chosen blends of one stack, and each blend's held-out loss and CPU seconds."""
     n_members, metric = MEMBERS[seed % len(MEMBERS)], METRIC[setting.task]
     stack = draw_stack(
         setting.task,
@@ -81,7 +83,6 @@ def measure(
         calibrated=setting.calibrated,
         seed=seed,
     )
-    how: dict[str, Any] = {"task": setting.task, "metric": metric}
     target = Target.of(stack.y, setting.task, metric)
     blends: dict[str, Floats] = {"single": stack.new[:, best_member(stack, target)]}
     seconds, remarks = {}, {}
@@ -95,17 +96,18 @@ def measure(
     choices = chosen_blends(stack, setting, seed)
     seconds["chosen"] = time.process_time() - start
     blends |= {rule: blend for rule, (_, blend) in choices.items()}
-    for name, found, took, remark in peers.blend(
-        stack.oof, stack.y, stack.new, **how, **asked_of_peers
+    arrays = (stack.oof, stack.y, stack.new)
+    for name, peer_blend, cpu_seconds, remark in peers.blend(
+        *arrays, task=setting.task, metric=metric, **to_peers
     ):
-        seconds[f"peer_{name}"] = took
-        if found is None:
+        seconds[f"peer_{name}"] = cpu_seconds
+        if peer_blend is None:
             remarks[f"peer_{name}"] = remark
         else:
-            blends[f"peer_{name}"] = found
+            blends[f"peer_{name}"] = peer_blend
 
-    def scores(of: str) -> dict[str, float]:
-        on_new = Target.of(stack.new_y, setting.task, of, labels=stack.y)
+    def scores(metric: str) -> dict[str, float]:
+        on_new = Target.of(stack.new_y, setting.task, metric, labels=stack.y)
         return {name: on_new.score(p) for name, p in blends.items()}
 
     return {

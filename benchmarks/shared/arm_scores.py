@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.arms import Subset, seed_weights
+from benchmarks.shared.arms import Subset, seed_weights
 from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.draws import clusters_of, counts_of_draw
 from pipeline.scoring.metrics import METRICS

@@ -1,0 +1,57 @@
+"""The training rows of a demo competition, dealt into folds without the stages' files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import prepare
+from pipeline.competition.deal import make_folds
+from pipeline.competition.rows import Train, read_train, whichever_first
+from pipeline.members.backbones import locate_backbone
+from pipeline.members.bert.pretrained import read_tokenizer
+from pipeline.members.bert.tokens import Tokens, tokenize
+from pipeline.settings.command import load_config
+from pipeline.settings.config import Config
+
+
+@dataclass(frozen=True)
+class DemoRows:
+    """n training rows of a competition.
+
+    Attributes:
+        folds: (n,) the fold of each row.
+        tokens: of all n rows.
+        backbone: its folder.
+    """
+
+    config: Config
+    train: Train
+    folds: NDArray[np.int64]
+    tokens: Tokens
+    backbone: Path
+
+
+def read_demo(path: str, n_rows: int | None = None, n_folds: int | None = None) -> DemoRows:
+    """Rows of the competition whose YAML is `path`; a demo's missing files are fetched.
+
+    Args:
+        n_rows: training rows, all folds together; None: all rows.
+        n_folds: None: as the YAML says.
+    """
+    prepare.main([path, "--data.train_rows", "null" if n_rows is None else str(n_rows)])
+    config = load_config(Path(path), {"data.train_rows": n_rows})
+    train = read_train(config.data, config.task)
+    folds = make_folds(
+        config.folds.scheme,
+        train.y,
+        task=config.task,
+        n=n_folds or config.folds.n,
+        seed=config.folds.seed,
+        texts=whichever_first(train.texts),
+        groups=train.groups,
+    )
+    backbone = locate_backbone(config.backbone)
+    tokens = tokenize(read_tokenizer(backbone), train.texts, config.training.max_length)
+    return DemoRows(config, train, folds, tokens, backbone)

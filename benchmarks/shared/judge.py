@@ -1,0 +1,63 @@
+"""Test predictions scored against a demo's solution.csv. Letters: n test rows, c columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.competition.rows import Train, read_test, read_train
+from pipeline.competition.solution import read_solution, solution_path
+from pipeline.competition.tables import column, open_table
+from pipeline.scoring.draws import clusters_of, rows_of_draw
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import Floats
+from pipeline.settings.config import Config
+
+N_BOOTSTRAP = 1000
+
+
+def standard_error(target: Target, predictions: Floats) -> float:
+    """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
+    rng = np.random.default_rng(0)  # the same draws for all predictors
+    cluster = clusters_of(len(target), target.groups)
+    scores = []
+    for _ in range(N_BOOTSTRAP):
+        rows = rows_of_draw(cluster, rng)
+        scores.append(target[rows].score(predictions[rows]))
+    return float(np.nanstd(scores, ddof=1))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores the test predictions of one competition.
+
+    Attributes:
+        ids: (n,) of the test rows.
+        target: of these rows, with the labels of the training rows.
+    """
+
+    config: Config
+    train: Train
+    ids: Sequence[str]
+    target: Target
+
+    def line(self, name: str, kind: str, predictions: Floats) -> dict[str, Any]:
+        test, se = self.target.score(predictions), standard_error(self.target, predictions)
+        return {"name": name, "kind": kind, "test": test, "se": se}
+
+
+def read_judge(config: Config) -> Judge:
+    """The training rows, the test rows and, beside the test table, solution.csv."""
+    task, data = config.task, config.data
+    train, test = read_train(data, task), read_test(data)
+    y = read_solution(data, task, test.ids, train.classes)
+    if y is None:
+        raise SystemExit(f"{solution_path(data)}: not there, {config.competition} cannot be scored")
+    groups = None
+    if data.group is not None:
+        groups = column(
+            open_table(data.test, "data.test", data.dialect), data.group, data.test, "data.group"
+        )
+    target = Target.of(y, task, config.metric, groups, labels=train.y)
+    return Judge(config, train, test.ids, target)
