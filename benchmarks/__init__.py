@@ -1,1 +1,1 @@
-"""What this project measures about itself; each script says how it is run and what it writes."""
+"""Benchmarks of this project; each command's docstring says how to run it and what it writes."""

@@ -1,7 +1,7 @@
-"""Test scores of the demos that were run, beside published ones and those of other tools.
+"""Test scores of the trained demos, beside published scores and those of other tools.
 
     python -m benchmarks.demo_scores                             seconds; after ./run_all.sh
-    python -m benchmarks.demo_scores configs/tweets.yaml         one of them
+    python -m benchmarks.demo_scores configs/tweets.yaml         one demo
 
 For each competition with a leaderboard: every member, every blend and the file to upload, scored on
 the test rows against data/<c>/solution.csv. `oof` is the leaderboard's score of the same predictor,
@@ -47,10 +47,7 @@ class KnownScore:
 
 
 def uploaded_predictions(cells: Sequence[str], task: str, classes: Sequence[str]) -> Floats:
-    """(n, c) predictions that say what the one column of a demo's submission says.
-
-    A label becomes a probability of 1.
-    """
+    """(n, c) predictions from a submission's single column; a label has probability 1."""
     if not (TASKS[task].has_classes and set(cells) <= set(classes)):
         return np.array(cells, dtype=np.float64)[:, None]
     certain = np.eye(len(classes))[[classes.index(cell) for cell in cells]]
@@ -77,9 +74,9 @@ def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
         uploaded = uploaded_predictions(cells, config.task, classes)
         lines.append(judge.line(path.name, "submission", uploaded))
     lines += [
-        {"name": one.source, "kind": "known", "test": one.value}
-        for one in known
-        if one.metric == config.metric
+        {"name": score.source, "kind": "known", "test": score.value}
+        for score in known
+        if score.metric == config.metric
     ]
     table = pd.DataFrame(lines, columns=["name", "kind", "chosen", "oof", "test", "se"])
     table.insert(0, "competition", name)
@@ -113,14 +110,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     record("demo_scores", pd.concat(tables, ignore_index=True), arguments)
 
 
-def _of_authors(vader: float, human: float) -> tuple[KnownScore, ...]:
+def _vader_scores(vader: float, human: float) -> tuple[KnownScore, ...]:
     return (
         KnownScore("pearson", vader, "VADER, all rows (Hutto & Gilbert 2014)"),
         KnownScore("pearson", human, "one human rater, all rows (Hutto & Gilbert 2014)"),
     )
 
 
-def _of_bertgcn(bert: float, roberta: float, graph: float, wide: float) -> tuple[KnownScore, ...]:
+def _bertgcn_scores(
+    bert: float, roberta: float, graph: float, wide: float
+) -> tuple[KnownScore, ...]:
     return (
         KnownScore("accuracy", bert, "fine-tuned BERT-base (BertGCN, Lin et al. 2021)"),
         KnownScore("accuracy", roberta, "fine-tuned RoBERTa-base (BertGCN, Lin et al. 2021)"),
@@ -131,7 +130,7 @@ def _of_bertgcn(bert: float, roberta: float, graph: float, wide: float) -> tuple
 
 KNOWN: dict[str, tuple[KnownScore, ...]] = {
     "tweets": (
-        *_of_authors(vader=0.881, human=0.888),
+        *_vader_scores(vader=0.881, human=0.888),
         KnownScore("pearson", 0.9159, "AutoGluon MultiModal 1.6.3, 939 s, here"),
         KnownScore("pearson", 0.9125, "HF Trainer, length-grouped, 5 folds, 450 s, here"),
         KnownScore("pearson", 0.910, "HF Trainer, padded to 128, one fold, 565 s, here"),
@@ -139,17 +138,17 @@ KNOWN: dict[str, tuple[KnownScore, ...]] = {
         KnownScore("pearson", 0.763, "TF-IDF + Ridge, 5 s, here"),
         KnownScore("pearson", 0.703, "AutoGluon Tabular best_quality, 617 s, here"),
     ),
-    "movies": _of_authors(vader=0.451, human=0.899),
-    "amazon": _of_authors(vader=0.565, human=0.911),
-    "nyt": _of_authors(vader=0.492, human=0.745),
+    "movies": _vader_scores(vader=0.451, human=0.899),
+    "amazon": _vader_scores(vader=0.565, human=0.911),
+    "nyt": _vader_scores(vader=0.492, human=0.745),
     "r8": (
         KnownScore("accuracy", 0.971, "TF-IDF + LogisticRegression, grid, 219 s, here"),
         KnownScore("accuracy", 0.966, "frozen mean + LogisticRegression, here"),
         KnownScore("accuracy", 0.964, "TF-IDF + LogisticRegression, 18 s, here"),
-        *_of_bertgcn(bert=0.978, roberta=0.978, graph=0.982, wide=0.9727),
+        *_bertgcn_scores(bert=0.978, roberta=0.978, graph=0.982, wide=0.9727),
     ),
-    "r52": _of_bertgcn(bert=0.964, roberta=0.962, graph=0.966, wide=0.9398),
-    "newsgroups": _of_bertgcn(bert=0.853, roberta=0.838, graph=0.895, wide=0.842),
+    "r52": _bertgcn_scores(bert=0.964, roberta=0.962, graph=0.966, wide=0.9398),
+    "newsgroups": _bertgcn_scores(bert=0.853, roberta=0.838, graph=0.895, wide=0.842),
 }
 
 

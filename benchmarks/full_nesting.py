@@ -1,25 +1,25 @@
-"""What cross-fitting a blend leaves in its score: members that saw the held-out fold's targets.
+"""The part of a cross-fitted score that comes from members trained on the held-out fold.
 
     python -m benchmarks.full_nesting                    K * K units for each member; it resumes
     python -m benchmarks.full_nesting --rows 200 --epochs 1 --members mean tfidf_linear
 
-A cross-fitted blend is scored on fold k with weights from the out-of-fold predictions of the other
-folds. Those come from members trained on, among others, fold k. Full nesting takes that away: for
-each fold k every member is trained anew without fold k, on the other folds in turn, and the weights
-come from those predictions. All ways blend the same predictions of fold k, so that the plain mean,
-which has no weights, scores the same.
+A cross-fitted blend scores fold k with weights from the out-of-fold predictions of the other folds.
+Those come from members trained on, among others, fold k. Full nesting removes this: for each fold k
+every member is trained anew on the other folds only, and the weights come from those predictions.
+All ways blend the same predictions of fold k, so the plain mean, which has no weights, scores the
+same.
 
-- cross_fitted: what the leaderboard says.
-- seen: weights from members that were trained on two folds less than all, fold k not among the two.
-- fully_nested: weights from members that were trained on two folds less than all, fold k among
-  them. So `seen` less `fully_nested`, the residue, is what having seen fold k does, and
-  `cross_fitted` less `seen` is what one fold more of training rows does.
+- cross_fitted: the leaderboard's score.
+- seen: weights from members trained without two folds, neither of them fold k.
+- fully_nested: weights from members trained without two folds, one of them fold k. So `seen` less
+  `fully_nested`, the residue, is the effect of having seen fold k, and `cross_fitted` less `seen`
+  is the effect of one more fold of training rows.
 
 `residue` is how much better `seen` scores, with a 95 % paired bootstrap interval over rows; `gain`
-is the cross-fitted gain over the plain mean, to hold it against. Competition `<c>-nested` is
-trained for the first line, `<c>-nested-without-<k>` for the others.
+is the cross-fitted gain over the plain mean, for comparison. Competition `<c>-nested` is trained
+for `cross_fitted`, `<c>-nested-without-<k>` for the others.
 
-Writes benchmarks/results/full_nesting.csv, a line a blender, and .json.
+Writes benchmarks/results/full_nesting.csv, a line per blender, and .json.
 """
 
 from collections.abc import Sequence
@@ -60,11 +60,11 @@ def train_without(fold: int, config: Config, train: Train, folds: IntArray) -> C
     name = f"{config.competition}-without-{fold}"
     rows = read_csv_as_text(Path(config.data.train))
     others = folds != fold
-    kept = np.array(train.ids)[others]
-    dealt = pd.DataFrame({"id": kept, "fold": folds[others] - (folds[others] > fold)})
+    ids = np.array(train.ids)[others]
+    new_folds = pd.DataFrame({"id": ids, "fold": folds[others] - (folds[others] > fold)})
     files = {part: predictor_dir(name, f"{part}.csv") for part in ("train", "folds")}
-    write_csv(files["train"], rows[rows[config.data.id_name].isin(kept)])
-    write_csv(files["folds"], dealt)
+    write_csv(files["train"], rows[rows[config.data.id_name].isin(ids)])
+    write_csv(files["folds"], new_folds)
     settings = config.model_dump(mode="json", exclude_unset=True)
     settings["competition"] = name
     settings["data"] |= {"train": str(files["train"]), "train_rows": None}
@@ -87,17 +87,17 @@ def inner_predictions(config: Config, train: Train, folds: IntArray) -> Floats:
     for fold in range(int(folds.max()) + 1):
         without = train_without(fold, config, train, folds)
         rows = read_train(without.data, without.task)
-        found = read_oof(without, rows)
-        inner.append(np.full((len(folds), *found.shape[1:]), np.nan))
-        inner[-1][folds != fold] = found
+        oof = read_oof(without, rows)
+        inner.append(np.full((len(folds), *oof.shape[1:]), np.nan))
+        inner[-1][folds != fold] = oof
     return np.array(inner)
 
 
 def weighing_rows(inner: Floats, folds: IntArray, fold: int, *, seen: bool) -> Floats:
-    """(rows, m, c) predictions of the rows of the other folds, to take weights for `fold` from.
+    """(rows, m, c) predictions of the other folds' rows, from which the weights for `fold` come.
 
     Args:
-        seen: by members that were trained on `fold`, instead of a third fold.
+        seen: predictions by members trained on `fold`, instead of on a third fold.
     """
     rows = np.flatnonzero(folds != fold)
     if not seen:
@@ -160,8 +160,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             target, blends["seen"], blends["fully_nested"], seed=0
         )
         scores = {way: target.score(blend) for way, blend in blends.items()}
-        found = {"residue": residue, "residue_low": low, "residue_high": high, "gain": gain}
-        lines.append({"method": name, **scores, **found})
+        line = {"method": name, **scores, "residue": residue}
+        lines.append({**line, "residue_low": low, "residue_high": high, "gain": gain})
     members = [member.name for member in config.members]
     record("full_nesting", pd.DataFrame(lines), arguments, metric=config.metric, members=members)
 

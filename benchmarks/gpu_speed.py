@@ -1,18 +1,17 @@
-"""How fast units train on a GPU: ours, a bare PyTorch loop, the notebook way, and side by side.
+"""Training rows a second on a GPU: ours, a bare PyTorch loop, the notebook way, several units.
 
     python -m benchmarks.gpu_speed                      tweets, which are short, with MiniLM
     python -m benchmarks.gpu_speed configs/r8.yaml --base_shape --name gpu_speed_base
 
-The second: stories of up to 128 tokens, and a network of the shape of BERT base. Its weights are
-random, as speed does not depend on them. Each takes 3 minutes or so, most of it to start processes.
+The second trains on stories of up to 128 tokens a network of the shape of BERT base, with random
+weights, which do not change speed. Each takes about 3 minutes, mostly to start processes.
 
-On the training rows of fold 0, in one run: the notebook way and the bare loop of train_speed.py, in
-the GPU's best precision; ours likewise, in each precision, and by several processes that share the
-GPU, as `jobs.n_jobs` makes them. Every process trains on a few rows before it is timed. Tokens are
-real ones: padding is not counted. The networks learn how long a text is, so that any competition
-will do.
+On the training rows of fold 0, in one run: the notebook way and the bare loop of train_speed.py and
+ours, in the GPU's best precision; ours in each precision; and ours in several processes that share
+the GPU, as `jobs.n_jobs` makes them. Every process trains on a few rows before it is timed. Tokens
+are real tokens, without padding. The target is the length of a text, so any competition will do.
 
-Writes benchmarks/results/<name>.csv, a line a measurement, and <name>.json.
+Writes benchmarks/results/<name>.csv, a line per measurement, and <name>.json.
 """
 
 import os
@@ -48,7 +47,7 @@ BERT_BASE = {
 
 
 def prepare_warm(prepare: Callable[..., Prepared], rows: Rows, *arguments: Any) -> Prepared:
-    """What `prepare(rows, ...)` returns, in a process whose GPU has been at work."""
+    """`prepare(rows, ...)` after a short training that warms up the GPU."""
     n = min(WARM_UP_ROWS, len(rows.texts))
     few = replace(rows, texts=rows.texts[:n], tokens=rows.tokens.take(np.arange(n)), y=rows.y[:n])
     prepare(few, *arguments)()
@@ -83,7 +82,7 @@ def measure_all(
 ) -> list[Measurement]:
     """All arrangements on the same rows, once each."""
     cores = joblib.cpu_count()
-    found = [
+    measurements = [
         measure("notebook", 0, 1, cores, prepare_warm, prepare_notebook, rows, n_steps),
         measure("bare loop", 0, 1, cores, prepare_warm, prepare_bare_loop, rows),
         measure("ours", 0, 1, cores, prepare_warm, prepare_ours, rows),
@@ -92,13 +91,15 @@ def measure_all(
         in_precision = replace(
             rows, training=rows.training.model_copy(update={"precision": precision})
         )
-        found.append(
+        measurements.append(
             measure(f"ours, {precision}", 0, 1, cores, prepare_warm, prepare_ours, in_precision)
         )
     for n in side_by_side:
         threads = max(1, cores // n)
-        found.append(measure(f"ours, {n} units", 0, n, threads, prepare_warm, prepare_ours, rows))
-    return found
+        measurements.append(
+            measure(f"ours, {n} units", 0, n, threads, prepare_warm, prepare_ours, rows)
+        )
+    return measurements
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -106,8 +107,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("config", nargs="?", default="configs/tweets.yaml")
     parser.add_argument("--base_shape", action="store_true", help="a random BERT base, no MiniLM")
     parser.add_argument("--rows", type=int, help="this many of the fold's rows only")
-    parser.add_argument("--times", type=int, default=3, help="how often they are gone through")
-    parser.add_argument("--precisions", nargs="*", default=["fp16", "fp32"], help="asked for")
+    parser.add_argument("--times", type=int, default=3, help="passes over the rows")
+    parser.add_argument(
+        "--precisions", nargs="*", default=["fp16", "fp32"], help="further precisions"
+    )
     parser.add_argument("--units", nargs="*", type=int, default=[2, 4, 8], help="side by side")
     parser.add_argument("--notebook_steps", type=int, default=100, help="after 2 of warm-up")
     parser.add_argument("--name", default="gpu_speed", help="of the results' files")
@@ -120,13 +123,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             save_base_shape(Path(folder), rows.backbone)
             rows = replace(rows, backbone=Path(folder))
         print(f"{len(rows.tokens)} rows; measuring:", flush=True)
-        found = measure_all(
+        measurements = measure_all(
             rows,
             precisions=arguments.precisions,
             side_by_side=arguments.units,
             n_steps=arguments.notebook_steps,
         )
-    record(arguments.name, table_of(found, float(rows.tokens.lengths.mean())), arguments)
+    record(arguments.name, table_of(measurements, float(rows.tokens.lengths.mean())), arguments)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-"""Are cross-fitted gains honest? Small simulated stacks, and the very same blenders on fresh rows.
+"""Bias and coverage of cross-fitted gains, against the same fitted blenders on fresh rows.
 
     python -m benchmarks.honesty                             half an hour to an hour on one core
     python -m benchmarks.honesty --draws 5 --fresh 2000                       a smoke test
 
-A draw is 300 rows of 20 correlated members. Each method is cross-fitted over 5 folds, and its gain
-over the plain mean held against `fresh`: what the 5 fitted fold-blenders gain on rows that nobody
-saw, averaged. Beside it stands what in-sample scoring claims: the same 5 on the rows that fitted
-them. `bias` is the mean of claim minus fresh, `se` its standard error, `coverage` the share of
-draws whose 95 % interval holds the fresh gain, `as_given` that of the interval without
-`estimate_fit_variance`; gains are in units of the metric, positive is better.
+A draw is 300 simulated rows of 20 correlated members. Each method is cross-fitted over 5 folds. Its
+claimed gain over the plain mean is compared with `fresh`, the mean gain of the 5 fitted blenders on
+new rows, and with the in-sample gain of the same 5 on the rows that fitted them. `bias` is the mean
+of claim minus fresh, `se` its standard error, `coverage` the share of draws whose 95 % interval
+holds the fresh gain, `as_given` the coverage without `estimate_fit_variance`. Gains are in units of
+the metric, positive is better.
 
-The lines `choice` do the same for choosing: what the rule of the leaderboard chose without fold k
-is, fitted without fold k, what counts on fresh rows. `in_sample_bias` is there that of the chosen
-line's own gain, chosen and scored on the same rows, and `as_given` its interval's.
+The lines `choice` do the same for the leaderboard's choice: the blend chosen without fold k, fitted
+without fold k, is scored on fresh rows. There `in_sample_bias` and `as_given` are of the chosen
+blend's own gain, chosen and scored on the same rows.
 
-Writes benchmarks/results/honesty.csv, a line a task and method, and .json.
+Writes benchmarks/results/honesty.csv, a line per task and method, and .json.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special  # expit itself, a name of __main__, is not found again by a process
+from scipy import special  # expit itself cannot be pickled from __main__
 
 from benchmarks.shared.command import parser_of
 from benchmarks.shared.record import record
@@ -43,7 +43,7 @@ TASKS = {
     "regression": ("rmse", ("convex", "hill_climb", "ridge")),
     "binary": ("logloss", ("convex", "hill_climb", "logistic")),
 }
-WORLD_SEED = 7  # how good and how alike the members are
+WORLD_SEED = 7  # of the members' quality and correlations
 
 
 def rows_of(task: str, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[Any]]:
@@ -72,11 +72,11 @@ def gain(target: Target, blend: Floats, preds: Floats) -> float:
 
 @dataclass
 class Watched:
-    """A blender that, fitted without one fold, is also applied to the rows it saw and fresh ones.
+    """A blender that keeps the gains of its fits without one fold.
 
     Attributes:
-        in_sample: the gain of each such fit on the rows that fitted it.
-        fresh: that on the fresh rows.
+        in_sample: gain of each such fit on the rows that fitted it.
+        fresh: gain of each such fit on fresh rows.
     """
 
     blender: Blender
@@ -97,7 +97,7 @@ class Watched:
 def claims(
     task: str, draw: int, fresh_preds: Floats, fresh_y: NDArray[Any]
 ) -> list[dict[str, Any]]:
-    """What cross-fitting and in-sample scoring claim on one draw of rows, and what is true."""
+    """Cross-fitted, in-sample and fresh gains on one draw of rows, a line per method."""
     metric, methods = TASKS[task]
     preds, y = rows_of(task, N_ROWS, np.random.default_rng([draw, 1]))
     folds = np.random.default_rng([draw, 2]).permutation(np.arange(N_ROWS) % N_FOLDS)
@@ -108,14 +108,15 @@ def claims(
         for method in ("mean", *methods)
     }
     pairs = {
-        name: cross_fit_pairs(one, preds, target, folds, seed=draw) for name, one in watched.items()
+        name: cross_fit_pairs(blender, preds, target, folds, seed=draw)
+        for name, blender in watched.items()
     }
     cross_fitted = {name: of_own_fold(blends, folds) for name, blends in pairs.items()}
     fit_variance = {
         name: estimate_fit_variance(target, blends, folds, seed=draw)
         for name, blends in pairs.items()
     }
-    found = []
+    lines = []
     for method in methods:
         name = f"blend_{method}"
         as_given, claimed = (
@@ -126,7 +127,7 @@ def claims(
         )
         in_sample = float(np.mean(watched[name].in_sample))
         truth = float(np.mean(watched[name].fresh))
-        found.append(_line(task, method, truth, claimed, as_given, in_sample))
+        lines.append(_line(task, method, truth, claimed, as_given, in_sample))
 
     entries = [
         Entry(name, "blend", cross_fitted[name], fit_variance=fit_variance[name]) for name in pairs
@@ -136,8 +137,8 @@ def claims(
     truth = float(np.mean([watched[name].fresh[k] for k, name in enumerate(expected.chosen)]))
     (naive,) = board.loc[board["chosen"], ["gain", "gain_low", "gain_high"]].to_numpy(float)
     claimed = (expected.gain, expected.gain_low, expected.gain_high)
-    found.append(_line(task, "choice", truth, claimed, naive, naive[0]))
-    return found
+    lines.append(_line(task, "choice", truth, claimed, naive, naive[0]))
+    return lines
 
 
 def _line(
@@ -159,9 +160,9 @@ def _line(
     }
 
 
-def summary(found: pd.DataFrame) -> pd.DataFrame:
+def summary(lines: pd.DataFrame) -> pd.DataFrame:
     """A line a task and method: biases with standard errors, their ratio, and the coverage."""
-    groups = found.groupby(["task", "method"], sort=False)
+    groups = lines.groupby(["task", "method"], sort=False)
     n = groups.size()
     table = pd.DataFrame(
         {
@@ -181,19 +182,19 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--fresh", type=int, default=100_000, help="rows that nobody saw")
+    parser.add_argument("--fresh", type=int, default=100_000, help="fresh rows")
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--n_jobs", type=int, default=1, help="processes")
     arguments = parser.parse_args(argv)
 
-    found: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for task in arguments.tasks:
         fresh = rows_of(task, arguments.fresh, np.random.default_rng(0))
         for claimed in joblib.Parallel(n_jobs=arguments.n_jobs)(
             joblib.delayed(claims)(task, draw, *fresh) for draw in range(arguments.draws)
         ):
-            found += claimed
-    record("honesty", summary(pd.DataFrame(found)), arguments)
+            lines += claimed
+    record("honesty", summary(pd.DataFrame(lines)), arguments)
 
 
 if __name__ == "__main__":

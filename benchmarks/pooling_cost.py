@@ -1,12 +1,12 @@
-"""What a pooling costs: parameters that it adds, seconds to train and to predict.
+"""Cost of each pooling: added parameters, seconds to train and to predict.
 
     python -m benchmarks.pooling_cost                          about 4 minutes on a free core
 
-Every pooling fine-tunes the same backbone on the same rows of fold 0 of a competition, one thread,
-one epoch, and predicts rows of the held-out demo. Repeats alternate between the poolings; medians
-are compared with mean pooling's.
+Every pooling fine-tunes the same backbone on the same rows of fold 0 of a competition, in one
+thread, for one epoch, and predicts rows of the held-out fold. Repeats alternate between poolings;
+medians are compared with mean pooling's.
 
-Writes benchmarks/results/pooling_cost.csv, a line a pooling, and .json.
+Writes benchmarks/results/pooling_cost.csv, a line per pooling, and .json.
 """
 
 import os
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
 from benchmarks.shared.command import parser_of
@@ -28,6 +27,7 @@ from benchmarks.shared.record import record
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.poolings import POOLINGS, pooling_options
+from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import TrainingRows
 
 REFERENCE = "mean"
@@ -42,8 +42,8 @@ def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
     )
     y = demo.train.y[rows]
     facts: dict[str, Any] = {
-        "vocab_size": AutoConfig.from_pretrained(demo.backbone).vocab_size,
-        "special_ids": AutoTokenizer.from_pretrained(demo.backbone).all_special_ids,
+        "vocab_size": read_config(demo.backbone).vocab_size,
+        "special_ids": read_tokenizer(demo.backbone).all_special_ids,
     }
     seed_everything(0)
     network = build_network(
@@ -72,11 +72,10 @@ def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
 
 
 def table_of(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Medians over the repeats, a line a pooling, and what training takes beside `REFERENCE`."""
+    """Medians over the repeats, a line per pooling; training time also relative to `REFERENCE`."""
     table = pd.DataFrame(lines).groupby("pooling", sort=False).median()
     table["parameters"] = table["parameters"].astype(int)
-    of_reference = table["training_s"].to_dict()[REFERENCE]
-    table["training_ratio"] = table["training_s"] / of_reference
+    table["training_ratio"] = table["training_s"] / table["training_s"].to_dict()[REFERENCE]
     return table.reset_index()
 
 

@@ -9,13 +9,12 @@ plain mean; an arm's score is the mean over all its ensembles. `test` is scored 
 data/<c>/solution.csv, where each member is the mean of its folds' models; `oof` on the out-of-fold
 predictions.
 
-Intervals are 95 % bootstrap ones that draw rows (whole groups where there are any) and seeds: a
-seed counts as often as it is drawn. An arm that needs all seeds has one ensemble for each pooling
-only, so its interval holds the rows' noise and not the seeds'.
+Intervals are 95 % bootstrap intervals that draw rows (whole groups where there are any) and seeds:
+a seed counts as often as it is drawn. An arm that needs all seeds has one ensemble per pooling, so
+its interval holds the noise of rows only.
 
-The chosen blend of an arm is what the rule of the leaderboard chooses among five blends of each
-ensemble, fitted and chosen on the out-of-fold rows; at most --blends ensembles of each arm and
-size.
+The chosen blend of an arm is the leaderboard's choice among five blends of each ensemble, fitted
+and chosen on the out-of-fold rows; at most --blends ensembles of each arm and size.
 
 Writes benchmarks/results/<name>_diversity.csv, a line for each score or difference of arms,
 <name>_members.csv, a line for each cell, and their .json, with the correlations of errors.
@@ -62,8 +61,8 @@ def read_grids(config: Config, poolings: Sequence[str], n_seeds: int) -> dict[st
         ]
         return np.array(
             [
-                [read_predictions(f, part, ids, train.columns, config.task) for f in of_pooling]
-                for of_pooling in folders
+                [read_predictions(f, part, ids, train.columns, config.task) for f in row]
+                for row in folders
             ]
         )
 
@@ -77,11 +76,11 @@ def read_grids(config: Config, poolings: Sequence[str], n_seeds: int) -> dict[st
 def chosen_blends(
     grids: dict[str, Grid], subsets: Sequence[Subset], folds: NDArray[Any]
 ) -> dict[Subset, Floats]:
-    """(k, c) test predictions of the blend that the stage would choose for each ensemble."""
+    """(k, c) test predictions of the blend that the blend stage would choose for each ensemble."""
     from_train, to_test = grids["oof"], grids["test"]
     target = from_train.target
     methods = [BLENDERS[m] for m in CHOSEN_FROM if BLENDERS[m].supports(target.task.name)]
-    found = {}
+    blends = {}
     for subset in subsets:
         preds = np.stack([from_train.preds[cell] for cell in subset], axis=1)
         entries = [
@@ -91,8 +90,8 @@ def chosen_blends(
         board = leaderboard(entries, target, folds, n_bootstrap=200, seed=0)
         blender = BLENDERS[choose(board).removeprefix("blend_")]
         new_preds = np.stack([to_test.preds[cell] for cell in subset], axis=1)
-        found[subset] = blender.fit(preds, target, seed=0).apply(new_preds)
-    return found
+        blends[subset] = blender.fit(preds, target, seed=0).apply(new_preds)
+    return blends
 
 
 def member_lines(grids: dict[str, Grid], poolings: Sequence[str]) -> list[dict[str, Any]]:
@@ -150,14 +149,14 @@ def study(
     folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
     n_few = {arm: len(subsets) for arm, subsets in few.items()}
     test = grids["test"]
-    for blend, of_subset in (
+    for blend, predictions in (
         ("mean of those", {s: np.mean([test.preds[cell] for cell in s], axis=0) for s in drawn}),
         ("chosen of those", chosen_blends(grids, sorted(drawn), folds)),
     ):
-        scores = drawn_scores(test, few, of_subset, n_draws)
+        scores = drawn_scores(test, few, predictions, n_draws)
         lines += [{"part": "test", **line} for line in score_lines(scores, metric, blend, n_few)]
     name = config.competition.removesuffix("-grid")
-    tables = [pd.DataFrame(found) for found in (lines, cells)]
+    tables = [pd.DataFrame(lines), cells]
     for table in tables:
         table.insert(0, "competition", name)
         table.insert(1, "metric", metric)
@@ -183,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     limits = Limits(arguments.rows or None, arguments.folds, arguments.epochs)
     scores, cells, about = [], [], {}
     for path in arguments.configs:
-        of_arms, of_cells, found = study(
+        arm_table, cell_table, facts = study(
             path,
             arguments.poolings,
             arguments.seeds,
@@ -192,9 +191,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             arguments.blends,
             arguments.n_jobs,
         )
-        scores.append(of_arms)
-        cells.append(of_cells)
-        about[of_arms["competition"].iloc[0]] = found
+        scores.append(arm_table)
+        cells.append(cell_table)
+        about[arm_table["competition"].iloc[0]] = facts
     record(f"{arguments.name}_members", pd.concat(cells, ignore_index=True), arguments, **about)
     record(f"{arguments.name}_diversity", pd.concat(scores, ignore_index=True), arguments)
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.pooling_plots           writes docs/pooling.svg
 
-Above, what a plain mean of several members gains on one member, on the test rows; below, how much
-better one arm is than another with as many members, with the 95 % intervals of the table.
+Above, the gain of a plain mean of several members over one member, on the test rows; below, the
+difference of two arms with as many members, with the table's 95 % intervals.
 """
 
 from pathlib import Path
@@ -33,13 +33,13 @@ PAIRS = (
 
 
 def gains(table: pd.DataFrame, arm: str) -> tuple[list[int], list[float]]:
-    """Numbers of members, and what they gain on one: nothing for one member."""
+    """Numbers of members, and their gain over one member."""
     rows = table[(table["arm"] == arm) & (table["minus"] == "one member")].sort_values("size")
     return [1, *rows["size"]], [0.0, *rows["value"]]
 
 
 def largest_of_all(table: pd.DataFrame) -> int:
-    """The largest number of members that every pair of arms was compared at."""
+    """The largest number of members at which every pair of arms was compared."""
     sizes = [
         set(table.loc[(table["arm"] == arm) & (table["minus"] == minus), "size"])
         for arm, minus, _ in PAIRS
@@ -57,8 +57,8 @@ def draw_gains(axes: Axes, table: pd.DataFrame) -> None:
 
 def draw_differences(axes: Axes, table: pd.DataFrame, size: int) -> None:
     for at, (arm, minus, _) in enumerate(reversed(PAIRS)):
-        found = (table["arm"] == arm) & (table["minus"] == minus) & (table["size"] == size)
-        value, low, high = table.loc[found, ["value", "low", "high"]].iloc[0]
+        is_pair = (table["arm"] == arm) & (table["minus"] == minus) & (table["size"] == size)
+        value, low, high = table.loc[is_pair, ["value", "low", "high"]].iloc[0]
         axes.plot([low, high], [at, at], color=COLOURS[arm], linewidth=2)
         axes.plot(value, at, color=COLOURS[arm], marker="o", markersize=5)
     axes.axvline(0, color="#888888", linewidth=0.8)
@@ -76,10 +76,10 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(1 + 2.1 * len(competitions), 4.6), layout="constrained")
     panels = figure.subplots(2, len(competitions), squeeze=False)
     for column, competition in enumerate(competitions):
-        of_one = table[table["competition"] == competition]
-        draw_gains(panels[0, column], of_one)
-        panels[0, column].set_title(f"{competition}: {of_one['metric'].iloc[0]}")
-        draw_differences(panels[1, column], of_one, largest_of_all(of_one))
+        own = table[table["competition"] == competition]
+        draw_gains(panels[0, column], own)
+        panels[0, column].set_title(f"{competition}: {own['metric'].iloc[0]}")
+        draw_differences(panels[1, column], own, largest_of_all(own))
         if column:
             panels[1, column].set_yticklabels([])
     panels[0, 0].set_ylabel("gain on one member")

@@ -3,10 +3,9 @@
     python -m benchmarks.report_speed                          2 minutes on two free cores
     python -m benchmarks.report_speed --rows 2000 --members 4                 a smoke test
 
-Makes up a competition in a temporary folder: texts, and members whose errors are partly common, as
-predictions that stand there as if they had been trained. make_folds and blend go over them; then
-the report stage is timed as a command of its own, once for each metric. Wanted: under 30 s and
-5 MB with 100,000 rows and 20 members.
+Simulates a competition in a temporary folder: texts, and predictions of members whose errors are
+partly common. Runs make_folds and blend, then times the report stage as a command of its own, once
+for each metric. The target is under 30 s and 5 MB with 100,000 rows and 20 members.
 
 Writes benchmarks/results/report_speed.csv, a line a metric, and .json.
 """
@@ -78,11 +77,11 @@ def write_competition(metric: str, n_rows: int, n_members: int) -> Path:
     common = 0.5 * rng.normal(size=len(signal))
     for name in names:
         raw = (signal + common + rng.uniform(0.2, 0.8) * rng.normal(size=len(signal)))[:, None]
-        found = TASKS[loaded.task].to_prediction(2 * raw if is_binary else raw)
+        predictions = TASKS[loaded.task].to_prediction(2 * raw if is_binary else raw)
         folder = predictor_dir(loaded.competition, name)
         for part, ids, values in (
-            ("oof", train.ids, found[:n_rows]),
-            ("test", test.ids, found[n_rows:]),
+            ("oof", train.ids, predictions[:n_rows]),
+            ("test", test.ids, predictions[n_rows:]),
         ):
             write_predictions(folder, part, ids, "id", train.columns, values, source)
     return config

@@ -1,4 +1,4 @@
-"""How fast a unit trains: ours, a bare PyTorch loop, and the notebook way, against the GEMM peak.
+"""Training rows a second: ours, a bare PyTorch loop and the notebook way, against the GEMM peak.
 
     python -m benchmarks.train_speed                  about 5 minutes on two free cores
     python -m benchmarks.train_speed --rows 64 --notebook_steps 1 --repeats 1        a smoke test
@@ -13,13 +13,13 @@ On the CPU, on the training rows of fold 0 of a competition, in one run:
   nothing around them; as many one-thread processes as cores.
 - ours: pipeline.members.bert.finetune.fit, likewise.
 
-Processes of one arrangement start together, once each is set up, and the last to end gives the
-time. Tokens are real ones: padding is not counted. Repeats alternate, medians are compared.
+Processes of one arrangement start together once each is set up; the slowest gives the time. Tokens
+are real tokens, without padding. Repeats alternate, medians are compared.
 The share of the peak counts 6 operations for each token and each entry of the encoder's weight
 matrices (2 forward, 4 backward; no embeddings, pooler, biases or norms). Products of attention are
 left out and the first layer's unneeded input gradient is left in, about 1 % each for a tweet.
 
-Writes benchmarks/results/train_speed.csv, a line a measurement, and train_speed.json.
+Writes benchmarks/results/train_speed.csv, a line per measurement, and train_speed.json.
 """
 
 import math
@@ -52,7 +52,7 @@ TARGETS = {  # (at least, at most)
 
 
 def encoder_weights(backbone: nn.Module) -> int:
-    """Entries of the matrices that each token meets: embeddings, pooler, biases, norms are none."""
+    """Entries of the encoder's weight matrices, without embeddings and pooler."""
     return sum(
         p.numel()
         for name, p in backbone.named_parameters()
@@ -60,11 +60,15 @@ def encoder_weights(backbone: nn.Module) -> int:
     )
 
 
-def compare(found: Sequence[Measurement], n_weights: int, tokens_a_row: float) -> dict[str, float]:
-    """The peak in operations a second, and what `TARGETS` is about, from medians over repeats."""
+def compare(
+    measurements: Sequence[Measurement], n_weights: int, tokens_a_row: float
+) -> dict[str, float]:
+    """The GEMM peak in operations a second and the figures of `TARGETS`, from medians."""
 
-    def median(arrangement: str, of: str) -> float:
-        return float(np.median([getattr(m, of) for m in found if m.arrangement == arrangement]))
+    def median(arrangement: str, name: str) -> float:
+        return float(
+            np.median([getattr(m, name) for m in measurements if m.arrangement == arrangement])
+        )
 
     peak = max(median("gemm", "rate"), median("gemm all threads", "rate"))
     ours = median("ours", "rate")
@@ -97,20 +101,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     tokens_a_row = float(rows.tokens.lengths.mean())
     cores = joblib.cpu_count()
     print(f"{len(chosen)} rows of {tokens_a_row:.1f} tokens, {cores} cores; measuring:")
-    found = []
+    measurements = []
     for repeat in range(arguments.repeats):
-        found.append(measure("gemm", repeat, cores, 1, prepare_gemm))
-        found.append(measure("gemm all threads", repeat, 1, cores, prepare_gemm))
+        measurements.append(measure("gemm", repeat, cores, 1, prepare_gemm))
+        measurements.append(measure("gemm all threads", repeat, 1, cores, prepare_gemm))
         if repeat == 0:
             steps = arguments.notebook_steps
-            found.append(measure("notebook", repeat, 1, cores, prepare_notebook, rows, steps))
-        found.append(measure("bare loop", repeat, cores, 1, prepare_bare_loop, rows))
-        found.append(measure("ours", repeat, cores, 1, prepare_ours, rows))
+            measurements.append(
+                measure("notebook", repeat, 1, cores, prepare_notebook, rows, steps)
+            )
+        measurements.append(measure("bare loop", repeat, cores, 1, prepare_bare_loop, rows))
+        measurements.append(measure("ours", repeat, cores, 1, prepare_ours, rows))
     logging.disable_progress_bar()
     n_weights = encoder_weights(AutoModel.from_pretrained(demo.backbone))
-    summary = compare(found, n_weights, tokens_a_row)
+    summary = compare(measurements, n_weights, tokens_a_row)
     size = {"rows": len(chosen), "tokens a row": tokens_a_row, "encoder weights": n_weights}
-    record("train_speed", table_of(found, tokens_a_row), arguments, **summary, **size)
+    record("train_speed", table_of(measurements, tokens_a_row), arguments, **summary, **size)
     print(f"GEMM peak {summary['GEMM peak'] / 1e9:.0f} GFLOP/s; {n_weights:,} encoder weights")
     for name, (low, high) in TARGETS.items():
         wanted = f"at least {low:g}" if math.isinf(high) else f"at most {high:g}"

@@ -60,20 +60,20 @@ def drawn_scores(
     scores = {
         subset: bootstrap_score(grid.target, blend)(times) for subset, blend in blends.items()
     }
-    found = {}
+    arm_scores = {}
     for arm, subsets in arms.items():
-        weights = np.array([seed_weights(subsets, of_draw) for of_draw in seeds])
+        weights = np.array([seed_weights(subsets, draw) for draw in seeds])
         total = np.einsum("bs,sb->b", weights, np.array([scores[s] for s in subsets]))
         n_drawn = weights.sum(axis=1)
         nothing = np.full(1 + n_draws, np.nan)  # too few different seeds for any ensemble
-        found[arm] = np.divide(total, n_drawn, out=nothing, where=n_drawn > 0)
-    return found
+        arm_scores[arm] = np.divide(total, n_drawn, out=nothing, where=n_drawn > 0)
+    return arm_scores
 
 
 def score_lines(
     scores: dict[Arm, Floats], metric: str, blend: str, n_ensembles: dict[Arm, int]
 ) -> list[dict[str, Any]]:
-    """A line for each arm, its gain over one member, and each difference; positive is better."""
+    """A line for each arm's score, its gain over one member, and each difference of arms."""
     sign = METRICS[metric].sign
     lines = []
 

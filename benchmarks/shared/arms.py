@@ -43,34 +43,34 @@ ARMS: dict[str, Callable[[int, int, int], list[Subset]]] = {
 def all_arms(
     poolings: Sequence[str], n_seeds: int, best: int
 ) -> dict[tuple[str, int], list[Subset]]:
-    """The ensembles of each arm and size; the arm of seeds also pooling by pooling.
+    """The ensembles of each arm and size; the arm of seeds also for each pooling.
 
-    An arm that the grid is too small for is left out.
+    Arms that need a larger grid are left out.
 
     Args:
         best: number of the pooling whose single members score best out-of-fold.
     """
     arms = {}
     for size in range(1, len(poolings) + 1):
-        found = {name: draw(len(poolings), n_seeds, size) for name, draw in ARMS.items()}
+        drawn = {name: draw(len(poolings), n_seeds, size) for name, draw in ARMS.items()}
         for p, pooling in enumerate(poolings):
-            of_pooling = [subset for subset in found["seeds"] if subset[0][0] == p]
+            of_pooling = [subset for subset in drawn["seeds"] if subset[0][0] == p]
             if of_pooling:
-                found[f"seeds of {pooling}"] = of_pooling
+                drawn[f"seeds of {pooling}"] = of_pooling
                 if p == best:
-                    found["seeds of best"] = of_pooling
-        arms.update({(arm, size): subsets for arm, subsets in found.items() if subsets})
+                    drawn["seeds of best"] = of_pooling
+        arms.update({(arm, size): subsets for arm, subsets in drawn.items() if subsets})
     return arms
 
 
 def seed_weights(subsets: Sequence[Subset], times: Floats) -> Floats:
-    """(subsets,) how often each occurs where seed s occurs `times[s]` times.
+    """(subsets,) how often each subset occurs if seed s occurs `times[s]` times.
 
     Drawing seeds with replacement and averaging over all subsets of *distinct* draws is the
     bootstrap of a U-statistic: a subset of several seeds counts once for every choice of copies.
     Where each subset needs all seeds there is nothing to draw from, and all count once.
     """
     seeds = [sorted({s for _, s in subset}) for subset in subsets]
-    if all(len(of_subset) == len(times) for of_subset in seeds):
+    if all(len(own) == len(times) for own in seeds):
         return np.ones(len(subsets))
-    return np.array([np.prod(times[of_subset]) for of_subset in seeds])
+    return np.array([np.prod(times[own]) for own in seeds])

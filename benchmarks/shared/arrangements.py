@@ -1,8 +1,8 @@
-"""What train_speed.py and gpu_speed.py time: a GEMM, and three ways to train on the same rows.
+"""The work that train_speed.py and gpu_speed.py time: a GEMM, and three ways to train.
 
-Each `prepare_*` sets everything up and returns the work that is to be timed. They train on the GPU,
-in the precision that the settings name, else in its best one, where there is a GPU; the bare loop
-scales no loss in fp16, so it is good for its speed only.
+Each `prepare_*` sets everything up and returns the work to be timed. They train on the GPU if there
+is one, in the settings' precision, else in its best precision. The bare loop does not scale the
+loss in fp16: only its speed is meaningful.
 """
 
 import math
@@ -42,12 +42,12 @@ GEMM_SECONDS = 3.0
 NOTEBOOK_LENGTH = 128
 SEED = 0
 
-Prepared = Callable[[], int]  # the work to be timed; returns how much it was, in rows or operations
+Prepared = Callable[[], int]  # the work to be timed; returns its rows or operations
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What every arrangement trains on: n texts, their tokens, their (n, 1) targets."""
+    """n training texts, their tokens, their (n, 1) targets."""
 
     backbone: Path
     texts: list[str]

@@ -1,8 +1,8 @@
-"""A grid of poolings x seeds on the same folds, trained by the stages and kept as predictors.
+"""A grid of poolings x seeds on the same folds, trained by the stages.
 
 The grid of a competition is a competition of its own, `<c>-grid`, whose member `mean-s2` is mean
 pooling with seed 2. All members of one seed see the same batches in the same order from the same
-start. What is trained already is not trained again, so a run that was stopped goes on.
+start. Trained units are not trained again, so a stopped run resumes.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,10 @@ from pipeline.settings.config import Config
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds the grid; `benchmarks.shared.record` keeps it with the results.
+    """Limits of a training.
 
     Attributes:
-        rows: training rows used, all folds together; None: all of them.
-        folds: how many.
-        epochs: of every unit.
+        rows: training rows, all folds together; None: all.
     """
 
     rows: int | None
@@ -74,11 +72,7 @@ def limited(path: str, suffix: str, limits: Limits) -> dict[str, Any]:
 
 
 def run_stages(settings: dict[str, Any]) -> Config:
-    """Train and predict what is missing of a competition; its YAML is kept beside its predictions.
-
-    Returns:
-        Its config.
-    """
+    """Train and predict a competition's missing units; the config, whose YAML lies in oof/<c>/."""
     path = predictor_dir(settings["competition"], "config.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")

@@ -20,13 +20,12 @@ _all_set_up: Barrier  # in a measured process: where it waits for the others
 
 @dataclass(frozen=True)
 class Measurement:
-    """One arrangement, run once.
+    """One run of one arrangement.
 
     Attributes:
         work: rows, or operations of a GEMM, over all processes.
         seconds: of the slowest process.
-        cpu_seconds: over all processes; far below processes x threads x seconds, the cores were not
-            free.
+        cpu_seconds: over all processes; far below processes x threads x seconds, the cores were busy.
     """
 
     arrangement: str
@@ -50,18 +49,18 @@ def measure(
     prepare: Callable[..., Prepared],
     *arguments: Any,
 ) -> Measurement:
-    """Run what `prepare(*arguments)` returns in fresh processes, all at once."""
+    """Time the work that `prepare(*arguments)` returns, in fresh processes at once."""
     print(f"  {arrangement}, repeat {repeat}", flush=True)
     context = multiprocessing.get_context("spawn")
     setting = (context.Barrier(n_processes), threads)
     with ProcessPoolExecutor(n_processes, context, _enter, setting) as pool:
         calls = [pool.submit(_timed, prepare, arguments) for _ in range(n_processes)]
         works, seconds, cpu_seconds = zip(*(call.result() for call in calls), strict=True)
-    found = Measurement(
+    measurement = Measurement(
         arrangement, repeat, n_processes, threads, sum(works), max(seconds), sum(cpu_seconds)
     )
-    print(f"    {found.rate:,.4g} a second", flush=True)  # stands if a later one is cut off
-    return found
+    print(f"    {measurement.rate:,.4g} a second", flush=True)  # stands if a later one is cut off
+    return measurement
 
 
 def _enter(barrier: Barrier, threads: int) -> None:
@@ -77,12 +76,12 @@ def _timed(prepare: Callable[..., Prepared], arguments: Sequence[Any]) -> tuple[
     return run(), time.perf_counter() - start, time.process_time() - cpu_start
 
 
-def table_of(found: Sequence[Measurement], tokens_a_row: float) -> pd.DataFrame:
-    """A line a measurement; rates are totals over its processes."""
+def table_of(measurements: Sequence[Measurement], tokens_a_row: float) -> pd.DataFrame:
+    """A line per measurement; rates are totals over its processes."""
     lines = []
-    for m in found:
-        of_gemm = m.arrangement.startswith("gemm")
-        rates = (m.rate / 1e9, None, None) if of_gemm else (None, m.rate, m.rate * tokens_a_row)
+    for m in measurements:
+        is_gemm = m.arrangement.startswith("gemm")
+        rates = (m.rate / 1e9, None, None) if is_gemm else (None, m.rate, m.rate * tokens_a_row)
         names = ("GFLOP/s", "rows/s", "tokens/s")
         lines.append({**asdict(m), **dict(zip(names, rates, strict=True))})
     return pd.DataFrame(lines).drop(columns="work")

@@ -1,8 +1,8 @@
-"""Planted tasks of texts: as many classes or labels as wanted, with base rates down to .5 %.
+"""Synthetic texts of any number of classes or labels, with base rates down to .5 %.
 
-Every class or label owns a few words of the vocabulary, and a text that bears it holds two of them
-among a dozen words that mean nothing. Nearly all that a model has to learn is which words belong
-together; how rare a label may be is up to the task. Letters: n rows, c labels.
+Every class or label owns a few words of the vocabulary; its texts hold two of them among a dozen
+words without meaning, so a model has to learn which words belong together. Letters: n rows, c
+labels.
 """
 
 from dataclasses import dataclass

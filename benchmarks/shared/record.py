@@ -1,4 +1,4 @@
-"""Print a benchmark's table and keep it, with what it takes to make it again."""
+"""Print a benchmark's table and write it to benchmarks/results/ with its provenance."""
 
 import argparse
 import platform
@@ -14,20 +14,20 @@ from pipeline.files.writing import write_csv, write_json
 RESULTS = Path("benchmarks") / "results"
 
 
-def record(name: str, table: pd.DataFrame, arguments: argparse.Namespace, **found: Any) -> None:
-    """Print `table` and write results/<name>.csv and, with all that was found, <name>.json."""
+def record(name: str, table: pd.DataFrame, arguments: argparse.Namespace, **facts: Any) -> None:
+    """Print `table` and write results/<name>.csv and, with `facts` and provenance, <name>.json."""
     with pd.option_context("display.width", 200, "display.float_format", "{:,.4g}".format):
         print(table.to_string(index=False, na_rep=""))
     path = RESULTS / f"{name}.csv"
     write_csv(path, table)
     machine = {"cpu": cpu_name(), "cores": joblib.cpu_count(), "gpu": gpu_name()}
     origin = {"arguments": vars(arguments), **provenance(), **machine}
-    write_json(path.with_suffix(".json"), {**found, **origin})
+    write_json(path.with_suffix(".json"), {**facts, **origin})
     print(f"{path}, {path.with_suffix('.json')}: written")
 
 
 def gpu_name() -> str | None:
-    # imported here: it takes seconds to load, and most benchmarks and their workers need none of it
+    # imported here: torch takes seconds to load, and most benchmarks do not use it
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None

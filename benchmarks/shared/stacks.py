@@ -1,8 +1,8 @@
-"""Synthetic stacks: what m correlated members of different quality predict, for three tasks.
+"""Synthetic stacks: predictions of m correlated members of different quality, for three tasks.
 
 Letters: n fit rows, k held-out rows, m members, c columns.
 
-Every row has a latent score z for each column: what a perfect reader of the text would know. A
+Every row has a latent score z for each column. A
 regression's target is z and noise, a binary one is whether z and noise are positive, a class is the
 largest of ten z with Gumbel noise. Member i reads v = z + error. Its error is the sum of what all
 members get wrong alike, what its family gets wrong (families are to members as backbones are), and
@@ -27,7 +27,7 @@ FAMILIES = 4
 SIGNAL = 4.0  # variance of z, where a target's own noise has about 1
 SHARED, OF_FAMILY = 0.5, 0.1  # variances of errors
 OWN = (0.05, 1.0)  # range of the variance of a member's own error, log-uniform
-CENTER = 3.0  # of a regression's targets, which are nobody's zero
+CENTER = 3.0  # of a regression's targets, so that no member's zero is right
 CONFIDENCE, BIAS = 2.5, 0.3  # a miscalibrated member's largest factor, and the sd of its bias
 N_FOLDS = 5
 _GUMBEL_DIFFERENCE = np.pi**2 / 3  # variance of the difference of two Gumbel variables
@@ -85,7 +85,7 @@ def _targets(task: str, z: Floats, rng: np.random.Generator) -> NDArray[Any]:
 
 
 def _predict(task: str, center: Floats, variance: float, factor: float, bias: Floats) -> Floats:
-    """(n, c) what is said by a member for which z is normal around (n, c) `center`."""
+    """(n, c) predictions of a member to which z is normal around (n, c) `center`."""
     if task == "regression":
         return CENTER + factor * center + bias
     if task == "binary":
