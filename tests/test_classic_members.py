@@ -343,7 +343,7 @@ def test_who_needs_a_backbone_says_so(member, said, config_of):
 @pytest.mark.parametrize(("rows", "warned"), [(20_000, False), (100_000, True)])
 def test_support_vectors_of_many_rows_warn_of_their_time(rows, warned):
     inputs = np.empty((rows, 1, 0), dtype=np.float32)
-    kind, told = KINDS["classic"].kind(), {}
+    kind, told = KINDS["classic"](), {}
     for model in ESTIMATORS:
         member = ClassicMember(name="a", seed=0, model=model)
         told[model] = kind.warning(member, inputs)

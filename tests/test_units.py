@@ -50,7 +50,7 @@ DATA = {
 }
 SETTINGS = {"epochs": 2.0, "pooling": "mean", "options": {}, "seed": 7}
 N = 90
-BERT = KINDS["bert"].kind()
+BERT = KINDS["bert"]()
 
 
 def finished(unit: Unit, found: dict, n_folds: int = 2, weights: str = "w") -> None:

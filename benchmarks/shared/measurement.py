@@ -25,7 +25,8 @@ class Measurement:
     Attributes:
         work: rows, or operations of a GEMM, over all processes.
         seconds: of the slowest process.
-        cpu_seconds: over all processes; far below processes x threads x seconds, the cores were busy.
+        cpu_seconds: over all processes; far below processes x threads x seconds if the cores
+            were busy.
     """
 
     arrangement: str

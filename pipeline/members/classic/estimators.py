@@ -1,14 +1,8 @@
-"""The classic models, and the registry `ESTIMATORS`. Letters: n rows, c columns.
+"""The classic models, and the registry `ESTIMATORS`. Letters: n rows, P texts a row, c columns."""
 
-A model is built by `Class(task=, n_columns=, seed=, **options)`, fitted by `fit(inputs, y)` with
-`y` as in `scoring.tasks`, regression targets standardised, and asked by `predict(inputs)` for
-(n, c) predictions on the scale of `y`. Inputs are rows of texts, or embeddings (n, P, H) for the
-models of `settings.members.EMBEDDING_MODELS`. Whatever is fitted is fitted on the rows that `fit`
-gets. Its options are the keyword arguments of its constructor that have a default.
-"""
-
+from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor
@@ -42,41 +36,44 @@ BOOSTING: Options = {
 }
 
 
-class Estimator(Protocol):
-    """See the top of the file."""
+@dataclass(kw_only=True, eq=False)
+class Estimator:
+    """A classic model; the fields of a subclass are its options, each with a default.
 
-    def __init__(self, *, task: str, n_columns: int, seed: int, **options: Any) -> None: ...
+    Inputs are rows of texts, or embeddings (n, P, H) for `settings.members.EMBEDDING_MODELS`. `y`
+    is as in `scoring.tasks`, regression targets standardised. Vocabularies, scalers and all other
+    parameters are learned from the rows passed to `fit`.
+    """
 
-    def fit(self, inputs: Any, y: NDArray[Any]) -> None: ...
+    task: str
+    n_columns: int
+    seed: int
 
-    def predict(self, inputs: Any) -> Floats: ...
+    def fit(self, inputs: Any, y: NDArray[Any]) -> None:
+        raise NotImplementedError
+
+    def predict(self, inputs: Any) -> Floats:
+        """Predictions (n, c) on the scale of `y`."""
+        raise NotImplementedError
 
 
-class TfidfLinear:
+@dataclass(kw_only=True, eq=False)
+class TfidfLinear(Estimator):
     """Ridge or logistic regression on TF-IDF of words and characters.
 
-    Ridge's penalty is the best of `PENALTIES` on inner folds; the logistic one is an option, since
-    its fits take a multiple of Ridge's.
+    Ridge's penalty is the best of `PENALTIES` on inner folds. Logistic regression takes far longer
+    to fit, so its penalty is an option instead.
 
-    Args:
-        max_features: most frequent terms kept, of words and of characters each.
+    Attributes:
+        max_features: most frequent terms kept, separately of words and of characters.
         inverse_penalty: scikit-learn's C of the logistic regression.
     """
 
-    def __init__(
-        self,
-        *,
-        task: str,
-        n_columns: int,
-        seed: int,
-        max_features: int = 100_000,
-        inverse_penalty: float = 10.0,
-    ) -> None:
-        self.task, self.n_columns, self.seed = task, n_columns, seed
-        self.inverse_penalty = inverse_penalty
-        self.tfidf = Tfidf(max_features)
+    max_features: int = 100_000
+    inverse_penalty: float = 10.0
 
     def fit(self, inputs: Texts, y: NDArray[Any]) -> None:
+        self.tfidf = Tfidf(self.max_features)
         features = self.tfidf.fit_transform(inputs)
         self.heads = fit_heads(self.task, self.n_columns, features, y, self._fit_head)
 
@@ -95,33 +92,25 @@ class TfidfLinear:
         return _ridge(PENALTIES[int(np.argmin(errors))]).fit(features, target)
 
 
-class EmbeddingSvr:
-    """Support vectors on the mean token vectors of a frozen backbone, as Kaggle's winners blend in.
+@dataclass(kw_only=True, eq=False)
+class EmbeddingSvr(Estimator):
+    """Support vector machine on the mean token vectors of a frozen backbone.
 
-    Of a pair it reads both vectors, their difference and their product (Conneau et al. 2017,
+    A pair is both vectors, their difference and their product (Conneau et al. 2017,
     arXiv:1705.02364). Decision values become probabilities by a sigmoid fitted on inner folds
-    (Platt 1999), one a class where there are several (Zadrozny & Elkan 2002); a class with fewer
-    rows than inner folds counts as not seen.
+    (Platt 1999), one per class (Zadrozny & Elkan 2002); a class with fewer rows than inner folds
+    counts as unseen.
 
-    Args:
-        max_length: tokens kept of a text, at most as many as the backbone reads.
+    Attributes:
+        max_length: most tokens of a text; the backbone's limit holds too.
         inverse_penalty: scikit-learn's C.
     """
 
-    def __init__(
-        self,
-        *,
-        task: str,
-        n_columns: int,
-        seed: int,
-        max_length: int = 256,
-        inverse_penalty: float = 1.0,
-    ) -> None:
-        self.task, self.n_columns, self.seed = task, n_columns, seed
-        self.inverse_penalty = inverse_penalty
-        self.scaler = StandardScaler()
+    max_length: int = 256
+    inverse_penalty: float = 1.0
 
     def fit(self, inputs: NDArray[Any], y: NDArray[Any]) -> None:
+        self.scaler = StandardScaler()
         features = self.scaler.fit_transform(_of_pairs(inputs))
         self.heads = fit_heads(self.task, self.n_columns, features, y, self._fit_head)
 
@@ -131,42 +120,34 @@ class EmbeddingSvr:
     def _fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
         if self.task == "regression":
             return SVR(C=self.inverse_penalty, epsilon=0.1, cache_size=500).fit(features, target)
-        often = np.bincount(target)[target] >= N_INNER  # (n,) enough for the inner folds
-        if len(set(target[often])) < 2:
+        frequent = np.bincount(target)[target] >= N_INNER  # (n,) enough for the inner folds
+        if len(set(target[frequent])) < 2:
             return shares_of(target)
         inner = StratifiedKFold(N_INNER, shuffle=True, random_state=self.seed)
         machine = SVC(C=self.inverse_penalty, cache_size=500)
         model = CalibratedClassifierCV(machine, cv=inner, ensemble=False)
-        return model.fit(features[often], target[often])
+        return model.fit(features[frequent], target[frequent])
 
 
-class LightgbmText:
+@dataclass(kw_only=True, eq=False)
+class LightgbmText(Estimator):
     """Boosted trees on a few directions of TF-IDF and on text statistics.
 
-    Trees split on single features, of which sparse counts have too many that say too little:
-    truncated SVD condenses them (Deerwester et al. 1990, latent semantic analysis).
+    Trees split on single features, and single sparse counts carry little: truncated SVD condenses
+    them (Deerwester et al. 1990, latent semantic analysis).
 
-    Args:
-        directions: kept of the SVD.
-        rounds: trees, or trees a class.
-        max_features: most frequent terms kept, of words and of characters each.
+    Attributes:
+        directions: components of the SVD.
+        rounds: trees, for several classes trees per class.
+        max_features: most frequent terms kept, separately of words and of characters.
     """
 
-    def __init__(
-        self,
-        *,
-        task: str,
-        n_columns: int,
-        seed: int,
-        directions: int = 100,
-        rounds: int = 300,
-        max_features: int = 20_000,
-    ) -> None:
-        self.task, self.n_columns, self.seed = task, n_columns, seed
-        self.directions, self.rounds = directions, rounds
-        self.tfidf = Tfidf(max_features)
+    directions: int = 100
+    rounds: int = 300
+    max_features: int = 20_000
 
     def fit(self, inputs: Texts, y: NDArray[Any]) -> None:
+        self.tfidf = Tfidf(self.max_features)
         counts = self.tfidf.fit_transform(inputs)
         n = min(self.directions, *counts.shape)
         _, _, basis = randomized_svd(counts, n, n_iter=4, random_state=self.seed)
@@ -181,19 +162,19 @@ class LightgbmText:
         return np.hstack([counts @ self.basis, statistics(inputs)])
 
     def _fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
-        kind = LGBMRegressor if self.task == "regression" else LGBMClassifier
-        least = max(1, min(20, len(target) // 20))
-        model = kind(
+        boosting = LGBMRegressor if self.task == "regression" else LGBMClassifier
+        least_rows = max(1, min(20, len(target) // 20))
+        model = boosting(
             n_estimators=self.rounds,
             random_state=self.seed,
-            min_child_samples=least,
+            min_child_samples=least_rows,
             **BOOSTING,
         )
         return model.fit(features, target)
 
 
 def _ridge(penalty: float) -> Ridge:
-    return Ridge(penalty, solver="sparse_cg", tol=1e-4)  # its time grows with the texts, no faster
+    return Ridge(penalty, solver="sparse_cg", tol=1e-4)  # linear in the texts
 
 
 def _of_pairs(embeddings: NDArray[Any]) -> Floats:
@@ -205,7 +186,7 @@ def _of_pairs(embeddings: NDArray[Any]) -> Floats:
     return np.hstack([first, second, np.abs(first - second), first * second])
 
 
-# the names in the YAML; add a model here, and the tests run on it
+# by name in the YAML; the tests run on every model here
 ESTIMATORS: dict[str, type[Estimator]] = {
     "tfidf_linear": TfidfLinear,
     "embedding_svr": EmbeddingSvr,
@@ -214,7 +195,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 
 def default_options(name: str) -> Options:
-    """The options of a model, as they are unless a member says otherwise.
+    """The options of a model with their defaults.
 
     Raises:
         ValueError: there is no such model.
@@ -226,11 +207,7 @@ def default_options(name: str) -> Options:
 
 
 def check_options(name: str, options: Options) -> None:
-    """Find a wrong name or option before anything is trained.
-
-    Raises:
-        ValueError: there is no such model, or it takes no such option.
-    """
+    """Raise a ValueError for an unknown model or option, or a value that is not positive."""
     known = default_options(name)
     for option, value in options.items():
         if option not in known:
