@@ -1,4 +1,4 @@
-"""Predict the test rows with every trained member, from what models/ holds alone.
+"""Predict the test rows with every trained member, from models/ alone.
 
 Reads models/<c>/ and the test table, never the training table; writes oof/<c>/<member>/test.csv.
 """
@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         def write(name: str, predictions: Floats) -> None:
             columns, n_folds = read_run(todo[name][0])["columns"], len(todo[name])
-            about = (test.ids, config.data.id_name, columns)
-            write_predictions(folders[name], "test", *about, predictions, made_from[name])
+            rows = (test.ids, config.data.id_name, columns)
+            write_predictions(folders[name], "test", *rows, predictions, made_from[name])
             tqdm.write(f"{folders[name]}/test.csv: the mean of {n_folds} folds")
 
         if todo:

@@ -1,4 +1,4 @@
-"""Train every member on every fold that is not trained yet, and put its OOF predictions together.
+"""Train every member on its untrained folds, and write its OOF predictions.
 
 Reads the training table, folds/<c>.csv and the backbone; writes models/<c>/<member>/fold<k>/ and
 oof/<c>/<member>/oof.csv.
@@ -26,21 +26,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         config, flags = parse(__doc__, argv, "overwrite")
         train = read_train(config.data, config.task)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
-        about = (config.competition, config.task, config.metric, config.data.id_name)
-        table = TrainingTable(*about, train, folds)
+        names = (config.competition, config.task, config.metric, config.data.id_name)
+        table = TrainingTable(*names, train, folds)
         backbones = keep_backbones((m.backbone for m in config.members), config.competition)
         todo = []
         for member in config.members:
             wanted = table.fingerprint(member, backbones)
             units = table.units_of(member)
-            left = [u for u in units if not is_finished(u, wanted, overwrite=flags.overwrite)]
-            todo += [(member, unit) for unit in left]
+            todo += [
+                (member, unit)
+                for unit in units
+                if not is_finished(unit, wanted, overwrite=flags.overwrite)
+            ]
         n_units = len(config.members) * table.n_folds
         print(f"train: {len(train.ids)} rows, {len(todo)} of {n_units} units to train")
         failures = []
         if todo:
-            how = (table, backbones, config.jobs)
-            failures = train_units(todo, *how, overwrite=flags.overwrite)
+            failures = train_units(todo, table, backbones, config.jobs, overwrite=flags.overwrite)
         failed = {failure.label for failure in failures}
         for member in config.members:
             if failed.isdisjoint(map(str, table.units_of(member))):
@@ -48,13 +50,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if failures:
         first = failures[0]
         raise SystemExit(
-            f"{len(failures)} of {len(todo)} units failed, the others stand; "
+            f"{len(failures)} of {len(todo)} units failed, the others are written; "
             f"first {first.label}:\n{first.details}"
         )
 
 
 def _write_oof(member: AnyMember, table: TrainingTable) -> None:
-    """Put the held-out predictions of a member's units together, in the order of the rows."""
+    """Write a member's oof.csv from its units' predictions, in the order of the rows."""
     train, units = table.train, table.units_of(member)
     folder = predictor_dir(table.competition, member.name)
     made_from = {

@@ -175,7 +175,6 @@ def test_n_jobs_null_is_as_many_as_cores(monkeypatch):
     run(halve, [1] * 2, n_jobs=None)  # no more than there are pieces
     monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
     monkeypatch.setattr(jobs, "claim_gpu", lambda n_gpus, folder: None)
-    monkeypatch.setattr(jobs, "_free_memory", lambda n_gpus: None)
     run(halve, [1] * 5, n_jobs=None, threads=1)
     assert asked == [3, 2, 2]
 

@@ -1,1 +1,1 @@
-"""What is trained: kinds of members, their units, the jobs that train them."""
+"""The models to train: kinds of members, their units, the jobs that train them."""

@@ -1,4 +1,4 @@
-"""Predict texts with trained members: a member's prediction is the mean of its units'.
+"""Predict texts with trained members; a member's prediction is the mean over its units.
 
 Letters: n rows, c prediction columns.
 """
@@ -25,26 +25,26 @@ def predict_members(
     """Predict the texts with all units of all members, side by side, from `models/` alone.
 
     Args:
-        members: the units of each, by the member's name.
+        members: each member's units, by its name.
         texts: (n,) rows.
         on_member: called with a member's name and its (n, c) predictions as soon as its last unit
-            has predicted: whatever ends the run afterwards, these are not lost.
+            has predicted, so that a later crash does not lose them.
     Raises:
-        ValueError: units failed, which are named; the other members were predicted.
+        ValueError: units failed; the message names them, and all other members are predicted.
     """
     inputs: dict[Hashable, Any] = {}
     pieces: list[tuple[str, tuple[Unit, Any]]] = []
     needs_torch = False
     for units in members.values():
         kind, encoding = kind_of_unit(units[0]), encoding_of(units[0])
-        source = (type(kind), encoding)
-        if source not in inputs:
-            inputs[source] = kind.inputs(encoding, texts, jobs)
-        pieces += [(str(unit), (unit, inputs[source])) for unit in units]
+        shared_by = (type(kind), encoding)
+        if shared_by not in inputs:
+            inputs[shared_by] = kind.inputs(encoding, texts, jobs)
+        pieces += [(str(unit), (unit, inputs[shared_by])) for unit in units]
         needs_torch = needs_torch or encoding.needs_torch
     by_fold: dict[str, dict[int, Floats]] = {name: {} for name in members}
 
-    def keep(i: int, result: Floats | Failure) -> None:
+    def collect(i: int, result: Floats | Failure) -> None:
         if isinstance(result, Failure):
             return
         _, (unit, _) = pieces[i]
@@ -53,25 +53,23 @@ def predict_members(
         if len(done) == len(members[unit.member]):
             on_member(unit.member, mean_of_folds(read_run(unit)["task"], by_fold.pop(unit.member)))
 
-    how = {**jobs.model_dump(), "title": "predict", "needs_torch": needs_torch}
-    results = run_all(predict_unit, pieces, **how, on_result=keep)
+    settings = {**jobs.model_dump(), "title": "predict", "needs_torch": needs_torch}
+    results = run_all(predict_unit, pieces, **settings, on_result=collect)
     failures = [result for result in results if isinstance(result, Failure)]
     if failures:
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
 
 
 def predict_unit(unit: Unit, inputs: Any) -> Floats:
-    """Predictions (n, c) of a unit as it lies on disk. Workers run this.
+    """Predictions (n, c) of a unit on disk for `inputs` of its kind. Workers run this.
 
-    Args:
-        inputs: the rows to predict, as the unit's kind takes them.
     Raises:
         ValueError: its files cannot be loaded, or it fails the reload check.
     """
     kind = kind_of_unit(unit)
     predictor = kind.load(unit)
-    known = kind.inputs(encoding_of(unit), texts_to_predict_again(unit), None)
-    check_reloaded(unit, predictor.predict(known), predictor.device)
+    again = kind.inputs(encoding_of(unit), texts_to_predict_again(unit), None)
+    check_reloaded(unit, predictor.predict(again), predictor.device)
     return predictor.predict(inputs)
 
 

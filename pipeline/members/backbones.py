@@ -1,4 +1,4 @@
-"""From a backbone's name to one local copy of its files, which all units of a competition share."""
+"""One local copy of a backbone's files, which all units of a competition share."""
 
 import hashlib
 import re
@@ -17,15 +17,15 @@ from pipeline.files.writing import folder_written_whole, write_json
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 FILES = ("*.json", "*.txt", "*.model")
 SAFETENSORS, PICKLED = "model*.safetensors", "pytorch_model*.bin"
-LFS_POINTER = b"version https://git-lfs"  # how what `git clone` leaves without Git LFS starts
+LFS_POINTER = b"version https://git-lfs"  # first bytes of a file cloned without Git LFS
 
 
 def locate_backbone(name: str) -> Path:
-    """The folder of a demo backbone, of a local one, or of one fetched from the hub.
+    """The folder of a demo backbone, a local model, or a model downloaded from the hub.
 
     Raises:
-        FileNotFoundError: there is no such folder, and the hub does not give one of that name.
-        ValueError: the folder is not a backbone's.
+        FileNotFoundError: there is no such folder, and the hub has no such model.
+        ValueError: the folder does not hold a model.
     """
     folder = demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
     if not folder.is_dir():
@@ -39,9 +39,9 @@ def locate_backbone(name: str) -> Path:
 
 
 def check_backbone(name: str) -> None:
-    """Raise a FileNotFoundError unless `name` is a model's folder or may be an id of the hub.
+    """Raise a FileNotFoundError unless `name` is a model's folder or has the form of a hub id.
 
-    The hub is not asked: that takes a network, and only training needs the files.
+    The hub is not contacted: only training needs the network.
     """
     folder = demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
     if folder.is_dir():
@@ -57,24 +57,20 @@ def check_backbone(name: str) -> None:
 
 
 def keep_backbones(names: Iterable[str | None], competition: str) -> dict[str, Path]:
-    """Folders of the competition's copies of backbones, by name; a None is passed over."""
+    """Folders of the competition's copies of backbones, by name; None is skipped."""
     wanted = sorted({name for name in names if name is not None})
     return {name: keep_backbone(name, competition) for name in wanted}
 
 
 def keep_backbone(name: str, competition: str) -> Path:
-    """Copy a backbone's files to the competition's models, once.
+    """The competition's copy of a backbone, a folder named after the hash of its files.
 
-    A name of the hub is looked up there once: what it stands for may change, and a competition that
-    is trained needs no network.
-
-    Returns:
-        The copy's folder, whose name is the first 12 digits of their hash.
+    A hub id is looked up once: the model behind it may change, and later runs need no network.
     """
-    known = backbones_dir(competition) / "hub.json"
-    fetched = _fetched(known)
-    if name in fetched and (known.parent / fetched[name]).is_dir():
-        return known.parent / fetched[name]
+    hub_json = backbones_dir(competition) / "hub.json"
+    copies = _copies_from_hub(hub_json)
+    if name in copies and (hub_json.parent / copies[name]).is_dir():
+        return hub_json.parent / copies[name]
     files = _files(locate_backbone(name))
     digest = hashlib.sha256()
     for file in files:
@@ -88,18 +84,18 @@ def keep_backbone(name: str, competition: str) -> Path:
                 for file in files:
                     shutil.copy(file, temporary / file.name)
     if name not in DEMO_BACKBONES and not Path(name).is_dir():
-        with FileLock(known.with_name(".hub.lock")):  # another run may fetch another backbone
-            write_json(known, {**_fetched(known), name: sha})
+        with FileLock(hub_json.with_name(".hub.lock")):  # another run may add another backbone
+            write_json(hub_json, {**_copies_from_hub(hub_json), name: sha})
     return copy
 
 
-def _fetched(known: Path) -> dict[str, str]:
-    """The copies of backbones of the hub, by their names there."""
-    return read_json(known) if known.is_file() else {}
+def _copies_from_hub(hub_json: Path) -> dict[str, str]:
+    """Folder names of the copies, by hub id."""
+    return read_json(hub_json) if hub_json.is_file() else {}
 
 
 def _files(folder: Path) -> list[Path]:
-    """What transformers needs: configuration, tokenizer, one kind of weights."""
+    """The files that transformers needs: configuration, tokenizer, one kind of weights."""
     weights = list(folder.glob(SAFETENSORS)) or list(folder.glob(PICKLED))
     files = sorted({*weights, *(f for pattern in FILES for f in folder.glob(pattern))})
     for path in files:
@@ -120,7 +116,7 @@ def _fetched_from_hub(name: str) -> Path:
         if not list(folder.glob(SAFETENSORS)):
             folder = Path(snapshot_download(name, allow_patterns=[*FILES, PICKLED]))
         return folder
-    except Exception as error:  # its own, the system's, and those of whatever client it talks by
+    except Exception as error:  # of the hub's client, of its HTTP client, or of the system
         reason = " ".join(str(error).split())[:200]
         raise FileNotFoundError(
             f"backbone {name!r}: neither a folder here nor a demo ({', '.join(DEMO_BACKBONES)}), "

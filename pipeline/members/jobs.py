@@ -1,7 +1,4 @@
-"""Fan work out over joblib: processes here, or a Dask or Ray cluster; one GPU for each worker.
-
-`run_all` keeps going when a piece fails: the others finish, and the failures are told at the end.
-"""
+"""Parallel work over joblib: processes here, or a Dask or Ray cluster; one GPU for each worker."""
 
 import gc
 import os
@@ -24,13 +21,7 @@ _held: list[FileLock] = []  # the GPU that this process claimed, until it ends
 
 @dataclass(frozen=True)
 class Failure:
-    """A piece of work that raised.
-
-    Attributes:
-        label: which piece.
-        reason: the exception in a line.
-        details: its traceback.
-    """
+    """A piece of work that raised: its exception in a line, its traceback as `details`."""
 
     label: str
     reason: str
@@ -48,33 +39,33 @@ def run_all(
     needs_torch: bool = True,
     on_result: Callable[[int, Any], None] | None = None,
 ) -> list[Any]:
-    """Call `function(*arguments)` for each labelled piece, side by side, under one progress bar.
+    """Call `function(*arguments)` for each labelled piece, side by side; a failure stops no other.
 
     Args:
-        function: a function of a module.
+        function: a module's function, so that workers can import it.
         pieces: (label, arguments) of each call.
-        backend: of joblib; "dask" and "ray" need the cluster's own package.
-        n_jobs: pieces side by side; None: as many as GPUs, or as CPU cores.
-        threads: threads of each piece; None: one on CPU, with GPUs its share of the cores.
-        needs_torch: whether a piece computes with it; without it no GPU is looked for.
-        on_result: called here with a piece's number and its result as soon as it is there.
+        backend: joblib's; "dask" and "ray" need their own package.
+        n_jobs: pieces side by side; None: the number of GPUs, or of CPU cores.
+        threads: of each piece; None: one on a CPU, with GPUs an equal share of the cores.
+        needs_torch: whether the pieces use torch; if not, they get no GPU.
+        on_result: called in this process with a piece's number and result when it ends.
     Returns:
-        What each call returned, in the order of `pieces`; a `Failure` where it raised.
+        The results in the order of `pieces`; a `Failure` for each piece that raised.
     Raises:
         ValueError: the backend is unknown, its package is not installed, or a worker was killed.
     """
     n_gpus = count_gpus() if needs_torch else 0
     n_jobs = n_jobs or n_gpus or joblib.cpu_count()
-    # with GPUs a lone piece goes to a worker too: here, its GPU would be all we see from then on
+    # with GPUs even a single piece runs in a worker: here it would hide the other GPUs for good
     n_jobs = min(n_jobs, max(2 if n_gpus > 1 else 1, len(pieces)))
     side_by_side = max(1, min(n_jobs, len(pieces)))
     threads = threads or (max(1, joblib.cpu_count() // side_by_side) if n_gpus else 1)
     _register(backend)
-    # joblib renews a worker whose memory has grown; nothing is lost, so there is nothing to tell
+    # joblib restarts a worker whose memory has grown; no work is lost
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     results: list[Any] = [None] * len(pieces)
-    as_they_end = "list" if backend == "ray" else "generator_unordered"  # Ray gives no generator
-    # smoothing=0: the time left comes from the mean of all pieces, not of the last few
+    return_as = "list" if backend == "ray" else "generator_unordered"  # Ray has no generator
+    # smoothing=0: the remaining time is estimated from all pieces, not the last few
     with (
         joblib.parallel_config(backend=backend, n_jobs=n_jobs),
         tqdm(total=len(pieces), desc=title, unit="unit", smoothing=0, dynamic_ncols=True) as bar,
@@ -84,7 +75,7 @@ def run_all(
             for i, piece in enumerate(pieces)
         )
         try:
-            for i, result in joblib.Parallel(return_as=as_they_end)(calls):
+            for i, result in joblib.Parallel(return_as=return_as)(calls):
                 bar.update()
                 results[i] = result
                 if isinstance(result, Failure):
@@ -93,15 +84,14 @@ def run_all(
                     on_result(i, result)
         except TerminatedWorkerError:
             raise ValueError(
-                f"{title}: the system killed a worker, most likely for want of memory; what is "
-                "written stands, run it again with a lower jobs.n_jobs or training.batch_size"
+                f"{title}: the system killed a worker, most likely for lack of memory; finished "
+                "work is saved, run it again with a lower jobs.n_jobs or training.batch_size"
             ) from None
     return results
 
 
 def count_gpus() -> int:
-    # torch is imported where it is needed only: it takes seconds to load
-    import torch
+    import torch  # here, as it takes seconds to load
 
     return torch.cuda.device_count()
 
@@ -115,7 +105,7 @@ def _guarded(
     n_gpus: int,
     needs_torch: bool,
 ) -> tuple[int, Any]:
-    """Run piece `i` in the worker; threads and GPU are set here, as loky may run it in process."""
+    """Run piece `i`; threads and GPU are set here, as loky may run it in the calling process."""
     try:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         if n_gpus:
@@ -124,28 +114,31 @@ def _guarded(
             import torch
 
             torch.set_num_threads(threads)
-        with threadpool_limits(threads):  # what NumPy, SciPy and scikit-learn compute with
+        with threadpool_limits(threads):  # of NumPy, SciPy and scikit-learn
             return i, function(*arguments)
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return i, Failure(label, reason, traceback.format_exc())
     finally:
-        _free_memory(n_gpus)
+        gc.collect()  # Trainer and network refer to each other
+        if n_gpus:
+            import torch
+
+            torch.cuda.empty_cache()
 
 
 def claim_gpu(n_gpus: int, folder: Path) -> None:
-    """Make one GPU, that no other worker holds, the only one that this process sees.
+    """Show this process one GPU only, if possible a GPU that no other worker holds.
 
-    Several visible GPUs would make Trainer split every batch over them. With more workers than
-    GPUs the surplus ones share.
+    With several visible GPUs Trainer would split every batch over them.
     """
     if _held or n_gpus == 1:
         return
     listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     visible = listed.split(",") if listed else [str(k) for k in range(n_gpus)]
-    own = os.getuid() if hasattr(os, "getuid") else 0  # another user's file cannot be locked
+    user = os.getuid() if hasattr(os, "getuid") else 0  # another user's file cannot be locked
     for gpu in visible:
-        lock = FileLock(folder / f"text-ensembles-{own}-gpu-{gpu.replace('/', '-')}.lock")
+        lock = FileLock(folder / f"text-ensembles-{user}-gpu-{gpu.replace('/', '-')}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -156,17 +149,8 @@ def claim_gpu(n_gpus: int, folder: Path) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = visible[os.getpid() % len(visible)]
 
 
-def _free_memory(n_gpus: int) -> None:
-    """Let go of the piece's model: Trainer and network refer to each other in a circle."""
-    gc.collect()
-    if n_gpus:
-        import torch
-
-        torch.cuda.empty_cache()
-
-
 def _register(backend: str) -> None:
-    """Connect joblib to a cluster."""
+    """Connect joblib to a cluster; a ValueError if the backend is unknown or not installed."""
     try:
         if backend == "ray":
             from ray.util.joblib import register_ray
@@ -175,7 +159,7 @@ def _register(backend: str) -> None:
         elif backend == "dask":
             from dask.distributed import Client
 
-            # the scheduler that Dask's own configuration names, or one on this machine
+            # the scheduler in Dask's configuration, else a local one
             workers = Client(threads_per_worker=1).scheduler_info()["workers"]
             threads = max((worker["nthreads"] for worker in workers.values()), default=1)
             if threads > 1:

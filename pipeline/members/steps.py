@@ -1,19 +1,19 @@
-"""How many steps a unit takes, which is known before torch is loaded."""
+"""Epochs and optimizer steps of a unit, computed without loading torch."""
 
 import math
 from collections.abc import Iterable
 
 from pipeline.settings.members import AnyMember, Member
 
-EPOCHS = 3.0  # passes over rows enough
-LEAST_STEPS = 150  # optimizer steps that a unit takes at the least
+EPOCHS = 3.0
+LEAST_STEPS = 150  # of a unit
 
 
 def epochs_for(epochs: float | None, n_rows: int, batch_size: int) -> float:
-    """Passes over `n_rows` training rows: as set, else three, and more where rows are few.
+    """Passes over `n_rows` training rows: as set, else `EPOCHS`, or more to reach `LEAST_STEPS`.
 
-    A few dozen steps leave a pretrained encoder where it was; what small sets need is steps, not
-    another rate (Mosbach et al. 2021, arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987).
+    Small training sets need more steps, not another learning rate (Mosbach et al. 2021,
+    arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987).
     """
     if epochs is not None:
         return epochs
@@ -25,18 +25,14 @@ def steps_an_epoch(n_rows: int, batch_size: int) -> int:
 
 
 def steps_of_units(members: Iterable[AnyMember], n_rows: int) -> list[str]:
-    """A line for the fine-tuned members that train alike: how long a unit of theirs trains.
-
-    Args:
-        n_rows: training rows of a unit.
-    """
-    alike: dict[tuple[float, int], list[str]] = {}
+    """Training length of a unit with `n_rows` rows, one line for all members that share it."""
+    names_of: dict[tuple[float, int], list[str]] = {}
     for member in members:
         if isinstance(member, Member):
             epochs = epochs_for(member.epochs, n_rows, member.batch_size)
-            alike.setdefault((epochs, member.batch_size), []).append(member.name)
+            names_of.setdefault((epochs, member.batch_size), []).append(member.name)
     return [
         f"training: {math.ceil(epochs * steps_an_epoch(n_rows, batch_size))} steps a unit, "
         f"{epochs:g} epochs of {n_rows} rows in batches of {batch_size}: {', '.join(names)}"
-        for (epochs, batch_size), names in alike.items()
+        for (epochs, batch_size), names in names_of.items()
     ]

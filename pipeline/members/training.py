@@ -1,6 +1,6 @@
-"""Train units of any members side by side, each into a folder of its own, written whole."""
+"""Train units side by side, each into a folder that is written whole."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,15 @@ from pipeline.members.units import (
     read_run,
 )
 from pipeline.scoring.target import Target
-from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
 
-LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a training that ends above is told
+LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a final loss above it is a warning
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingTable:
-    """A competition's training rows, dealt into folds: what all its units share.
-
-    Attributes:
-        id_name: name of the id's column in the files that we write.
-        folds: (n,) the fold of each row.
-    """
+    """A competition's training rows and their (n,) folds, which all its units share."""
 
     competition: str
     task: str
@@ -56,7 +50,7 @@ class TrainingTable:
         return int(self.folds.max()) + 1
 
     def units_of(self, member: AnyMember) -> list[Unit]:
-        """A unit a fold, trained or not."""
+        """One unit per fold, trained or not."""
         return [Unit(self.competition, member.name, fold) for fold in range(self.n_folds)]
 
     def rows_of(self, unit: Unit) -> UnitRows:
@@ -88,11 +82,11 @@ class TrainingTable:
 
 @dataclass(frozen=True, eq=False)
 class UnitToTrain:
-    """All that a worker needs to know of a unit but its inputs.
+    """All that a worker needs to train a unit, except its inputs.
 
     Attributes:
         overwrite: whether a unit with another fingerprint may be replaced.
-        command: the stage's command line, which a worker cannot tell from its own.
+        command: the stage's command line; the worker's own is another.
     """
 
     unit: Unit
@@ -121,7 +115,7 @@ def train_units(
         backbones: folder of the competition's copy, by the backbone's name.
         overwrite: whether units with other fingerprints may be replaced.
     Returns:
-        Those that failed, once all others stand.
+        The failures, after all other units are written.
     Raises:
         ValueError: a setting does not fit; nothing is trained.
     """
@@ -129,15 +123,19 @@ def train_units(
     _refuse_fp16_without_gpu(members, jobs)
     check_members(members, backbones)
     fingerprints = {member.name: table.fingerprint(member, backbones) for member in members}
-    encodings = {
-        member.name: kind_of(member).encoding(
-            member, backbones[member.backbone] if member.backbone else None
-        )
-        for member in members
-    }
-    inputs = _read_inputs(members, encodings, table.train, jobs)
+    encodings: dict[str, Encoding] = {}
+    inputs: dict[tuple[str, Encoding], Any] = {}  # shared by members of one kind and encoding
+    for member in members:
+        kind, copy = kind_of(member), backbones[member.backbone] if member.backbone else None
+        encoding = encodings[member.name] = kind.encoding(member, copy)
+        if (member.kind, encoding) not in inputs:
+            encoded = kind.inputs(encoding, table.train.texts, jobs)
+            warning = kind.warning(member, encoded)
+            if warning is not None:
+                print(f"warning: {warning}")
+            inputs[member.kind, encoding] = encoded
     pieces = []
-    # long ones first: the workers end together, and the bar does not promise too early an end
+    # fine-tuned units first: they take longest, so the workers end together
     for member, unit in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
         unit_to_train = UnitToTrain(
             unit=unit,
@@ -154,27 +152,11 @@ def train_units(
     return _run(pieces, jobs)
 
 
-def _read_inputs(
-    members: Sequence[AnyMember], encodings: Mapping[str, Encoding], train: Train, jobs: Jobs
-) -> dict[Hashable, Any]:
-    """The training rows in every form that a member takes them, by kind and encoding."""
-    inputs: dict[Hashable, Any] = {}
-    for member in members:
-        encoding = encodings[member.name]
-        source = (member.kind, encoding)
-        if source not in inputs:
-            inputs[source] = kind_of(member).inputs(encoding, train.texts, jobs)
-            warning = kind_of(member).warning(member, inputs[source])
-            if warning is not None:
-                print(f"warning: {warning}")
-    return inputs
-
-
 def _run(pieces: Sequence[tuple[str, tuple[UnitToTrain, Any]]], jobs: Jobs) -> list[Failure]:
     with_torch = [piece for piece in pieces if piece[1][0].encoding.needs_torch]
     groups = [(pieces, bool(with_torch))]
     if 0 < len(with_torch) < len(pieces) and count_gpus():
-        # apart, as those without torch would leave all but as many cores as GPUs idle
+        # separately: classic units use all cores, not one process for each GPU
         without = [piece for piece in pieces if not piece[1][0].encoding.needs_torch]
         groups = [(with_torch, True), (without, False)]
     failures = []
@@ -189,13 +171,13 @@ def _run(pieces: Sequence[tuple[str, tuple[UnitToTrain, Any]]], jobs: Jobs) -> l
 
 
 def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
-    """Train a unit unless it is finished, and write its folder in one piece. Workers run this.
+    """Train a unit unless it is finished, and write its folder whole. Workers run this.
 
     Args:
         inputs: all training rows, as the unit's kind takes them.
     Raises:
-        ValueError: another run has put a unit with another fingerprint there, or a prediction is
-            not finite.
+        ValueError: another run wrote a unit with another fingerprint, or a prediction is not
+            finite.
     """
     unit, rows = to_train.unit, to_train.rows
     with locked(unit):
@@ -204,15 +186,22 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
         with folder_written_whole(unit.folder) as folder:
             kind = kind_of(to_train.member)
             outcome = kind.fit(to_train.member, to_train.encoding, rows, inputs, folder)
-            _refuse_diverged(unit, outcome.predictions)  # kept, it would count as finished for ever
-            table = table_by_id(rows.ids, rows.id_name, rows.columns, outcome.predictions)
+            predictions = outcome.predictions
+            n_bad = int((~np.isfinite(predictions)).sum())
+            if n_bad:  # such a unit must not count as finished
+                raise ValueError(
+                    f"{unit.folder}: {n_bad} of {predictions.size} predictions are not finite: "
+                    "training diverged; lower training.learning_rate, or change the options of a "
+                    "classic member"
+                )
+            table = table_by_id(rows.ids, rows.id_name, rows.columns, predictions)
             write_csv(folder / OOF, table)
-            write_reload_check(folder, rows.texts, outcome.predictions)
+            write_reload_check(folder, rows.texts, predictions)
             write_json(folder / RUN, _run_on_record(to_train, outcome, folder))
 
 
 def _run_on_record(to_train: UnitToTrain, outcome: Outcome, folder: Path) -> dict[str, Any]:
-    """What `run.json` says; whoever loads the unit needs kind, encoding, task, columns, scaling."""
+    """Content of `run.json`; loading needs its kind, encoding, task, columns and scaling."""
     rows = to_train.rows
     target = Target.of(rows.y, rows.task, to_train.metric)
     return {
@@ -233,31 +222,22 @@ def _run_on_record(to_train: UnitToTrain, outcome: Outcome, folder: Path) -> dic
     }
 
 
-def _refuse_diverged(unit: Unit, predictions: Floats) -> None:
-    n_bad = int((~np.isfinite(predictions)).sum())
-    if n_bad:
-        raise ValueError(
-            f"{unit.folder}: {n_bad} of {predictions.size} predictions are not finite: training "
-            "diverged; lower training.learning_rate, or change the options of a classic member"
-        )
-
-
 def _warn_of_little_learned(unit: Unit) -> None:
-    """Say so where a fine-tuned unit ended its training about where the constant prediction is."""
+    """Warn if a fine-tuned unit's final loss is close to the constant prediction's."""
     run = read_run(unit)
     if "last_loss" in run and not run["last_loss"] < LITTLE_LEARNED * run["constant_loss"]:
         print(
-            f"warning: {unit}: the training loss ends at {run['last_loss']:.4g}, a constant has "
-            f"{run['constant_loss']:.4g}: it has hardly learned; raise training.epochs or "
-            "training.learning_rate"
+            f"warning: {unit}: the training loss ends at {run['last_loss']:.4g}, a constant "
+            f"prediction's is {run['constant_loss']:.4g}: the unit has hardly learned; raise "
+            "training.epochs or training.learning_rate"
         )
 
 
 def _refuse_fp16_without_gpu(members: Sequence[AnyMember], jobs: Jobs) -> None:
-    """On a cluster only the workers know what they have, and refuse it themselves."""
-    asking = [m.name for m in members if isinstance(m, Member) and m.precision == "fp16"]
-    if asking and jobs.backend == "loky" and not count_gpus():
+    """On a cluster only the workers know their GPUs; they refuse fp16 themselves."""
+    with_fp16 = [m.name for m in members if isinstance(m, Member) and m.precision == "fp16"]
+    if with_fp16 and jobs.backend == "loky" and not count_gpus():
         raise ValueError(
-            f"member {asking[0]}: training.precision is fp16, which needs a GPU, and none is seen; "
-            "leave it out"
+            f"member {with_fp16[0]}: training.precision is fp16, which needs a GPU, but "
+            "there is none; leave it out"
         )

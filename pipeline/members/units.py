@@ -1,15 +1,14 @@
-"""A unit: one member trained on one fold, what it takes and gives, and the folder that keeps it.
+"""A unit, one member trained on one fold: its rows, its outcome, its folder.
 
     models/<competition>/<member>/fold<k>/
-      weights.safetensors   fine-tuned: the trained tensors; the rest stands in models/<c>/backbones
-      train.log             fine-tuned: the training's log, a JSON a line
+      weights.safetensors   fine-tuned: the trained tensors; the others are in models/<c>/backbones
+      train.log             fine-tuned: the training log, one JSON per line
       model.joblib          classic: the fitted model
-      run.json              what was trained, how, with what result, and its fingerprint
-      oof.csv               predictions of the fold's rows
-      reload_check.json     some of those rows' texts and what was predicted for them
+      run.json              settings, result and fingerprint
+      oof.csv               predictions of the held-out rows
+      reload_check.json     some held-out texts and their predictions
 
-Nothing here imports torch: whether a unit is finished is known without it. Letters: n rows, c
-prediction columns.
+Nothing here imports torch, so a finished run starts fast. Letters: n rows, c prediction columns.
 """
 
 import json
@@ -31,7 +30,7 @@ from pipeline.scoring.tasks import Floats, Scaling
 
 RUN, OOF = "run.json", "oof.csv"
 
-Texts = Sequence[tuple[str, ...]]  # a row has one text, or the two of a pair
+Texts = Sequence[tuple[str, ...]]  # one text per row, or the two of a pair
 
 
 @dataclass(frozen=True)
@@ -62,27 +61,24 @@ class Encoding:
 
     @property
     def needs_torch(self) -> bool:
-        """Whether a unit computes with torch, on a GPU if there is one."""
+        """Whether the unit uses torch, on a GPU if there is one."""
         return self.backbone is not None
 
     @property
     def on_record(self) -> dict[str, str | int | None]:
-        """What `run.json` says of it, for those who load the unit."""
+        """The encoding as in `run.json`."""
         name = None if self.backbone is None else self.backbone.name
         return {"backbone": name, "max_length": self.max_length}
 
 
 @dataclass(frozen=True, eq=False)
 class UnitRows:
-    """The rows that a unit sees.
+    """The training table as one unit needs it.
 
     Attributes:
-        y: targets of all training rows, as in `scoring.tasks`.
+        y: targets of all n rows, as in `scoring.tasks`.
         fold: (n,) bool, the rows of the unit's fold.
-        ids: ids of the fold's rows, in their order.
-        texts: their texts.
-        columns: the c prediction columns.
-        id_name: name of the id's column.
+        ids: of the fold's rows, in their order, as `texts`.
     """
 
     task: str
@@ -95,29 +91,28 @@ class UnitRows:
 
     @property
     def training(self) -> NDArray[np.int64]:
-        """Row numbers that the unit learns from."""
+        """Row numbers outside the unit's fold."""
         return np.flatnonzero(~self.fold)
 
     @property
     def held_out(self) -> NDArray[np.int64]:
-        """Row numbers of its fold."""
+        """Row numbers of the unit's fold."""
         return np.flatnonzero(self.fold)
 
     def scaling(self) -> Scaling | None:
-        """Of the rows that the unit learns from; None where targets are not scaled."""
+        """Mean and sd of the training rows' targets; None if the task does not scale them."""
         return Scaling.of(self.y[self.training]) if self.task == "regression" else None
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What training a unit gave.
+    """Result of training a unit.
 
     Attributes:
         predictions: (n, c) of the held-out rows.
-        model: name of the file in the unit's folder that holds what was trained.
-        scaling: of the targets.
-        device: what made the predictions, "cpu" or "cuda".
-        facts: what else `run.json` is to say; what the kind needs to load the unit among it.
+        model: name of the model's file in the unit's folder.
+        device: where the predictions were computed, "cpu" or "cuda".
+        facts: further entries of `run.json`, among them those that loading needs.
     """
 
     predictions: Floats
@@ -138,12 +133,9 @@ def fingerprint(
     columns: Sequence[str],
     folds: NDArray[np.int64],
 ) -> dict[str, object]:
-    """All that determines a unit's result: settings as they are, data as hashes.
+    """All that determines a unit's result: the settings, the hash of the backbone, of the data.
 
-    It is a record that is compared; nothing is built from it.
-
-    Args:
-        backbone: hash of its files, instead of the name that the settings have.
+    It is only compared; nothing is built from it.
     """
     return {
         **settings,
@@ -158,10 +150,10 @@ def fingerprint(
 
 
 def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) -> bool:
-    """Whether the unit stands there with this fingerprint.
+    """Whether the unit is on disk with this fingerprint.
 
     Raises:
-        ValueError: it stands there with another one, and is not to be overwritten.
+        ValueError: it is there with another fingerprint, and must not be overwritten.
     """
     if not unit.folder.exists():
         return False
@@ -175,12 +167,12 @@ def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) ->
 
 
 def read_run(unit: Unit) -> dict[str, Any]:
-    """What `run.json` says of a trained unit."""
+    """Content of a trained unit's `run.json`."""
     return read_json(unit.folder / RUN)
 
 
 def encoding_of(unit: Unit) -> Encoding:
-    """How a trained unit takes its texts."""
+    """Encoding of a trained unit."""
     written = read_run(unit)["encoding"]
     name = written["backbone"]
     backbone = None if name is None else backbones_dir(unit.competition) / name
@@ -188,24 +180,24 @@ def encoding_of(unit: Unit) -> Encoding:
 
 
 def scaling_of(unit: Unit) -> Scaling | None:
-    """Of a trained unit's targets; None where they were not scaled."""
+    """Scaling of a trained unit's targets; None if they were not scaled."""
     scaling = read_run(unit)["scaling"]
     return Scaling(**scaling) if scaling else None
 
 
 @contextmanager
 def locked(unit: Unit) -> Iterator[None]:
-    """Keep other runs out of a unit's folder; the lock goes with the process that holds it."""
+    """Keep other runs out of a unit's folder; the lock ends with its process."""
     unit.folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(unit.folder.with_name(f".{unit.folder.name}.lock")):
         yield
 
 
 def models_hash(units: Sequence[Unit]) -> str:
-    """One hash of a member's trained models and of all that determined them, ids and columns too.
+    """One hash of a member's trained models and of their fingerprint.
 
     Raises:
-        FileNotFoundError: a unit is not there.
+        FileNotFoundError: a unit is missing.
         ValueError: units were trained on different data, folds or settings.
     """
     runs = [read_run(unit) for unit in units]
@@ -218,10 +210,10 @@ def models_hash(units: Sequence[Unit]) -> str:
 
 
 def units_of(competition: str, member: str) -> list[Unit]:
-    """The units of a trained member, as many as its first one says there are folds.
+    """The units of a trained member; fold 0 has their number.
 
     Raises:
-        FileNotFoundError: one of them is missing.
+        FileNotFoundError: a unit is missing.
     """
     first = Unit(competition, member, 0)
     if not first.folder.exists():
@@ -237,12 +229,12 @@ def units_of(competition: str, member: str) -> list[Unit]:
 
 
 def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], Floats]:
-    """Ids and predictions of all units' held-out rows, fold after fold."""
-    found_ids: list[str] = []
+    """Ids and (n, c) predictions of all units' held-out rows, fold after fold."""
+    ids: list[str] = []
     parts = []
     for unit in units:
         table = read_csv_as_text(unit.folder / OOF)
-        found_ids += table.iloc[:, 0].tolist()
-        cells = table.iloc[:, 1:][list(columns)]  # without the id, whose name may be a class's
+        ids += table.iloc[:, 0].tolist()
+        cells = table.iloc[:, 1:][list(columns)]  # without the id, which may be named like a class
         parts.append(cells.to_numpy().astype(np.float64))
-    return found_ids, np.concatenate(parts)
+    return ids, np.concatenate(parts)
