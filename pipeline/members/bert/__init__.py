@@ -1,1 +1,1 @@
-"""One BERT member: tokens, poolings, network, fine-tuning."""
+"""Fine-tuned members: tokens, poolings, network, training."""

@@ -1,7 +1,7 @@
-"""Texts as vectors of a backbone that nobody fine-tuned. Letters: n rows, P texts a row, H hidden.
+"""Text embeddings of a frozen backbone. Letters: n rows, P texts a row, H hidden.
 
-The vector of a text is the mean of its real tokens in the last layer (Reimers & Gurevych 2019,
-arXiv:1908.10084). The two texts of a pair have a vector each.
+A text's vector is the mean of its real tokens in the last layer (Reimers & Gurevych 2019,
+arXiv:1908.10084). Each text of a pair has its own vector.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,14 @@ from pipeline.members.jobs import Failure, run_all
 from pipeline.settings.config import Jobs
 
 Embeddings = NDArray[np.float32]
-ROWS_A_PIECE = 1_000  # each piece loads the backbone, which takes as long as a hundred short texts
+ROWS_A_PIECE = 1_000  # loading the backbone takes as long as a hundred short texts
 
 
 def embed_texts(
     backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]], jobs: Jobs
 ) -> Embeddings:
-    """Vectors (n, P, H) of all texts, computed side by side.
+    """Vectors (n, P, H) of all texts, cut at `max_length` tokens, computed side by side.
 
-    Args:
-        backbone: its folder.
-        max_length: tokens kept of a text, at most as many as the backbone reads.
     Raises:
         ValueError: a piece failed.
     """
@@ -44,13 +41,13 @@ def embed_texts(
 
 
 def embed(backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]]) -> Embeddings:
-    """Vectors (n, P, H) of the texts, computed here."""
+    """Vectors (n, P, H) of the texts, computed in this process."""
     config, tokenizer = read_config(backbone), read_tokenizer(backbone)
     network = build_network(
         backbone, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
     )
-    longest = min(max_length, most_tokens(config, tokenizer))
-    flat = tokenize(tokenizer, [(text,) for row in texts for text in row], longest)
+    max_length = min(max_length, most_tokens(config, tokenizer))
+    flat = tokenize(tokenizer, [(text,) for row in texts for text in row], max_length)
     width = config.hidden_size
     vectors = outputs_of(network, lambda batch: network.pooled(**batch), width, flat)
     n_texts = len(texts[0]) if texts else 1

@@ -1,4 +1,4 @@
-"""The kind of member that fine-tunes an encoder with a pooling and a head. Units take `Tokens`."""
+"""Members that fine-tune an encoder with a pooling and a head; their inputs are `Tokens`."""
 
 import json
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Bert:
         options = _all_options(member.pooling, member.options, backbone)
         build_pooling(member.pooling, config.hidden_size, config.num_hidden_layers, **options)
         limit = most_tokens(config, tokenizer)
-        # DeBERTa-v3 knows relative positions only, and reads more than it was pretrained on
+        # DeBERTa-v3 has relative positions only, and reads longer texts than in pretraining
         if member.max_length > limit and getattr(config, "position_biased_input", True):
             raise ValueError(
                 f"training.max_length is {member.max_length}, "
@@ -70,7 +70,7 @@ class Bert:
         return Encoding(backbone, member.max_length)
 
     def inputs(self, encoding: Encoding, texts: Texts, jobs: Jobs | None) -> Tokens:
-        backbone, max_length = _with_backbone(encoding)
+        backbone, max_length = _backbone_and_length(encoding)
         return tokenize(read_tokenizer(backbone), texts, max_length)
 
     def warning(self, member: Member, inputs: Tokens) -> str | None:
@@ -84,7 +84,7 @@ class Bert:
     def fit(
         self, member: Member, encoding: Encoding, rows: UnitRows, inputs: Tokens, folder: Path
     ) -> Outcome:
-        backbone, _ = _with_backbone(encoding)
+        backbone, _ = _backbone_and_length(encoding)
         seed_everything(member.seed)
         network = build_network(
             backbone,
@@ -114,16 +114,16 @@ class Bert:
         return Outcome(predictions, WEIGHTS, scaling, best_device().type, facts)
 
     def load(self, unit: Unit) -> "TrainedEncoder":
-        run, (backbone, _) = read_run(unit), _with_backbone(encoding_of(unit))
-        of_network = run["network"]
+        run, (backbone, _) = read_run(unit), _backbone_and_length(encoding_of(unit))
+        settings = run["network"]
         network = build_network(
             backbone,
-            of_network["pooling"],
-            _all_options(of_network["pooling"], of_network["options"], backbone),
+            settings["pooling"],
+            _all_options(settings["pooling"], settings["options"], backbone),
             len(run["columns"]),
             run["task"],
-            dropout=None,  # it is off where nothing is trained
-            freeze_embeddings=of_network["freeze_embeddings"],
+            dropout=None,  # it is off in predictions
+            freeze_embeddings=settings["freeze_embeddings"],
         )
         try:
             load_trained_tensors(network, load_file(unit.folder / WEIGHTS))
@@ -148,21 +148,21 @@ class TrainedEncoder:
         return predict(self.network, inputs, self.task, self.scaling)
 
 
-def _with_backbone(encoding: Encoding) -> tuple[Path, int]:
-    """Backbone and tokens kept, which every encoding of this kind has."""
+def _backbone_and_length(encoding: Encoding) -> tuple[Path, int]:
+    """Backbone and max_length, which every encoding of this kind has."""
     if encoding.backbone is None or encoding.max_length is None:
         raise TypeError(f"a fine-tuned unit has a backbone and a max_length, got {encoding}")
     return encoding.backbone, encoding.max_length
 
 
 def _all_options(pooling: str, options: Options, backbone: Path) -> Mapping[str, Any]:
-    """The pooling's options, and what it asks to know of the backbone."""
-    facts = {
+    """The pooling's options, with those that come from the backbone."""
+    from_backbone = {
         "vocab_size": read_config(backbone).vocab_size,
         "special_ids": sorted(read_tokenizer(backbone).all_special_ids),
     }
-    asked = pooling_options(pooling)
-    return {**{k: v for k, v in facts.items() if k in asked}, **options}
+    names = pooling_options(pooling)
+    return {**{k: v for k, v in from_backbone.items() if k in names}, **options}
 
 
 def _check_trainer(member: Member) -> None:
@@ -174,18 +174,17 @@ def _check_trainer(member: Member) -> None:
                 f"training.trainer: {key!r} is no field of "
                 f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
             )
-        if not _comes_back_from_json(value):
+        if not _survives_json(value):
             raise ValueError(
                 f"training.trainer: {key} is {value!r}, which run.json cannot hold; "
                 "give a number, a text, true or false, or lists and maps of these"
             )
-    # a GPU, and whether there is one for fp16, is for the workers; the folder is not touched
-    epochs = member.epochs or EPOCHS
-    training_arguments(member, member.seed, epochs, Path("unused"), "cpu", "fp32")
+    # Trainer checks the rest; device and precision are checked by the workers
+    training_arguments(member, member.seed, member.epochs or EPOCHS, Path("unused"), "cpu", "fp32")
 
 
-def _comes_back_from_json(value: object) -> bool:
-    """False for a date of YAML, and for NaN, which would differ from itself in every later run."""
+def _survives_json(value: object) -> bool:
+    """Whether JSON gives an equal value back: not for a date, nor for NaN, which equals nothing."""
     try:
         return bool(json.loads(json.dumps(value)) == value)
     except (TypeError, ValueError):

@@ -26,15 +26,15 @@ from pipeline.members.steps import epochs_for
 from pipeline.scoring.tasks import TASKS, Floats, Scaling
 from pipeline.settings.members import Training
 
-# tokens of a prediction batch, padding included; a CPU is twice as fast on what its cache holds
+# tokens of a prediction batch, padding included; a CPU is twice as fast if its cache holds them
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 SHORT_TEXT = 128  # tokens
-PREDICTION_TEXTS = 256  # at most: DeBERTa holds a table of 1.6 MB for each, however short
+PREDICTION_TEXTS = 256  # at most: DeBERTa needs 1.6 MB for each text, however short
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What a training took and came to.
+    """Cost and final loss of a training.
 
     Attributes:
         tokens_per_second: real tokens, without padding.
@@ -50,7 +50,7 @@ class Effort:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed before the network is built: its head starts at random."""
+    """Seed all generators; call it before building the network, whose head is random."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)  # all GPUs too
@@ -61,7 +61,7 @@ def best_device() -> torch.device:
 
 
 def best_precision() -> str:
-    """bf16 or, on a GPU from before it, fp16 where there are units for it; else fp32."""
+    """The fastest precision of the device: bf16, else fp16 on tensor cores, else fp32."""
     if best_device().type == "cpu":
         return "fp32"
     if torch.cuda.is_bf16_supported(including_emulation=False):
@@ -75,12 +75,11 @@ def fit(
     """Train `network` in place.
 
     Args:
-        dataset: the rows to train on; their labels are (n, c) float32 or (n,) int64 class codes,
-            as the network's loss wants them.
+        dataset: rows to train on, with labels as from `labels_for_loss`.
         seed: of the order of the rows and of dropout.
-        log: file that gets what Trainer logs, a JSON a line.
+        log: file for Trainer's log, one JSON per line.
     Raises:
-        ValueError: as `training_arguments` does; numbers do not fit into fp16.
+        ValueError: `training_arguments` does; the gradients do not fit into fp16.
     """
     texts = (dataset.tokens.of(row) for row in dataset.rows)
     network.pooling.fit(texts)  # type: ignore[operator]
@@ -94,7 +93,7 @@ def fit(
         callbacks=[LogFile(log)],
     )
     trainer.head_learning_rate = training.head_learning_rate
-    attention = network.attention  # what it predicts with, here and reloaded
+    attention = network.attention  # for predictions, here and after reloading
     network.attend_by(fastest_attention(precision, int(dataset.lengths.max())) or attention)
     trainer.remove_callback(PrinterCallback)
     first_scale = trainer.accelerator.scaler.get_scale() if precision == "fp16" else 1.0
@@ -103,10 +102,10 @@ def fit(
     seconds, steps = time.perf_counter() - start, trainer.state.global_step
     if precision == "fp16":
         refuse_overflow(first_scale, trainer.accelerator.scaler.get_scale(), steps)
-    # else the half precision would stay with the network and predict too, the reloaded one without
+    # without this the network would predict in half precision, the reloaded one in float32
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     network.attend_by(attention)
-    network.zero_grad()  # their memory is for the predictions
+    network.zero_grad()  # frees memory for the predictions
     return Effort(
         seconds=round(seconds, 3),
         tokens_per_second=round(float(dataset.lengths.sum()) * epochs / seconds),
@@ -118,16 +117,16 @@ def fit(
 
 
 def fastest_attention(precision: str, longest: int) -> str | None:
-    """How the backbone is to compute attention while it trains; None: as it does by itself.
+    """The backbone's attention in training; None: its default.
 
-    On a CPU the fused kernel's backward pass costs more than the products of short texts.
+    On a CPU the fused kernel's backward pass is slower than plain products for short texts.
     """
     short = longest <= SHORT_TEXT
     return "eager" if best_device().type == "cpu" and precision == "bf16" and short else None
 
 
 def _last_loss(log: Sequence[dict[str, float]]) -> float:
-    """Mean of what was logged over the last tenth of the steps."""
+    """Mean of the losses logged over the last tenth of the steps."""
     losses = [line["loss"] for line in log if "loss" in line]
     return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else math.nan
 
@@ -148,10 +147,9 @@ def outputs_of(
     width: int,
     tokens: Tokens,
 ) -> Floats:
-    """What `forward` gives for all texts, (n, width) float64 in their order.
+    """Outputs of `forward` for all texts, (n, width) float64 in their order.
 
-    Batches are cut from the texts sorted by length, so that little is computed for padding; always
-    in float32, on whatever precision the network was trained.
+    Texts are sorted by length, which keeps padding short, and always computed in float32.
 
     Args:
         forward: (B, T) tensors by argument name to (B, width), through `network`.
@@ -161,24 +159,21 @@ def outputs_of(
     network.to(device)
     lengths = tokens.lengths
     order = np.argsort(lengths, kind="stable")[::-1]
-    outputs: list[NDArray[Any]] = []
+    outputs = np.empty((len(order), width))
     start = 0
     while start < len(order):
         longest = max(1, int(lengths[order[start]]))
-        fitting = PREDICTION_TOKENS[device.type] // longest
-        stop = start + min(max(1, fitting), PREDICTION_TEXTS)
-        batch = collate(tokens, order[start:stop].tolist())
-        found = forward({name: tensor.to(device) for name, tensor in batch.items()})
-        outputs.append(found.double().cpu().numpy())
-        start = stop
-    in_order = np.empty((len(order), width))
-    if outputs:
-        in_order[order] = np.concatenate(outputs)
-    return in_order
+        n_texts = min(max(1, PREDICTION_TOKENS[device.type] // longest), PREDICTION_TEXTS)
+        rows = order[start : start + n_texts]
+        batch = collate(tokens, rows.tolist())
+        vectors = forward({name: tensor.to(device) for name, tensor in batch.items()})
+        outputs[rows] = vectors.double().cpu().numpy()
+        start += n_texts
+    return outputs
 
 
 def labels_for_loss(task: str, y: NDArray[Any], scaling: Scaling | None) -> torch.Tensor:
-    """Targets as the task's loss takes them: standardised, 0/1 columns, or class codes."""
+    """Targets for the loss: (n, c) float32, standardised or 0/1, or (n,) int64 class codes."""
     if scaling is not None:
         y = scaling.standardise(y)
     if task == "binary":

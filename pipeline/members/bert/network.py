@@ -28,22 +28,22 @@ class Network(nn.Module):
     def __init__(self, backbone: nn.Module, pooling: nn.Module, n_outputs: int, task: str) -> None:
         super().__init__()
         self.backbone = backbone
-        self.config = backbone.config  # Trainer looks there, when labels are smoothed for one
+        self.config = backbone.config  # Trainer reads it, for label smoothing for one
         self.pooling = pooling
         self.head = nn.Linear(pooling.output_dim, n_outputs)  # type: ignore[arg-type]
         self.loss = LOSSES[task]
 
     def get_input_embeddings(self) -> nn.Module:
-        """What Trainer asks for to add noise to them."""
+        """Trainer adds noise to these, if asked."""
         return self.backbone.get_input_embeddings()  # type: ignore[operator, no-any-return]
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
-        """What Trainer calls to trade time for memory."""
+        """Trainer calls this to trade time for memory."""
         self.backbone.activation_checkpointing_enable(**options)  # type: ignore[operator]
 
     @property
     def attention(self) -> str:
-        """How the backbone computes attention, in the words of transformers: "eager", "sdpa"."""
+        """The backbone's attention as transformers names it: "eager", "sdpa"."""
         return str(self.config._attn_implementation)  # type: ignore[union-attr]
 
     def attend_by(self, name: str) -> None:
@@ -56,9 +56,9 @@ class Network(nn.Module):
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids
-        found = self.backbone(**inputs, output_hidden_states=True)
-        # some backbones normalise once more after the last hidden state that they list
-        hidden_states = (*found.hidden_states[:-1], found.last_hidden_state)  # L + 1 of (B, T, H)
+        outputs = self.backbone(**inputs, output_hidden_states=True)
+        # some backbones normalise the last hidden state after listing it
+        hidden_states = (*outputs.hidden_states[:-1], outputs.last_hidden_state)  # L + 1 (B, T, H)
         return self.pooling(hidden_states, attention_mask, input_ids)
 
     def forward(
@@ -98,7 +98,7 @@ def build_network(
         _set_dropout(config, dropout)
     model = read_model(backbone, config)
     if getattr(model, "pooler", None) is not None:
-        model.pooler.requires_grad_(False)  # BERT's own, which no pooling here reads
+        model.pooler.requires_grad_(False)  # BERT's own, which our poolings do not use
     if freeze_embeddings:
         getattr(model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
     module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
@@ -106,7 +106,7 @@ def build_network(
 
 
 def trained_tensors(network: Network) -> dict[str, Tensor]:
-    """What the backbone's own files cannot give back: trained parameters, and all behind it."""
+    """The tensors that the backbone's files lack: trained parameters, pooling and head."""
     trained = {name for name, p in network.named_parameters() if p.requires_grad}
     return {
         name: tensor.detach().cpu().contiguous()
@@ -116,11 +116,7 @@ def trained_tensors(network: Network) -> dict[str, Tensor]:
 
 
 def load_trained_tensors(network: Network, tensors: dict[str, Tensor]) -> None:
-    """Lay trained tensors over the pretrained ones.
-
-    Raises:
-        ValueError: they are not those of such a network.
-    """
+    """Replace pretrained tensors by trained ones; a ValueError if a name is missing or unknown."""
     expected = set(trained_tensors(network))
     if set(tensors) != expected:
         odd = sorted(expected ^ set(tensors))
@@ -129,7 +125,7 @@ def load_trained_tensors(network: Network, tensors: dict[str, Tensor]) -> None:
 
 
 def _set_dropout(config: Any, share: float) -> None:
-    """Architectures name their dropouts differently, but all of them name them dropout."""
+    """Set every dropout of the config: all architectures have the word in the setting's name."""
     for key, value in config.to_dict().items():
         if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(config, key, share)

@@ -1,9 +1,8 @@
 """Poolings: how the `(layers, tokens)` of a backbone become one vector per text.
 
-B texts, T tokens, H hidden, L layers of the backbone. Every pooling is called as
-`pool(hidden_states, attention_mask, input_ids)` and sees nothing but the real tokens: whatever lies
-in the padding, on whichever side, reaches neither the output nor a gradient. A new pooling is a
-subclass of `Pooling` and a line in `POOLINGS`. The article is Coggle, "BERT Pooling methods", 2022.
+B texts, T tokens, H hidden, L layers of the backbone. Padding, on either side, changes neither the
+output nor a gradient. A new pooling is a subclass of `Pooling` and a line in `POOLINGS`. "The
+article" is Coggle, "BERT Pooling methods", 2022.
 """
 
 import inspect
@@ -16,10 +15,9 @@ from torch import Tensor, nn
 
 
 class Pooling(nn.Module):
-    """What all poolings share: `output_dim`, float32, a `fit` that learns nothing.
+    """Base class: a subclass implements `pool`, its options are keyword-only constructor arguments.
 
-    A subclass implements `pool`; its options, if any, are the keyword-only arguments of its
-    constructor. A text without a single real token becomes zeros.
+    A text without real tokens becomes zeros.
     """
 
     def __init__(self, hidden_size: int, num_layers: int) -> None:
@@ -50,7 +48,7 @@ class Pooling(nn.Module):
 class ClsPooling(Pooling):
     """First real token of the last layer (Devlin et al. 2019, arXiv:1810.04805).
 
-    Not position 0, which is padding where the tokenizer pads on the left.
+    Position 0 would be padding if the tokenizer pads on the left.
     """
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
@@ -69,7 +67,7 @@ class MeanPooling(Pooling):
 class MaxPooling(Pooling):
     """Largest value of each feature over the last layer's real tokens (Kim 2014, arXiv:1408.5882).
 
-    The article fills the padding with -1e4, which wins once all real values lie below it.
+    The article fills the padding with -1e4, which is the maximum if all real values lie below it.
     """
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
@@ -80,8 +78,8 @@ class MaxPooling(Pooling):
 class MinPooling(Pooling):
     """Smallest value of each feature over the real tokens (De Boom et al. 2016, arXiv:1607.00570).
 
-    The article fills the padding with 1e-4, which wins wherever all real values are larger, so a
-    text's vector depends on what it was batched with.
+    The article fills the padding with 1e-4, which is the minimum if all real values are larger, so
+    that a text's vector depends on its batch.
     """
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
@@ -93,8 +91,7 @@ class WeightedLayerPooling(Pooling):
     """Learned average of upper layers, then of tokens (Peters et al. 2018, arXiv:1802.05365).
 
     The weights start equal and pass a softmax, so they stay positive and sum to 1; the article
-    divides raw weights by their sum, which training can bring to 0, and leaves the tokens unpooled.
-    A single layer has nothing to learn: its weight is 1 and has the gradient 0.
+    divides raw weights by their sum, which can become 0, and leaves the tokens unpooled.
     """
 
     def __init__(
@@ -121,8 +118,8 @@ class WeightedLayerPooling(Pooling):
 class AttentionPooling(Pooling):
     """Average of the real tokens by a learned score of each (Lin et al. 2017, arXiv:1703.03130).
 
-    The article masks its scores in place, turns a text without real tokens into NaN, and gives the
-    scorer a last bias, which softmax cancels: a parameter that never learns.
+    The article masks its scores in place, returns NaN for a text without real tokens, and has a
+    last bias, which softmax cancels, so that it never learns.
     """
 
     def __init__(self, hidden_size: int, num_layers: int) -> None:
@@ -135,10 +132,10 @@ class AttentionPooling(Pooling):
         )
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        # Cleared before it is scored: the LayerNorm squares 1e30 to infinity, with NaN gradients
+        # padding is zeroed first: LayerNorm squares 1e30 to infinity, with NaN gradients
         tokens = fill_padding(hidden_states[-1], real, 0.0)  # (B, T, H)
         scores = self.score(tokens).squeeze(-1)  # (B, T)
-        # A text without real tokens keeps its scores, as the softmax of nothing but -inf is NaN
+        # a text without real tokens keeps its scores: the softmax of -inf alone is NaN
         scores = scores.masked_fill(~real & real.any(1, keepdim=True), -torch.inf)
         return (scores.softmax(1).unsqueeze(-1) * tokens).sum(1)
 
@@ -146,9 +143,9 @@ class AttentionPooling(Pooling):
 class IdfPooling(Pooling):
     """Average of the real tokens, weighted by rarity (De Boom et al. 2016, arXiv:1607.00570).
 
-    A token found in df of n training texts weighs `log((1 + n) / (1 + df)) + 1`, a special token
-    nothing; before `fit` all others weigh the same. A text of special tokens alone is averaged
-    evenly. The article proposes IDF weights and has no code for them.
+    A token in df of n training texts has the weight `log((1 + n) / (1 + df)) + 1`, a special token
+    0; before `fit` all others have 1. A text of special tokens only is averaged evenly. The article
+    proposes IDF weights without code.
     """
 
     idf: Tensor  # (vocab_size,) float32, saved with the model
@@ -161,11 +158,11 @@ class IdfPooling(Pooling):
         vocab_size: int | None = None,
         special_ids: Iterable[int] | None = None,
     ) -> None:
-        """Weigh all tokens alike, those of `special_ids` not at all.
+        """Start with weight 1, and 0 for special tokens.
 
         Args:
             vocab_size: rows of the backbone's embedding; a tokenizer's `vocab_size` can be less.
-            special_ids: ids of [CLS], [SEP], padding and their like.
+            special_ids: ids of [CLS], [SEP], padding and similar tokens.
         """
         super().__init__(hidden_size, num_layers)
         if vocab_size is None or special_ids is None:
@@ -180,7 +177,7 @@ class IdfPooling(Pooling):
         texts = [known_ids(ids, len(self.idf)) for ids in token_ids]
         document_frequency = np.zeros(len(self.idf))
         for ids in texts:
-            document_frequency[ids] += 1  # once for an id that the text repeats: not np.add.at
+            document_frequency[ids] += 1  # a repeated id counts once: not np.add.at
         self.idf.copy_(torch.from_numpy(np.log((1 + len(texts)) / (1 + document_frequency)) + 1))
         self.idf[self.special_ids] = 0.0
 
@@ -198,14 +195,14 @@ def fill_padding(tokens: Tensor, real: Tensor, value: float) -> Tensor:
 def mean_of_tokens(tokens: Tensor, weights: Tensor) -> Tensor:
     """Weighted average (B, H) of `tokens` (B, T, H) by `weights` (B, T); zeros if they are all 0.
 
-    The weights are 0 or at least 1, as a mask's and IDF's are; what has weight 0 is not looked at.
+    The weights are 0 or at least 1, as those of a mask and of IDF.
     """
     total = fill_padding(tokens, weights > 0, 0.0) * weights.unsqueeze(-1)  # (B, T, H)
     return total.sum(1) / weights.sum(1, keepdim=True).clamp(min=1)
 
 
 def known_ids(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
-    """`ids` as an array; a ValueError if one of them is no index of the vocabulary."""
+    """`ids` as an array; a ValueError for an id outside the vocabulary."""
     array = np.asarray(ids, dtype=np.int64)
     wrong = array[(array < 0) | (array >= vocab_size)]
     if len(wrong):
@@ -225,7 +222,7 @@ def pooling_options(name: str) -> tuple[str, ...]:
 
 
 def check_options(name: str, options: Iterable[str]) -> None:
-    """Find an option that a pooling does not take; a ValueError if there is no such pooling."""
+    """Raise a ValueError for an unknown pooling, or an option that it does not take."""
     allowed = pooling_options(name)
     for option in options:
         if option not in allowed:
@@ -237,7 +234,7 @@ def build_pooling(name: str, hidden_size: int, num_layers: int, **options: Any) 
     """The pooling that a config calls `name`, for a backbone of H features and L layers.
 
     Raises:
-        ValueError: there is no such pooling, or it refuses an option or the absence of one.
+        ValueError: there is no such pooling, or an option is unknown, wrong or missing.
     """
     check_options(name, options)
     return POOLINGS[name](hidden_size, num_layers, **options)

@@ -1,4 +1,4 @@
-"""A backbone's folder as transformers reads it; code that a folder brings is never run."""
+"""Read a backbone's config, tokenizer and model; code in its folder is never run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +10,7 @@ from transformers.utils import logging
 
 
 def read_config(folder: Path) -> Any:
-    """The backbone's configuration.
-
-    Raises:
-        ValueError: only code in the folder could read it.
-    """
+    """The backbone's configuration; a ValueError if only code in the folder could read it."""
     return _read(AutoConfig.from_pretrained, folder)
 
 
@@ -22,8 +18,7 @@ def read_tokenizer(folder: Path) -> Any:
     """The backbone's tokenizer.
 
     Raises:
-        ValueError: a file or a package that it needs is missing, or only code in the folder could
-            read it.
+        ValueError: a file or package is missing, or only code in the folder could read it.
     """
     try:
         return _read(AutoTokenizer.from_pretrained, folder)
@@ -36,8 +31,7 @@ def read_model(folder: Path, config: Any) -> Any:
     """The pretrained encoder in float32, even where its checkpoint has half precision.
 
     Raises:
-        ValueError: weights that the encoder needs are missing, or only code in the folder could
-            read them.
+        ValueError: weights are missing, or only code in the folder could read them.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -59,12 +53,12 @@ def read_model(folder: Path, config: Any) -> Any:
 
 def _read(from_pretrained: Callable[..., Any], folder: Path, **options: Any) -> Any:
     try:
-        # None would ask on the terminal, in the middle of a run
+        # None would ask on the terminal in the middle of a run
         return from_pretrained(folder, trust_remote_code=False, **options)
     except ValueError as error:
         if "trust_remote_code" not in str(error):
             raise
         raise ValueError(
-            f"backbone {folder}: it brings code of its own (auto_map in its files), which is never "
+            f"backbone {folder}: it has code of its own (auto_map in its files), which is never "
             "run; choose a backbone of an architecture that transformers knows"
         ) from None

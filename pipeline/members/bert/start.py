@@ -1,8 +1,8 @@
-"""Where a network's outputs start: at the best constant for the unit's own training rows.
+"""Initial head: its outputs are the best constant prediction for the training rows.
 
-From there a head has nothing to unlearn. At zero bias a label that 1 % of the rows bear starts at
-one half, and the first hundred steps of AdamW, which moves a bias by its rate a step, go into base
-rates (Lin et al. 2017, arXiv:1708.02002, section 4.1). Letters: n rows, c outputs.
+With a zero bias a label of 1 % of the rows starts at one half, and AdamW, which moves a bias by the
+learning rate per step, spends the first hundred steps on base rates (Lin et al. 2017,
+arXiv:1708.02002, section 4.1). Letters: n rows, c outputs.
 """
 
 from collections.abc import Callable
@@ -12,27 +12,23 @@ from torch import Tensor, nn
 
 from pipeline.members.bert.network import LOSSES
 
-HEAD_SD = 1e-3  # of the first weights: outputs begin at the constant, yet gradients reach the rest
+HEAD_SD = 1e-3  # of the initial weights: near the constant, yet gradients reach the backbone
 
 
 def start_head(head: nn.Linear, task: str, labels: Tensor) -> None:
-    """Set the bias to the constant's outputs and draw small weights; seed torch before the call."""
+    """Set the bias to the constant's outputs and draw small weights; seed torch first."""
     nn.init.normal_(head.weight, std=HEAD_SD)
     with torch.no_grad():
         head.bias.copy_(constant_outputs(task, labels, head.out_features))
 
 
 def constant_outputs(task: str, labels: Tensor, n_outputs: int) -> Tensor:
-    """Outputs (c,) of the constant prediction with the least loss on the labels, smoothed.
-
-    Args:
-        labels: as the task's loss takes them, see `members.bert.finetune.labels_for_loss`.
-    """
+    """Outputs (c,) of the constant with the least loss on `labels_for_loss`'s labels, smoothed."""
     return CONSTANTS[task](labels, n_outputs)
 
 
 def constant_loss(task: str, labels: Tensor, n_outputs: int) -> float:
-    """The loss of the constant prediction: what a network that learns has to fall below."""
+    """The loss of the constant prediction, which a network that learns falls below."""
     outputs = constant_outputs(task, labels, n_outputs).expand(len(labels), -1)
     return float(LOSSES[task](outputs, labels))
 
@@ -42,7 +38,7 @@ def _mean_of_standardised(labels: Tensor, n_outputs: int) -> Tensor:
 
 
 def _log_odds(labels: Tensor, n_outputs: int) -> Tensor:
-    # half a row more on either side, so that a label without rows starts at a finite value
+    # half a row is added to both sides, so that a label without rows has finite log-odds
     return ((labels.sum(0) + 0.5) / (len(labels) + 1)).logit()
 
 

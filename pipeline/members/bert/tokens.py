@@ -1,7 +1,6 @@
-"""Texts as token ids: tokenised once, kept flat, batched by length. Letters: B texts, T tokens.
+"""Texts as token ids: tokenised once, batched by length. Letters: B texts, T tokens.
 
-A text's tokens lie one after the other in flat arrays, which worker processes share by memory
-mapping instead of copying.
+The tokens of all texts lie in flat arrays, which worker processes share by memory mapping.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
-TEXTS_AT_ONCE = 2_000  # while it tokenises, a tokenizer holds 180 bytes a token, cut or not
-BATCHES_A_POOL = 50  # batches whose rows are sorted together: short padding, yet random batches
+TEXTS_AT_ONCE = 2_000  # a tokenizer needs 180 bytes a token, cut off or not
+BATCHES_A_POOL = 50  # batches whose rows are sorted together: little padding, yet random batches
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Tokens:
 
     Attributes:
         ids: (all tokens,) int32, text after text, special tokens included.
-        type_ids: (all tokens,) int8, which text of a pair a token belongs to; None for a backbone
-            that takes none.
+        type_ids: (all tokens,) int8, the text of a pair that a token belongs to; None if the
+            backbone does not take them.
         starts: (n + 1,) int64; text i is `ids[starts[i]:starts[i + 1]]`.
         n_cut: texts that were longer than the limit.
         pad_id: the id that fills up a batch.
@@ -45,13 +44,13 @@ class Tokens:
         return np.diff(self.starts)
 
     def take(self, rows: NDArray[np.int64]) -> "Tokens":
-        """The tokens of some of the texts."""
-        of_rows = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
+        """The tokens of some texts."""
+        spans = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
         return Tokens(
-            np.concatenate([self.ids[:0], *(self.ids[s] for s in of_rows)]),
+            np.concatenate([self.ids[:0], *(self.ids[s] for s in spans)]),
             None
             if self.type_ids is None
-            else np.concatenate([self.type_ids[:0], *(self.type_ids[s] for s in of_rows)]),
+            else np.concatenate([self.type_ids[:0], *(self.type_ids[s] for s in spans)]),
             np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64),
             self.n_cut,
             self.pad_id,
@@ -63,9 +62,9 @@ class Tokens:
 
 
 def most_tokens(config: Any, tokenizer: Any) -> int:
-    """How many tokens of a text the backbone reads."""
+    """The most tokens of a text that the backbone reads."""
     positions = getattr(config, "max_position_embeddings", 0)
-    if positions <= 0:  # XLNet says -1 for as many as there are
+    if positions <= 0:  # XLNet has -1 for no limit
         return int(tokenizer.model_max_length)
     return int(min(positions, tokenizer.model_max_length))
 
@@ -102,9 +101,8 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
             return_attention_mask=False,
             verbose=False,
         )
-        # a cut text leaves an overflow in its fast encoding
         n_cut += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
-        lengths += [len(of_text) for of_text in encoded["input_ids"]]
+        lengths += [len(token_ids) for token_ids in encoded["input_ids"]]
         ids.append(np.concatenate(encoded["input_ids"]).astype(np.int32))
         if has_types:
             type_ids.append(np.concatenate(encoded["token_type_ids"]).astype(np.int8))
@@ -136,12 +134,12 @@ def collate(tokens: Tokens, rows: Sequence[int]) -> dict[str, torch.Tensor]:
 
 
 class TrainingRows(Dataset[int]):
-    """The rows of `tokens` that a unit trains on, with their labels; items are row numbers."""
+    """A unit's training rows of `tokens`, with one label each; items are row numbers."""
 
     def __init__(self, tokens: Tokens, rows: NDArray[np.int64], labels: torch.Tensor) -> None:
         self.tokens = tokens
         self.rows = rows
-        self.labels = labels  # one for each of `rows`
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -161,11 +159,10 @@ class TrainingRows(Dataset[int]):
 
 
 class LengthBatches(Sampler[int]):
-    """Row numbers so ordered that every `batch_size` of them have like lengths.
+    """Row numbers in random order, in batches of similar lengths that differ in every epoch.
 
-    Every epoch shuffles anew which rows meet and which batch comes when. The sampler of
-    transformers yields the batches of a pool from long to short; a random order keeps lengths out
-    of the gradient's drift.
+    The sampler of transformers orders batches from long to short within a pool; here their order is
+    random, so that length is not a trend within an epoch.
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
@@ -178,11 +175,11 @@ class LengthBatches(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         shuffled = self.random.permutation(len(self.lengths))
-        # a batch that is not full must come last, or all after it would be cut askew
+        # the incomplete batch comes last, or it would shift the batches after it
         n_full = len(shuffled) - len(shuffled) % self.batch_size
         full, rest = shuffled[:n_full], shuffled[n_full:]
         batches: list[NDArray[np.int64]] = []
-        # two pools at least: sorted as one, few rows would make the same batches every epoch
+        # at least two pools: in a single pool small sets would repeat the same batches
         half = -(-n_full // self.batch_size // 2)
         pool_size = self.batch_size * max(1, min(BATCHES_A_POOL, half))
         for start in range(0, n_full, pool_size):

@@ -16,18 +16,17 @@ from pipeline.settings.members import Training
 def training_arguments(
     training: Training, seed: int, epochs: float, folder: Path, device: str, precision: str
 ) -> TrainingArguments:
-    """Trainer's own defaults, but for what the settings and the machine say.
+    """Trainer's arguments: the settings and the device's, else Trainer's defaults.
 
     Args:
-        epochs: passes over the training rows, instead of the setting, which may be null.
+        epochs: passes over the training rows; the setting may be null.
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" or "fp16".
     Raises:
-        ValueError: `training.trainer` has a key that Trainer does not know, or a value that it does
-            not take; fp16 without a GPU.
+        ValueError: Trainer refuses a key or value of `training.trainer`; fp16 without a GPU.
     """
     if precision == "fp16" and device == "cpu":
-        raise ValueError("training.precision: fp16 needs a GPU, and none is seen; leave it null")
+        raise ValueError("training.precision: fp16 needs a GPU, but there is none; leave it null")
     try:
         arguments = TrainingArguments(
             output_dir=str(folder),
@@ -49,34 +48,28 @@ def training_arguments(
             disable_tqdm=True,
             **{k: v for k, v in training.trainer.items() if k != "logging_steps"},
         )
-    except Exception as error:  # whatever they raise: it is about a key or a value of the user
+    except Exception as error:  # of any type: a key or value of the user is wrong
         reason = " ".join(str(error).split())
         raise ValueError(
             f"training.trainer: {reason}; see transformers.TrainingArguments"
         ) from None
     if precision == "fp32":
-        arguments.mixed_precision = "no"  # else ACCELERATE_MIXED_PRECISION would have a say
+        arguments.mixed_precision = "no"  # overrides ACCELERATE_MIXED_PRECISION
     return arguments
 
 
 def refuse_overflow(first_scale: float, last_scale: float, n_steps: int) -> None:
-    """Refuse a training of which fp16 left out most steps.
-
-    A step whose gradients overflow is left out and halves the scale of the next ones.
-
-    Raises:
-        ValueError: it was so.
-    """
-    n_left_out = math.inf if last_scale == 0 else math.log2(first_scale / last_scale)
-    if n_left_out > n_steps / 2:
+    """Raise a ValueError if fp16 skipped most steps: each skipped step halves the loss scale."""
+    n_skipped = math.inf if last_scale == 0 else math.log2(first_scale / last_scale)
+    if n_skipped > n_steps / 2:
         raise ValueError(
             "training.precision: the gradients did not fit into fp16 in most steps, which were "
-            "left out; set it to fp32, or to bf16 on a GPU that has it"
+            "skipped; set it to fp32, or to bf16 on a GPU that has it"
         )
 
 
 class LengthGroupedTrainer(Trainer):
-    """Batches of like length; for the head and the pooling another rate, where it is set."""
+    """Batches of similar length; a learning rate of their own for head and pooling, if set."""
 
     head_learning_rate: float | None = None
 
@@ -85,24 +78,26 @@ class LengthGroupedTrainer(Trainer):
         return LengthBatches(rows.lengths, self.args.train_batch_size, self.args.seed)
 
     def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
-        """Trainer's own, with groups and a rate of their own for the head and the pooling."""
+        """Trainer's optimizer, with separate groups for the head and the pooling."""
         optimizer = super().create_optimizer(*arguments)
         if self.head_learning_rate is None:
             return optimizer
         named = self.model.named_parameters()  # type: ignore[union-attr]
-        of_head = {id(p) for name, p in named if not name.startswith("backbone.")}
+        head = {id(p) for name, p in named if not name.startswith("backbone.")}
         for group in list(optimizer.param_groups):
             params = group["params"]
-            group["params"] = [p for p in params if id(p) not in of_head]
-            taken_out = [p for p in params if id(p) in of_head]
-            if taken_out:
-                own = {"params": taken_out, "lr": self.head_learning_rate}
-                optimizer.add_param_group({**group, **own})
+            group["params"] = [p for p in params if id(p) not in head]
+            in_head = {
+                "params": [p for p in params if id(p) in head],
+                "lr": self.head_learning_rate,
+            }
+            if in_head["params"]:
+                optimizer.add_param_group({**group, **in_head})
         return optimizer
 
 
 class LogFile(TrainerCallback):
-    """Writes what Trainer logs as a JSON a line."""
+    """Appends Trainer's log to a file, one JSON per line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
