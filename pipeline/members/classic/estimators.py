@@ -16,7 +16,8 @@ from sklearn.utils.extmath import randomized_svd
 
 from pipeline.members.classic.heads import fit_heads, shares_of
 from pipeline.members.classic.statistics import statistics
-from pipeline.members.classic.tfidf import Texts, Tfidf
+from pipeline.members.classic.tfidf import Tfidf
+from pipeline.members.units import Texts
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.members import Options
 

@@ -1,8 +1,7 @@
-"""Predictions (n, c) of any task from one fitted head a target. Letters: n rows, c columns.
+"""Predictions (n, c) of any task from scikit-learn regressors or classifiers, one per target.
 
-A head is a regressor, or a classifier with `classes_` and `predict_proba`, as in scikit-learn.
-What the training rows cannot teach is settled here: a class that they do not hold, a label that
-none or all of them bear.
+They also cover what a classifier cannot learn: a class without training rows, a label of none or
+all of them. Letters: n rows, c columns, f features.
 """
 
 from collections.abc import Callable
@@ -18,10 +17,10 @@ from pipeline.scoring.tasks import TASKS, Floats
 
 @dataclass(frozen=True)
 class Heads:
-    """Fitted models: one a regression target or label, or one for all classes.
+    """Fitted models: one per regression target or label, or one for all classes.
 
     Attributes:
-        unseen: the probability of each class that a model has not seen.
+        unseen: the probability of each class without training rows.
     """
 
     task: str
@@ -41,10 +40,10 @@ class Heads:
 
     def _probabilities(self, model: Any, features: Any, n_classes: int) -> Floats:
         seen = np.asarray(model.classes_)
-        found = np.full((features.shape[0], n_classes), self.unseen)
-        found[:, seen] = model.predict_proba(features)
-        found[:, seen] *= 1 - self.unseen * (n_classes - len(seen))
-        return found
+        probabilities = np.full((features.shape[0], n_classes), self.unseen)
+        seen_share = 1 - self.unseen * (n_classes - len(seen))
+        probabilities[:, seen] = seen_share * model.predict_proba(features)
+        return probabilities
 
 
 def fit_heads(
@@ -59,20 +58,20 @@ def fit_heads(
     Args:
         features: (n, f) array or sparse matrix.
         y: targets as in `scoring.tasks`, those of regression standardised.
-        fit: `(features, target)` to a fitted head; the target is (n,) numbers, or codes of which
-            at least two differ.
+        fit: `(features, target)` to a fitted model; the target is (n,) numbers, or codes of at
+            least two classes.
     """
-    is_classes = TASKS[task].is_probability
-    columns = y.astype(np.int64 if is_classes else np.float64).reshape(len(y), -1).T
+    has_codes = TASKS[task].is_probability
+    columns = y.astype(np.int64 if has_codes else np.float64).reshape(len(y), -1).T
     models = [
-        shares_of(column) if is_classes and column.min() == column.max() else fit(features, column)
+        shares_of(column) if has_codes and column.min() == column.max() else fit(features, column)
         for column in columns
     ]
-    # as if every class had been seen once more than it was (Laplace's rule of succession)
+    # as if every class had one more row (Laplace's rule of succession)
     n_classes = n_columns if task == "multiclass" else 2
     return Heads(task, n_columns, models, 1 / (len(y) + n_classes))
 
 
 def shares_of(target: NDArray[Any]) -> DummyClassifier:
-    """A head that says the share of each class, where no more can be learnt from the rows."""
+    """A classifier that predicts each class's share of the rows."""
     return DummyClassifier(strategy="prior").fit(target, target)

@@ -1,7 +1,7 @@
-"""The kind of member that is not fine-tuned. Units take texts or, with a backbone, embeddings.
+"""Classic members; their inputs are texts or, with a backbone, embeddings.
 
-A fitted model is a joblib file, which may run code when it is opened: it is opened only where its
-hash is the one in `run.json`.
+A fitted model is a joblib file, which can run code when it is loaded: it is loaded only if its hash
+is the one in `run.json`.
 """
 
 import time
@@ -50,7 +50,7 @@ class Classic:
     def inputs(self, encoding: Encoding, texts: Texts, jobs: Jobs | None) -> Any:
         if encoding.backbone is None or encoding.max_length is None:
             return texts
-        # imported here: torch takes seconds to load, and other models need none of it
+        # imported here: torch takes seconds to load, and other models do not need it
         from pipeline.members.bert.embeddings import embed, embed_texts
 
         if jobs is None:
@@ -86,7 +86,7 @@ class Classic:
     def load(self, unit: Unit) -> "TrainedModel":
         run, path = read_run(unit), unit.folder / MODEL
         if file_sha256(path) != run["weights_sha256"]:
-            raise ValueError(f"{path}: not the file that was trained; train the unit again")
+            raise ValueError(f"{path}: its hash is not the one in run.json; train the unit again")
         device = _device(encoding_of(unit))
         return TrainedModel(joblib.load(path), len(run["columns"]), scaling_of(unit), device)
 
@@ -112,7 +112,7 @@ def _options(member: ClassicMember) -> Options:
 
 
 def _device(encoding: Encoding) -> str:
-    """What the inputs are computed with; all else runs on the CPU."""
+    """The device that computes the embeddings; all else runs on the CPU."""
     if not encoding.needs_torch:
         return "cpu"
     from pipeline.members.bert.finetune import best_device

@@ -1,10 +1,10 @@
 """Statistics of a text: length, punctuation, case, readability. Letters: n rows, f features."""
 
 import re
-from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.members.units import Texts
 from pipeline.scoring.tasks import Floats
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -60,7 +60,7 @@ def coleman_liau(n_letters: int, n_words: int, n_sentences: int) -> float:
     return 0.0588 * letters - 0.296 * sentences - 15.8
 
 
-def statistics(texts: Sequence[tuple[str, ...]]) -> Floats:
+def statistics(texts: Texts) -> Floats:
     """(n, f) statistics of each text of a row, then the word overlap of a pair."""
     rows = [
         [value for text in row for value in statistics_of(text).values()] + _overlap(row)
@@ -70,7 +70,7 @@ def statistics(texts: Sequence[tuple[str, ...]]) -> Floats:
 
 
 def _overlap(row: tuple[str, ...]) -> list[float]:
-    """Of a pair: the share of common words among all (Jaccard), the first's and the second's."""
+    """A pair's common words as a share of all words (Jaccard), of the first's, of the second's."""
     if len(row) == 1:
         return []
     first, second = ({word.casefold() for word in WORD.findall(text)} for text in row)

@@ -1,57 +1,55 @@
-"""Texts as weighted counts of words and of characters. Letters: n rows, f features."""
+"""TF-IDF of words and characters. Letters: n rows, k new rows, f features."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-Texts = Sequence[tuple[str, ...]]
+from pipeline.members.units import Texts
 
-LONGEST_WORD = 100  # characters; what is longer is a text without spaces, or data
+LONGEST_WORD = 100  # characters; longer ones are texts without spaces, or data
 
 
 class Tfidf:
-    """TF-IDF (Salton & Buckley 1988) of one and two words, and of 2 to 5 characters within a word.
+    """TF-IDF (Salton & Buckley 1988) of words and word pairs, and of 2 to 5 characters of a word.
 
-    Counts enter by 1 + log, and what stands in one text only is left out. Word pairs are what made
-    linear models hard to beat on short texts (Wang & Manning 2012); characters see through
-    misspellings and endings (Cavnar & Trenkle 1994), and see emoticons. Of a pair there are the
-    weights of each text, in one vocabulary, their products, which are not 0 where both texts say
-    the same, and the sum of these, the cosine.
+    Counts enter as 1 + log; terms of a single text are left out. Word pairs make linear models hard
+    to beat on short texts (Wang & Manning 2012); characters match misspellings, endings (Cavnar &
+    Trenkle 1994) and emoticons. The features of a pair are the weights of each text, in one
+    vocabulary, their products, and the sum of the products, which is the cosine.
 
     Args:
-        max_features: most frequent terms kept, of words and of characters each.
+        max_features: most frequent terms kept, separately of words and of characters.
     """
 
     def __init__(self, max_features: int) -> None:
         self.max_features = max_features
 
     def fit_transform(self, texts: Texts) -> csr_matrix:
-        """(n, f) of the texts whose terms are counted here."""
+        """Learn the terms of the texts; their features (n, f)."""
         self.n_texts = len(texts[0])
         flat = [text for row in texts for text in row]
         self.vectorizers, weights = [], []
         for vectorizer in self._vectorizers():
             try:
                 weights.append(vectorizer.fit_transform(flat))
-            except ValueError:  # no term stands in two texts
+            except ValueError:  # no two texts share a term
                 continue
-            # an address in memory: kept, equal fits would be files that differ
+            # a memory address, with which equal fits would make different files
             vectorizer.__dict__.pop("_stop_words_id", None)
             self.vectorizers.append(vectorizer)
         parts = [[w[k :: self.n_texts] for k in range(self.n_texts)] for w in weights]
         return self._joined(len(texts), parts)
 
     def transform(self, texts: Texts) -> csr_matrix:
-        """(k, f); the first column is 0, so that there is one even for texts without any term."""
+        """Features (k, f); the first is always 0, so that there is at least one."""
         columns = [[row[k] for row in texts] for k in range(self.n_texts)]
         parts = [[v.transform(column) for column in columns] for v in self.vectorizers]
         return self._joined(len(texts), parts)
 
     def _joined(self, n: int, parts: list[list[csr_matrix]]) -> csr_matrix:
-        """(n, f) of the weights of each vectoriser, one matrix a text of a row."""
+        """Features (n, f) from each vectoriser's weights, one matrix per text of a row."""
         blocks = [csr_matrix((n, 1))]
         for weights in parts:
             blocks += weights
@@ -71,7 +69,7 @@ class Tfidf:
 def character_grams(text: str) -> list[str]:
     """Runs of 2 to 5 characters of each word, its ends marked by a space.
 
-    What is longer than a word is cut into pieces, which the cache below can bear.
+    Longer words are cut into pieces, which bounds the cache below.
     """
     pieces = (
         word[k : k + LONGEST_WORD]
@@ -81,7 +79,7 @@ def character_grams(text: str) -> list[str]:
     return [gram for piece in pieces for gram in _grams_of_word(piece)]
 
 
-@lru_cache(maxsize=2**14)  # words recur; scikit-learn's char_wb computes the runs again each time
+@lru_cache(maxsize=2**14)  # scikit-learn's char_wb has no cache
 def _grams_of_word(word: str) -> tuple[str, ...]:
     marked = f" {word} "
     return tuple(
