@@ -1,4 +1,4 @@
-"""How long blenders take on a large stack, and hill climbing at equal steps beside its peers.
+"""CPU seconds of blenders on a large stack, and of hill climbing beside its peers.
 
     python -m benchmarks.blend_speed --peer_python PATH     about 10 minutes on a free core
     python -m benchmarks.blend_speed --rows 500 --members 4 --repeats 1        a smoke test
@@ -19,7 +19,7 @@ Writes benchmarks/results/blend_speed.csv, a line a measurement, and blend_speed
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -43,16 +43,6 @@ MOST_SECONDS = {"auc": 20.0, "weights": 30.0, "others": 180.0}
 N_NEW = 100
 
 
-def seconds_of(work: Callable[[], Any], repeats: int) -> float:
-    """CPU seconds of the fastest repeat."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
-
-
 def time_climbs(stacks: dict[str, Stack], arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """A line per metric and climber; seconds are None for a stopped peer."""
     lines = []
@@ -60,11 +50,12 @@ def time_climbs(stacks: dict[str, Stack], arguments: argparse.Namespace) -> list
         for metric, task in CLIMBS.items():
             stack = stacks[task]
             target = Target.of(stack.y, task, metric)
-
-            def ours(stack: Stack = stack, target: Target = target) -> None:
+            repeats = []
+            for _ in range(arguments.repeats):
+                start = time.process_time()
                 upwards(objective_of(stack.oof, target), STEPS)
-
-            seconds: float | None = seconds_of(ours, arguments.repeats)
+                repeats.append(time.process_time() - start)
+            seconds: float | None = min(repeats)
             line = {"what": "climb", "task": task, "metric": metric}
             lines.append({**line, "who": "ours", "seconds": seconds, "remark": ""})
             print(f"  {metric}: {seconds:.2f} s", flush=True)

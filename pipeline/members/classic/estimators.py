@@ -66,7 +66,7 @@ class TfidfLinear(Estimator):
     to fit, so its penalty is an option instead.
 
     Attributes:
-        max_features: most frequent terms kept, separately of words and of characters.
+        max_features: most terms of words, and of characters; the most frequent are kept.
         inverse_penalty: scikit-learn's C of the logistic regression.
     """
 
@@ -140,7 +140,7 @@ class LightgbmText(Estimator):
     Attributes:
         directions: components of the SVD.
         rounds: trees, for several classes trees per class.
-        max_features: most frequent terms kept, separately of words and of characters.
+        max_features: most terms of words, and of characters; the most frequent are kept.
     """
 
     directions: int = 100

@@ -20,7 +20,7 @@ class Tfidf:
     vocabulary, their products, and the sum of the products, which is the cosine.
 
     Args:
-        max_features: most frequent terms kept, separately of words and of characters.
+        max_features: most terms of words, and of characters; the most frequent are kept.
     """
 
     def __init__(self, max_features: int) -> None:
