@@ -20,6 +20,7 @@ from pipeline.predictors.board import (
     trained_otherwise,
     write_contest,
 )
+from pipeline.predictors.duplicates import lines_about_duplicates
 from pipeline.predictors.stack import with_doubts
 from pipeline.reporting.screen import summary
 from pipeline.scoring.target import Target
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{len(stack.test)} test rows"
         )
         stack, doubts = with_doubts(stack, target)
-        for line in [*trained_otherwise(config), *doubts]:
+        for line in [*trained_otherwise(config), *lines_about_duplicates(stack), *doubts]:
             print(f"warning: {line}")
         made_from = made_from_of_blends(config, train, test, folds, stack.kinds)
         if not blends_are_current(config.competition, made_from):
