@@ -69,9 +69,9 @@ def refuse_overflow(first_scale: float, last_scale: float, n_steps: int) -> None
 
 
 class LengthGroupedTrainer(Trainer):
-    """Batches of similar length; a learning rate of their own for head and pooling, if set."""
+    """Batches of similar length; a learning rate of their own for head and pooling."""
 
-    head_learning_rate: float | None = None
+    head_rate: float
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows: TrainingRows = self.train_dataset  # type: ignore[assignment]
@@ -80,19 +80,15 @@ class LengthGroupedTrainer(Trainer):
     def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
         """Trainer's optimizer, with separate groups for the head and the pooling."""
         optimizer = super().create_optimizer(*arguments)
-        if self.head_learning_rate is None:
-            return optimizer
         named = self.model.named_parameters()  # type: ignore[union-attr]
         head = {id(p) for name, p in named if not name.startswith("backbone.")}
         for group in list(optimizer.param_groups):
             params = group["params"]
             group["params"] = [p for p in params if id(p) not in head]
-            in_head = {
-                "params": [p for p in params if id(p) in head],
-                "lr": self.head_learning_rate,
-            }
-            if in_head["params"]:
-                optimizer.add_param_group({**group, **in_head})
+            head_params = [p for p in params if id(p) in head]
+            if head_params:
+                head_group = {**group, "params": head_params, "lr": self.head_rate}
+                optimizer.add_param_group(head_group)
         return optimizer
 
 
