@@ -8,10 +8,10 @@ x calibrated and miscalibrated members (benchmarks/shared/stacks.py). Each is me
 3 at 200,000 rows, with 8 and 40 members in turn. As many rows are held out as fitted, but at least
 20,000, so that their noise hides less.
 
-- chosen: what the blend stage would submit. The default `blend.methods` and their post-processing
-  are cross-fitted on five folds of the fit rows, the leaderboard chooses, and the chosen blend is
-  fitted on all fit rows. Beyond 20,000 rows post-processing is left out: it takes three times the
-  fits.
+- chosen: the blend that the blend stage would submit. The default `blend.methods` and their
+  post-processing are cross-fitted on five folds of the fit rows, the leaderboard chooses, and the
+  chosen blend is fitted on all fit rows. Beyond 20,000 rows post-processing is left out: it takes
+  three times the fits.
 - chosen_by_score: the best cross-fitted score, without the rule about intervals.
 - blend_*: our blenders.
 - single: the member with the best score on the fit rows.

@@ -1,1 +1,1 @@
-"""What several benchmarks use: stacks and grids, ways to train, other packages, the record."""
+"""Parts that several benchmarks use: stacks, grids, ways to train, other packages, the record."""

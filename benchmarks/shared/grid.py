@@ -42,7 +42,7 @@ def train_grid(
     limits: Limits,
     n_jobs: int | None = None,
 ) -> Config:
-    """Train and predict what is missing of the grid of the competition whose YAML is `path`.
+    """Train and predict the missing units of the grid of the competition whose YAML is `path`.
 
     Args:
         n_jobs: units side by side; None: as the YAML says.
