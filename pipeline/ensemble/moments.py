@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.draws import counts_of_draw
+from pipeline.scoring.bootstrap import bootstrap_counts
 from pipeline.scoring.formulas import NO_VARIANCE, ROW_MEANS, correlation, mean_of_defined, r2
 from pipeline.scoring.tasks import Floats
 
@@ -36,7 +36,7 @@ def drawn_moments(
     """Moments of b bootstrap draws of whole clusters (n,)."""
     times = np.empty((n_draws, len(cluster)), dtype=np.float32)  # counts: exact
     for line in times:
-        line[:] = counts_of_draw(cluster, rng)
+        line[:] = bootstrap_counts(cluster, rng)
     return drawn_from(_joined(preds, y), times)
 
 

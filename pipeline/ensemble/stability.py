@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.draws import clusters_of
+from pipeline.scoring.bootstrap import bootstrap_clusters
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
@@ -43,7 +43,7 @@ def weight_table(
         sd over the other fits, and selected: the share of them in which the weight is not 0.
     """
     weights = weigh(preds, target, seed=seed)
-    cluster = clusters_of(len(target), target.groups)
+    cluster = bootstrap_clusters(len(target), target.groups)
     n_clusters = int(cluster.max()) + 1
     n_drawn = max(1, min(n_clusters // 2, n_clusters * MOST_ROWS // len(target)))
     rng = np.random.default_rng(seed)
