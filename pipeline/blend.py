@@ -118,7 +118,7 @@ def _blend(
     test_ids: Sequence[str],
     folds: NDArray[np.int64],
     made_from: dict[str, Any],
-) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+) -> tuple[pd.DataFrame, dict[str, float | list[str] | None] | None]:
     """Write every blend.
 
     Returns:

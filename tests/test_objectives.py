@@ -122,7 +122,7 @@ def test_members_that_cancel_to_a_constant_have_no_correlation():
 def test_few_rows_are_sorted_at_once(monkeypatch):
     y, preds = example("binary", n=50, m=4)
     auc = Auc(preds, Target.of(y, "binary", "auc"))
-    monkeypatch.setattr(auc, "_at_most", None)
+    monkeypatch.setattr(auc, "_upper_bound", None)
     assert np.isfinite(auc.values(auc.members[0], 1)).all()
 
 
@@ -147,7 +147,7 @@ def test_the_bound_of_an_auc_is_no_less_than_it():
         y, preds = example("binary", seed=seed, bits=3 * (seed % 4 + 1))
         auc = Auc(preds, Target.of(y, "binary", "auc"))
         for member in auc.members:
-            assert auc._at_most(member.copy(), 1) >= auc.value(member, 1) * (1 - TIE)
+            assert auc._upper_bound(member.copy(), 1) >= auc.value(member, 1) * (1 - TIE)
 
 
 def test_long_rows_are_summed_in_blocks():

@@ -1,7 +1,6 @@
-"""Short ways to the member that the metric itself would choose, and the registry `OBJECTIVES`.
+"""Fast exact objectives of greedy selection for some metrics, and the registry `OBJECTIVES`.
 
-Letters: n rows, m predictors, c columns, d numbers that stand for the rows. What the rows are
-boiled down to depends on the metric; where none of these ways fits, it is computed on the rows.
+Letters: n rows, m predictors, c columns. Metrics without an entry use `Objective`, on all rows.
 """
 
 from typing import Any
@@ -14,14 +13,14 @@ from pipeline.scoring.formulas import LEAST, ROW_MEANS, area, correlation, proba
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
-BLOCK = 4096  # rows of all members that fit a core's cache
-FEW = 1000  # rows that are sorted sooner than counted
+BLOCK = 4096  # rows whose members fit a core's cache
+FEW = 1000  # rows below which sorting every candidate is faster than bounding it
 
 
 class SquaredError(Objective):
-    """Root mean squared error, by which `r2` orders too, from moments of the errors: d = m."""
+    """Root mean squared error from the (m, m) moments of the errors; `r2` orders alike."""
 
-    def boil_down(self, preds: Floats) -> Floats:
+    def reduce(self, preds: Floats) -> Floats:
         return _rows_with_moments(_moments(preds[:, :, 0], self.y, np.zeros(preds.shape[1])))
 
     def value(self, total: Floats, size: float) -> Any:
@@ -32,33 +31,30 @@ class SquaredError(Objective):
 
 
 class Correlation(SquaredError):
-    """Pearson's r from second moments: d = m, then the covariance with y and the deviation."""
+    """Pearson's r from second moments, the covariance with y and the deviation."""
 
-    def boil_down(self, preds: Floats) -> Floats:
+    def reduce(self, preds: Floats) -> Floats:
         members, y, center = preds[:, :, 0], self.y - self.y.mean(), preds[:, :, 0].mean(axis=0)
         moments = _moments(members, np.zeros_like(y), center)
-        y = y / np.abs(y).max()  # or squares of tiny targets would be 0
-        # the sum of y is rounding, yet a member of a million would multiply it
+        y = y / np.abs(y).max()  # squares of tiny targets would underflow
+        # y.sum() is rounding error, but a large member would multiply it
         with_y = ((y.T @ members)[0] - y.sum() * center) / (len(y) * y.std())
         deviation = np.sqrt(np.diag(moments))
         return np.column_stack([_rows_with_moments(moments), with_y, deviation])
 
     def value(self, total: Floats, size: float) -> Any:
         variance = (total[..., :-2] ** 2).sum(axis=-1)
-        # members that cancel to a constant leave rounding, of which r would be anything
+        # members that cancel to a constant leave rounding error only
         varies = np.sqrt(variance) > 1e-7 * np.abs(total[..., -1])
         return np.where(varies, correlation(total[..., -2], 1.0, variance), -np.inf)
 
 
 class LogLoss(Objective):
-    """Log loss from each row's probability of the truth: d = n.
+    """Log loss from the (m, n) probabilities of the true class."""
 
-    Classes are made to sum to 1 first, as the metric does with the blend.
-    """
-
-    def boil_down(self, preds: Floats) -> Floats:
+    def reduce(self, preds: Floats) -> Floats:
         of_truth = probability_of_truth(self.y, preds).T
-        # where no member has to be clipped no sum of members has
+        # if no member needs clipping, no sum of members does
         self.clips = of_truth.min() < LEAST or of_truth.max() > 1
         return np.ascontiguousarray(of_truth)
 
@@ -81,12 +77,12 @@ class LogLoss(Objective):
 
 
 class Auc(Objective):
-    """Area under the ROC curve; a candidate is sorted only while it may be the best: d = c n.
+    """Area under the ROC curve; a candidate is sorted only while its upper bound is the best.
 
-    Members are kept (m, c, n), positives first, so that no step has to look for them.
+    Members are (m, c, n), positives first.
     """
 
-    def boil_down(self, preds: Floats) -> Floats:
+    def reduce(self, preds: Floats) -> Floats:
         codes = [1] if self.task == "binary" else np.unique(self.y)
         truths = [self.y == code for code in codes]
         orders = [np.argsort(~truth, kind="stable") for truth in truths]
@@ -103,37 +99,34 @@ class Auc(Objective):
     def values(self, total: Floats, size: float) -> Floats:
         if len(self.y) < FEW:
             return super().values(total, size)
-        # one array for all candidates: fresh pages of memory would cost as much as the sums
+        # one array for all candidates: allocation would cost as much as the sums
         blend = np.empty_like(total)
-        most = np.array(
-            [self._at_most(np.add(total, one, blend), size + 1) for one in self.members]
+        bounds = np.array(
+            [self._upper_bound(np.add(total, member, blend), size + 1) for member in self.members]
         )
-        found = np.full(len(most), -np.inf)
-        for i in np.argsort(-most, kind="stable"):
-            if most[i] < found.max() * (1 - TIE):
+        areas = np.full(len(bounds), -np.inf)
+        for i in np.argsort(-bounds, kind="stable"):
+            if bounds[i] < areas.max() * (1 - TIE):
                 break
-            found[i] = self._area(np.add(total, self.members[i], blend), size + 1)
-        return found
+            areas[i] = self._area(np.add(total, self.members[i], blend), size + 1)
+        return areas
 
     def _area(self, total: Floats, size: float) -> float:
-        """The mean area over the columns. Overwrites `total`."""
+        """Mean area over the columns; overwrites `total`."""
         total /= size
         np.clip(total, 0, 1, out=total)
         areas = [area(s[:k], s[k:]) for s, k in zip(total, self.n_positives, strict=True)]
         return float(np.mean(areas))
 
-    def _at_most(self, total: Floats, size: float) -> float:
-        """A bound that no blend's value exceeds: pairs whose scores share a float32 may be won.
-
-        Overwrites `total`.
-        """
+    def _upper_bound(self, total: Floats, size: float) -> float:
+        """Upper bound of `_area`: pairs that tie in float32 count as won. Overwrites `total`."""
         total /= size
         np.clip(total, 0, 1, out=total)
-        # floats from 0 on stand in the order of their bits, of which the first is free
+        # the bits of non-negative floats sort like the floats; the sign bit is free
         keys = total.astype(np.float32).view(np.uint32) << 1
         bounds = []
         for key, k in zip(keys, self.n_positives, strict=True):
-            key[:k] |= 1  # so that positives come last among equals
+            key[:k] |= 1  # sorts positives last among ties
             key.sort()
             not_above = np.flatnonzero((key & 1).astype(bool)).sum() - k * (k - 1) // 2
             bounds.append(not_above / (k * (len(key) - k)))
@@ -141,14 +134,14 @@ class Auc(Objective):
 
 
 def objective_of(preds: Floats, target: Target) -> Objective:
-    """The objective of one target's predictions, by the shortest way that is exact."""
+    """The fastest exact objective for one target's predictions."""
     return OBJECTIVES.get(target.metric.name, Objective)(preds, target)
 
 
 def _moments(members: Floats, y: Floats, center: Floats) -> Floats:
     """(m, m) mean products of (n, m) members less (n, 1) targets less (m,) centers."""
     moments = np.zeros((members.shape[1], members.shape[1]))
-    for start in range(0, len(y), BLOCK):  # in blocks: no copy of the members
+    for start in range(0, len(y), BLOCK):  # in blocks, to avoid a copy of the members
         rows = slice(start, start + BLOCK)
         errors = members[rows] - y[rows] - center
         moments += errors.T @ errors
@@ -156,17 +149,17 @@ def _moments(members: Floats, y: Floats, center: Floats) -> Floats:
 
 
 def _rows_with_moments(moments: Floats) -> Floats:
-    """(m, m) rows whose products are the (m, m) moments."""
+    """(m, m) rows whose scalar products are the (m, m) moments."""
     scale = np.sqrt(np.diag(moments))
-    scale = np.where(scale > 0, scale, 1)  # or a large member would drown the small in rounding
+    scale = np.where(scale > 0, scale, 1)  # keeps the digits of small members beside large ones
     values, vectors = eigh(moments / scale / scale[:, None])
     return scale[:, None] * vectors * np.sqrt(np.clip(values, 0, None))
 
 
 def _sum_of_logs(values: Floats) -> Floats:
-    """(m,) sums of the logs of (m, n) values of at least 1e-16: of products, to take fewer logs."""
+    """(m,) sums of logs of (m, n) values >= 1e-16, by logs of products of 16 values."""
     sums = np.zeros(len(values))
-    for _ in range(4):  # 1e-16 to the 16th is still a float
+    for _ in range(4):  # 1e-16 to the power of 16 does not underflow
         half = values.shape[1] // 2
         if values.shape[1] % 2:
             sums += np.log(values[:, -1])

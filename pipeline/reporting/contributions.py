@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.moments import MOMENT_METRICS, drawn_moments, moments_of
+from pipeline.ensemble.moments import MOMENT_METRICS, bootstrap_moments, moments_of
 from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -109,7 +109,7 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
         value_of = MOMENT_METRICS[metric.name]
         truth = target.as_columns(preds.shape[2])
         values = metric.sign * value_of(moments_of(preds, truth), plan.sets)
-        draws = drawn_moments(preds, truth, cluster, N_DRAWS_OF_MOMENTS, rng)
+        draws = bootstrap_moments(preds, truth, cluster, N_DRAWS_OF_MOMENTS, rng)
         drawn = metric.sign * np.stack([value_of(one, plan.sets) for one in draws])
         on_draws = Bootstrap(plan, values, drawn)
     else:
