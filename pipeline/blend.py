@@ -25,12 +25,11 @@ from pipeline.files.writing import save_csv, write_csv
 from pipeline.predictors.board import (
     hashes_of_predictors,
     read_board,
-    read_named_stack,
     settings_of,
     trained_otherwise,
 )
 from pipeline.predictors.predictions import PARTS, write_predictions
-from pipeline.predictors.stack import Stack, with_doubts
+from pipeline.predictors.stack import Stack, read_stack, with_doubts
 from pipeline.reporting.screen import summary
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -50,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, test = read_train(config.data, config.task), read_test(config.data)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         target = Target.of(train.y, config.task, config.metric, train.groups)
-        stack = read_named_stack(config, train, test, folds)
+        stack = read_stack(config, train, test, folds)
         print(
             f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows, "
             f"{len(stack.test)} test rows"

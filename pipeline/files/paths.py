@@ -1,4 +1,4 @@
-"""Where every file of a competition lies."""
+"""Paths of a competition's files."""
 
 from pathlib import Path
 
