@@ -18,6 +18,7 @@ from pipeline.ensemble.crossfit import (
     cross_postprocess_pairs,
     of_own_fold,
 )
+from pipeline.ensemble.leaderboard import Entry
 from pipeline.ensemble.postprocessing import Postprocessing
 from pipeline.scoring.intervals import estimate_fit_variance
 from pipeline.scoring.target import Target
@@ -43,6 +44,12 @@ class Candidate:
     test: Floats
     held_out_pairs: Floats | None = None
     fit_variance: float = 0.0
+
+    @property
+    def entry(self) -> Entry:
+        """The candidate's leaderboard entry."""
+        name = f"blend_{self.method}"
+        return Entry(name, "blend", self.cross_fitted, self.in_sample, self.fit_variance)
 
 
 def candidates_of(

@@ -16,6 +16,7 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 PLAIN_MEAN = "blend_mean"  # every other blend has to beat it to be chosen
+CONSTANT = "constant"  # name and kind of the line that every choice should beat
 SAME = 1e-6  # share of a predictor's range within which predictions count as equal
 
 
@@ -24,7 +25,7 @@ class Entry:
     """One line of the leaderboard before it is scored.
 
     Attributes:
-        kind: member, external or blend.
+        kind: member, external, blend or constant.
         predictions: (n, c), out-of-fold or cross-fitted.
         in_sample: (n, c) of a blend fitted on the same rows; None for single predictors.
         fit_variance: `estimate_fit_variance`, by which the intervals are widened.
@@ -35,6 +36,11 @@ class Entry:
     predictions: Floats
     in_sample: Floats | None = None
     fit_variance: float = 0.0
+
+    @property
+    def is_single(self) -> bool:
+        """Whether this is a predictor that blends are made of."""
+        return self.kind not in ("blend", CONSTANT)
 
 
 def fold_scores(target: Target, predictions: Floats, folds: NDArray[Any]) -> Floats:
@@ -86,7 +92,7 @@ def leaderboard(
         )
 
     over_mean = gains_over(names.index(PLAIN_MEAN))
-    singles = [i for i, e in enumerate(entries) if e.kind != "blend" and not np.isnan(scores[i])]
+    singles = [i for i, e in enumerate(entries) if e.is_single and not np.isnan(scores[i])]
     over_single = np.full_like(over_mean, np.nan)
     if singles:
         over_single = gains_over(max(singles, key=lambda i: sign * scores[i]))
@@ -120,7 +126,7 @@ def alone_in(blend: Entry, entries: Sequence[Entry]) -> str | None:
     if blend.kind != "blend":
         return None
     for single in entries:
-        if single.kind != "blend":
+        if single.is_single:
             tolerance = SAME * np.ptp(single.predictions, axis=0)
             if (np.abs(blend.predictions - single.predictions) <= tolerance).all():
                 return single.name

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
+from pipeline.ensemble.leaderboard import Entry
 from pipeline.files.hashes import sha256_of_array
 from pipeline.predictors.board import external_folders, member_folders
 from pipeline.predictors.external import MEANINGS, kind_of
@@ -36,6 +37,12 @@ class Stack:
     kinds: list[str]
     oof: Floats
     test: Floats
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The leaderboard entries of all predictors."""
+        named = enumerate(zip(self.names, self.kinds, strict=True))
+        return [Entry(name, kind, self.oof[:, i]) for i, (name, kind) in named]
 
 
 def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.int64]) -> Stack:

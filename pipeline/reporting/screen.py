@@ -4,7 +4,7 @@ Plain ASCII, at most 100 columns wide. What is not shown stands in leaderboard.c
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -21,14 +21,21 @@ LONGEST = {"kind": 24, "alone": 30, "number": 12}  # characters, so that the res
 Format = Callable[..., str]
 
 
-def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -> str:
+def summary(
+    board: pd.DataFrame,
+    metric: str,
+    expected: dict[str, Any] | None,
+    over_constant: Sequence[float | None] | None = None,
+) -> str:
     """The table and the sentences below it.
 
-    The table holds the chosen line, the five best and every single predictor.
+    The table holds the chosen line, the five best, every single predictor and the constant.
 
     Args:
         board: as `ensemble.leaderboard.leaderboard` makes it.
         expected: of `score_of_choice`; None where that was not measured.
+        over_constant: gain of the chosen line over the constant, low and high end of its interval;
+            None where they are not defined.
     """
     better = "higher" if METRICS[metric].greater_is_better else "lower"
     chosen = board[board["chosen"]].iloc[0]
@@ -36,6 +43,12 @@ def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -
     shown = board[board["chosen"] | (board.index < N_BEST) | (board["kind"] != "blend")]
     hidden = len(board) - len(shown)
     sentences = [f"({hidden} more blends in leaderboard.csv)"] if hidden else []
+    if is_no_better_than_constant(over_constant):
+        gain, low, high = (number(end, "+") for end in over_constant or ())
+        sentences.append(
+            f"warning: {chosen['name']} is not surely better than predicting a constant: gain "
+            f"{gain} [{low}, {high}]; nothing to submit was learned"
+        )
     if (board["kind"] == "blend").sum() > 1:
         sentences += [_why(chosen), *_what_to_expect(chosen["score"], expected, number)]
     else:
@@ -47,6 +60,12 @@ def summary(board: pd.DataFrame, metric: str, expected: dict[str, Any] | None) -
             *(fill(line, WIDTH, break_on_hyphens=False) for line in sentences),
         ]
     )
+
+
+def is_no_better_than_constant(over_constant: Sequence[float | None] | None) -> bool:
+    """Whether the interval of the gain over the constant prediction reaches 0."""
+    low = over_constant[1] if over_constant else None
+    return low is not None and low <= 0
 
 
 def _table(board: pd.DataFrame, number: Format) -> list[str]:

@@ -39,6 +39,7 @@ def summarise(of: Evidence) -> dict[str, Any]:
         "chosen": next(line for line in board if line["chosen"]),
         "leaderboard": board,
         "expected": of.board_stamp.about["expected"],
+        "over_constant": of.board_stamp.about["over_constant"],
         "folds": _fold_scores(of),
         "diversity": _diversity(of),
         "contributions": _contributions(of),

@@ -1,16 +1,19 @@
-"""The report's first sentence: what to submit, and how sure that is."""
+"""The report's verdict: what to submit, and how sure that is."""
 
 from typing import Any
 
-from pipeline.ensemble.leaderboard import PLAIN_MEAN
+from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
 from pipeline.reporting.numbers import signed, value
-from pipeline.reporting.screen import alone_of
+from pipeline.reporting.screen import alone_of, is_no_better_than_constant
 
 
 def verdict(summary: dict[str, Any]) -> str:
-    """One sentence on the chosen blend, from the numbers of the summary."""
+    """A sentence on the chosen blend, from the numbers of the summary.
+
+    A blend that is not surely better than the constant prediction is warned about first.
+    """
     chosen, metric = summary["chosen"], summary["metric"]
-    singles = [line for line in summary["leaderboard"] if line["kind"] != "blend"]
+    singles = [x for x in summary["leaderboard"] if x["kind"] not in ("blend", CONSTANT)]
     n = len(singles)
     interval = f"95 % interval {signed(chosen['gain_low'])} to {signed(chosen['gain_high'])}"
     alone = alone_of(chosen)
@@ -29,6 +32,8 @@ def verdict(summary: dict[str, Any]) -> str:
             f"Submit {chosen['name']}: its {metric} on held-out rows is {value(chosen['score'])}, "
             f"{signed(chosen['gain'])} over the plain mean of the {n} predictors ({interval})"
         )
+    if is_no_better_than_constant(summary["over_constant"]):
+        start = f"Submit nothing yet: no model is surely better than a constant. {start}"
     if alone == singles[0]["name"]:
         return f"{start}."
     return f"{start}, {_beside_the_best(chosen, singles[0], summary['greater_is_better'])}."

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usable_name
 from pipeline.settings.trainer_keys import TRAINER_KEYS
 
-HEAD_RATE = 10  # of the head, beside the rate of the rest
+HEAD_RATE = 50  # of the head, as a multiple of the backbone's; measured in docs/LOG.md
 EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
 
 Options = dict[str, Any]  # of a pooling, a classic model or Trainer, which check them themselves
@@ -27,8 +27,7 @@ class Training(Section):
     head_learning_rate: Real | None = Field(
         None,
         gt=0,
-        description="peak for the head and the pooling; "
-        "null: 10 x learning_rate for classes and labels, learning_rate for targets",
+        description="peak for the head and the pooling; null: 50 x learning_rate",
     )
     warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: Real = Field(0.0, ge=0, description="AdamW's, on weight matrices")
@@ -39,10 +38,17 @@ class Training(Section):
     freeze_embeddings: bool = Field(True, description="leave the embedding tables untrained")
     precision: Literal["fp32", "bf16", "fp16"] | None = Field(
         None,
-        description="fp32, bf16 or fp16; "
-        "null: on a GPU bf16, else fp16, else fp32, as it can; on a CPU fp32",
+        description="fp32, bf16 or fp16; null: bf16 where GPU or CPU have units for it, else on a "
+        "GPU fp16, else fp32",
     )
     trainer: Options = Field({}, description="any other field of transformers.TrainingArguments")
+
+    @property
+    def head_rate(self) -> float:
+        """Peak rate of the head and the pooling, which start with nothing."""
+        if self.head_learning_rate is None:
+            return HEAD_RATE * self.learning_rate
+        return self.head_learning_rate
 
     @field_validator("trainer")
     @classmethod
@@ -118,9 +124,7 @@ AnyMember = Annotated[
 ]
 
 
-def filled_in(
-    member: object, training: Training, backbone: str | None, seed: int, task: str
-) -> object:
+def filled_in(member: object, training: Training, backbone: str | None, seed: int) -> object:
     """A member with what it leaves out: name, seed, and what its kind inherits.
 
     Raises:
@@ -133,17 +137,9 @@ def filled_in(
         member = _with_backbone(member, backbone)
     else:
         shared = {} if backbone is None else {"backbone": backbone}
-        member = _with_head_rate({**training.model_dump(), **shared, **member}, task)
+        member = {**training.model_dump(), **shared, **member}
     name = member.get("name", member.get("pooling", member.get("model")))
     return {"name": name, "seed": derived_seed(seed, str(name)), **member}
-
-
-def _with_head_rate(member: Options, task: str) -> Options:
-    """A head starts with nothing; among classes and labels it has further to go than the rest."""
-    rate = member["learning_rate"]
-    if member["head_learning_rate"] is not None or not isinstance(rate, int | float):
-        return member
-    return {**member, "head_learning_rate": rate if task == "regression" else HEAD_RATE * rate}
 
 
 def _with_backbone(member: Options, shared: str | None) -> Options:
