@@ -29,8 +29,8 @@ from benchmarks.blend_peers import Peers
 from benchmarks.record import record
 from benchmarks.stacks import Stack, draw_stack
 from pipeline.ensemble.blenders import BLENDERS, Blender
+from pipeline.ensemble.objectives import objective_of
 from pipeline.ensemble.selection import selection_path
-from pipeline.ensemble.shortcuts import objective_of
 from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.target import Target
 

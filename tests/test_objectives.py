@@ -1,4 +1,4 @@
-"""The short ways against the long one, which is the metric itself on the rows of every blend."""
+"""Every fast objective against `Objective`, the metric itself on the rows of every blend."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,17 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from scored import score
 
-from pipeline.ensemble import shortcuts
-from pipeline.ensemble.objectives import TIE, Objective, first_best
-from pipeline.ensemble.shortcuts import OBJECTIVES, Auc, Correlation, LogLoss, objective_of
+from pipeline.ensemble import objectives
+from pipeline.ensemble.objectives import (
+    OBJECTIVES,
+    TIE,
+    Auc,
+    Correlation,
+    LogLoss,
+    Objective,
+    first_best,
+    objective_of,
+)
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 
@@ -50,7 +58,7 @@ def both_ways(task, metric, preds, y):
 @pytest.fixture(autouse=True, scope="module")
 def no_rows_are_few():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shortcuts, "FEW", 51)
+        patch.setattr(objectives, "FEW", 51)
         yield
 
 

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from pipeline.ensemble import selection
-from pipeline.ensemble.objectives import Objective
+from pipeline.ensemble.objectives import OBJECTIVES, Objective, objective_of
 from pipeline.ensemble.selection import hill_climb, selection_path
-from pipeline.ensemble.shortcuts import OBJECTIVES, objective_of
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 

@@ -1,7 +1,7 @@
 """Cross-fitted blends and post-processing: each row is predicted by a fit without its own fold.
 
-Letters: n rows, c columns, K folds. Formulas, and the one leak that is left: docs/method.md,
-"Cross-fitting twice".
+Letters: n rows, c columns, K folds. Formulas and the remaining leak: docs/method.md,
+"Cross-fitting without pairs of folds".
 """
 
 from collections.abc import Sized

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.objectives import Objective, first_best, score_of_blend
-from pipeline.ensemble.shortcuts import objective_of
+from pipeline.ensemble.objectives import Objective, first_best, objective_of, score_of_blend
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 

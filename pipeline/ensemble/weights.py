@@ -47,15 +47,10 @@ def linear(preds: Floats, target: Target, *, seed: int) -> Floats:
     docs/method.md, "Blenders". For probabilities the error is the Brier score.
     """
     part_of = np.random.default_rng(seed).permutation(len(target)) % N_PARTS
-    parts = np.stack(
-        [
-            sum(
-                (errors.T @ errors for errors in _errors(preds[rows], target[rows])),
-                start=np.zeros((preds.shape[1],) * 2),
-            )
-            for rows in (part_of == part for part in range(N_PARTS))
-        ]
-    )
+    parts = np.zeros((N_PARTS, preds.shape[1], preds.shape[1]))
+    for part, moments in enumerate(parts):
+        for errors in _errors(preds[part_of == part], target[part_of == part]):
+            moments += errors.T @ errors
     moments = parts.sum(axis=0)
     losses = np.zeros(1 + len(PENALTIES))
     for held_out in parts:

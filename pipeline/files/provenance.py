@@ -25,7 +25,9 @@ def provenance(command: str | None = None) -> dict[str, object]:
 
 def command_line() -> str:
     """The command line of this process; in a joblib worker, that of joblib."""
-    return " ".join(["python", "-m", _module(), *sys.argv[1:]])
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    module = spec.name if spec is not None else sys.argv[0]
+    return " ".join(["python", "-m", module, *sys.argv[1:]])
 
 
 def _version(package: str) -> str | None:
@@ -34,11 +36,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _module() -> str:
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec.name if spec is not None else sys.argv[0]
 
 
 def _git_commit() -> str | None:

@@ -37,7 +37,7 @@ MEANINGS = {
 
 
 def part_path(folder: Path, part: str) -> Path:
-    """The one file that holds `part`.
+    """The file of `part`.
 
     Raises:
         FileNotFoundError: there is none.
@@ -53,7 +53,7 @@ def part_path(folder: Path, part: str) -> Path:
 
 
 def _only_file(paths: list[Path]) -> Path | None:
-    """The one of the paths that exists, or None; several are a ValueError."""
+    """The existing file among the paths, or None; several raise a ValueError."""
     files = [path for path in paths if path.is_file()]
     if len(files) > 1:
         names = " and ".join(path.name for path in files)
@@ -74,7 +74,7 @@ def check_parts(folders: Sequence[str]) -> None:
 
 
 def part_sha256(folder: Path, part: str) -> str:
-    """Hash of the file of `part`, together with its file of ids if there is one."""
+    """Hash of the file of `part`, together with its file of ids if it has one."""
     path = part_path(folder, part)
     ids = _ids_path(path) if path.suffix == ".npy" else None
     return sha256_of_texts(map(file_sha256, (path, ids))) if ids else file_sha256(path)
@@ -130,7 +130,7 @@ def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
     names = table.columns.tolist()
     wanted = sorted(columns)
     places = [0, *(at for at, name in enumerate(names) if name not in columns)]
-    id_at = next((at for at in places if sorted(_without(names, at)) == wanted), None)
+    id_at = next((at for at in places if sorted(names[:at] + names[at + 1 :]) == wanted), None)
     if id_at is None and sorted(names) != wanted:
         raise ValueError(
             f"{path}: prediction columns {_listed(names[1:])} should be {_listed(columns)}, after "
@@ -138,7 +138,7 @@ def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
         )
     ids = None if id_at is None else table.iloc[:, id_at].tolist()
     # drop the id by place, because a class may have the same name
-    cells = table if id_at is None else table.iloc[:, _without(list(range(len(names))), id_at)]
+    cells = table.iloc[:, [at for at in range(len(names)) if at != id_at]]
     try:  # most tools write NaN as an empty cell
         values = cells[list(columns)].replace("", "nan").to_numpy().astype(np.float64)
     except ValueError as error:
@@ -162,7 +162,7 @@ def _from_array(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
 
 
 def _ids_path(path: Path) -> Path | None:
-    """The file of ids beside an array, if there is one."""
+    """The file of ids beside an array, or None."""
     return _only_file([path.with_name(f"{path.stem}_ids{e}") for e in (".npy", ".csv", ".txt")])
 
 
@@ -200,10 +200,6 @@ def _load(path: Path) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: holds several arrays; save one with np.save")
     return array
-
-
-def _without(values: list[Any], at: int) -> list[Any]:
-    return values[:at] + values[at + 1 :]
 
 
 def _of_one_class(columns: Sequence[str], n_columns: int) -> str:

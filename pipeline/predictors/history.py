@@ -29,7 +29,7 @@ def record_of(config: Config, predictor: str, standing: dict[str, object]) -> di
     return {
         "predictor": predictor,
         "leaderboard": standing,
-        "members": {name: _settings_of(folder) for name, folder in member_folders(config).items()},
+        "members": {name: _trained_settings(f) for name, f in member_folders(config).items()},
         "weights": _weights(weights) if weights.is_file() else None,
         "config": config.model_dump(by_alias=True),
         "data": {path: file_sha256(Path(path)) for path in tables},
@@ -37,7 +37,7 @@ def record_of(config: Config, predictor: str, standing: dict[str, object]) -> di
     }
 
 
-def _settings_of(folder: Path) -> dict[str, object] | None:
+def _trained_settings(folder: Path) -> dict[str, object] | None:
     """The settings that a member was trained with; the config may have changed since."""
     stamp = read_stamp(folder / "oof.csv")
     return stamp.made_from.get("settings") if stamp else None

@@ -58,24 +58,22 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
     members, external = member_folders(config), external_folders(config)
     oof: list[Floats] = []
     test_predictions: list[Floats] = []
+    columns, task = train.columns, config.task
     for name, folder in (*members.items(), *external.items()):
-        for part, ids, stacked in (("oof", train.ids, oof), ("test", test.ids, test_predictions)):
-            predictions = read_predictions(
-                folder,
-                part,
-                ids,
-                train.columns,
-                config.task,
-                by_position=name in config.blend.by_position,
-            )
-            stacked.append(predictions)
+        by_position = name in config.blend.by_position
+        oof.append(
+            read_predictions(folder, "oof", train.ids, columns, task, by_position=by_position)
+        )
+        test_predictions.append(
+            read_predictions(folder, "test", test.ids, columns, task, by_position=by_position)
+        )
         check_same_models(folder)
+    made_for = {
+        "folds": sha256_of_array(folds),
+        "targets": sha256_of_array(train.y),
+        "texts": train.sha256_of_texts,
+    }
     for folder in members.values():
-        made_for = {
-            "folds": sha256_of_array(folds),
-            "targets": sha256_of_array(train.y),
-            "texts": train.sha256_of_texts,
-        }
         check_made_for(folder, "oof", made_for)
         check_made_for(folder, "test", {"test": test.sha256})
     return Stack(
