@@ -33,7 +33,7 @@ class Expected:
     chosen: list[str]
 
     def as_json(self) -> dict[str, float | list[str] | None]:
-        """The same with None for NaN."""
+        """The fields by name, with None for NaN."""
         return {name: None if value != value else value for name, value in asdict(self).items()}
 
 

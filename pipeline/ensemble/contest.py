@@ -26,7 +26,7 @@ MOST_NESTED = 20_000  # with more rows, the score of the choice is close to the 
 
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """The results.
+    """The results of a contest.
 
     Attributes:
         candidates: every blend, with its predictions.

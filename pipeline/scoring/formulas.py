@@ -39,7 +39,7 @@ def _squared_error(y: Floats, p: Floats) -> Floats:
 
 
 def _negative_log_likelihood(y: NDArray[Any], p: Floats) -> Floats:
-    """(n,) from (n,) probabilities of label 1 or (n, classes) probabilities."""
+    """(n,) losses from (n,) probabilities of label 1 or (n, classes) probabilities."""
     of_truth = probability_of_truth(y, p[:, None] if p.ndim == 1 else p)
     return -np.log(np.clip(of_truth, LEAST, None))
 

@@ -60,13 +60,13 @@ def intervals_of(values: Floats, bootstrap: Floats, fit_variance: Floats | float
         fit_variance: (b,) from `estimate_fit_variance`, by which intervals are widened.
     """
     intervals = np.column_stack([values, np.full((len(values), 2), np.nan)])
-    more = np.broadcast_to(fit_variance, values.shape)
-    for interval, column, variance in zip(intervals, bootstrap.T, more, strict=True):
+    fit_variances = np.broadcast_to(fit_variance, values.shape)
+    for interval, column, variance in zip(intervals, bootstrap.T, fit_variances, strict=True):
         defined = column[~np.isnan(column)]
         if len(defined) and np.ptp(defined) > 0:
-            wider = np.sqrt(1 + variance / defined.var())
+            stretch = np.sqrt(1 + variance / defined.var())
             ends = np.percentile(defined, [2.5, 97.5])
-            interval[1:] = interval[0] + wider * (ends - interval[0])
+            interval[1:] = interval[0] + stretch * (ends - interval[0])
         elif len(defined):
             interval[1:] = defined[0]
     return intervals
@@ -90,8 +90,8 @@ def estimate_fit_variance(
     """
     n_folds = len(held_out_pairs)
     rows, own = np.arange(len(target)), np.unique(folds, return_inverse=True)[1]
-    without_more = [held_out_pairs[(own + step) % n_folds, rows] for step in range(n_folds)]
-    scores = bootstrap_scores(target, without_more, n_bootstrap=n_bootstrap, seed=seed)
+    predictions = [held_out_pairs[(own + step) % n_folds, rows] for step in range(n_folds)]
+    scores = bootstrap_scores(target, predictions, n_bootstrap=n_bootstrap, seed=seed)
     scores = scores[~np.isnan(scores).any(axis=1)]
     if not len(scores):
         return 0.0
