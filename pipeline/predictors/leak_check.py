@@ -72,14 +72,10 @@ def leak_check(
         [slope**2 * _spread(part, unit) * (1 + 1 / m) for part in ours],
     )
     far, explained = _squared(distance), (distance * error).sum(axis=1)
-    variances = [
-        np.var(f - of_rows) / len(f) + of_test_rows.var() / len(of_test_rows)
-        for f in (far, explained)
-    ]
-    z = [
-        (f.mean() - expected) / np.sqrt(v) if v > 0 else 0.0
-        for f, v in zip((far, explained), variances, strict=True)
-    ]
+    z = []
+    for value in (far, explained):  # standard errors by the delta method
+        variance = np.var(value - of_rows) / len(value) + of_test_rows.var() / len(of_test_rows)
+        z.append((value.mean() - expected) / np.sqrt(variance) if variance > 0 else 0.0)
     sign = target.metric.sign
     best = max(sign * target.score(ours[0][:, i]) for i in range(m))
     return LeakCheck(
