@@ -139,7 +139,8 @@ settings = {"dropout": 0.0, "freeze_embeddings": True}
 network = build_network(Path(sys.argv[1]), "mean", {}, 1, "regression", **settings)
 tokens = tokenize(AutoTokenizer.from_pretrained(sys.argv[1]), [("the film goes on",)] * 40, 16)
 labels = torch.full((40, 1), float(sys.argv[2]))
-training = Training(epochs=2, batch_size=4, learning_rate=1e-3, head_learning_rate=1e-3, warmup=0.0, precision="fp16")
+rates = {"learning_rate": 1e-3, "head_learning_rate": 1e-3, "warmup": 0.0}
+training = Training(epochs=2, batch_size=4, precision="fp16", **rates)
 try:
     dataset = TrainingRows(tokens, np.arange(40), labels)
     fit(network, dataset, training, seed=0, log=Path("train.log"))
