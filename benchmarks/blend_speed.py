@@ -7,7 +7,7 @@ On one synthetic stack (benchmarks/shared/stacks.py) of 200,000 rows and 40 cali
 one thread, in seconds of CPU time:
 
 - climb: one greedy walk of 100 steps on all rows for RMSE, log loss and AUC: ours
-  (`ensemble.selection.upwards`), AutoGluon's EnsembleSelection with its own metrics, and
+  (`ensemble.selection.selection_path`), AutoGluon's EnsembleSelection with its own metrics, and
   hillclimbers, which has no number of steps and gets metrics in plain NumPy (scikit-learn's AUC).
   The smallest time of the repeats counts for ours; peers run once and are stopped after
   --peer_seconds.
@@ -30,8 +30,8 @@ from benchmarks.shared.command import parser_of
 from benchmarks.shared.record import record
 from benchmarks.shared.stacks import Stack, draw_stack
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.ensemble.selection import upwards
-from pipeline.ensemble.shortcuts import objective_of
+from pipeline.ensemble.objectives import objective_of
+from pipeline.ensemble.selection import selection_path
 from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.target import Target
 
@@ -53,7 +53,7 @@ def time_climbs(stacks: dict[str, Stack], arguments: argparse.Namespace) -> list
             repeats = []
             for _ in range(arguments.repeats):
                 start = time.process_time()
-                upwards(objective_of(stack.oof, target), STEPS)
+                selection_path(objective_of(stack.oof, target), STEPS)
                 repeats.append(time.process_time() - start)
             seconds: float | None = min(repeats)
             line = {"what": "climb", "task": task, "metric": metric}

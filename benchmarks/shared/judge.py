@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.competition.rows import Train, read_test, read_train
 from pipeline.competition.solution import read_solution, solution_path
 from pipeline.competition.tables import column, open_table
-from pipeline.scoring.draws import clusters_of, rows_of_draw
+from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_rows
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -20,10 +20,10 @@ N_BOOTSTRAP = 1000
 def standard_error(target: Target, predictions: Floats) -> float:
     """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
     rng = np.random.default_rng(0)  # the same draws for all predictors
-    cluster = clusters_of(len(target), target.groups)
+    cluster = bootstrap_clusters(len(target), target.groups)
     scores = []
     for _ in range(N_BOOTSTRAP):
-        rows = rows_of_draw(cluster, rng)
+        rows = bootstrap_rows(cluster, rng)
         scores.append(target[rows].score(predictions[rows]))
     return float(np.nanstd(scores, ddof=1))
 

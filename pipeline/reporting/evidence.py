@@ -24,11 +24,10 @@ from pipeline.predictors.board import (
     external_folders,
     member_folders,
     read_board,
-    read_named_stack,
     require_board,
 )
 from pipeline.predictors.predictions import read_predictions
-from pipeline.predictors.stack import Stack
+from pipeline.predictors.stack import Stack, read_stack
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -97,7 +96,7 @@ def read_evidence(config: Config) -> Evidence:
     folds = read_folds(c, train.ids, origin_of(config.folds, train))
     stamp = require_board(config)
     board = read_board(c)
-    stack = read_named_stack(config, train, test, folds)
+    stack = read_stack(config, train, test, folds)
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
     chosen_oof = read_predictions(
         predictor_dir(c, chosen), "oof", train.ids, train.columns, config.task
