@@ -85,7 +85,7 @@ def _made_from(
         "kinds": dict(zip(files, kinds, strict=True)),
         **settings_of(config),
         "targets": sha256_of_array(train.y),
-        "test": test.sha256,
+        "test rows": test.sha256,
         "folds": sha256_of_array(folds),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }

@@ -84,7 +84,7 @@ def _check_current(config: Config, predictor: str, train: Train, test: TestRows)
     if predictor in external_folders(config):
         return  # what it was made from stands elsewhere
     check_made_for(folder, "oof", {"targets": sha256_of_array(train.y)})
-    check_made_for(folder, "test", {"test": test.sha256})
+    check_made_for(folder, "test", {"test rows": test.sha256})
     check_newer_than_its_predictors(folder, lambda name: folder_of(config, name))
 
 

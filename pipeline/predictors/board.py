@@ -57,7 +57,7 @@ def read_named_stack(
             "texts": train.sha256_of_texts,
         }
         check_made_for(folder, "oof", made_for)
-        check_made_for(folder, "test", {"test": test.sha256})
+        check_made_for(folder, "test", {"test rows": test.sha256})
     return stack
 
 

@@ -121,7 +121,7 @@ def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
 
     Args:
         part: "oof" or "test".
-        expected: hashes by what they are of: "folds", "targets" and "texts" of an OOF, "test" rows.
+        expected: hashes by the names in the stamp: "folds", "targets", "texts", "test rows".
     Raises:
         ValueError: it was made from something else.
     """
