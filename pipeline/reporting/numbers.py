@@ -1,6 +1,6 @@
-"""How numbers are written: everywhere in a report the same."""
+"""The number formats of a report."""
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def signed(number: float | None) -> str:
 
 
 def rate(number: float | None) -> str:
-    """A small difference by two digits that count, with its sign."""
+    """A small difference with two significant digits and its sign."""
     if number is None or number != number:
         return "–"
     text = np.format_float_positional(abs(number), precision=2, fractional=False, trim="-")
@@ -57,7 +57,7 @@ def duration(minutes: float | None) -> str:
     return f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
-FORMATS: dict[str, Any] = {
+FORMATS: dict[str, Callable[..., str]] = {
     "value": value,
     "signed": signed,
     "rate": rate,
