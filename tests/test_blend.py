@@ -22,7 +22,7 @@ OOF = Path("oof/tiny")
 def prepared(workplace, capsys):
     """A competition of 90 rows with the predictions of two members; its YAML."""
 
-    def prepare(task, n_folds=3, **blend):
+    def prepare(task, n_folds=3, spoilt=1.0, **blend):
         settings = {
             "metric": METRICS[task],
             "folds": {"scheme": "file", "path": "own.csv"},
@@ -39,7 +39,7 @@ def prepared(workplace, capsys):
         rng = np.random.default_rng(1)
         truth = [{"yes": 0.45, "no": 0.21}.get(row[-1]) or float(row[-1]) for row in rows]
         for member, noise in (("mean", 0.1), ("max", 0.2)):
-            oof = np.array(truth) + rng.uniform(-noise, noise, len(truth))
+            oof = np.array(truth) + spoilt * rng.uniform(-noise, noise, len(truth))
             for part, ids, values in (("oof", rows, oof), ("test", test, rng.random(len(test)))):
                 lines = [[row[0], str(value)] for row, value in zip(ids, values, strict=True)]
                 write_rows(OOF / member / f"{part}.csv", ["id", "target"], lines)
@@ -59,7 +59,7 @@ def test_a_decided_blend_is_a_predictor_of_its_own(task, prepared, run):
     decided = ["mean", "convex", *(["ridge"] if task == "regression" else [])]
     plain = [*decided, *(["logistic"] if task == "binary" else [])]  # calibrated: cut at .5 already
     blends = [f"blend_{m}" for m in plain] + [f"blend_{m}.{POSTPROCESSING[task]}" for m in decided]
-    assert sorted(board().index) == sorted(["max", "mean", *blends])
+    assert sorted(board().index) == sorted(["constant", "max", "mean", *blends])
     for name in blends:
         for part, n in (("oof", 90), ("test", 20)):
             assert len(read_rows(OOF / name / f"{part}.csv")[1]) == n
@@ -115,8 +115,24 @@ def test_blends_of_one_member_say_that_they_are_that_member(prepared, run):
         "blend_mean": "mean",
         "blend_convex": "mean",
         "mean": pytest.approx(np.nan, nan_ok=True),
+        "constant": pytest.approx(np.nan, nan_ok=True),
     }
     assert re.search(r"^\* .*\bblend_mean\b.*\bmean alone\b", told, re.MULTILINE)
+
+
+def test_a_constant_stands_on_the_leaderboard_and_a_choice_that_loses_to_it_is_warned_about(
+    prepared, run
+):
+    config = prepared("regression")
+    told = run(config)
+    assert "not surely better than predicting a constant" not in told
+    truth = [float(row[-1]) for row in read_rows(Path("data/tiny/train.csv"))[1]]
+    constant = board().loc["constant"]
+    assert constant["kind"] == "constant"
+    assert constant["score"] == pytest.approx(np.std(truth))  # the rmse of the mean
+
+    told = run(prepared("regression", spoilt=200.0), "--blend.methods", "mean")
+    assert re.search(r"^warning: blend_\S+ .*constant: gain [+-]\d", told, re.MULTILINE)
 
 
 def test_the_plain_mean_alone_leaves_nothing_to_choose(prepared, run):
@@ -169,7 +185,7 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
         raise KeyboardInterrupt("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.blend.leaderboard", killed)
+        patch.setattr("pipeline.predictors.board.write_csv", killed)  # among the blends
         with pytest.raises(KeyboardInterrupt, match="killed"):
             run(config, "--seed", "7")
     capsys.readouterr()

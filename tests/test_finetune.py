@@ -224,16 +224,18 @@ def test_a_precision_of_the_environment_has_no_say(tiny_backbone, tokenizer, tmp
     ("has_gpu", "has_bf16", "capability", "best"),
     [
         (False, False, (0, 0), "fp32"),
+        (False, True, (0, 0), "bf16"),  # a CPU from Cooper Lake or Zen 4 on
         (True, True, (8, 0), "bf16"),  # A100 and newer
         (True, False, (7, 5), "fp16"),  # T4, V100
         (True, False, (6, 0), "fp32"),  # P100: no units for it
     ],
 )
-def test_the_best_precision_is_what_the_gpu_has_units_for(
+def test_the_best_precision_is_what_the_machine_has_units_for(
     has_gpu, has_bf16, capability, best, monkeypatch
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
+    monkeypatch.setattr(finetune, "cpu_multiplies_bf16", lambda: has_bf16)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     assert finetune.best_precision() == best
 
@@ -285,7 +287,20 @@ def test_the_log_is_a_json_a_line_with_falling_loss(tiny_backbone, tokenizer, tm
     assert lines[-1]["step"] == effort.steps == 30
     assert effort.seconds > 0
     assert effort.tokens_per_second > 0
-    assert effort.precision == "fp32"
+    assert effort.precision == finetune.best_precision()
+
+
+@pytest.mark.parametrize(
+    ("precision", "longest", "attention"),
+    [("bf16", 128, "eager"), ("bf16", 129, None), ("fp32", 16, None), ("fp16", 16, None)],
+)
+def test_short_texts_in_bf16_on_a_cpu_train_with_eager_attention(precision, longest, attention):
+    assert finetune.fastest_attention(precision, longest) == attention
+
+
+def test_a_network_attends_after_training_as_it_did_before(tiny_backbone, tokenizer, tmp_path):
+    network, _, _ = fitted(tiny_backbone, tokenizer, tmp_path, trained_with(precision="bf16"))
+    assert network.attention == "sdpa"
 
 
 def test_training_leaves_nothing_but_its_log_and_prints_nothing(

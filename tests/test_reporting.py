@@ -68,14 +68,15 @@ def test_a_long_log_becomes_sixty_means():
     assert unit["epoch"][-1] == pytest.approx(5.945)
 
 
-def board(chosen, **more):
+def board(chosen, over_constant=(0.3, 0.2, 0.4), **more):
     base = {"alone": None, "gain_low": 0.001, "gain_high": 0.003}
     line = {"name": chosen, "kind": "blend", "score": 0.5, "gain": 0.002, **base, **more}
     singles = [
         {"name": "max", "kind": "member", "score": 0.52},
         {"name": "min", "kind": "member", "score": 0.6},
+        {"name": "constant", "kind": "constant", "score": 0.8},
     ]
-    return line, [line, *singles], METRICS["rmse"]
+    return line, [line, *singles], METRICS["rmse"], over_constant
 
 
 def test_the_verdict_names_the_blend_its_gain_and_the_best_single_one():
@@ -83,6 +84,13 @@ def test_the_verdict_names_the_blend_its_gain_and_the_best_single_one():
     assert re.match(r"\w+ blend_convex\b.*\brmse\b.*\b0\.5000\b.*\+0\.0020\b", told)
     assert re.search(r"\+0\.0020\b.*\b2\b.*\b95 %.*\+0\.0010\b.*\+0\.0030\b", told)
     assert re.search(r"\+0\.0030\b.*\+0\.0200\b.*\bmax\W*$", told)
+
+
+def test_a_choice_that_is_not_surely_better_than_a_constant_is_warned_about_first():
+    assert "constant" not in verdict(*board("blend_convex"))
+    assert "constant" not in verdict(*board("blend_convex", over_constant=(None, None, None)))
+    told = verdict(*board("blend_convex", over_constant=(0.01, -0.02, 0.04)))
+    assert re.match(r"[^.]*\bconstant\b[^.]*\. .*\bblend_convex\b", told)
 
 
 def test_the_verdict_takes_the_interval_over_the_single_one_where_there_is_one():

@@ -55,3 +55,28 @@ def test_a_column_of_labels_is_a_binary_target_and_one_of_values_a_regression():
 def test_targets_stand_beside_predictions_column_by_column(task, y, expected):
     columns = Target.of(np.array(y), task, "logloss").as_columns(len(expected[0]))
     assert columns.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "y", "expected"),
+    [
+        ("regression", "rmse", [[0.0, 1.0], [0.0, 2.0], [9.0, 3.0]], [3.0, 2.0]),
+        ("regression", "mae", [[0.0, 1.0], [0.0, 2.0], [9.0, 3.0]], [0.0, 2.0]),
+        ("binary", "auc", [1, 0, 0, 0], [0.25]),
+        ("multiclass", "accuracy", [0, 2, 2, 2], [0.25, 0.0, 0.75]),
+        ("multilabel", "logloss", [[1.0, 0.0], [1.0, 1.0]], [1.0, 0.5]),
+    ],
+)
+def test_the_constant_is_the_median_for_mae_and_the_mean_or_the_shares_else(
+    task, metric, y, expected
+):
+    constant = Target.of(np.array(y), task, metric).constant(len(expected), 5)
+    assert constant.tolist() == [expected] * 5
+
+
+@pytest.mark.parametrize(("metric", "score"), [("auc", 0.5), ("pearson", 0.0), ("mae", 3.0)])
+def test_the_constant_scores_what_no_skill_scores(metric, score):
+    y = np.array([0, 1, 1, 0]) if metric == "auc" else np.array([[0.0], [0.0], [9.0]])
+    task = "binary" if metric == "auc" else "regression"
+    target = Target.of(y, task, metric)
+    assert target.score(target.constant(1, len(target))) == score

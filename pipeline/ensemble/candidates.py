@@ -19,6 +19,7 @@ from pipeline.ensemble.crossfit import (
     cross_postprocess_pairs,
     of_own_fold,
 )
+from pipeline.ensemble.leaderboard import Entry
 from pipeline.scoring.intervals import estimate_fit_variance
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -44,6 +45,12 @@ class Candidate:
     test: Floats
     held_out_pairs: Floats | None = None
     fit_variance: float = 0.0
+
+    @property
+    def entry(self) -> Entry:
+        """Its line of the leaderboard, before it is scored."""
+        name = f"blend_{self.method}"
+        return Entry(name, "blend", self.cross_fitted, self.in_sample, self.fit_variance)
 
 
 def candidates_of(

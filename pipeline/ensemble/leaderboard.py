@@ -15,7 +15,8 @@ from pipeline.scoring.intervals import N_BOOTSTRAP, bootstrap_scores, improvemen
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
-PLAIN_MEAN = "blend_mean"  # what every other blend has to beat to be chosen
+PLAIN_MEAN = "blend_mean"  # the blend that every other blend has to beat to be chosen
+CONSTANT = "constant"  # name and kind of the line that every choice should beat
 SAME = 1e-6  # of a predictor's range: what a weight that is nothing but rounding can change
 
 
@@ -24,7 +25,7 @@ class Entry:
     """One line of the leaderboard before it is scored.
 
     Attributes:
-        kind: member, external or blend.
+        kind: member, external, blend or constant.
         predictions: (n, c), out-of-fold or cross-fitted.
         in_sample: (n, c) of a blend fitted on these very rows; None for single predictors.
         fit_variance: `estimate_fit_variance`, by which the intervals are widened; 0 where nothing
@@ -36,6 +37,11 @@ class Entry:
     predictions: Floats
     in_sample: Floats | None = None
     fit_variance: float = 0.0
+
+    @property
+    def is_single(self) -> bool:
+        """Whether this is a predictor that blends are made of."""
+        return self.kind not in ("blend", CONSTANT)
 
 
 def fold_scores(target: Target, predictions: Floats, folds: NDArray[Any]) -> Floats:
@@ -88,7 +94,7 @@ def leaderboard(
         )
 
     over_mean = gains_over(names.index(PLAIN_MEAN))
-    singles = [i for i, e in enumerate(entries) if e.kind != "blend" and not np.isnan(scores[i])]
+    singles = [i for i, e in enumerate(entries) if e.is_single and not np.isnan(scores[i])]
     over_single = np.full_like(over_mean, np.nan)
     if singles:
         over_single = gains_over(max(singles, key=lambda i: sign * scores[i]))
@@ -125,7 +131,7 @@ def alone_in(blend: Entry, entries: Sequence[Entry]) -> str | None:
     if blend.kind != "blend":
         return None
     for single in entries:
-        if single.kind != "blend":
+        if single.is_single:
             most = SAME * np.ptp(single.predictions, axis=0)
             if (np.abs(blend.predictions - single.predictions) <= most).all():
                 return single.name

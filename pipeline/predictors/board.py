@@ -1,20 +1,31 @@
 """The leaderboard and what it is made from: the predictors that the config names, its settings."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
-from pipeline.files.hashes import sha256_of_array
+from pipeline.ensemble.leaderboard import CONSTANT
+from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.paths import leaderboard_path, predictor_dir
-from pipeline.files.stamp import Stamp, read_stamp, require_current
+from pipeline.files.stamp import Stamp, is_current, read_stamp, require_current, written_with_stamp
+from pipeline.files.writing import save_csv, write_csv
 from pipeline.predictors.external import part_sha256
-from pipeline.predictors.predictions import changed_settings, check_made_for
+from pipeline.predictors.predictions import (
+    PARTS,
+    changed_settings,
+    check_made_for,
+    write_predictions,
+)
 from pipeline.predictors.stack import Stack, read_stack
 from pipeline.settings.config import Config
+
+if TYPE_CHECKING:
+    from pipeline.ensemble.contest import Contest
 
 
 def member_folders(config: Config) -> dict[str, Path]:
@@ -103,6 +114,71 @@ def read_board(competition: str) -> pd.DataFrame:
     )
 
 
+def made_from_of_blends(
+    config: Config,
+    train: Train,
+    test: TestRows,
+    folds: NDArray[np.int64],
+    kinds: Sequence[str],
+) -> dict[str, Any]:
+    """All that determines the blends and the leaderboard."""
+    files = hashes_of_predictors(config)
+    return {
+        "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
+        "predictors": files,
+        "kinds": dict(zip(files, kinds, strict=True)),
+        **settings_of(config),
+        "targets": sha256_of_array(train.y),
+        "test rows": test.sha256,
+        "folds": sha256_of_array(folds),
+        "groups": None if train.groups is None else sha256_of_texts(train.groups),
+    }
+
+
+def blends_are_current(competition: str, made_from: dict[str, Any]) -> bool:
+    """Whether the leaderboard and all its blends were made from just this and are unchanged."""
+    if not is_current(leaderboard_path(competition), made_from):
+        return False
+    board = read_board(competition)
+    return all(
+        is_current(
+            predictor_dir(competition, name) / f"{part}.csv", _made_from_of_blend(made_from, name)
+        )
+        for name in board.loc[board["kind"] == "blend", "name"]
+        for part in PARTS
+    )
+
+
+def write_contest(
+    config: Config,
+    contest: "Contest",
+    train: Train,
+    test: TestRows,
+    made_from: dict[str, Any],
+) -> None:
+    """Write every blend like any predictor, then the leaderboard."""
+    path = leaderboard_path(config.competition)
+    path.unlink(missing_ok=True)  # killed among the blends, there is no leaderboard
+    for candidate in contest.candidates:
+        name = candidate.entry.name
+        folder, own = predictor_dir(config.competition, name), _made_from_of_blend(made_from, name)
+        parts = (("oof", train.ids, candidate.cross_fitted), ("test", test.ids, candidate.test))
+        for part, ids, values in parts:
+            write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
+    for name, table in contest.weights.items():
+        write_csv(predictor_dir(config.competition, f"blend_{name}") / "weights.csv", table)
+    about = {
+        "expected": contest.expected.as_json() if contest.expected else None,
+        "over_constant": [None if np.isnan(v) else v for v in contest.over_constant],
+    }
+    with written_with_stamp(path, made_from, **about) as temporary:
+        save_csv(temporary, contest.board)
+
+
+def _made_from_of_blend(made_from: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**made_from, "method": name.removeprefix("blend_")}
+
+
 def require_board(config: Config) -> Stamp:
     """The stamp of the leaderboard, which has to be about what the config names as it stands.
 
@@ -138,6 +214,6 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, A
         line = board.astype(object).where(board.notna(), None).loc[predictor]
         return predictor, {str(name): value for name, value in line.items()}
     if not folder_of(config, predictor).is_dir():
-        known = ", ".join(board["name"])
+        known = ", ".join(name for name in board["name"] if name != CONSTANT)
         raise ValueError(f"--predictor: no predictor {predictor!r}; choose one of: {known}")
     return predictor, {}

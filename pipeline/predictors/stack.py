@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ensemble.leaderboard import Entry
 from pipeline.predictors.external import MEANINGS, kind_of
 from pipeline.predictors.leak_check import leak_check
 from pipeline.predictors.predictions import check_same_models, read_predictions
@@ -34,6 +35,12 @@ class Stack:
     kinds: list[str]
     oof: Floats
     test: Floats
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The predictors' lines of the leaderboard, before they are scored."""
+        named = enumerate(zip(self.names, self.kinds, strict=True))
+        return [Entry(name, kind, self.oof[:, i]) for i, (name, kind) in named]
 
 
 def read_stack(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.competition.folds import origin_of, read_folds
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.solution import read_solution, solution_path
+from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import leaderboard_path, predictor_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
@@ -115,6 +116,7 @@ def read_evidence(config: Config) -> Evidence:
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
     test_y = read_solution(data, config.task, test.ids, train.classes)
     test_predictions = dict(zip(stack.names, stack.test.transpose(1, 0, 2), strict=True))
+    test_predictions[CONSTANT] = target.constant(len(train.columns), len(test.ids))
     blends = [chosen] if test_y is None else board.loc[board["kind"] == "blend", "name"]
     for name in blends:
         if name not in test_predictions:

@@ -4,7 +4,7 @@ Plain ASCII, at most 100 columns wide; leaderboard.csv has all lines and columns
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -21,12 +21,19 @@ LONGEST = {"kind": 24, "alone": 30, "number": 12}  # characters, so that names f
 Format = Callable[..., str]
 
 
-def summary(board: pd.DataFrame, metric: str, expected: Mapping[str, Any] | None) -> str:
-    """The chosen line, the five best and every single predictor, and the sentences below them.
+def summary(
+    board: pd.DataFrame,
+    metric: str,
+    expected: Mapping[str, Any] | None,
+    over_constant: Sequence[float | None] | None = None,
+) -> str:
+    """The chosen line, the five best, every single predictor and the constant, and sentences.
 
     Args:
         board: as `ensemble.leaderboard.leaderboard` makes it.
         expected: of `score_of_choice`; None if the choice was not scored.
+        over_constant: gain of the chosen line over the constant, low and high of its interval;
+            None where they are undefined.
     """
     better = "higher" if METRICS[metric].greater_is_better else "lower"
     chosen = board[board["chosen"]].iloc[0]
@@ -34,6 +41,12 @@ def summary(board: pd.DataFrame, metric: str, expected: Mapping[str, Any] | None
     shown = board[board["chosen"] | (board.index < N_BEST) | (board["kind"] != "blend")]
     hidden = len(board) - len(shown)
     sentences = [f"({hidden} more blends in leaderboard.csv)"] if hidden else []
+    if is_no_better_than_constant(over_constant):
+        gain, low, high = (number(end, "+") for end in over_constant or ())
+        sentences.append(
+            f"warning: {chosen['name']} is not surely better than predicting a constant: gain "
+            f"{gain} [{low}, {high}]; the models have learned nothing worth submitting"
+        )
     if (board["kind"] == "blend").sum() > 1:
         sentences += [_why(chosen), *_expected(chosen["score"], expected, number)]
     else:
@@ -45,6 +58,12 @@ def summary(board: pd.DataFrame, metric: str, expected: Mapping[str, Any] | None
             *(fill(line, WIDTH, break_on_hyphens=False) for line in sentences),
         ]
     )
+
+
+def is_no_better_than_constant(over_constant: Sequence[float | None] | None) -> bool:
+    """Whether the interval of the gain over the constant prediction reaches 0."""
+    low = over_constant[1] if over_constant else None
+    return low is not None and low <= 0
 
 
 def _table(board: pd.DataFrame, number: Format) -> list[str]:

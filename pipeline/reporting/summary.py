@@ -89,6 +89,7 @@ class Summary(TypedDict):
     chosen: Line
     leaderboard: list[Line]
     expected: dict[str, object] | None
+    over_constant: Estimate | None
     folds: dict[str, list[dict[str, float | None]]]
     diversity: Diversity
     contributions: Contributions
@@ -106,9 +107,10 @@ def summarise(evidence: Evidence) -> Summary:
     """Every number of the report, with None for what is undefined."""
     board = _leaderboard(evidence)
     chosen, metric = next(line for line in board if line["chosen"]), evidence.target.metric
+    over_constant = evidence.board_stamp.about["over_constant"]
     is_probability = evidence.target.task.is_probability
     summary: Summary = {
-        "verdict": verdict(chosen, board, metric),
+        "verdict": verdict(chosen, board, metric, over_constant),
         "competition": evidence.config.competition,
         "task": evidence.config.task,
         "metric": evidence.config.metric,
@@ -123,6 +125,7 @@ def summarise(evidence: Evidence) -> Summary:
         "chosen": chosen,
         "leaderboard": board,
         "expected": evidence.board_stamp.about["expected"],
+        "over_constant": over_constant,
         "folds": _fold_scores(evidence),
         "diversity": _diversity(evidence),
         "contributions": _contributions(evidence),

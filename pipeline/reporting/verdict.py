@@ -1,10 +1,11 @@
-"""The report's first sentence: which predictor to submit, and how sure that is."""
+"""The report's verdict: which predictor to submit, and how sure that is."""
 
 from collections.abc import Sequence
 from typing import TypedDict
 
-from pipeline.ensemble.leaderboard import PLAIN_MEAN
+from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
 from pipeline.reporting.numbers import signed, value
+from pipeline.reporting.screen import is_no_better_than_constant
 from pipeline.scoring.metrics import Metric
 
 
@@ -29,9 +30,17 @@ class Line(TypedDict):
     test: float | None
 
 
-def verdict(chosen: Line, board: Sequence[Line], metric: Metric) -> str:
-    """One sentence on the chosen predictor: its score, and its gains with their intervals."""
-    singles = [line for line in board if line["kind"] != "blend"]
+def verdict(
+    chosen: Line,
+    board: Sequence[Line],
+    metric: Metric,
+    over_constant: Sequence[float | None] | None,
+) -> str:
+    """The chosen predictor's score, and its gains with their intervals.
+
+    A warning comes first if it is not surely better than the constant prediction.
+    """
+    singles = [line for line in board if line["kind"] not in ("blend", CONSTANT)]
     name, n, best = chosen["name"], len(singles), singles[0]  # the board is sorted by score
     score = f"its {metric.name} on held-out rows is {value(chosen['score'])}"
     if chosen["alone"] is not None:
@@ -48,6 +57,8 @@ def verdict(chosen: Line, board: Sequence[Line], metric: Metric) -> str:
             f"Submit {name}: {score}, {signed(chosen['gain'])} over the plain mean of the {n} "
             f"predictors ({interval})"
         )
+    if is_no_better_than_constant(over_constant):
+        start = f"Submit nothing yet: no model is surely better than a constant. {start}"
     if chosen["alone"] == best["name"]:
         return f"{start}."
     gain = (chosen["score"] - best["score"]) * metric.sign

@@ -68,6 +68,15 @@ class Target:
         """(n, c) targets on the scale of the predictions: 0 and 1 where these are probabilities."""
         return as_columns(self.task.name, self.y, n_columns)
 
+    def constant(self, n_columns: int, n_rows: int) -> Floats:
+        """(n_rows, n_columns) the constant prediction to beat: medians for mae, else means.
+
+        Means of classes and labels are their shares. The constant is fitted on these targets.
+        """
+        values = self.as_columns(n_columns)
+        center = np.median if self.metric.name == "mae" else np.mean
+        return np.tile(center(values, axis=0), (n_rows, 1))
+
     def scored_columns(self, predictions: Floats) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Targets and what the metric is given beside them, for each column that it is computed on.
 

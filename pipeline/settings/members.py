@@ -39,8 +39,8 @@ class Training(Section):
     freeze_embeddings: bool = Field(True, description="leave the embedding tables untrained")
     precision: Literal["fp32", "bf16", "fp16"] | None = Field(
         None,
-        description="fp32, bf16 or fp16; "
-        "null: on a GPU bf16, else fp16, else fp32, as it can; on a CPU fp32",
+        description="fp32, bf16 or fp16; null: bf16 where GPU or CPU have units for it, else on a "
+        "GPU fp16, else fp32",
     )
     trainer: Options = Field({}, description="any other field of transformers.TrainingArguments")
 

@@ -73,7 +73,7 @@ class Section(BaseModel):
 
 
 # names of our own files and folders beside those of members and predictors
-TAKEN = ("backbones", "leaderboard.csv", "submission")
+TAKEN = ("backbones", "blend", "constant", "leaderboard.csv", "leaderboard.json", "submission")
 
 
 def usable_name(name: str) -> str:

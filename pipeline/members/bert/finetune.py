@@ -60,10 +60,18 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def cpu_multiplies_bf16() -> bool:
+    """Whether this CPU has units for bf16: AVX512-BF16 or AMX."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def best_precision() -> str:
-    """bf16 or, on a GPU from before it, fp16 where there are units for it; else fp32."""
+    """bf16 or, on a GPU from before it, fp16 where there are units for it; else fp32.
+
+    A CPU without bf16 units multiplies bf16 several times as slowly as fp32.
+    """
     if best_device().type == "cpu":
-        return "fp32"
+        return "bf16" if cpu_multiplies_bf16() else "fp32"
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16"
     return "fp16" if torch.cuda.get_device_capability() >= (7, 0) else "fp32"
