@@ -19,6 +19,7 @@ from pipeline.predictors.predictions import (
     PARTS,
     changed_settings,
     check_made_for,
+    read_predictions,
     write_predictions,
 )
 from pipeline.predictors.stack import Stack, read_stack
@@ -38,6 +39,20 @@ def external_folders(config: Config) -> dict[str, Path]:
 
 def folder_of(config: Config, predictor: str) -> Path:
     return external_folders(config).get(predictor, predictor_dir(config.competition, predictor))
+
+
+def check_external(config: Config, train: Train, test: TestRows) -> None:
+    """Read the external predictors once, which raises the errors that blend would raise."""
+    for external in config.blend.external:
+        for part, ids in (("oof", train.ids), ("test", test.ids)):
+            read_predictions(
+                Path(external.folder),
+                part,
+                ids,
+                train.columns,
+                config.task,
+                by_position=external.name in config.blend.by_position,
+            )
 
 
 def read_named_stack(
