@@ -27,18 +27,18 @@ from pipeline.settings.config import Folds
 
 IntArray = NDArray[np.int64]
 
-MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before it is told
+MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before we warn
 FOLD = re.compile(r"[0-9]{1,9}")
 
 REMEDY = (
-    "restore it, or run make_folds with --overwrite (and train with --overwrite, since what was "
-    "trained on the old folds does not go with new ones); a file of your own is folds.path with "
-    "folds.scheme: file"
+    "restore it, or run make_folds with --overwrite, then train with --overwrite, since models "
+    "trained on the old folds do not fit new ones; for folds of your own set folds.scheme: file "
+    "and folds.path"
 )
 
 
 def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
-    """All that determines the folds: the settings, and hashes of the training rows' parts."""
+    """Everything that determines the folds: settings, and hashes of ids, texts, targets, groups."""
     ids = {"folds.scheme": settings.scheme, "ids": sha256_of_texts(train.ids)}
     if settings.scheme == "file":
         return {**ids, "folds.path": settings.path}
@@ -55,7 +55,7 @@ def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
 def write_folds(
     competition: str, ids: Sequence[str], id_name: str, folds: IntArray, origin: dict[str, Any]
 ) -> None:
-    """Write a competition's folds, and what they were made from, over what stands there."""
+    """Write a competition's folds with a stamp; an older file is replaced."""
     table = pd.DataFrame({"fold": folds})
     table.insert(0, id_name, list(ids), allow_duplicates=True)
     with written_with_stamp(folds_path(competition), origin) as temporary:
@@ -69,13 +69,13 @@ def read_folds(
 
     Args:
         ids: (n,) ids of the training rows.
-        origin: what the folds should have been made from, to compare.
+        origin: as `origin_of` gives it, to compare with the stamp.
     Returns:
         (n,) the fold of each row.
     Raises:
         FileNotFoundError: make_folds has not been run.
-        ValueError: the folds are not those of these rows, were made from something else, or were
-            changed since.
+        ValueError: the folds belong to other rows, have another origin, or were changed since they
+            were written.
     """
     path = folds_path(competition)
     require_current(path, origin or {}, REMEDY if path.is_file() else "run make_folds first")
@@ -89,15 +89,15 @@ def check_own_folds(path: str | None) -> None:
 
 
 def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArray:
-    """Read a file of one's own: two columns, the id and then the fold, whatever their names.
+    """Read the user's own folds: two columns of any names, the id and then the fold.
 
     Args:
         ids: (n,) ids of the training rows.
-        has_more_ids: whether the file may hold ids that are not among them.
+        has_more_ids: whether the file may hold further ids.
     Returns:
         (n,) the fold of each row.
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no such file.
         ValueError: an id is absent, repeated or unexpected, or the folds are not numbers from 0.
     """
     table = open_table(path, "folds.path")
@@ -112,7 +112,7 @@ def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArra
 
 
 def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> list[str]:
-    """A line for each doubt about the folds that does not stop us."""
+    """A line for each property of the folds that is odd but no error."""
     n = int(folds.max()) + 1
     lines = []
     if TASKS[task].has_classes:
@@ -141,20 +141,20 @@ def _uneven(folds: IntArray) -> str | None:
     if sizes.max() <= MOST_UNEVEN * sizes.mean():
         return None
     return (
-        f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: a text or a group that "
-        "many rows share keeps them together"
+        f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: many of them share a text "
+        "or a group"
     )
 
 
 def _straddling(folds: IntArray, train: Train) -> str | None:
-    """Schemes of ours keep texts and groups whole; a file of one's own may not."""
+    """Our schemes keep texts and groups whole; the user's own folds may not."""
     atoms = connect(whichever_first(train.texts), train.groups)
     n_folds = pd.Series(folds).groupby(atoms).nunique()
     n_torn = int((n_folds > 1).sum())
     if not n_torn:
         return None
     what = "texts" if train.groups is None else "texts or groups"
-    return f"{n_torn} {what} stand in several folds: scores will look better than they are"
+    return f"{n_torn} {what} are in several folds: scores will look better than they are"
 
 
 def _aligned(table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str) -> IntArray:
@@ -166,10 +166,11 @@ def _aligned(table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str) -
             raise ValueError(
                 f"{where}: fold {cell!r} of id {name!r} is no whole number from 0; {remedy}"
             )
-    found = sorted({int(cell) for cell in cells})
-    if len(found) < 2 or found != list(range(len(found))):
+    folds = np.array(cells, dtype=np.int64)
+    numbers = np.unique(folds)
+    if len(numbers) < 2 or numbers[-1] != len(numbers) - 1:
         raise ValueError(
-            f"{where}: folds are {first_few([str(fold) for fold in found])}, should be 0, 1 and on "
-            f"without a gap; {remedy}"
+            f"{where}: folds are {first_few([str(fold) for fold in numbers])}, should be 0, 1 and "
+            f"on without a gap; {remedy}"
         )
-    return np.array([int(cell) for cell in cells], dtype=np.int64)
+    return folds
