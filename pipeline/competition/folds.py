@@ -141,8 +141,8 @@ def _uneven(folds: IntArray) -> str | None:
     if sizes.max() <= MOST_UNEVEN * sizes.mean():
         return None
     return (
-        f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: many of them share a text "
-        "or a group"
+        f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: many share a text or "
+        "a group"
     )
 
 
