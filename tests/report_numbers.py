@@ -1,4 +1,4 @@
-"""Evidence made up in memory, for tests of a report's numbers, tables and figures."""
+"""Evidence in memory, for tests of a report's numbers, tables and figures."""
 
 from types import SimpleNamespace
 

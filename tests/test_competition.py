@@ -1,4 +1,4 @@
-"""The training and test tables: cells as they are spelled, rows checked, doubts counted."""
+"""The training and test tables: literal cells, checked rows, warnings."""
 
 import re
 

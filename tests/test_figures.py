@@ -1,4 +1,4 @@
-"""The report's figures: what is drawn where, read from the axes before they become SVG."""
+"""The report's figures, read from the axes before they become SVG."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How labels are spelled, whose probability is written, and what the sample's cells say of it."""
+"""The form of a submission: how labels are spelled, and messages about the sample's cells."""
 
 import re
 

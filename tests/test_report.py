@@ -1,4 +1,4 @@
-"""The report stage on files: what the page shows, what it must not do, what it refuses."""
+"""The report stage on files: the content of the page, its safety, and errors."""
 
 import json
 import re

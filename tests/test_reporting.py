@@ -1,4 +1,4 @@
-"""The report's numbers: how they are written, and what they are by hand."""
+"""The report's numbers: their format, and values by hand."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The cells of a submission: each task in each form of sample, and what is refused."""
+"""The cells of a submission: each task with each form of sample, and errors."""
 
 import numpy as np
 import pytest
