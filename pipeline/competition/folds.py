@@ -113,48 +113,35 @@ def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArra
 
 def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> list[str]:
     """A line for each property of the folds that is odd but no error."""
-    n = int(folds.max()) + 1
-    lines = []
+    sizes, lines = np.bincount(folds), []
     if TASKS[task].has_classes:
-        sizes = np.bincount(train.y, minlength=len(train.classes))
-        lines.append(_rare(train.classes, sizes, "classes", n))
+        n_rows = np.bincount(train.y, minlength=len(train.classes))
+        lines += _rare("classes", train.classes, n_rows, len(sizes))
     elif task == "multilabel":
-        lines.append(_rare(train.columns, train.y.sum(axis=0), "labels", n))
-    if scheme == "file":
-        lines.append(_straddling(folds, train))
-    lines.append(_uneven(folds))
-    return [line for line in lines if line is not None]
+        lines += _rare("labels", train.columns, train.y.sum(axis=0), len(sizes))
+    if scheme == "file":  # our schemes keep texts and groups whole
+        atoms = connect(whichever_first(train.texts), train.groups)
+        n_torn = int((pd.Series(folds).groupby(atoms).nunique() > 1).sum())
+        what = "texts" if train.groups is None else "texts or groups"
+        if n_torn:
+            lines.append(
+                f"{n_torn} {what} are in several folds: scores will look better than they are"
+            )
+    if sizes.max() > MOST_UNEVEN * sizes.mean():
+        lines.append(
+            f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: many share a text or "
+            "a group"
+        )
+    return lines
 
 
-def _rare(names: Sequence[str], sizes: NDArray[Any], what: str, n: int) -> str | None:
-    rare = [f"{name} ({int(size)})" for name, size in zip(names, sizes, strict=True) if size < n]
-    if not rare:
-        return None
-    return (
+def _rare(what: str, names: Sequence[str], n_rows: NDArray[Any], n: int) -> list[str]:
+    rare = [f"{name} ({int(size)})" for name, size in zip(names, n_rows, strict=True) if size < n]
+    line = (
         f"{len(rare)} of {len(names)} {what} have fewer rows than the {n} folds: "
         f"{first_few(rare)}; some folds hold none of them"
     )
-
-
-def _uneven(folds: IntArray) -> str | None:
-    sizes = np.bincount(folds)
-    if sizes.max() <= MOST_UNEVEN * sizes.mean():
-        return None
-    return (
-        f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: many share a text or "
-        "a group"
-    )
-
-
-def _straddling(folds: IntArray, train: Train) -> str | None:
-    """Our schemes keep texts and groups whole; the user's own folds may not."""
-    atoms = connect(whichever_first(train.texts), train.groups)
-    n_folds = pd.Series(folds).groupby(atoms).nunique()
-    n_torn = int((n_folds > 1).sum())
-    if not n_torn:
-        return None
-    what = "texts" if train.groups is None else "texts or groups"
-    return f"{n_torn} {what} are in several folds: scores will look better than they are"
+    return [line] if rare else []
 
 
 def _aligned(table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str) -> IntArray:

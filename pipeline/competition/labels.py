@@ -15,16 +15,8 @@ from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Config
 
-NO_AND_YES = [
-    ("0", "1"),
-    ("False", "True"),
-    ("false", "true"),
-    ("FALSE", "TRUE"),
-    ("no", "yes"),
-    ("No", "Yes"),
-    ("NO", "YES"),
-    ("0.0", "1.0"),
-]
+NO = ("0", "False", "false", "FALSE", "no", "No", "NO", "0.0")
+YES = ("1", "True", "true", "TRUE", "yes", "Yes", "YES", "1.0")
 
 
 @dataclass(frozen=True)
@@ -106,7 +98,7 @@ def _spellings(classes: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield tuple(str(int(number)) for number in numbers)
         yield tuple(f"{number:.1f}" for number in numbers)
     if len(classes) == 2 and {says_yes_or_no(name) for name in classes} == {True, False}:
-        for words in NO_AND_YES:
+        for words in zip(NO, YES, strict=True):
             yield tuple(words[bool(says_yes_or_no(name))] for name in classes)
 
 

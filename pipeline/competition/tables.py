@@ -79,12 +79,12 @@ def no_column(
     return f"{where}: no column {shown} ({setting}); {hint}; it has {first_few(header)}"
 
 
-def _read_csv(path: Path, dialect: Dialect | None) -> pd.DataFrame:
-    return text_cells(path.read_bytes(), str(path), ",", dialect)
+def _read_text(path: Path, dialect: Dialect | None) -> pd.DataFrame:
+    return text_cells(path.read_bytes(), str(path), _delimiter(path.name), dialect)
 
 
-def _read_tsv(path: Path, dialect: Dialect | None) -> pd.DataFrame:
-    return text_cells(path.read_bytes(), str(path), "\t", dialect)
+def _delimiter(name: str) -> str:
+    return "\t" if name.lower().endswith(".tsv") else ","
 
 
 def _read_parquet(path: Path, _: Dialect | None) -> pd.DataFrame:
@@ -115,8 +115,7 @@ def _read_zip(path: Path, dialect: Dialect | None) -> pd.DataFrame:
             content = archive.read(names[0])
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
         raise ValueError(f"{path}: not a readable zip: {_one_line(error)}; unzip it") from None
-    delimiter = "\t" if names[0].lower().endswith(".tsv") else ","
-    return text_cells(content, f"{path}/{names[0]}", delimiter, dialect)
+    return text_cells(content, f"{path}/{names[0]}", _delimiter(names[0]), dialect)
 
 
 def _is_text_table(name: str) -> bool:
@@ -130,8 +129,8 @@ def _one_line(error: Exception) -> str:
 
 
 FORMATS: dict[str, Callable[[Path, Dialect | None], pd.DataFrame]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
+    ".csv": _read_text,
+    ".tsv": _read_text,
     ".parquet": _read_parquet,
     ".zip": _read_zip,
 }

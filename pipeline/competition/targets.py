@@ -85,11 +85,6 @@ def as_number(cell: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _usable_number(cell: str) -> float | None:
-    number = as_number(cell)
-    return None if number is None or abs(number) > LARGEST else number
-
-
 def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
     """Raise a ValueError if kappa should score grades that are words, whose order is unknown."""
     words = [name for name in classes if as_number(name) is None]
@@ -101,29 +96,24 @@ def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
 
 
 def _numbers(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
-    return _parsed(where, ids, cells, _usable_number, NUMBERS)
+    return _parsed(where, ids, cells, lambda number: abs(number) <= LARGEST, NUMBERS)
 
 
 def _labels(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
-    return _parsed(where, ids, cells, _zero_or_one, LABELS)
-
-
-def _zero_or_one(cell: str) -> float | None:
-    number = as_number(cell)
-    return number if number in (0, 1) else None
+    return _parsed(where, ids, cells, lambda number: number in (0, 1), LABELS)
 
 
 def _parsed(
     where: str,
     ids: Sequence[str],
     cells: Cells,
-    parse: Callable[[str], float | None],
+    is_valid: Callable[[float], bool],
     complaint: str,
 ) -> Targets:
     columns = []
     for name, column in cells.items():
-        numbers = [parse(cell) for cell in column]
-        bad = [row for row, number in enumerate(numbers) if number is None]
+        numbers = [as_number(cell) for cell in column]
+        bad = [row for row, x in enumerate(numbers) if x is None or not is_valid(x)]
         if bad:
             raise ValueError(
                 f"{where}: {len(bad)} cells of {name!r}, the first {column[bad[0]]!r} at id "

@@ -58,11 +58,6 @@ def duration(minutes: float | None) -> str:
 
 
 FORMATS: dict[str, Callable[..., str]] = {
-    "value": value,
-    "signed": signed,
-    "rate": rate,
-    "short": short,
-    "count": count,
-    "percent": percent,
-    "duration": duration,
+    function.__name__: function
+    for function in (value, signed, rate, short, count, percent, duration)
 }

@@ -8,14 +8,7 @@ from typing import Any, TypedDict, cast
 import numpy as np
 import pandas as pd
 
-from pipeline.reporting.behaviour import (
-    Calibration,
-    Drift,
-    Residuals,
-    calibration,
-    drift,
-    residuals,
-)
+from pipeline.reporting import behaviour
 from pipeline.reporting.contributions import contributions
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
@@ -95,9 +88,9 @@ class Summary(TypedDict):
     contributions: Contributions
     weights: dict[str, list[Weight]]
     learning: dict[str, list[Curve]]
-    calibration: Calibration | None
-    residuals: Residuals | None
-    drift: Drift
+    calibration: behaviour.Calibration | None
+    residuals: behaviour.Residuals | None
+    drift: behaviour.Drift
     length: list[dict[str, float | None]]
     examples: dict[str, list[Example]]
     run: dict[str, Any]
@@ -131,9 +124,9 @@ def summarise(evidence: Evidence) -> Summary:
         "contributions": _contributions(evidence),
         "weights": {name: _weights(table) for name, table in evidence.weights.items()},
         "learning": learning_curves(evidence.logs),
-        "calibration": calibration(evidence) if is_probability else None,
-        "residuals": None if is_probability else residuals(evidence),
-        "drift": drift(evidence),
+        "calibration": behaviour.calibration(evidence) if is_probability else None,
+        "residuals": None if is_probability else behaviour.residuals(evidence),
+        "drift": behaviour.drift(evidence),
         "length": by_length(evidence),
         "examples": telling_rows(evidence),
         "run": run_facts(evidence),

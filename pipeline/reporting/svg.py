@@ -16,18 +16,9 @@ from matplotlib.figure import Figure
 
 matplotlib.use("agg")  # no screen is needed
 
-# name of the CSS variable: stand-in
-INK, QUIET, LINE, PAPER = "#010203", "#010204", "#010205", "#010206"
-BLUE, ORANGE, GREEN = "#010207", "#010208", "#010209"
-VARIABLES = {
-    INK: "ink",
-    QUIET: "quiet",
-    LINE: "line",
-    PAPER: "card",
-    BLUE: "blue",
-    ORANGE: "orange",
-    GREEN: "green",
-}
+NAMES = ("ink", "quiet", "line", "card", "blue", "orange", "green")
+VARIABLES = {f"#01020{i}": name for i, name in enumerate(NAMES)}  # CSS variables by stand-in
+INK, QUIET, LINE, PAPER, BLUE, ORANGE, GREEN = VARIABLES
 WIDTH = 4.1  # inches: on a phone its text is about as large as the page's small print
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
