@@ -135,17 +135,11 @@ def test_members_inherit_training_and_override_it(config_of):
     assert (highest.epochs, highest.batch_size) == (3, 8)
 
 
-@pytest.mark.parametrize(
-    ("task", "factor"),
-    [("regression", 1), ("binary", 10), ("multiclass", 10), ("multilabel", 10)],
-)
-def test_the_head_has_a_higher_rate_where_there_are_classes_or_labels(config_of, task, factor):
-    metric = {"regression": "rmse", "multiclass": "accuracy"}.get(task, "auc")
+def test_the_head_has_a_rate_of_its_own_which_follows_that_of_the_backbone(config_of):
     members = [{"pooling": "mean"}, {"pooling": "max", "learning_rate": 3e-5}]
     members += [{"pooling": "min", "head_learning_rate": 7e-5}]
-    config = config_of(task=task, metric=metric, members=members)
-    rates = [m.head_learning_rate for m in config.members]
-    assert rates == pytest.approx([factor * 1e-4, factor * 3e-5, 7e-5])
+    config = config_of(members=members)
+    assert [m.head_rate for m in config.members] == pytest.approx([5e-3, 1.5e-3, 7e-5])
 
 
 def test_a_member_may_have_a_backbone_a_seed_and_a_name_of_its_own(config_of):

@@ -61,7 +61,13 @@ def told() -> dict[str, Any]:
 @pytest.fixture
 def dealt(workplace, tiny_backbone):
     """A competition whose folds are dealt is the current folder."""
-    training = {"epochs": 10, "batch_size": 8, "max_length": 32, "learning_rate": 1e-2}
+    training = {
+        "epochs": 10,
+        "batch_size": 8,
+        "max_length": 32,
+        "learning_rate": 1e-2,
+        "head_learning_rate": 1e-2,
+    }
     settings = {"backbone": str(tiny_backbone), "members": [{"pooling": "mean"}]}
     write_competition(workplace, "regression", settings={**settings, "training": training})
     for name in ("prepare", "make_folds"):
@@ -133,7 +139,8 @@ settings = {"dropout": 0.0, "freeze_embeddings": True}
 network = build_network(Path(sys.argv[1]), "mean", {}, 1, "regression", **settings)
 tokens = tokenize(AutoTokenizer.from_pretrained(sys.argv[1]), [("the film goes on",)] * 40, 16)
 labels = torch.full((40, 1), float(sys.argv[2]))
-training = Training(epochs=2, batch_size=4, learning_rate=1e-3, warmup=0.0, precision="fp16")
+rates = {"learning_rate": 1e-3, "head_learning_rate": 1e-3, "warmup": 0.0}
+training = Training(epochs=2, batch_size=4, precision="fp16", **rates)
 try:
     dataset = TrainingRows(tokens, np.arange(40), labels)
     fit(network, dataset, training, seed=0, log=Path("train.log"))

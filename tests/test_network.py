@@ -120,7 +120,7 @@ def test_head_and_pooling_may_have_a_rate_of_their_own(rate, backbone_of, traine
     wanted = [
         (
             id(parameter),
-            TRAINING.learning_rate if rate is None or name.startswith("backbone.") else rate,
+            TRAINING.learning_rate if name.startswith("backbone.") else rate or 50 * 1e-2,
             parameter.ndim == 2,
         )
         for name, parameter in network.named_parameters()

@@ -19,6 +19,7 @@ def train(workplace, backbone_of):
 
     def run(*members, n_jobs=1, task="regression", **training):
         of_all = {"epochs": 1, "batch_size": 16, "max_length": 32, "learning_rate": 1e-2}
+        of_all |= {"head_learning_rate": 1e-2}
         training = {**of_all, **training}
         settings = {"folds": {"n": 2}, "members": list(members), "training": training}
         settings |= {"backbone": str(backbone_of("bert")), "jobs": {"n_jobs": n_jobs}}
@@ -89,7 +90,7 @@ def test_units_without_torch_run_apart_where_there_are_gpus(n_gpus, calls, train
 def test_a_unit_that_cannot_move_predicts_the_shares_of_its_training_rows_and_says_so(
     train, capsys
 ):
-    train({"pooling": "mean"}, task="multiclass", learning_rate=1e-12)
+    train({"pooling": "mean"}, task="multiclass", learning_rate=1e-12, head_learning_rate=1e-12)
     header, rows = read_rows(Path("data/tiny/train.csv"))
     columns, predicted = read_rows(Path("oof/tiny/mean/oof.csv"))
     truth = dict(zip([row[0] for row in rows], [row[-1] for row in rows], strict=True))

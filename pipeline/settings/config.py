@@ -224,11 +224,9 @@ class Config(Section):
     @classmethod
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
         known = info.data
-        if not isinstance(members, list) or not {"backbone", "seed", "task", "training"} <= set(
-            known
-        ):
+        if not isinstance(members, list) or not {"backbone", "seed", "training"} <= set(known):
             return members  # the error about the type or about a missing key comes first
-        shared = known["training"], known["backbone"], known["seed"], known["task"]
+        shared = known["training"], known["backbone"], known["seed"]
         return [filled_in(member, *shared) for member in members]
 
     @model_validator(mode="after")

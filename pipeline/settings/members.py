@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usable_name
 from pipeline.settings.trainer_keys import TRAINER_KEYS
 
-HEAD_RATE = 10  # learning rate of the head for classes and labels, in units of learning_rate
+HEAD_RATE = 50  # of the head, in units of learning_rate; measured in docs/LOG.md
 EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
 
 Options = dict[str, Any]  # of a pooling, a classic model or Trainer, which check them
@@ -29,8 +29,7 @@ class Training(Section):
     head_learning_rate: Real | None = Field(
         None,
         gt=0,
-        description="peak for the head and the pooling; "
-        "null: 10 x learning_rate for classes and labels, learning_rate for targets",
+        description="peak for the head and the pooling; null: 50 x learning_rate",
     )
     warmup: Real = Field(
         0.1, ge=0, lt=1, description="share of the steps with a rising learning rate"
@@ -47,6 +46,13 @@ class Training(Section):
         "GPU fp16, else fp32",
     )
     trainer: Options = Field({}, description="any other field of transformers.TrainingArguments")
+
+    @property
+    def head_rate(self) -> float:
+        """Peak learning rate of the head and the pooling, which start untrained."""
+        if self.head_learning_rate is None:
+            return HEAD_RATE * self.learning_rate
+        return self.head_learning_rate
 
     @field_validator("trainer")
     @classmethod
@@ -122,10 +128,8 @@ AnyMember = Annotated[
 ]
 
 
-def filled_in(
-    member: object, training: Training, backbone: str | None, seed: int, task: str
-) -> object:
-    """A member with the values that it leaves out: name, seed, and inherited settings.
+def filled_in(member: object, training: Training, backbone: str | None, seed: int) -> object:
+    """A member with what it leaves out: name, seed, and what its kind inherits.
 
     Raises:
         ValueError: it has both a pooling and a model, its model is no name, or its backbone is
@@ -137,17 +141,9 @@ def filled_in(
         member = _with_backbone(member, backbone)
     else:
         shared = {} if backbone is None else {"backbone": backbone}
-        member = _with_head_rate({**training.model_dump(), **shared, **member}, task)
+        member = {**training.model_dump(), **shared, **member}
     name = member.get("name", member.get("pooling", member.get("model")))
     return {"name": name, "seed": derived_seed(seed, str(name)), **member}
-
-
-def _with_head_rate(member: Options, task: str) -> Options:
-    """A new head learns faster than the backbone, if it predicts classes or labels."""
-    rate = member["learning_rate"]
-    if member["head_learning_rate"] is not None or not isinstance(rate, int | float):
-        return member
-    return {**member, "head_learning_rate": rate if task == "regression" else HEAD_RATE * rate}
 
 
 def _with_backbone(member: Options, shared: str | None) -> Options:

@@ -101,7 +101,7 @@ def fit(
         data_collator=dataset.collate,
         callbacks=[LogFile(log)],
     )
-    trainer.head_learning_rate = training.head_learning_rate
+    trainer.head_rate = training.head_rate
     attention = network.attention  # what it predicts with, here and reloaded
     network.attend_by(fastest_attention(precision, int(dataset.lengths.max())) or attention)
     trainer.remove_callback(PrinterCallback)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.members.bert.network import LOSSES
 
-HEAD_SD = 1e-3  # of the first weights: outputs begin at the constant, yet gradients reach the rest
+HEAD_SD = 5e-3  # of the first weights: outputs begin at the constant, yet gradients reach the rest
 
 
 def start_head(head: nn.Linear, task: str, labels: Tensor) -> None:

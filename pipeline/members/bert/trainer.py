@@ -78,7 +78,7 @@ def refuse_overflow(first_scale: float, last_scale: float, n_steps: int) -> None
 class LengthGroupedTrainer(Trainer):
     """Batches of like length; for the head and the pooling another rate, where it is set."""
 
-    head_learning_rate: float | None = None
+    head_rate: float
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows: TrainingRows = self.train_dataset  # type: ignore[assignment]
@@ -87,8 +87,6 @@ class LengthGroupedTrainer(Trainer):
     def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
         """Trainer's own, with groups and a rate of their own for the head and the pooling."""
         optimizer = super().create_optimizer(*arguments)
-        if self.head_learning_rate is None:
-            return optimizer
         named = self.model.named_parameters()  # type: ignore[union-attr]
         of_head = {id(p) for name, p in named if not name.startswith("backbone.")}
         for group in list(optimizer.param_groups):
@@ -96,7 +94,7 @@ class LengthGroupedTrainer(Trainer):
             group["params"] = [p for p in params if id(p) not in of_head]
             taken_out = [p for p in params if id(p) in of_head]
             if taken_out:
-                own = {"params": taken_out, "lr": self.head_learning_rate}
+                own = {"params": taken_out, "lr": self.head_rate}
                 optimizer.add_param_group({**group, **own})
         return optimizer
 
