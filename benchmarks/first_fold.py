@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from pipeline import prepare
 from pipeline.competition.deal import make_folds
-from pipeline.competition.rows import Train, read_train, whichever_first
+from pipeline.competition.rows import Train, joined_unordered, read_train
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.tokens import Tokens, tokenize
 from pipeline.settings.command import load_config
@@ -54,7 +54,7 @@ def read_first_fold(path: str, train_rows: int | None = None) -> FirstFold:
         task=config.task,
         n=config.folds.n,
         seed=config.folds.seed,
-        texts=whichever_first(train.texts),
+        texts=joined_unordered(train.texts),
         groups=train.groups,
     )
     backbone = locate_backbone(config.backbone)

@@ -36,7 +36,7 @@ from benchmarks.planted import planted_classes, planted_labels
 from benchmarks.record import record
 from pipeline import prepare
 from pipeline.competition.deal import make_folds
-from pipeline.competition.rows import read_train, whichever_first
+from pipeline.competition.rows import joined_unordered, read_train
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import Network, build_network
@@ -166,7 +166,7 @@ def demo_rows(name: str, n_rows: int, n_folds: int) -> Rows:
         task=config.task,
         n=n_folds,
         seed=config.folds.seed,
-        texts=whichever_first(train.texts),
+        texts=joined_unordered(train.texts),
         groups=train.groups,
     )
     return Rows(
@@ -192,7 +192,12 @@ def planted_rows(name: str, n_rows: int, n_folds: int) -> Rows:
     planted = make(words, n_rows, size, 0)
     texts = planted.texts
     folds = make_folds(
-        "stratified", planted.y, task=planted.task, n=n_folds, seed=42, texts=whichever_first(texts)
+        "stratified",
+        planted.y,
+        task=planted.task,
+        n=n_folds,
+        seed=42,
+        texts=joined_unordered(texts),
     )
     metric = "accuracy" if planted.task == "multiclass" else "auc"
     tokens, width = _tokens(texts), len(planted.columns)

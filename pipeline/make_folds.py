@@ -18,7 +18,7 @@ from pipeline.competition.folds import (
     warnings_about,
     write_folds,
 )
-from pipeline.competition.rows import Train, read_train, whichever_first
+from pipeline.competition.rows import Train, joined_unordered, read_train
 from pipeline.files.paths import folds_path
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
@@ -55,7 +55,7 @@ def _dealt(config: Config, train: Train) -> NDArray[np.int64]:
         task=config.task,
         n=settings.n,
         seed=settings.seed,
-        texts=whichever_first(train.texts),
+        texts=joined_unordered(train.texts),
         groups=train.groups,
     )
 

@@ -16,13 +16,12 @@ from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import submission_path
 from pipeline.files.stamp import written_with_stamp
 from pipeline.files.writing import save_csv
-from pipeline.predictors.board import external_folders, folder_of, standing_of
+from pipeline.predictors.board import external_folders, folder_of, read_named, standing_of
 from pipeline.predictors.history import made_from_of, record_of
 from pipeline.predictors.predictions import (
     check_made_for,
     check_newer_than_its_predictors,
     check_same_models,
-    read_predictions,
 )
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
@@ -36,14 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         form = read_form(config, train, test)
         predictor, standing = standing_of(config, flags.predictor)
         _check_current(config, predictor, train, test)
-        predictions = read_predictions(
-            folder_of(config, predictor),
-            "test",
-            test.ids,
-            train.columns,
-            config.task,
-            by_position=predictor in config.blend.by_position,
-        )
+        predictions = read_named(config, predictor, "test", test.ids, train.columns)
         order = in_order_of(form.sample.ids, test.ids, data.test, "correct the sample submission")
         cells = submission_cells(
             form,

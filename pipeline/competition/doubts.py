@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.competition.deal import connect, text_key
-from pipeline.competition.rows import TestRows, Texts, Train, whichever_first
+from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
 from pipeline.competition.spelling import in_print
 from pipeline.competition.tables import open_table
 from pipeline.scoring.tasks import TASKS
@@ -70,7 +70,7 @@ def _ids_of_empty(rows: Train | TestRows) -> list[str]:
 
 
 def _keys(texts: Texts) -> list[str]:
-    return [text_key(text) for text in whichever_first(texts)]
+    return [text_key(text) for text in joined_unordered(texts)]
 
 
 def _ids_of_contradictions(train: Train) -> list[str]:
@@ -100,7 +100,7 @@ def _shared_in_train_only(data: Data, train: Train, test: TestRows) -> list[str]
 
     If folds separate such rows, a model knows the question of a held-out row, but of no test row.
     """
-    atoms = connect(whichever_first(train.texts), train.groups)
+    atoms = connect(joined_unordered(train.texts), train.groups)
 
     def lines_about(names: str, cells: Columns, test_cells: Columns, remedy: str) -> list[str]:
         counted = _count_shared(cells, test_cells, atoms)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.deal import connect
-from pipeline.competition.rows import Train, whichever_first
+from pipeline.competition.rows import Train, joined_unordered
 from pipeline.competition.tables import open_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
@@ -46,7 +46,7 @@ def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
         **ids,
         "folds.n": settings.n,
         "folds.seed": settings.seed,
-        "texts": sha256_of_texts(whichever_first(train.texts)),
+        "texts": sha256_of_texts(joined_unordered(train.texts)),
         "targets": sha256_of_array(train.y),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }
@@ -120,7 +120,7 @@ def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> lis
     elif task == "multilabel":
         lines += _rare("labels", train.columns, train.y.sum(axis=0), len(sizes))
     if scheme == "file":  # our schemes keep texts and groups whole
-        atoms = connect(whichever_first(train.texts), train.groups)
+        atoms = connect(joined_unordered(train.texts), train.groups)
         n_torn = int((pd.Series(folds).groupby(atoms).nunique() > 1).sum())
         what = "texts" if train.groups is None else "texts or groups"
         if n_torn:

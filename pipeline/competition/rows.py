@@ -113,7 +113,7 @@ def joined(texts: Texts) -> list[str]:
     return [" | ".join(pair) if any(text.strip() for text in pair) else "" for pair in texts]
 
 
-def whichever_first(texts: Texts) -> list[str]:
+def joined_unordered(texts: Texts) -> list[str]:
     """`joined`, but (a, b) and (b, a) give the same string: each is a copy of the other."""
     return joined(tuple(tuple(sorted(pair, key=text_key)) for pair in texts))
 

@@ -127,11 +127,10 @@ def _check_columns(
 
 def table_of(sample: Sample, cells: dict[str, list[Any]]) -> pd.DataFrame:
     """The submission, with the columns of the sample and (k,) `cells` of those to predict."""
-    values = iter(cells[name] for name in sample.columns)
-    columns = [
-        list(sample.id_cells) if at == sample.id_at else next(values)
-        for at in range(len(sample.header))
-    ]
-    table = pd.concat([pd.Series(column, dtype=object) for column in columns], axis=1)
+    columns = {
+        at: list(sample.id_cells) if at == sample.id_at else cells[name]
+        for at, name in enumerate(sample.header)
+    }
+    table = pd.DataFrame(columns, dtype=object)  # a class may have the name of the id column
     table.columns = pd.Index(sample.header)
     return table

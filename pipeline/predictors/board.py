@@ -23,6 +23,7 @@ from pipeline.predictors.predictions import (
     write_predictions,
 )
 from pipeline.predictors.stack import Stack, read_stack
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
 if TYPE_CHECKING:
@@ -41,18 +42,19 @@ def folder_of(config: Config, predictor: str) -> Path:
     return external_folders(config).get(predictor, predictor_dir(config.competition, predictor))
 
 
+def read_named(
+    config: Config, predictor: str, part: str, ids: Sequence[str], columns: Sequence[str]
+) -> Floats:
+    """`read_predictions` of a predictor by its name: member, blend or external."""
+    folder, trusted = folder_of(config, predictor), predictor in config.blend.by_position
+    return read_predictions(folder, part, ids, columns, config.task, by_position=trusted)
+
+
 def check_external(config: Config, train: Train, test: TestRows) -> None:
     """Read the external predictors once, which raises the errors that blend would raise."""
     for external in config.blend.external:
-        for part, ids in (("oof", train.ids), ("test", test.ids)):
-            read_predictions(
-                Path(external.folder),
-                part,
-                ids,
-                train.columns,
-                config.task,
-                by_position=external.name in config.blend.by_position,
-            )
+        read_named(config, external.name, "oof", train.ids, train.columns)
+        read_named(config, external.name, "test", test.ids, train.columns)
 
 
 def read_named_stack(

@@ -120,7 +120,17 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
             n_rows = MOST_ROWS
         values = set_values(preds, target, plan.sets)
         on_draws = _scored_draws(preds, target, cluster, plan, values, rng)
-    return _summed_up(plan, values, on_draws, n_rows)
+    by_circle = plan.shapley(values)
+    n_circles, shapley = len(by_circle), by_circle.mean(axis=0)
+    sampling = by_circle.std(axis=0, ddof=1) / np.sqrt(n_circles) if n_circles > 1 else np.zeros(1)
+    return Contributions(
+        _with_interval(shapley, on_draws, lambda plan, v: plan.shapley(v).mean(axis=0)),
+        _with_interval(plan.leave_one_out(values), on_draws, SetPlan.leave_one_out),
+        float(shapley.sum()),
+        float(sampling.max()),
+        n_rows,
+        len(on_draws.drawn),
+    )
 
 
 def every_set(m: int) -> SetPlan:
@@ -194,21 +204,6 @@ def _scored_draws(
     blends = _plain_means(preds, target, plan.sets)
     drawn = np.column_stack([bootstrap_score(target, p)(times) for p in blends])
     return Bootstrap(plan, values, _no_skill_where_undefined(target.metric.sign * drawn))
-
-
-def _summed_up(plan: SetPlan, values: Floats, on_draws: Bootstrap, n_rows: int) -> Contributions:
-    by_circle = plan.shapley(values)
-    n_circles = len(by_circle)
-    sampling = by_circle.std(axis=0, ddof=1) / np.sqrt(n_circles) if n_circles > 1 else np.zeros(1)
-    shapley = by_circle.mean(axis=0)
-    return Contributions(
-        _with_interval(shapley, on_draws, lambda plan, v: plan.shapley(v).mean(axis=0)),
-        _with_interval(plan.leave_one_out(values), on_draws, SetPlan.leave_one_out),
-        float(shapley.sum()),
-        float(sampling.max()),
-        n_rows,
-        len(on_draws.drawn),
-    )
 
 
 def _with_interval(

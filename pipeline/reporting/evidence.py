@@ -4,7 +4,7 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,10 +25,10 @@ from pipeline.predictors.board import (
     external_folders,
     member_folders,
     read_board,
+    read_named,
     read_named_stack,
     require_board,
 )
-from pipeline.predictors.predictions import read_predictions
 from pipeline.predictors.stack import Stack
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -102,10 +102,6 @@ def read_evidence(config: Config) -> Evidence:
     """
     data, members = config.data, member_folders(config)
 
-    def predictions(name: str, part: str, ids: Sequence[str]) -> Floats:
-        folder = predictor_dir(config.competition, name)
-        return read_predictions(folder, part, ids, train.columns, config.task)
-
     train, test = read_train(data, config.task), read_test(data)
     target = Target.of(train.y, config.task, config.metric, train.groups)
     folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
@@ -120,10 +116,11 @@ def read_evidence(config: Config) -> Evidence:
     blends = [chosen] if test_y is None else board.loc[board["kind"] == "blend", "name"]
     for name in blends:
         if name not in test_predictions:
-            test_predictions[name] = predictions(name, "test", test.ids)
+            test_predictions[name] = read_named(config, name, "test", test.ids, train.columns)
     weights = {
-        name: predictor_dir(config.competition, name) / "weights.csv"
+        name: _read_weights(path)
         for name in board.loc[board["kind"] == "blend", "name"]
+        if (path := predictor_dir(config.competition, name) / "weights.csv").is_file()
     }
     return Evidence(
         config=config,
@@ -135,9 +132,9 @@ def read_evidence(config: Config) -> Evidence:
         board=board,
         board_stamp=stamp,
         chosen_name=chosen,
-        chosen_oof=predictions(chosen, "oof", train.ids),
+        chosen_oof=read_named(config, chosen, "oof", train.ids, train.columns),
         chosen_test=test_predictions[chosen],
-        weights={name: _read_weights(path) for name, path in weights.items() if path.is_file()},
+        weights=weights,
         test_target=None
         if test_y is None
         else replace(target, y=test_y, groups=None, labels=train.y),

@@ -11,18 +11,19 @@ def value(number: float | None) -> str:
     """A score or a share: four decimals, or four digits where it is large."""
     if number is None or number != number:
         return "–"
-    text = f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
-    return MINUS + text if number < 0 and float(text.replace(",", "")) > 0 else text
+    text = _digits(number)
+    return MINUS + text if number < 0 and text.strip("0.") else text
 
 
 def signed(number: float | None) -> str:
     """A difference, always with its sign unless it is exactly 0."""
     if number is None or number != number:
         return "–"
-    if number == 0:
-        return "0"
-    text = f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
-    return (MINUS if number < 0 else "+") + text
+    return (MINUS if number < 0 else "+") + _digits(number) if number else "0"
+
+
+def _digits(number: float) -> str:
+    return f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
 
 
 def rate(number: float | None) -> str:

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from pipeline.files.messages import short
 from pipeline.settings.config import Config
@@ -50,21 +49,19 @@ def in_plain_words(error: ValidationError) -> str:
     if first["type"] == "invalid_key":
         return f"{where}: is a key, got {short(first['loc'][-1])}; a key should be text"
     if first["type"] == "missing":
-        return f"{where} is missing; add it{_meaning(_field_at(first['loc']))}"
+        field = _field_at(first["loc"])
+        meaning = f": {field.description}" if field is not None and field.description else ""
+        return f"{where} is missing; add it{meaning}"
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
         return f"{where}: {message}" if where else message
     if first["type"] == "literal_error":
         choices = ", ".join(re.findall(r"'([^']*)'", first["ctx"]["expected"]))
         return f"{where}: unknown value {short(first['input'])}; choose one of: {choices}"
-    return f"{where}: {_expected(first)}; {_advice(first['loc'])}"
-
-
-def _expected(error: ErrorDetails) -> str:
-    problem = error["msg"]
-    if error["type"] in SHOULD_BE:
-        problem = f"should be {SHOULD_BE[error['type']].format(**error.get('ctx', {}))}"
-    return f"{problem}, got {short(error['input'])}"
+    problem = first["msg"]
+    if first["type"] in SHOULD_BE:
+        problem = f"should be {SHOULD_BE[first['type']].format(**first.get('ctx', {}))}"
+    return f"{where}: {problem}, got {short(first['input'])}; {_advice(first['loc'])}"
 
 
 def _advice(location: Sequence[Any]) -> str:
@@ -74,10 +71,6 @@ def _advice(location: Sequence[Any]) -> str:
     if _is_section(field.annotation):
         return "correct it, or leave it out"
     return f"correct it, or leave it out for the default {default_of(field)}"
-
-
-def _meaning(field: FieldInfo | None) -> str:
-    return f": {field.description}" if field is not None and field.description else ""
 
 
 def _unknown_key(location: Sequence[Any]) -> str:

@@ -36,7 +36,12 @@ def quick_settings(settings: Mapping[Any, Any]) -> dict[str, object]:
         values["folds.n"] = N_FOLDS
     members = settings.get("members")
     if isinstance(members, list):
-        values["members"] = [_without_epochs(member) for member in members]
+        values["members"] = [  # without epochs of their own
+            {key: value for key, value in member.items() if key != "epochs"}
+            if isinstance(member, dict)
+            else member
+            for member in members
+        ]
     return values
 
 
@@ -44,10 +49,3 @@ def quick_members(members: Sequence[AnyMember]) -> tuple[AnyMember, ...]:
     """The first fine-tuned members, or just the first where too few are fine-tuned."""
     fine_tuned = [member for member in members if isinstance(member, Member)]
     return tuple(fine_tuned if len(fine_tuned) >= N_MEMBERS else members)[:N_MEMBERS]
-
-
-def _without_epochs(member: object) -> object:
-    """A member without epochs of its own, so that it inherits them from `training`."""
-    if not isinstance(member, dict):
-        return member
-    return {key: value for key, value in member.items() if key != "epochs"}
