@@ -166,8 +166,8 @@ def check_positive(positive: str | None, form: Form) -> None:
     ):
         return
     first, second = map(in_print, classes)
-    purpose = "is the class that f1 scores" if form.wants_labels else "has the probability to write"
+    purpose = "which f1 scores" if form.wants_labels else "whose probability is predicted"
     raise ValueError(
-        f"data.positive: the classes are {first} and {second}, and nothing says which {purpose}; "
-        f"set data.positive: {classes[0]} or data.positive: {classes[1]}"
+        f"data.positive: nothing says which of the classes {first} and {second} is the positive "
+        f"class, {purpose}; set data.positive: {classes[0]} or data.positive: {classes[1]}"
     )
