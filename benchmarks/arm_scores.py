@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.arms import Subset, seed_weights
-from pipeline.scoring.bootstrap import bootstrap_score
-from pipeline.scoring.draws import clusters_of, counts_of_draw
+from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -52,11 +51,11 @@ def drawn_scores(
     """
     rng = np.random.default_rng(0)
     n, n_seeds = len(grid.target), grid.preds.shape[1]
-    cluster = clusters_of(n, grid.target.groups)
+    cluster = bootstrap_clusters(n, grid.target.groups)
     times, seeds = np.ones((1 + n_draws, n)), np.ones((1 + n_draws, n_seeds))
     for i in range(1, 1 + n_draws):
-        times[i] = counts_of_draw(cluster, rng)
-        seeds[i] = counts_of_draw(np.arange(n_seeds), rng)
+        times[i] = bootstrap_counts(cluster, rng)
+        seeds[i] = bootstrap_counts(np.arange(n_seeds), rng)
     scores = {
         subset: bootstrap_score(grid.target, blend)(times) for subset, blend in blends.items()
     }

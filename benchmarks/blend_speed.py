@@ -7,7 +7,7 @@ On one synthetic stack (`benchmarks.stacks`) of 200,000 rows and 40 calibrated m
 in seconds of the processor:
 
 - climb: one greedy walk of 100 steps on all rows for RMSE, log loss and AUC: ours
-  (`ensemble.selection.upwards`), AutoGluon's EnsembleSelection with its own metrics, and
+  (`ensemble.selection.selection_path`), AutoGluon's EnsembleSelection with its own metrics, and
   hillclimbers, which has no number of steps and gets metrics in plain NumPy (scikit-learn's AUC).
   The smallest time of the repeats counts for ours; peers run once and are stopped after
   --peer_seconds.
@@ -29,8 +29,8 @@ from benchmarks.blend_peers import Peers
 from benchmarks.record import record
 from benchmarks.stacks import Stack, draw_stack
 from pipeline.ensemble.blenders import BLENDERS, Blender
-from pipeline.ensemble.selection import upwards
-from pipeline.ensemble.shortcuts import objective_of
+from pipeline.ensemble.objectives import objective_of
+from pipeline.ensemble.selection import selection_path
 from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.target import Target
 
@@ -62,7 +62,7 @@ def time_climbs(stacks: dict[str, Stack], arguments: argparse.Namespace) -> list
 
             def ours(stack: Stack = stack, task: str = task, metric: str = metric) -> None:
                 target = Target.of(stack.y, task, metric)
-                upwards(objective_of(stack.oof, target), STEPS)
+                selection_path(objective_of(stack.oof, target), STEPS)
 
             seconds: float | None = seconds_of(ours, arguments.repeats)
             line = {"what": "climb", "task": task, "metric": metric}

@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.blend_peers import Peers
 from benchmarks.stacks import Stack, draw_stack
-from pipeline.blend import MOST_NESTED
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
+from pipeline.ensemble.contest import MOST_NESTED
 from pipeline.ensemble.leaderboard import Entry, leaderboard
 from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.provenance import provenance

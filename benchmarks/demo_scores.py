@@ -34,7 +34,7 @@ from pipeline.files.paths import leaderboard_path, predictor_dir, submission_pat
 from pipeline.files.reading import read_csv_as_text
 from pipeline.predictors.board import external_folders, read_board
 from pipeline.predictors.predictions import read_predictions
-from pipeline.scoring.draws import clusters_of, rows_of_draw
+from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_rows
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats
@@ -67,10 +67,10 @@ def uploaded_predictions(cells: Sequence[str], task: str, classes: Sequence[str]
 def standard_error(target: Target, predictions: Floats) -> float:
     """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
     rng = np.random.default_rng(0)  # the same draws for all predictors
-    cluster = clusters_of(len(target), target.groups)
+    cluster = bootstrap_clusters(len(target), target.groups)
     scores = []
     for _ in range(N_BOOTSTRAP):
-        rows = rows_of_draw(cluster, rng)
+        rows = bootstrap_rows(cluster, rng)
         scores.append(target[rows].score(predictions[rows]))
     return float(np.nanstd(scores, ddof=1))
 

@@ -16,12 +16,11 @@ from pipeline.predictors.board import (
     blends_are_current,
     made_from_of_blends,
     read_board,
-    read_named_stack,
     trained_otherwise,
     write_contest,
 )
 from pipeline.predictors.duplicates import lines_about_duplicates
-from pipeline.predictors.stack import with_doubts
+from pipeline.predictors.stack import read_stack, with_doubts
 from pipeline.reporting.screen import summary
 from pipeline.scoring.target import Target
 from pipeline.settings.command import one_line_errors, parse
@@ -33,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, test = read_train(config.data, config.task), read_test(config.data)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         target = Target.of(train.y, config.task, config.metric, train.groups)
-        stack = read_named_stack(config, train, test, folds)
+        stack = read_stack(config, train, test, folds)
         print(
             f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows, "
             f"{len(stack.test)} test rows"

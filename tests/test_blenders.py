@@ -9,6 +9,7 @@ from scipy.special import expit, softmax
 from scored import score, through_json
 
 from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.fitted import Fitted
 from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, out_of_range
@@ -74,7 +75,7 @@ def test_a_blend_is_the_same_from_its_state_written_as_json(name, task, n):
     preds, y, new_preds = example(task)
     y[:40] = y[0]  # a class, a label or a target hardly varies
     blend = fit(name, preds[:n], y[:n], task)
-    again = BLENDERS[name].from_state(through_json(blend.state))
+    again = Fitted.from_state(through_json(blend.state), BLENDERS[name].model)
     assert again.apply(new_preds).tobytes() == blend.apply(new_preds).tobytes()
     assert through_json(again.state) == through_json(blend.state)
 

@@ -5,7 +5,13 @@ import warnings
 import numpy as np
 import pytest
 
-from pipeline.scoring.bootstrap import BOOTSTRAP, bootstrap_score
+from pipeline.scoring.bootstrap import (
+    BOOTSTRAP,
+    bootstrap_clusters,
+    bootstrap_counts,
+    bootstrap_rows,
+    bootstrap_score,
+)
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 
@@ -84,3 +90,25 @@ def test_a_constant_has_no_correlation_whatever_rounding_leaves_of_it(metric):
     times = drawn(50, 10)
     assert np.isnan(bootstrap_score(Target.of(constant, "regression", metric), varied)(times)).all()
     assert (bootstrap_score(Target.of(varied, "regression", metric), constant)(times) == 0).all()
+
+
+def test_rows_without_groups_are_drawn_alone():
+    assert bootstrap_clusters(3).tolist() == [0, 1, 2]
+    assert bootstrap_clusters(4, ["b", "a", "b", "c"]).tolist() == [1, 0, 1, 2]
+
+
+def test_a_sample_draws_as_many_clusters_as_there_are_each_with_all_its_rows():
+    cluster = np.repeat(np.arange(30), 4)
+    counts = bootstrap_counts(cluster, np.random.default_rng(0)).reshape(30, 4)
+    assert (counts == counts[:, :1]).all()
+    assert counts[:, 0].sum() == 30
+    assert 0 in counts
+    assert counts.max() > 1
+
+
+def test_a_sample_repeats_a_row_as_often_as_it_is_drawn():
+    cluster = bootstrap_clusters(50)
+    counts, rows = (
+        draw(cluster, np.random.default_rng(1)) for draw in (bootstrap_counts, bootstrap_rows)
+    )
+    np.testing.assert_array_equal(np.bincount(rows, minlength=50), counts)

@@ -24,7 +24,7 @@ METHODS = ["mean", "rank_mean", "convex", "hill_climb", "ridge", "logistic", "li
 SETTINGS = {
     "folds": {"n": 2},
     "training": {"epochs": 1, "batch_size": 16, "max_length": 32, "learning_rate": 1e-2}
-    | {"head_learning_rate": 1e-2},
+    | {"head_learning_rate": 5e-2},
     "members": [{"pooling": "mean"}, {"pooling": "idf"}],
     "blend": {"methods": ["mean", "convex"]},
     "jobs": {"n_jobs": 1},

@@ -322,7 +322,7 @@ def blended(workplace, run, monkeypatch):
                 workplace / "oof/tiny" / member, part, ids[part], ["target"], truth[part] + noise
             )
     monkeypatch.setattr(
-        "pipeline.predictors.board.check_made_for", lambda folder, part, expected: None
+        "pipeline.predictors.stack.check_made_for", lambda folder, part, expected: None
     )
 
     def blend(*external):

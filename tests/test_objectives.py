@@ -1,4 +1,4 @@
-"""Fast objectives equal the metric on the rows of every blend."""
+"""Every fast objective against `Objective`, the metric itself on the rows of every blend."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,17 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from scored import score
 
-from pipeline.ensemble import shortcuts
-from pipeline.ensemble.objectives import TIE, Objective, first_best
-from pipeline.ensemble.shortcuts import OBJECTIVES, Auc, Correlation, LogLoss, objective_of
+from pipeline.ensemble import objectives
+from pipeline.ensemble.objectives import (
+    OBJECTIVES,
+    TIE,
+    Auc,
+    Correlation,
+    LogLoss,
+    Objective,
+    first_best,
+    objective_of,
+)
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 
@@ -50,7 +58,7 @@ def both_ways(task, metric, preds, y):
 @pytest.fixture(autouse=True, scope="module")
 def no_rows_are_few():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shortcuts, "FEW", 51)
+        patch.setattr(objectives, "FEW", 51)
         yield
 
 
@@ -122,7 +130,7 @@ def test_members_that_cancel_to_a_constant_have_no_correlation():
 def test_few_rows_are_sorted_at_once(monkeypatch):
     y, preds = example("binary", n=50, m=4)
     auc = Auc(preds, Target.of(y, "binary", "auc"))
-    monkeypatch.setattr(auc, "_at_most", None)
+    monkeypatch.setattr(auc, "_upper_bound", None)
     assert np.isfinite(auc.values(auc.members[0], 1)).all()
 
 
@@ -147,7 +155,7 @@ def test_the_bound_of_an_auc_is_no_less_than_it():
         y, preds = example("binary", seed=seed, bits=3 * (seed % 4 + 1))
         auc = Auc(preds, Target.of(y, "binary", "auc"))
         for member in auc.members:
-            assert auc._at_most(member.copy(), 1) >= auc.value(member, 1) * (1 - TIE)
+            assert auc._upper_bound(member.copy(), 1) >= auc.value(member, 1) * (1 - TIE)
 
 
 def test_long_rows_are_summed_in_blocks():

@@ -7,6 +7,7 @@ from scored import score, through_json
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
+from pipeline.ensemble.fitted import Fitted
 from pipeline.ensemble.postprocessing import POSTPROCESSING, check_postprocessing
 from pipeline.ensemble.thresholds import _best_cut, _sums_while_turning
 from pipeline.scoring.counts import COUNTED
@@ -124,7 +125,7 @@ def test_post_processing_is_the_same_from_its_state_written_as_json(name, task, 
     blend = spoilt(name, task, blend)
     for target in (Target.of(y[:300], task, metric), Target.of(y[:1], task, metric)):
         fitted = POSTPROCESSING[name].fit(blend[: len(target)], target)
-        again = POSTPROCESSING[name].from_state(through_json(fitted.state))
+        again = Fitted.from_state(through_json(fitted.state), POSTPROCESSING[name].model)
         assert again.apply(blend[300:]).tobytes() == fitted.apply(blend[300:]).tobytes()
 
 

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from pipeline.ensemble import selection
-from pipeline.ensemble.objectives import Objective
-from pipeline.ensemble.selection import hill_climb, upwards
-from pipeline.ensemble.shortcuts import OBJECTIVES, objective_of
+from pipeline.ensemble.objectives import OBJECTIVES, Objective, objective_of
+from pipeline.ensemble.selection import hill_climb, selection_path
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 
@@ -38,18 +37,18 @@ class Near(Objective):
 
 def test_a_climb_by_hand():
     # 0 is nearest to 1; its mean with 4 is 2, farther; then 0 0 4 = 1.33, then 0 0 0 4 = 1
-    path = upwards(Near([[0], [4], [9]], 1), n_steps=3)
+    path = selection_path(Near([[0], [4], [9]], 1), n_steps=3)
     assert path.tolist() == [[1, 1, 1], [1, 0, 0], [2, 0, 0], [2, 1, 0], [3, 1, 0]]
 
 
 def test_ties_go_to_the_earlier_member_and_the_smaller_selection():
-    path = upwards(Near([[5], [1], [1]], 1), n_steps=2)
+    path = selection_path(Near([[5], [1], [1]], 1), n_steps=2)
     assert path.tolist() == [[1, 1, 1], [0, 1, 0], [0, 2, 0], [0, 3, 0]]
 
 
 def test_a_climb_starts_from_the_best_few():
     # alone 1.9 is best, then 0.2, then 7; the mean of the first two is nearest to 1
-    path = upwards(Near([[7], [0.2], [1.9]], 1), n_steps=0)
+    path = selection_path(Near([[7], [0.2], [1.9]], 1), n_steps=0)
     assert path.tolist() == [[1, 1, 1], [0, 1, 1]]
 
 
@@ -62,7 +61,7 @@ def test_the_short_way_walks_where_the_metric_itself_would(metric, seed):
         y, preds = (y[:, 0] > 0).astype(int), 1 / (1 + np.exp(-preds))
     target = Target.of(y, task, metric)
     short, long = objective_of(preds, target), Objective(preds, target)
-    np.testing.assert_array_equal(upwards(short, 30), upwards(long, 30))
+    np.testing.assert_array_equal(selection_path(short, 30), selection_path(long, 30))
 
 
 def test_the_metric_itself_is_improved_whatever_its_direction():
@@ -114,7 +113,7 @@ def test_bags_are_halves_that_hold_every_class():
 
 def test_bags_of_many_rows_stay_small(monkeypatch):
     monkeypatch.setattr(selection, "ROWS_PER_BAG", 100)
-    monkeypatch.setattr(selection, "N_JUDGES", 300)
+    monkeypatch.setattr(selection, "MOST_LEFT_OUT", 300)
     judges, *bags = selection._judges_and_bags(np.arange(1000.0), seed=0)
     assert 250 <= len(judges) <= 300
     assert {len(rows) for rows in bags} == {100}

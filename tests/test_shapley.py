@@ -8,7 +8,7 @@ import pytest
 from scored import score
 from test_diversity import made_up
 
-from pipeline.ensemble.moments import MOMENT_METRICS, drawn_from, moments_of
+from pipeline.ensemble.moments import MOMENT_METRICS, moments_of, weighted_moments
 from pipeline.reporting.contributions import contributions, every_set, sampled_orders, set_values
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
@@ -56,7 +56,7 @@ def test_draws_that_hold_one_of_two_values_score_as_their_rows_do(metric):
     joined = np.concatenate([preds.transpose(0, 2, 1), y[:, :, None]], axis=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = [MOMENT_METRICS[metric](of, sets) for of in drawn_from(joined, times)]
+        found = [MOMENT_METRICS[metric](of, sets) for of in weighted_moments(joined, times)]
     rows = [np.repeat(np.arange(12), t) for t in times]
     expected = [
         [score(metric, "regression", y[r], preds[r][:, members].mean(axis=1)) for members in sets]

@@ -289,7 +289,7 @@ def test_convex_weights_are_equal_where_a_solver_fails(monkeypatch):
     class Solution:
         x = np.full(4, np.nan)
 
-    monkeypatch.setattr(weights, "least_squares_above_0", fail)
+    monkeypatch.setattr(weights, "nnls", fail)
     monkeypatch.setattr(weights, "minimize", lambda *args, **kwargs: Solution)
     for task in ("regression", "binary"):
         y, preds = single(task)

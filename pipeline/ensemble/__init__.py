@@ -1,1 +1,1 @@
-"""Predictors in, one prediction out: blenders, post-processing, cross-fitted scores, the choice."""
+"""Blenders, post-processing, cross-fitting, the leaderboard and the choice."""

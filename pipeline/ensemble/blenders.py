@@ -1,8 +1,7 @@
-"""The registry `BLENDERS`: everything that turns several predictors into one.
+"""The registry `BLENDERS` of all methods that blend predictors.
 
-Letters: n fit rows, k new rows, m predictors, c columns. Means, weights and models on predictions
-live in `ensemble.means`, `.weights` and `.stackers`, and are blenders as soon as they are
-registered there.
+Letters: n fit rows, k new rows, m predictors, c columns. `ensemble.means`, `.weights` and
+`.stackers` have the methods; each is a blender as soon as it is registered there.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.ensemble.fitted import BlendModel, Fitted, State, fitted_from, refuse_not_finite
+from pipeline.ensemble.fitted import BlendModel, Fitted, State, refuse_not_finite
 from pipeline.ensemble.means import MEANS
 from pipeline.ensemble.stackers import STACKERS
 from pipeline.ensemble.weights import WEIGHTS
@@ -20,18 +19,18 @@ from pipeline.scoring.tasks import TASKS, Floats, Task, as_probabilities
 
 @dataclass(frozen=True)
 class Blender:
-    """A checked blender: fitted on the predictions and targets of some rows, applied to others'."""
+    """A blending method with checks of its input."""
 
     name: str
     model: BlendModel
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks that it fits."""
+        """Names of the tasks that the blender supports."""
         return self.model.tasks
 
     def supports(self, task: str) -> bool:
-        """Whether it blends predictions of this task; otherwise `fit` raises."""
+        """Whether the blender supports this task; otherwise `fit` raises."""
         return task in self.tasks
 
     def fit(self, preds: Floats, target: Target, *, seed: int) -> Fitted:
@@ -63,14 +62,10 @@ class Blender:
         values = self.model.fit(preds, target, seed)
         return Fitted(self.name, self.model, target.task, shape[1:], values)
 
-    def from_state(self, state: State) -> Fitted:
-        """The blend that has this `state`; lists in it may stand for arrays."""
-        return fitted_from(state, self.model)
-
 
 @dataclass(frozen=True)
 class WeightedMean:
-    """Sum on the prediction scale, with one weight a member or one a member and column.
+    """Weighted mean on the prediction scale, with weights per member, or per member and column.
 
     Attributes:
         weigh: one of `WEIGHTS`.
@@ -89,7 +84,7 @@ class WeightedMean:
 
 
 def check_methods(names: Iterable[str]) -> None:
-    """Raise a ValueError for a method that is no blender."""
+    """Raise a ValueError for an unknown method."""
     for name in names:
         if name not in BLENDERS:
             known = ", ".join(sorted(BLENDERS))

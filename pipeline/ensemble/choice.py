@@ -1,7 +1,6 @@
-"""What the choice among blends is worth: it is made again without a fold and scored on that fold.
+"""The score to expect of the chosen blend: the choice is repeated without each fold.
 
-The chosen line of a leaderboard was chosen on the rows that it is scored on. Here every fold's
-rows are predicted by what would have been chosen without them. Letters: n rows, c columns, K folds.
+Letters: n rows, c columns, K folds. Method: docs/method.md, "The choice".
 """
 
 from dataclasses import asdict, dataclass
@@ -19,10 +18,10 @@ from pipeline.scoring.tasks import Floats
 
 @dataclass(frozen=True)
 class Expected:
-    """What to expect of the blend that is chosen.
+    """The score to expect of the chosen blend; NaN where it is undefined.
 
     Attributes:
-        score: of each fold's rows by the blend chosen without that fold, pooled.
+        score: pooled over folds, each predicted by the blend chosen without that fold.
         gain: over the plain mean on the same rows, with its 95 % interval.
         chosen: the K names, in the order of the folds.
     """
@@ -33,8 +32,8 @@ class Expected:
     gain_high: float
     chosen: list[str]
 
-    def as_json(self) -> dict[str, Any]:
-        """The same with None for what is undefined."""
+    def as_json(self) -> dict[str, float | list[str] | None]:
+        """The fields by name, with None for NaN."""
         return {name: None if value != value else value for name, value in asdict(self).items()}
 
 
@@ -47,22 +46,20 @@ def score_of_choice(
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int,
 ) -> Expected:
-    """Score the rule of the leaderboard, fold by fold, on rows that it did not see.
+    """Score the rule of the leaderboard on folds that it did not see.
 
     Args:
-        candidates: (K, n, c) of every blend by its name, of which [k] depends on no target of fold
-            k (`cross_fit_pairs`); `blend_mean` is one of them.
-        fit_variance: `estimate_fit_variance` of every blend. It was estimated on all rows: it
-            widens intervals alike in every fold, a little more on fewer rows.
+        candidates: (K, n, c) `cross_fit_pairs` of every blend by name, `blend_mean` among them.
+        fit_variance: `estimate_fit_variance` of every blend, on all rows.
     """
     pooled = np.empty_like(candidates[PLAIN_MEAN])
     plain = of_own_fold(candidates[PLAIN_MEAN], folds)
     chosen = []
     for k, fold in enumerate(np.unique(folds)):
         seen, new = folds != fold, folds == fold
-        more = (len(target) / seen.sum()) ** 2  # it falls with the square of the rows
+        scale = (len(target) / seen.sum()) ** 2  # the variance of fits falls with n squared
         entries = [
-            Entry(name, "blend", pairs[k, seen], fit_variance=more * fit_variance[name])
+            Entry(name, "blend", pairs[k, seen], fit_variance=scale * fit_variance[name])
             for name, pairs in candidates.items()
         ]
         board = leaderboard(

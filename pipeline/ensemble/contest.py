@@ -1,4 +1,4 @@
-"""Every blend of a stack of predictors, scored side by side with them and with a constant.
+"""The contest: every blend is fitted and scored beside all predictors and a constant.
 
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
@@ -21,18 +21,18 @@ from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
-MOST_NESTED = 20_000  # rows: beyond, the score of the choice differs little from the chosen line
+MOST_NESTED = 20_000  # with more rows, the score of the choice is close to the chosen line's
 
 
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """The outcome.
+    """The results of a contest.
 
     Attributes:
         candidates: every blend, with its predictions.
-        weights: the table of weights of each blender that has weights, by its name.
+        weights: tables of weights by name of the blender, if it has weights.
         board: the leaderboard.
-        expected: the score of the choice; None where it is not measured.
+        expected: the score to expect of the choice; None if it is not measured.
         over_constant: gain of the chosen blend over the constant, with its 95 % interval.
     """
 
@@ -45,10 +45,10 @@ class Contest:
 
 @dataclass(frozen=True)
 class Methods:
-    """What a contest is held among.
+    """The blenders and post-processing of a contest.
 
     Attributes:
-        notes: a line for each method that was asked for and does not fit.
+        notes: a line for each requested method that does not fit.
     """
 
     blenders: list[Blender]
@@ -62,12 +62,12 @@ def methods_that_fit(
     target: Target,
     folds: NDArray[np.int64],
 ) -> Methods:
-    """The blenders and the post-processing of these names that fit the target; the plain mean too.
+    """The named blenders and post-processing that fit the target, and always the plain mean.
 
     Args:
         postprocessing: names, or "all" alone.
     Raises:
-        ValueError: there is no blender or post-processing of a name.
+        ValueError: a name is unknown.
     """
     names = list(dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *blenders]))
     check_methods(names)
@@ -93,7 +93,7 @@ def methods_that_fit(
 
 
 def measures_choice(n_candidates: int, n_rows: int, n_folds: int) -> bool:
-    """Whether the choice is made again without each fold, to score it."""
+    """Whether the choice is repeated without each fold, to score it."""
     return n_candidates > 1 and n_rows <= MOST_NESTED and n_folds > 2
 
 
@@ -111,10 +111,10 @@ def hold_contest(
     """Fit every blender with every post-processing; score, compare, choose.
 
     Args:
-        blenders: those that fit the task, the plain mean among them.
-        postprocessing: by name, those that fit task and metric.
+        blenders: blenders that support the task, the plain mean among them.
+        postprocessing: by name; all must fit task and metric.
         singles: m predictors with their (n, c) out-of-fold predictions.
-        test: (k, m, c) their predictions of the test rows.
+        test: (k, m, c) predictions of the test rows.
         columns: names of the c prediction columns.
     """
     oof = np.stack([single.predictions for single in singles], axis=1)
@@ -157,7 +157,7 @@ def _expected(
 def _with_columns(
     board: pd.DataFrame, entries: Sequence[Entry], target: Target, columns: Sequence[str]
 ) -> pd.DataFrame:
-    """The leaderboard with a score for each target, where there are several."""
+    """The leaderboard with a column of scores for each target, if there are several."""
     if target.y.ndim == 1 or target.y.shape[1] == 1:
         return board
     by_name = {entry.name: target.column_scores(entry.predictions) for entry in entries}

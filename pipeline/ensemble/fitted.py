@@ -1,4 +1,4 @@
-"""What a fitted blender, or a fitted post-processing, is: plain data, and the code that applies it.
+"""A fitted blender or post-processing: its state as plain data, and the model that applies it.
 
 Letters: k new rows, m predictors, c columns.
 """
@@ -11,17 +11,17 @@ import numpy as np
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats, Task
 
-State = dict[str, Any]  # numbers, text, arrays, None, and lists and dicts of these
+State = dict[str, Any]  # numbers, text, arrays, None, lists and dicts: a state is written as JSON
 
 
 class Model(Protocol):
-    """How a state that was fitted is applied; its `fit` is up to the registry that it stands in."""
+    """Code that applies a fitted state."""
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
-        """(k, c) predictions of new rows, each of which depends on no other new row.
+        """(k, c) predictions of new rows, each independent of the other new rows.
 
         Args:
-            state: as `fit` returned it; a list may stand for an array.
+            state: as `fit` returned it; arrays may be lists.
             new: (k, m, c) predictions, or a (k, c) blend to post-process.
         """
         ...
@@ -32,11 +32,11 @@ class BlendModel(Model, Protocol):
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks that it fits; the blend stage leaves it out of the others."""
+        """Names of the tasks that the blender supports."""
         ...
 
     def fit(self, preds: Floats, target: Target, seed: int) -> State:
-        """What `apply` needs, from (n, m, c) predictions and their targets."""
+        """The state, from (n, m, c) predictions and their targets."""
         ...
 
 
@@ -45,9 +45,9 @@ class Fitted:
     """A fitted blender or post-processing.
 
     Attributes:
-        name: as in its registry.
-        row: the shape of a row that it is applied to: (m, c), or (c,).
-        values: what `model` needs, nothing else.
+        name: name in its registry.
+        row: shape of one row that it applies to: (m, c), or (c,).
+        values: the state that `model` needs.
     """
 
     name: str
@@ -57,14 +57,12 @@ class Fitted:
     values: State
 
     def apply(self, new: Floats) -> Floats:
-        """Predictions of new rows; needs neither targets nor the rows that it was fitted on.
+        """(k, c) predictions of new rows, without targets or fit rows.
 
         Args:
-            new: (k, m, c) predictions, or (k, c) of a blend.
-        Returns:
-            (k, c) float64; probabilities where probabilities came in.
+            new: (k, m, c) predictions, or a (k, c) blend.
         Raises:
-            ValueError: the shape is another than that of the fit rows, or a value is not finite.
+            ValueError: the row shape differs from that of the fit rows, or a value is not finite.
         """
         if new.shape[1:] != self.row:
             raise ValueError(
@@ -73,27 +71,23 @@ class Fitted:
             )
         refuse_not_finite(self.name, "new prediction", new)
         applied = self.model.apply(self.values, new, self.task)
-        # weights of sum 1 + 1e-16 leave [0, 1] where all members say 1
+        # weights may sum to 1 + 1e-16, which is more than 1 where all members predict 1
         return np.clip(applied, 0, 1) if self.task.is_probability else applied
 
     @property
     def state(self) -> State:
-        """All of it as plain data; `from_state` of the same registry gives the same thing back."""
+        """Plain data, from which `from_state` makes an equal object."""
         return {"name": self.name, "task": self.task.name, "row": list(self.row), **self.values}
 
-
-def fitted_from(state: State, model: Model) -> Fitted:
-    """The inverse of `Fitted.state`; lists in the state may stand for arrays."""
-    values = {key: value for key, value in state.items() if key not in ("name", "task", "row")}
-    return Fitted(state["name"], model, TASKS[state["task"]], tuple(state["row"]), values)
+    @staticmethod
+    def from_state(state: State, model: Model) -> "Fitted":
+        """The inverse of `state`; arrays may be lists."""
+        values = {key: value for key, value in state.items() if key not in ("name", "task", "row")}
+        return Fitted(state["name"], model, TASKS[state["task"]], tuple(state["row"]), values)
 
 
 def refuse_not_finite(name: str, what: str, values: Floats) -> None:
-    """Refuse what a model would turn into NaN in silence.
-
-    Raises:
-        ValueError: a value of (n, ...) `values` is not finite.
-    """
+    """Raise a ValueError if a value of (n, ...) `values` is not finite."""
     bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if bad.any():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The leaderboard and the choice: every predictor and blend on one table, and which to submit.
+"""The leaderboard of all predictors and blends, and the rule that chooses what to submit.
 
 Letters: n rows, c columns, K folds.
 """
@@ -15,9 +15,9 @@ from pipeline.scoring.intervals import N_BOOTSTRAP, bootstrap_scores, improvemen
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
-PLAIN_MEAN = "blend_mean"  # the blend that every other blend has to beat to be chosen
+PLAIN_MEAN = "blend_mean"  # every other blend has to beat it to be chosen
 CONSTANT = "constant"  # name and kind of the line that every choice should beat
-SAME = 1e-6  # of a predictor's range: what a weight that is nothing but rounding can change
+SAME = 1e-6  # share of a predictor's range within which predictions count as equal
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,8 @@ class Entry:
     Attributes:
         kind: member, external, blend or constant.
         predictions: (n, c), out-of-fold or cross-fitted.
-        in_sample: (n, c) of a blend fitted on these very rows; None for single predictors.
-        fit_variance: `estimate_fit_variance`, by which the intervals are widened; 0 where nothing
-            is fitted or it is not known.
+        in_sample: (n, c) of a blend fitted on the same rows; None for single predictors.
+        fit_variance: `estimate_fit_variance`, by which the intervals are widened.
     """
 
     name: str
@@ -60,20 +59,19 @@ def leaderboard(
 ) -> pd.DataFrame:
     """One line for each entry, best score first, undefined scores last.
 
-    The line that is `chosen` was chosen on the rows that it is scored on, and so was the best
-    single predictor that others are compared with: no blend profits from that, but the single one
-    does a little.
+    The chosen line and the best single predictor are picked on the rows that score them, so their
+    scores are slightly optimistic.
 
     Args:
         entries: names are unique; `blend_mean` is one of them.
     Returns:
-        Columns name, kind, alone (the single predictor on which all weights of a blend lie, None
-            if there is none), score (all rows pooled), fold_mean, fold_sd, optimism (how much
-            better the in-sample score looks; NaN for single predictors), gain over the plain mean,
-            gain_low and gain_high (its 95 % interval), gain_over_single (over the best that is no
-            blend; NaN where there is none) with _low and _high, chosen (True once).
+        Columns name, kind, alone (the single predictor that a blend equals, or None), score (all
+            rows pooled), fold_mean, fold_sd, optimism (in-sample score minus score, positive =
+            looks better; NaN for single predictors), gain over the plain mean, gain_low and
+            gain_high (its 95 % interval), gain_over_single (over the best single predictor) with
+            _low and _high, chosen (True once).
     Raises:
-        ValueError: there is no plain mean to compare with.
+        ValueError: the plain mean is missing.
     """
     names = [entry.name for entry in entries]
     if PLAIN_MEAN not in names:
@@ -83,13 +81,13 @@ def leaderboard(
     sign = target.metric.sign
     predictions = [entry.predictions for entry in entries]
     scores = np.array([target.score(p) for p in predictions])
-    drawn = bootstrap_scores(target, predictions, n_bootstrap=n_bootstrap, seed=seed)
+    bootstrap = bootstrap_scores(target, predictions, n_bootstrap=n_bootstrap, seed=seed)
     fit_variance = np.array([entry.fit_variance for entry in entries])
 
     def gains_over(base: int) -> Floats:
         return intervals_of(
             improvements(target.metric, scores, scores[base]),
-            improvements(target.metric, drawn, drawn[:, [base]]),
+            improvements(target.metric, bootstrap, bootstrap[:, [base]]),
             fit_variance,
         )
 
@@ -99,7 +97,7 @@ def leaderboard(
     if singles:
         over_single = gains_over(max(singles, key=lambda i: sign * scores[i]))
     lines = []
-    for entry, own in zip(entries, scores.tolist(), strict=True):
+    for entry, score in zip(entries, scores.tolist(), strict=True):
         by_fold = fold_scores(target, entry.predictions, folds)
         by_fold = by_fold[~np.isnan(by_fold)]
         in_sample = np.nan if entry.in_sample is None else target.score(entry.in_sample)
@@ -108,10 +106,10 @@ def leaderboard(
                 "name": entry.name,
                 "kind": entry.kind,
                 "alone": alone_in(entry, entries),
-                "score": own,
+                "score": score,
                 "fold_mean": by_fold.mean() if len(by_fold) else np.nan,
                 "fold_sd": by_fold.std(ddof=1) if len(by_fold) > 1 else np.nan,
-                "optimism": sign * (in_sample - own) + 0.0,  # no -0.0 in a table
+                "optimism": sign * (in_sample - score) + 0.0,  # no -0.0 in a table
             }
         )
     board = pd.DataFrame(lines)
@@ -124,30 +122,25 @@ def leaderboard(
 
 
 def alone_in(blend: Entry, entries: Sequence[Entry]) -> str | None:
-    """The name of the first single predictor that predicts every row as a blend does, or None.
-
-    Such a blend has all its weight on that one, in every fold.
-    """
+    """Name of the single predictor that a blend equals on every row, or None."""
     if blend.kind != "blend":
         return None
     for single in entries:
         if single.is_single:
-            most = SAME * np.ptp(single.predictions, axis=0)
-            if (np.abs(blend.predictions - single.predictions) <= most).all():
+            tolerance = SAME * np.ptp(single.predictions, axis=0)
+            if (np.abs(blend.predictions - single.predictions) <= tolerance).all():
                 return single.name
     return None
 
 
 def choose(board: pd.DataFrame) -> str:
-    """The best blend that gains more than half a standard error on the plain mean, else the mean.
+    """Name of the best blend that beats the plain mean by more than half a standard error.
 
-    On 60 synthetic stacks of 1,000 rows this gained .0164 over the plain mean; whole 95 % intervals
-    above 0, which chose the mean too often, .0148. Where no blend can be better than the mean it
-    lost .0004, the best score alone .0013.
+    If there is none, the plain mean. Measured against other rules: docs/method.md, "The choice".
 
     Args:
         board: lines of `leaderboard`, best first, with name, kind, gain and gain_low.
     """
-    error = (board["gain"] - board["gain_low"]) / 1.96
-    better = board[(board["kind"] == "blend") & (board["gain"] > error / 2)]
+    standard_error = (board["gain"] - board["gain_low"]) / 1.96
+    better = board[(board["kind"] == "blend") & (board["gain"] > standard_error / 2)]
     return PLAIN_MEAN if better.empty else str(better["name"].iloc[0])

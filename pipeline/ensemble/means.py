@@ -1,4 +1,4 @@
-"""Means that no weight describes, of ranks and on the raw scale, and the registry `MEANS`.
+"""Means of ranks and of log-odds, and the registry `MEANS`.
 
 Letters: n fit rows, k new rows, m predictors, c columns. `ensemble.blenders` checks the input.
 """
@@ -13,8 +13,7 @@ from pipeline.scoring.tasks import TASKS, Floats, Task
 class GeometricMean:
     """Mean of log-odds or log-softmax: a logarithmic opinion pool (Genest & Zidek 1986).
 
-    Members that are sure count for more than in the plain mean. For a regression it would be the
-    plain mean.
+    Confident members count for more than in the plain mean.
     """
 
     tasks = ("binary", "multiclass", "multilabel")
@@ -24,7 +23,7 @@ class GeometricMean:
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         n_members = new.shape[1]
-        # member by member: no raw copy of the stack
+        # member by member, to avoid a raw copy of the stack
         total = sum(task.to_raw(new[:, i]) for i in range(n_members))
         return np.asarray(task.to_prediction(total / n_members))
 
@@ -32,11 +31,7 @@ class GeometricMean:
 class RankMean:
     """Mean of ranks among the fit rows, on the scale of the plain mean.
 
-    Members that order the rows alike count alike, however they spread their values. Column by
-    column, each member's value becomes its rank among the fit rows, the ranks are added, and the
-    rank of that sum among the fit rows' sums becomes the quantile of their plain means. So the fit
-    rows' blends are distributed as their plain means are, and no new row leaves the range of those.
-    Classes sum to 1 again.
+    Members of equal order count equally, whatever their scale. Formula: docs/method.md, "Blenders".
     """
 
     tasks = tuple(TASKS)
@@ -66,7 +61,7 @@ class RankMean:
 
 def _sums_of_ranks(members: Floats, new: Floats) -> Floats:
     """(k, c) sums over members of the ranks of (k, m, c) values among those of (n, m, c)."""
-    # sums, not means: halves add up exactly, so equal sums stay equal
+    # sums, not means: sums of halves are exact, so ties stay ties
     sums = np.zeros((len(new), new.shape[2]))
     for i, j in np.ndindex(new.shape[1:]):
         sums[:, j] += _rank(members[:, i, j], new[:, i, j])
@@ -74,9 +69,9 @@ def _sums_of_ranks(members: Floats, new: Floats) -> Floats:
 
 
 def _rank(fit: Floats, new: Floats) -> Floats:
-    """(k,) how many (n,) fit values lie below each new value, those that equal it counting half."""
+    """(k,) number of (n,) fit values below each new value; a tie counts half."""
     values, counts = np.unique(fit, return_counts=True)
-    # between two fit values the rank is drawn as a line, so that no order is lost
+    # linear between fit values, so that new values keep their order
     return np.interp(new, values, np.cumsum(counts) - counts / 2)
 
 

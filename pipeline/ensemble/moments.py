@@ -1,7 +1,6 @@
-"""Scores of plain means from second moments alone: a set of predictors costs no pass over rows.
+"""Scores of plain means of predictors from second moments, without a pass over the rows.
 
-The squared error and the correlation of a mean of predictors follow from the sums of products of
-predictors and target. Letters: n rows, m predictors, c columns, s sets, b draws of rows.
+Letters: n rows, m predictors, c columns, s sets of predictors, B bootstrap samples.
 """
 
 from collections.abc import Callable
@@ -10,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.draws import counts_of_draw
+from pipeline.scoring.bootstrap import bootstrap_counts
 from pipeline.scoring.formulas import NO_VARIANCE, ROW_MEANS, correlation, mean_of_defined, r2
 from pipeline.scoring.tasks import Floats
 
-BLOCK = 8192  # rows whose products are in memory at once
+BLOCK = 8192  # rows per block of products, to limit memory
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Means and covariances of the m predictors and, last, the target: (c, m + 1, ...)."""
+    """Means and covariances, (c, m + 1, ...), of the m predictors and, last, the target."""
 
     means: Floats
     covariances: Floats
@@ -27,42 +26,43 @@ class Moments:
 
 def moments_of(preds: Floats, y: Floats) -> Moments:
     """Moments of all rows; `y` is (n, c)."""
-    return drawn_from(_joined(preds, y), np.ones((1, len(y))))[0]
+    return weighted_moments(_joined(preds, y), np.ones((1, len(y))))[0]
 
 
-def drawn_moments(
-    preds: Floats, y: Floats, cluster: NDArray[np.int64], n_draws: int, rng: np.random.Generator
+def bootstrap_moments(
+    preds: Floats, y: Floats, clusters: NDArray[np.int64], n_draws: int, rng: np.random.Generator
 ) -> list[Moments]:
-    """Moments of b bootstrap draws of whole clusters (n,)."""
-    times = np.empty((n_draws, len(cluster)), dtype=np.float32)  # counts: exact
-    for line in times:
-        line[:] = counts_of_draw(cluster, rng)
-    return drawn_from(_joined(preds, y), times)
+    """Moments of B bootstrap samples of the (n,) clusters."""
+    counts = np.empty((n_draws, len(clusters)), dtype=np.float32)  # counts: exact
+    for line in counts:
+        line[:] = bootstrap_counts(clusters, rng)
+    return weighted_moments(_joined(preds, y), counts)
 
 
-def drawn_from(joined: Floats, times: NDArray[np.floating]) -> list[Moments]:
-    """Moments of (n, c, m + 1) values where row i stands `times[b, i]` times, for each b."""
+def weighted_moments(joined: Floats, counts: NDArray[np.floating]) -> list[Moments]:
+    """Moments of (n, c, m + 1) values of B samples that hold row i `counts[b, i]` times."""
     n, c, width = joined.shape
-    # Centred on the mean of all rows, so that large targets do not drown the differences; a
-    # constant is centred on itself, so that it varies by exactly 0.
+    # centred against cancellation; a constant is centred on itself, so its variance is exactly 0
     centre = np.where(np.ptp(joined, axis=0) > 0, joined.mean(axis=0), joined[0])
     first, second = np.triu_indices(width)
-    sums = np.zeros((len(times), c, width))
-    products = np.zeros((len(times), c, len(first)))
+    sums = np.zeros((len(counts), c, width))
+    products = np.zeros((len(counts), c, len(first)))
     for start in range(0, n, BLOCK):
-        of = slice(start, start + BLOCK)
-        weights = times[:, of].astype(np.float64)
+        rows = slice(start, start + BLOCK)
+        weights = counts[:, rows].astype(np.float64)
         for j in range(c):
-            x = joined[of, j] - centre[j]
+            x = joined[rows, j] - centre[j]
             sums[:, j] += weights @ x
             products[:, j] += weights @ (x[:, first] * x[:, second])
-    total = times.sum(axis=1, dtype=np.float64)[:, None, None]
+    total = counts.sum(axis=1, dtype=np.float64)[:, None, None]
     means = sums / total
-    moments = np.empty((len(times), c, width, width))
-    moments[..., first, second] = moments[..., second, first] = products / total
-    covariances = moments - means[..., :, None] * means[..., None, :]
-    # what is constant in one draw only varies there by rounding, and divided by it all is noise
-    squares, variances = (np.diagonal(x, axis1=2, axis2=3) for x in (moments, covariances))
+    second_moments = np.empty((len(counts), c, width, width))
+    second_moments[..., first, second] = products / total
+    second_moments[..., second, first] = products / total
+    covariances = second_moments - means[..., :, None] * means[..., None, :]
+    # a value that is constant within one sample has a variance of rounding error only
+    squares = np.diagonal(second_moments, axis1=2, axis2=3)
+    variances = np.diagonal(covariances, axis1=2, axis2=3)
     varies = variances > NO_VARIANCE * squares
     covariances *= varies[..., :, None] & varies[..., None, :]
     return [Moments(a + centre, b) for a, b in zip(means, covariances, strict=True)]
@@ -73,34 +73,34 @@ def _joined(preds: Floats, y: Floats) -> Floats:
 
 
 def _shares(sets: NDArray[np.bool_]) -> Floats:
-    """(s, m) weights of the plain mean of each set; of the empty set all are 0."""
+    """(s, m) weights of the plain mean of each set; all 0 for the empty set."""
     return sets / np.maximum(sets.sum(axis=1, keepdims=True), 1)
 
 
-def _squared_errors(of: Moments, sets: NDArray[np.bool_]) -> Floats:
+def _squared_errors(moments: Moments, sets: NDArray[np.bool_]) -> Floats:
     """(c, s) mean squared error of each set's mean; the empty set predicts the target's mean."""
-    # the target joins with weight -1, so that the combination is the error itself
+    # the target has weight -1, so the weighted sum is the error
     weights = np.column_stack([_shares(sets), np.full(len(sets), -1.0)])
-    bias = of.means @ weights.T
+    bias = moments.means @ weights.T
     bias[:, ~sets.any(axis=1)] = 0
-    variance = ((weights @ of.covariances) * weights).sum(axis=2)
+    variance = ((weights @ moments.covariances) * weights).sum(axis=2)
     return np.clip(bias**2 + variance, 0, None)
 
 
-def _rmse(of: Moments, sets: NDArray[np.bool_]) -> Floats:
-    return mean_of_defined(ROW_MEANS["rmse"].of_mean(_squared_errors(of, sets)))
+def _rmse(moments: Moments, sets: NDArray[np.bool_]) -> Floats:
+    return mean_of_defined(ROW_MEANS["rmse"].of_mean(_squared_errors(moments, sets)))
 
 
-def _r2(of: Moments, sets: NDArray[np.bool_]) -> Floats:
-    return mean_of_defined(r2(_squared_errors(of, sets), of.covariances[:, -1:, -1]))
+def _r2(moments: Moments, sets: NDArray[np.bool_]) -> Floats:
+    return mean_of_defined(r2(_squared_errors(moments, sets), moments.covariances[:, -1:, -1]))
 
 
-def _pearson(of: Moments, sets: NDArray[np.bool_]) -> Floats:
-    """A constant, the empty set too, correlates 0."""
+def _pearson(moments: Moments, sets: NDArray[np.bool_]) -> Floats:
+    """(s,) Pearson's r; 0 for a constant mean and for the empty set."""
     weights = _shares(sets)
-    with_y = of.covariances[:, :-1, -1] @ weights.T
-    variance = ((weights @ of.covariances[:, :-1, :-1]) * weights).sum(axis=2)
-    spread = of.covariances[:, -1:, -1]
+    with_y = moments.covariances[:, :-1, -1] @ weights.T
+    variance = ((weights @ moments.covariances[:, :-1, :-1]) * weights).sum(axis=2)
+    spread = moments.covariances[:, -1:, -1]
     return mean_of_defined(correlation(with_y, spread, np.clip(variance, 0, None)))
 
 

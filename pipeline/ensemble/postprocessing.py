@@ -1,8 +1,8 @@
-"""What is done to one blend to suit the metric, and the registry `POSTPROCESSING`.
+"""Post-processing that adapts a blend to the metric, and the registry `POSTPROCESSING`.
 
-Letters: n fit rows, k new rows, c columns. What comes out is on the prediction scale again:
-thresholds and cut points arrive at 0.5, at equal odds and at the middle between two labels, where
-`Target.score` decides. A column whose targets are all equal is left as it is.
+Letters: n fit rows, k new rows, c columns. Results stay on the prediction scale: predictions are
+moved so that the best threshold or cut point lies where `Target.score` decides, at 0.5, at equal
+odds or midway between two labels. A column with constant targets stays unchanged.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.ensemble.calibration import Isotonic, Temperature
-from pipeline.ensemble.fitted import Fitted, Model, State, fitted_from
+from pipeline.ensemble.fitted import Fitted, Model, State
 from pipeline.ensemble.thresholds import CutPoints, Threshold
 from pipeline.scoring.counts import COUNTED
 from pipeline.scoring.metrics import METRICS
@@ -24,13 +24,13 @@ class PostprocessingModel(Model, Protocol):
     """A post-processing without its checks."""
 
     def fit(self, blend: Floats, target: Target) -> State:
-        """What `apply` needs, from a (n, c) blend and its targets."""
+        """The state, from a (n, c) blend and its targets."""
         ...
 
 
 @dataclass(frozen=True)
 class Postprocessing:
-    """A checked post-processing: its model with the tasks and the metrics that it fits."""
+    """A post-processing with its tasks, its metrics and checks of its input."""
 
     name: str
     model: PostprocessingModel
@@ -38,14 +38,14 @@ class Postprocessing:
     metrics: tuple[str, ...]
 
     def fits(self, task: str, metric: str) -> bool:
-        """Whether it is there for this task and metric; otherwise `fit` raises."""
+        """Whether this task and metric are supported; otherwise `fit` raises."""
         return task in self.tasks and metric in self.metrics and task in METRICS[metric].tasks
 
     def fit(self, blend: Floats, target: Target) -> Fitted:
         """The fitted post-processing.
 
         Args:
-            blend: (n, c) predictions by a blender that did not see their targets.
+            blend: (n, c) cross-fitted predictions.
         Raises:
             ValueError: the task or the metric does not fit, or shapes disagree.
         """
@@ -65,13 +65,9 @@ class Postprocessing:
         values = self.model.fit(blend, target)
         return Fitted(self.name, self.model, target.task, blend.shape[1:], values)
 
-    def from_state(self, state: State) -> Fitted:
-        """The post-processing that has this `state`; lists in it may stand for arrays."""
-        return fitted_from(state, self.model)
-
 
 class Clip:
-    """No prediction beyond the least and the greatest target of the fit rows."""
+    """Predictions clipped to the range of the fit rows' targets."""
 
     def fit(self, blend: Floats, target: Target) -> State:
         return {"low": target.y.min(axis=0), "high": target.y.max(axis=0)}
@@ -82,7 +78,7 @@ class Clip:
 
 
 def check_postprocessing(names: Iterable[str]) -> None:
-    """Raise a ValueError for a name that is no post-processing."""
+    """Raise a ValueError for an unknown post-processing."""
     for name in names:
         if name not in POSTPROCESSING:
             known = ", ".join(sorted(POSTPROCESSING))
@@ -92,8 +88,8 @@ def check_postprocessing(names: Iterable[str]) -> None:
 _PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)
 
 POSTPROCESSING: dict[str, Postprocessing] = {
-    one.name: one
-    for one in [
+    postprocessing.name: postprocessing
+    for postprocessing in [
         Postprocessing("threshold", Threshold(), _PROBABILITIES, tuple(COUNTED)),
         Postprocessing("cut_points", CutPoints(), ("regression", "binary", "multiclass"), ("qwk",)),
         Postprocessing("temperature", Temperature(), _PROBABILITIES, ("logloss",)),

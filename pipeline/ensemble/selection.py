@@ -1,12 +1,7 @@
-"""Greedy selection of members for the metric itself.
+"""Greedy selection of members for the metric itself, with bags against overfitting.
 
 Letters: n rows, m predictors, c columns, s steps. The predictions (n, m, c) are those of one
-target: c is 1, or the number of classes.
-
-A selection believes in the luck of its rows. So each of many bags goes its way on half of the rows.
-The weights are the mean of the bags' selections after the step, and at the part of the way there
-from the plain mean, that are best for the rows left out. With 40 alike members and 300 rows, RMSE,
-the bags alone lost .0034 to the plain mean, and so they gain .0009.
+target: c is 1, or the number of classes. Method: docs/method.md, "Blenders".
 """
 
 from collections.abc import Iterator
@@ -15,60 +10,57 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.objectives import Objective, first_best, worth
-from pipeline.ensemble.shortcuts import objective_of
+from pipeline.ensemble.objectives import Objective, first_best, objective_of, score_of_blend
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 N_BAGS = 20
-N_STEPS = 20  # a weight is a multiple of about 1/20 in one bag
-ROWS_PER_BAG = 10_000  # half of the rows, but no more than this, so that a step stays cheap
-PARTS = (0.25, 0.5, 0.75, 1.0)  # of the way from the plain mean to a selection
-N_JUDGES = 20_000  # rows at most that say where to stop
+N_STEPS = 20  # so a weight in one bag is a multiple of about 1/20
+ROWS_PER_BAG = 10_000  # a bag has half of the rows, but no more than this
+SHRINKAGE = (0.25, 0.5, 0.75, 1.0)  # weight of the selection; the plain mean has the rest
+MOST_LEFT_OUT = 20_000  # rows, at most, that choose the step and the shrinkage
 
 
 def hill_climb(preds: Floats, target: Target, *, seed: int) -> Floats:
     """Greedy selection with replacement (Caruana et al. 2004, ICML).
 
-    Starts from the best few members and adds the member that helps most, again and again; ties go
-    to the earlier member and to the smaller selection.
+    Each bag starts from its best few members and adds the member that helps most, step by step.
 
     Returns:
-        (m,) mean shares over the bags, at the step and part of the way that are best for the rows
-        left out: of a row, a step's blend is the mean over the bags that the row is not in. Ties
-        go to the part closer to the plain mean, with which every path begins, and to the earlier
-        step.
+        (m,) mean shares over the bags, at the step and the shrinkage that score best on the rows
+        outside the bags. Ties go to the stronger shrinkage and to the earlier step.
     """
-    y = target.y
+    y, equal = target.y, np.full(preds.shape[1], 1 / preds.shape[1])
     judges, *bags = _judges_and_bags(y.reshape(-1), seed)
     paths, left_out = [], []
     for rows in bags:
         if np.ptp(y[rows]) == 0:
-            continue  # of such rows most metrics say nothing
-        counts = upwards(objective_of(preds[rows], target[rows]), N_STEPS)
+            continue  # most metrics are undefined on a constant target
+        counts = selection_path(objective_of(preds[rows], target[rows]), N_STEPS)
         paths.append(counts / counts.sum(axis=1, keepdims=True))
         left_out.append(~np.isin(judges, rows))
-    times = np.sum(left_out, axis=0)
-    judged = times > 0
+    n_bags_without = np.sum(left_out, axis=0)
+    judged = n_bags_without > 0
     if not judged.any():
-        return np.full(preds.shape[1], 1 / preds.shape[1])
+        return equal
+    # a left-out row's blend at a step is the mean over the bags without this row
     blends = np.zeros((len(paths[0]), len(judges), preds.shape[2]))
-    for path, judging in zip(paths, left_out, strict=True):
-        blends[:, judging] += np.tensordot(path, preds[judges[judging]], axes=(1, 1))
-    blends = blends[:, judged] / times[judged, None]
-    shares = np.mean(paths, axis=0)
-    best_value, best = -np.inf, np.full(preds.shape[1], 1 / preds.shape[1])
-    for part in PARTS:
+    for path, outside in zip(paths, left_out, strict=True):
+        blends[:, outside] += np.tensordot(path, preds[judges[outside]], axes=(1, 1))
+    blends = blends[:, judged] / n_bags_without[judged, None]
+    shares = np.mean(paths, axis=0)  # every path begins with the plain mean
+    best_score, best = -np.inf, equal
+    for weight in SHRINKAGE:
         for blend, share in zip(blends, shares, strict=True):
-            towards = blends[0] + part * (blend - blends[0])
-            value = worth(towards, target[judges[judged]])
-            if is_better(value, best_value):
-                best_value, best = value, shares[0] + part * (share - shares[0])
+            shrunk = blends[0] + weight * (blend - blends[0])
+            score = score_of_blend(shrunk, target[judges[judged]])
+            if first_best(np.array([best_score, score])) == 1:
+                best_score, best = score, shares[0] + weight * (share - shares[0])
     return best
 
 
-def upwards(objective: Objective, n_steps: int) -> Floats:
-    """(2 + s, m) how often each member is in: all once, the best few once, then step by step."""
+def selection_path(objective: Objective, n_steps: int) -> Floats:
+    """(2 + s, m) member counts: all members, the best few, then after each step."""
     members = objective.members
     n_members = len(members)
     alone = np.array([objective.value(member, 1) for member in members])
@@ -89,20 +81,12 @@ def upwards(objective: Objective, n_steps: int) -> Floats:
     return np.array(path)
 
 
-def is_better(value: float, best: float) -> bool:
-    """Whether a value is larger by more than rounding."""
-    return first_best(np.array([best, value])) == 1
-
-
 def _judges_and_bags(y: NDArray[Any], seed: int) -> Iterator[NDArray[Any]]:
-    """Rows that judge, then those of each bag: every so many of the rows in the order of targets.
-
-    So that each holds each class, and each range of a target, in its share.
-    """
+    """Rows that may judge, then the rows of each bag, each stratified by the target."""
     rng = np.random.default_rng(seed)
     for i in range(1 + N_BAGS):
         shuffled = rng.permutation(len(y))
         ordered = shuffled[np.argsort(y[shuffled], kind="stable")]
-        every = max(2, -(-len(y) // ROWS_PER_BAG)) if i else -(-len(y) // N_JUDGES)
-        # copied, or the few rows would keep the order of all in memory
+        every = max(2, -(-len(y) // ROWS_PER_BAG)) if i else -(-len(y) // MOST_LEFT_OUT)
+        # a copy, because a view would keep the whole order in memory
         yield ordered[rng.integers(min(every, len(y))) :: every].copy()

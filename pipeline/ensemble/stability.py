@@ -1,4 +1,4 @@
-"""How much the weights of a blend depend on the rows that they were fitted on.
+"""The variation of a blend's weights over refits on half of the rows.
 
 Letters: n rows, m predictors, c columns.
 """
@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.draws import clusters_of
+from pipeline.scoring.bootstrap import bootstrap_clusters
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 N_HALVES = 20
-MOST_ROWS = 5000  # of one fit, so that it stays cheap
+MOST_ROWS = 5000  # of one refit
 NO_WEIGHT = 1e-6
 
 
@@ -26,36 +26,32 @@ def weight_table(
     *,
     seed: int,
 ) -> pd.DataFrame:
-    """Each predictor's weight on all rows, and what other rows would have made of it.
+    """Each predictor's weight on all rows, with mean and standard deviation over `N_HALVES` refits.
 
-    The other fits are `N_HALVES`, each on half of the rows, and on `MOST_ROWS` at most. The spread
-    over halves is about that over other data sets of the size of the whole; that over smaller parts
-    is scaled to it, as the delete-d jackknife does (Shao & Wu 1989). Rows drawn with
-    replacement would stand on both sides of the inner splits of `linear` and `hill_climb`, which
-    then fit less cautiously: their spread was 1.4 times the true one.
+    Why halves and how they are scaled: docs/method.md, "Stability of weights".
 
     Args:
         weigh: one of `WEIGHTS`, to (m,) or (m, c) weights.
         predictors: m names.
         columns: c names.
     Returns:
-        Columns predictor, target (only where each target has weights of its own), weight, mean and
-        sd over the other fits, and selected: the share of them in which the weight is not 0.
+        Columns predictor, target (only if targets have weights of their own), weight, mean and sd
+        over the refits, and selected: the share of refits in which the weight is not 0.
     """
     weights = weigh(preds, target, seed=seed)
-    cluster = clusters_of(len(target), target.groups)
-    n_clusters = int(cluster.max()) + 1
+    clusters = bootstrap_clusters(len(target), target.groups)
+    n_clusters = int(clusters.max()) + 1
     n_drawn = max(1, min(n_clusters // 2, n_clusters * MOST_ROWS // len(target)))
     rng = np.random.default_rng(seed)
-    draws = [np.isin(cluster, rng.permutation(n_clusters)[:n_drawn]) for _ in range(N_HALVES)]
-    others = np.stack([weigh(preds[drawn], target.only(drawn), seed=seed) for drawn in draws])
+    halves = [np.isin(clusters, rng.permutation(n_clusters)[:n_drawn]) for _ in range(N_HALVES)]
+    refits = np.stack([weigh(preds[rows], target.only(rows), seed=seed) for rows in halves])
     table = pd.DataFrame({"predictor": np.repeat(predictors, weights.size // len(predictors))})
     if weights.ndim == 2:
         table["target"] = np.tile(columns, len(predictors))
-    others = others.reshape(len(others), -1)
+    refits = refits.reshape(len(refits), -1)
     return table.assign(
         weight=weights.ravel(),
-        mean=others.mean(axis=0),
-        sd=others.std(axis=0, ddof=1) * np.sqrt(n_drawn / max(1, n_clusters - n_drawn)),
-        selected=(np.abs(others) > NO_WEIGHT).mean(axis=0),
+        mean=refits.mean(axis=0),
+        sd=refits.std(axis=0, ddof=1) * np.sqrt(n_drawn / max(1, n_clusters - n_drawn)),
+        selected=(np.abs(refits) > NO_WEIGHT).mean(axis=0),
     )

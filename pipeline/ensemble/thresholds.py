@@ -1,8 +1,7 @@
-"""Hard decisions of one blend tuned for the metric: thresholds, weights of classes, cut points.
+"""Decisions tuned for the metric: thresholds, class weights and cut points.
 
 Letters: n fit rows, k new rows, c columns, q classes or labels. `ensemble.postprocessing`
-registers and checks what is here. Every search is exact along one coordinate: the rows are sorted
-by where they change sides, and running sums give the metric of every cut between two of them.
+registers both methods and checks their input. Method: docs/method.md, "Post-processing".
 """
 
 import numpy as np
@@ -14,25 +13,24 @@ from pipeline.scoring.formulas import kappa
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TINY, Floats, Task
 
-MOST_ROUNDS = 20  # over all classes or cuts; three or four are usual
-MOST_LABELS = 100  # with more, a prediction is hardly rounded, and there is little to decide
-SAME = 1e-12  # two values of a metric that differ by rounding
+MOST_ROUNDS = 20  # of coordinate ascent; three or four are usual
+MOST_LABELS = 100  # with more, rounding hardly changes a prediction
+SAME = 1e-12  # difference below which two scores count as equal
 
 
 class Threshold:
-    """Odds shifted, for each label or class, so that deciding at 0.5 or by argmax scores best.
+    """Odds shifted per label or class so that the decision at 0.5 or by argmax scores best.
 
-    Two classes: the best of all thresholds, at the middle of the plateau that it lies on. More
-    classes: a weight for each, one after the other, until none helps (coordinate ascent).
+    Two classes: the best threshold. More classes: a weight for each, by coordinate ascent.
     """
 
     def fit(self, blend: Floats, target: Target) -> State:
-        """(c,) shifts of the raw scale, 0 for a column that is left as it is."""
+        """(c,) shifts on the raw scale, 0 for an unchanged column."""
         task, y, counted = target.task, target.y, COUNTED[target.metric.name]
         if task.name == "multiclass":
             shift = _log_weights(blend, y, counted, np.unique(y))
             tuned = task.to_prediction(task.to_raw(blend) + shift)
-            # the search decides a tie of two classes otherwise than argmax does
+            # the search breaks ties between classes differently than argmax
             gains = target.score(tuned) > target.score(blend) + SAME
             return {"shift": shift if gains else np.zeros_like(shift)}
         shift = np.zeros(blend.shape[1])
@@ -44,18 +42,18 @@ class Threshold:
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         shift = np.asarray(state["shift"])
         shifted = task.to_prediction(task.to_raw(new) + shift)
-        # the classes of a row sum to 1, so that all of them move with the shift of any
-        left_alone = not shift.any() if task.name == "multiclass" else shift == 0
-        return np.where(left_alone, new, shifted)
+        # probabilities of classes sum to 1, so a shift of one class moves them all
+        unchanged = not shift.any() if task.name == "multiclass" else shift == 0
+        return np.where(unchanged, new, shifted)
 
 
 def _log_weights(
     p: Floats, y: NDArray[np.int64], metric: Counted, tuned: NDArray[np.int64]
 ) -> Floats:
-    """(q,) logarithms to add to those of (n, q) probabilities before the greatest is decided.
+    """(q,) log weights to add to the logs of (n, q) probabilities before argmax.
 
     Args:
-        tuned: classes whose weight is sought; that of the others stays 1.
+        tuned: classes whose weight is fitted; the other weights stay 1.
     """
     log_p, log_weights = np.log(np.clip(p, TINY, None)), np.zeros(p.shape[1])
     if len(np.unique(y)) < 2:
@@ -66,12 +64,12 @@ def _log_weights(
         before = log_weights.copy()
         for j in tuned:
             rival = np.where(best == j, second, best)
-            # the share of the odds at which a row turns to class j, in [0, 1] whatever the odds
+            # weight of class j, mapped to [0, 1], at which a row turns to class j
             turns = 1 / (1 + np.exp(log_p[:, j] - log_p[rows, rival] - log_weights[rival]))
             share = 1 / (1 + np.exp(-log_weights[j]))
             cut = _best_cut(turns, y, rival, j, metric, p.shape[1], share)
             if cut != share:
-                # not clipped as the blend is: the cut may lie beyond its sure rows
+                # not clipped like the blend: the cut may lie beyond its most confident rows
                 log_weights[j] = np.log(cut) - np.log1p(-cut)
                 best, second = _best_two(log_p + log_weights)
         if (log_weights == before).all():
@@ -80,7 +78,7 @@ def _log_weights(
 
 
 def _best_two(values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n,) column of the greatest value of each row, and that of the greatest of the others."""
+    """(n,) columns of the greatest and of the second greatest value of each row."""
     best = values.argmax(axis=1)
     rest = values.copy()
     rest[np.arange(len(values)), best] = -np.inf
@@ -96,26 +94,28 @@ def _best_cut(
     n_classes: int,
     current: float,
 ) -> float:
-    """The cut in (0, 1) that scores best if rows that turn below it are class j.
+    """The cut in (0, 1) that scores best when rows that turn below it are decided as class j.
+
+    It is the middle of the widest interval of best cuts.
 
     Args:
-        otherwise: (n,) what is decided for the rows above, never j.
+        otherwise: (n,) decisions for rows above the cut, never j.
         current: the cut to keep unless another is better.
     """
     order = np.argsort(turns, kind="stable")
     turns, y, otherwise = turns[order], y[order], otherwise[order]
-    found = metric.of_sums(_sums_while_turning(y, otherwise, j, metric, n_classes))
+    scores = metric.of_sums(_sums_while_turning(y, otherwise, j, metric, n_classes))
     edges = np.concatenate([[0.0], turns, [1.0]])
-    apart = np.flatnonzero(np.append(True, edges[2:] > edges[1:-1]))  # not between equal rows
-    found = found[apart]
+    apart = np.flatnonzero(np.append(True, edges[2:] > edges[1:-1]))  # not between ties
+    scores = scores[apart]
     low, high = edges[apart], np.append(edges[apart[1:]], 1.0)
-    best = found >= found.max() - SAME
+    best = scores >= scores.max() - SAME
     if best[np.searchsorted(low, current, side="right") - 1]:
         return current
     runs = np.split(np.flatnonzero(best), np.flatnonzero(np.diff(np.flatnonzero(best)) > 1) + 1)
     widest = max(runs, key=lambda run: high[run[-1]] - low[run[0]])
     middle = float(low[widest[0]] + high[widest[-1]]) / 2
-    return min(middle, float(np.nextafter(1, 0)))  # next to 1 the middle would round to it
+    return min(middle, float(np.nextafter(1, 0)))  # the middle may round to 1
 
 
 def _sums_while_turning(
@@ -127,7 +127,7 @@ def _sums_while_turning(
 ) -> Floats:
     """(t, n + 1) sums of the metric's terms after the first 0 to n rows have turned to class j.
 
-    A row that turns changes the counts of two classes only, j and the one that it leaves.
+    A row that turns changes the counts of two classes only: j and the class that it leaves.
     """
     n, right = len(y), (otherwise == y).astype(np.float64)
     actual = np.bincount(y, minlength=n_classes).astype(np.float64)
@@ -141,7 +141,7 @@ def _sums_while_turning(
 
     by_class = np.argsort(otherwise, kind="stable")
     left, first = otherwise[by_class], np.searchsorted(otherwise[by_class], classes)
-    gone = np.arange(n) - first[left]  # of the same class, before this row
+    gone = np.arange(n) - first[left]  # rows that left the same class before this row
     lost = np.concatenate([[0.0], np.cumsum(right[by_class])])
     still_hit = hits[left] - (lost[:-1] - lost[first[left]])
     still_decided = decided[left] - gone
@@ -155,21 +155,17 @@ def _sums_while_turning(
 
 
 class CutPoints:
-    """Values bent so that rounding to the nearest label gives the greatest weighted kappa.
+    """Piecewise linear map after which rounding to the nearest label gives the greatest kappa.
 
-    Between two cut points the bend is a line, outside a shift. Of ordered classes, what is bent is
-    the expected code; the result lies on the two classes next to it.
+    For ordered classes it maps the expected code; the result lies on the two nearest classes.
     """
 
     def fit(self, blend: Floats, target: Target) -> State:
-        """A bend for each column of a regression; for classes a bend of the expected code.
-
-        Classes are moved only where that scores better than the blend does.
-        """
+        """A map for each regression column, or for the expected code if that scores better."""
         y = target.y
         if not target.task.has_classes:
             columns = zip(blend.T, y.T, strict=True)
-            return {"bends": [_fit_bend(p, of_p, np.unique(of_p)) for p, of_p in columns]}
+            return {"bends": [_fit_bend(p, labels, np.unique(labels)) for p, labels in columns]}
         codes = np.arange(max(blend.shape[1], 2), dtype=np.float64)
         bend = _fit_bend(_expected_code(blend), y, codes)
         gains = target.score(_on_classes(bend, blend)) > target.score(blend) + SAME
@@ -184,48 +180,48 @@ class CutPoints:
 
 
 def _expected_code(p: Floats) -> Floats:
-    """(k,) mean code under (k, c) probabilities."""
+    """(k,) expected code from (k, c) probabilities."""
     return p[:, 0] if p.shape[1] == 1 else p @ np.arange(p.shape[1], dtype=np.float64)
 
 
 def _on_classes(bend: State | None, p: Floats) -> Floats:
-    """(k, c) probabilities of the two classes next to the bent expected code."""
+    """(k, c) probabilities on the two classes next to the mapped expected code."""
     codes = np.arange(max(p.shape[1], 2), dtype=np.float64)
     code = np.clip(_bent(bend, _expected_code(p)), codes[0], codes[-1])[:, None]
     return code if p.shape[1] == 1 else np.clip(1 - np.abs(code - codes), 0, 1)
 
 
 def _fit_bend(values: Floats, y: Floats, labels: Floats) -> State | None:
-    """The best cut points of (n,) values and the middles between (q,) labels that they go to.
+    """The best cut points of (n,) values, and the middles between (q,) labels that they map to.
 
-    None where the middles themselves are best, or there is nothing to choose.
+    None if the middles themselves are the best cuts, or there is nothing to choose.
     """
     middles = (labels[1:] + labels[:-1]) / 2
     if len(np.unique(y)) < 2 or len(labels) > MOST_LABELS:
         return None
     order = np.argsort(values, kind="stable")
     values, y = values[order], y[order]
-    as_it_is = values.searchsorted(middles, side="right")
-    below = np.sort(y).searchsorted(labels[1:])  # rows of a lesser label
-    counts_kept = values.searchsorted(np.append(values, np.inf)[below])
-    center = y.mean()  # kappa does not mind, and loses its terms of the means
+    unchanged = values.searchsorted(middles, side="right")
+    below = np.sort(y).searchsorted(labels[1:])  # rows of a smaller label
+    same_counts = values.searchsorted(np.append(values, np.inf)[below])
+    center = y.mean()  # a shift does not change kappa, and centring drops its mean terms
     climbed = [
-        _climb(values, y - center, labels - center, start) for start in (as_it_is, counts_kept)
+        _climb(values, y - center, labels - center, start) for start in (unchanged, same_counts)
     ]
     (kappa, _), (other, _) = climbed
     places = climbed[int(other > kappa + SAME)][1]
-    # a standard deviation beyond either end, where there is no value to lie next to
+    # beyond the ends, where no neighbour exists, cuts lie a standard deviation away
     edges = np.concatenate([[values[0] - values.std()], values, [values[-1] + values.std()]])
-    cuts = np.where(places == as_it_is, middles, (edges[places] + edges[places + 1]) / 2)
+    cuts = np.where(places == unchanged, middles, (edges[places] + edges[places + 1]) / 2)
     cuts = np.maximum.accumulate(cuts)
-    return None if (places == as_it_is).all() else {"cuts": cuts, "middles": middles}
+    return None if (places == unchanged).all() else {"cuts": cuts, "middles": middles}
 
 
-def _bent(of: State | None, new: Floats) -> Floats:
-    """(k,) values bent as `_fit_bend` says."""
-    if of is None:
+def _bent(bend: State | None, new: Floats) -> Floats:
+    """(k,) values mapped piecewise linearly by `_fit_bend`'s cuts."""
+    if bend is None:
         return new.copy()
-    cuts, middles = np.asarray(of["cuts"]), np.asarray(of["middles"])
+    cuts, middles = np.asarray(bend["cuts"]), np.asarray(bend["middles"])
     beyond = np.minimum(new - cuts[0], 0) + np.maximum(new - cuts[-1], 0)
     return np.interp(new, cuts, middles) + beyond
 
@@ -233,18 +229,18 @@ def _bent(of: State | None, new: Floats) -> Floats:
 def _climb(
     values: Floats, y: Floats, labels: Floats, places: NDArray[np.int64]
 ) -> tuple[float, NDArray[np.int64]]:
-    """The greatest kappa that moving one cut at a time reaches, and where the cuts are then.
+    """The greatest kappa by coordinate ascent over cuts, and the places of the cuts.
 
     Args:
         y: (n,) targets of mean 0.
         values: (n,) ascending.
-        places: (q - 1,) how many rows lie below each cut at the start.
+        places: (q - 1,) number of rows below each cut at the start.
     """
     n, sums = len(y), np.concatenate([[0.0], np.cumsum(y)])
     allowed = np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1, [n]])
 
     def kappa_of(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
-        """(tried,) the kappa of each place for cut j."""
+        """(tried,) kappa for each tried place of cut j."""
         borders = np.concatenate([[0], at, [n]])
         n_each, sum_each = np.diff(borders), np.diff(sums[borders])
         low, high = borders[j], borders[j + 2]
@@ -263,10 +259,10 @@ def _climb(
             low = places[j - 1] if j > 0 else 0
             high = places[j + 1] if j + 1 < len(places) else n
             tried = allowed[(allowed >= low) & (allowed <= high)]
-            found = kappa_of(places, j, tried)
-            if found.max() > best + SAME:
-                tied = np.flatnonzero(found >= found.max() - SAME)
-                places[j], best = tried[tied[len(tied) // 2]], float(found.max())
+            kappas = kappa_of(places, j, tried)
+            if kappas.max() > best + SAME:
+                tied = np.flatnonzero(kappas >= kappas.max() - SAME)
+                places[j], best = tried[tied[len(tied) // 2]], float(kappas.max())
         if best <= before + SAME:
             break
     return best, places

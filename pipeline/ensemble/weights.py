@@ -1,11 +1,8 @@
-"""Ways to choose one weight a predictor, and the registry `WEIGHTS`.
+"""Weights of predictors, and the registry `WEIGHTS` of ways to fit them.
 
-Letters: n rows, m predictors, c columns. Each is called as
-`WEIGHTS[name](preds, target, *, seed) -> (m,)`, or (m, c) where each of several targets
-has weights of its own, with `preds` (n, m, c) finite;
-`ensemble.blenders` checks the input and applies the weights. The functions themselves see
-one target: `_for_each_target` makes a multilabel column a binary task and a regression column a
-regression.
+Letters: n rows, m predictors, c columns. `WEIGHTS[name](preds, target, *, seed)` takes finite
+(n, m, c) predictions and returns (m,) weights, or (m, c) for several targets or labels, which
+`_for_each_target` fits one by one. `ensemble.blenders` checks the input and applies the weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,98 +10,92 @@ from hashlib import sha256
 
 import numpy as np
 from scipy.linalg import eigh, helmert
-from scipy.optimize import minimize
-from scipy.optimize import nnls as least_squares_above_0
+from scipy.optimize import minimize, nnls
 
 from pipeline.ensemble.objectives import first_best
 from pipeline.ensemble.selection import hill_climb
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TINY, Floats
 
-BLOCK = 2048  # rows whose errors are formed at once: no copy of the stack
-N_PARTS = 10  # of the rows, to choose how strongly linear weights are pulled
-PULLS = np.logspace(3, -9, 25)  # strongest first, in shares of the errors' mean square
+BLOCK = 2048  # rows per block of errors, to avoid a copy of the stack
+N_PARTS = 10  # of the cross-validation that chooses the penalty of `linear`
+PENALTIES = np.logspace(3, -9, 25)  # strongest first, relative to the errors' mean square
 
 
 def mean(preds: Floats, target: Target, *, seed: int) -> Floats:
-    """The same weight for all: hard to beat where members are alike or rows are few."""
+    """Equal weights: hard to beat when members are similar or rows are few."""
     return _equal(preds)
 
 
 def convex(preds: Floats, target: Target, *, seed: int) -> Floats:
     """Non-negative weights of sum 1 with the least squared error or log loss (Breiman 1996).
 
-    The loss is the task's, whatever the metric: it is smooth and convex, so there is one optimum.
-
-    Returns:
-        (m,) weights; equal ones where the solver fails.
+    The loss follows from the task, not from the metric, so that the optimum is unique. Weights are
+    equal if the solver fails.
     """
-    solve = _most_likely if target.task.is_probability else _least_error
-    return _of_sum_1(solve(preds, target), preds)
+    solve = _least_log_loss if target.task.is_probability else _least_squared_error
+    weights = np.clip(solve(preds, target), 0, None)
+    total = weights.sum()
+    return weights / total if np.isfinite(total) and total > 0 else _equal(preds)
 
 
 def linear(preds: Floats, target: Target, *, seed: int) -> Floats:
-    """Weights of sum 1 and any sign with the least squared error, pulled to equal ones.
+    """Weights of sum 1 and any sign with the least squared error, shrunk to equal weights.
 
-    Without the pull they are the classic combination of forecasts (Bates & Granger 1969; Granger &
-    Ramanathan 1984), which loses to the mean where errors are alike. How strong the pull is, up to
-    the plain mean itself, is chosen by cross-validation: left-out rows need no more than their
-    second moments, (m, m). Of probabilities the error is the Brier score.
+    Without shrinkage this is the combination of forecasts of Granger & Ramanathan (1984), which
+    loses to the mean if errors are similar. Cross-validation chooses the penalty. Derivation:
+    docs/method.md, "Blenders". For probabilities the error is the Brier score.
     """
     part_of = np.random.default_rng(seed).permutation(len(target)) % N_PARTS
-    parts = np.stack(
-        [
-            sum(
-                (errors.T @ errors for errors in _errors(preds[held], target[held])),
-                start=np.zeros((preds.shape[1],) * 2),
-            )
-            for held in (part_of == part for part in range(N_PARTS))
-        ]
-    )
+    parts = np.zeros((N_PARTS, preds.shape[1], preds.shape[1]))
+    for part, moments in enumerate(parts):
+        for errors in _errors(preds[part_of == part], target[part_of == part]):
+            moments += errors.T @ errors
     moments = parts.sum(axis=0)
-    losses = np.zeros(1 + len(PULLS))
-    for held in parts:
-        candidates = _pulled(moments - held)
-        losses += np.einsum("pi,ij,pj->p", candidates, held, candidates)
-    return _pulled(moments)[first_best(-losses)]
+    losses = np.zeros(1 + len(PENALTIES))
+    for held_out in parts:
+        candidates = _shrunk(moments - held_out)
+        losses += np.einsum("pi,ij,pj->p", candidates, held_out, candidates)
+    return _shrunk(moments)[first_best(-losses)]
 
 
-def _pulled(moments: Floats) -> Floats:
-    """(1 + pulls, m) weights: equal ones, then those of least error under each weaker pull."""
+def _shrunk(moments: Floats) -> Floats:
+    """(1 + penalties, m) weights: equal ones, then the best ones under each weaker penalty."""
     n_members = len(moments)
     equal = np.full(n_members, 1 / n_members)
     if n_members == 1:
-        return np.ones((1 + len(PULLS), 1))
-    directions = helmert(n_members).T  # (m, m - 1) all ways to differ from equal at the same sum
+        return np.ones((1 + len(PENALTIES), 1))
+    directions = helmert(n_members).T  # (m, m - 1) basis of the vectors of sum 0
     squares, vectors = eigh(directions.T @ moments @ directions)
     directions = directions @ vectors
     squares = np.clip(squares, 0, None)
-    pulls = np.maximum(PULLS * squares.mean(), np.finfo(np.float64).tiny)
-    steps = -(directions.T @ moments @ equal) / (squares + pulls[:, None])
+    penalties = np.maximum(PENALTIES * squares.mean(), np.finfo(np.float64).tiny)
+    steps = -(directions.T @ moments @ equal) / (squares + penalties[:, None])
     return np.vstack([equal, equal + steps @ directions.T])
 
 
-def _least_error(preds: Floats, target: Target) -> Floats:
-    """(m,) weights, up to their sum, of the blend with the least squared error.
+def _least_squared_error(preds: Floats, target: Target) -> Floats:
+    """(m,) non-negative weights of least squared error, up to their sum; NaN if the solver fails.
 
-    With weights of sum 1 the blend's error is the blend of the errors E. Minimising
-    |Eu|^2 + (sum(u) - 1)^2 over u >= 0 finds the direction with the least |Ew| at sum 1, at any
-    scale of E: along u = t w its minimum over t, |Ew|^2 / (1 + |Ew|^2), grows with |Ew|.
+    Non-negative least squares (Lawson & Hanson 1974); derivation: docs/method.md, "Blenders".
     """
     triangle = _triangle(_errors(preds, target))
     lengths = np.linalg.norm(triangle, axis=0)
-    # a member a million times worse than the best would weigh less than a millionth
+    # a member a million times worse than the best would get a weight below a millionth
     useful = lengths <= 1e6 * lengths.min()
     weights = useful.astype(np.float64)
-    if lengths.min() == 0:  # only those that are the truth are left
+    if lengths.min() == 0:  # perfect members only
         return weights
     system = np.vstack([triangle[:, useful] / lengths.min(), np.ones(useful.sum())])
-    weights[useful] = _solve_above_0(system, np.append(np.zeros(len(triangle)), 1.0))
+    try:
+        weights[useful] = nnls(system, np.append(np.zeros(len(triangle)), 1.0))[0]
+    except (RuntimeError, np.linalg.LinAlgError):
+        weights[:] = np.nan
     return weights
 
 
 def _errors(preds: Floats, target: Target) -> Iterator[Floats]:
-    """Errors (cases, m), block by block; each column of a row is a case."""
+    """Blocks of (rows * c, m) errors."""
     n_members, n_columns = preds.shape[1:]
     for start in range(0, len(preds), BLOCK):
         rows = slice(start, start + BLOCK)
@@ -113,8 +104,7 @@ def _errors(preds: Floats, target: Target) -> Iterator[Floats]:
 
 
 def _triangle(blocks: Iterator[Floats]) -> Floats:
-    """(at most k, k) triangle with the second moments of all (rows, k) blocks: squared error needs
-    no more, and unlike the moments themselves it keeps nearly all digits."""
+    """(at most m, m) R factor of the stacked (rows, m) blocks; more precise than their moments."""
     triangle = np.empty((0, 0))
     for block in blocks:
         above = triangle.reshape(-1, block.shape[1])
@@ -122,16 +112,8 @@ def _triangle(blocks: Iterator[Floats]) -> Floats:
     return triangle
 
 
-def _solve_above_0(system: Floats, target: Floats) -> Floats:
-    """(m,) non-negative solution of least squares (Lawson & Hanson 1974), NaN if none is found."""
-    try:
-        return np.asarray(least_squares_above_0(system, target)[0])
-    except (RuntimeError, np.linalg.LinAlgError):
-        return np.full(system.shape[1], np.nan)
-
-
-def _most_likely(preds: Floats, target: Target) -> Floats:
-    """(m,) weights of the mixture under which the truth is most probable."""
+def _least_log_loss(preds: Floats, target: Target) -> Floats:
+    """(m,) weights of the mixture with the least log loss."""
     y = target.y
     if target.task.name == "binary":
         of_truth = preds[:, :, 0].copy()
@@ -143,9 +125,9 @@ def _most_likely(preds: Floats, target: Target) -> Floats:
         mixture = np.clip(of_truth @ weights, TINY, None)
         return -float(np.log(mixture).mean()), -(of_truth.T @ (1 / mixture)) / len(mixture)
 
-    equal = np.full(preds.shape[1], 1 / preds.shape[1])
-    # L-BFGS-B on the same problem stopped short of the optimum where members correlate .99
-    found = minimize(
+    equal = _equal(preds)
+    # L-BFGS-B stopped before the optimum when members correlated .99
+    weights = minimize(
         loss,
         equal,
         jac=True,
@@ -154,13 +136,7 @@ def _most_likely(preds: Floats, target: Target) -> Floats:
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
         options={"ftol": 1e-12, "maxiter": 500},
     ).x
-    return found if loss(found)[0] <= loss(equal)[0] else equal
-
-
-def _of_sum_1(weights: Floats, preds: Floats) -> Floats:
-    weights = np.clip(weights, 0, None)
-    total = weights.sum()
-    return weights / total if np.isfinite(total) and total > 0 else _equal(preds)
+    return weights if loss(weights)[0] <= loss(equal)[0] else equal
 
 
 def _equal(preds: Floats) -> Floats:
@@ -168,7 +144,7 @@ def _equal(preds: Floats) -> Floats:
 
 
 def _for_each_target(choose: Callable[..., Floats]) -> Callable[..., Floats]:
-    """`choose`, which sees one target, for any number of them: (m,) weights, or (m, c)."""
+    """Extends `choose` from one target to several: (m,) weights, or (m, c)."""
 
     def weigh(preds: Floats, target: Target, *, seed: int) -> Floats:
         if target.task.has_classes:
@@ -187,19 +163,19 @@ def _for_each_target(choose: Callable[..., Floats]) -> Callable[..., Floats]:
 def _choose_distinct(
     choose: Callable[..., Floats], preds: Floats, target: Target, seed: int
 ) -> Floats:
-    """(m,) weights of one target; members that are equal share what a single copy would get.
+    """(m,) weights of one target; identical members share the weight that one copy would get.
 
-    A target of one value teaches nothing: equal weights.
+    Weights are equal if the target is constant.
     """
     if np.ptp(target.y) == 0:
         return _equal(preds)
-    seen: dict[bytes, int] = {}
+    distinct: dict[bytes, int] = {}
     hashes = (sha256(p.tobytes()).digest() for p in preds.swapaxes(0, 1))
-    which = np.array([seen.setdefault(h, len(seen)) for h in hashes])
-    if len(seen) == len(which):
+    copy_of = np.array([distinct.setdefault(h, len(distinct)) for h in hashes])
+    if len(distinct) == len(copy_of):
         return choose(preds, target, seed=seed)
-    first = np.unique(which, return_index=True)[1]
-    return (choose(preds[:, first], target, seed=seed) / np.bincount(which))[which]
+    first = np.unique(copy_of, return_index=True)[1]
+    return (choose(preds[:, first], target, seed=seed) / np.bincount(copy_of))[copy_of]
 
 
 WEIGHTS: dict[str, Callable[..., Floats]] = {

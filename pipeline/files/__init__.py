@@ -1,1 +1,1 @@
-"""Files: where they lie, how they are written whole, what they were made from."""
+"""Files: paths, strict reading, atomic writing, hashes and stamps."""

@@ -1,25 +1,25 @@
-"""Rows matched by id, never by position."""
+"""Rows aligned by id, never by position."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 
-def in_order_of(ids: Sequence[str], found: Sequence[str], where: str, remedy: str) -> NDArray[Any]:
-    """Positions in `found` of each of `ids`: rows are matched by id, never by position.
+def in_order_of(
+    ids: Sequence[str], file_ids: Sequence[str], where: str, remedy: str
+) -> NDArray[np.intp]:
+    """(n,) positions in `file_ids` of each of `ids`.
 
     Args:
         ids: (n,) ids wanted, each once.
-        found: the ids that a file has, in its order.
         where: the file, for the message.
-        remedy: what to do about a mismatch.
+        remedy: what to do about a mismatch, for the message.
     Raises:
-        ValueError: an id of the file stands there twice, is missing or is not wanted.
+        ValueError: an id of the file is repeated, missing or unexpected.
     """
-    index = pd.Index(found)
+    index = pd.Index(file_ids)
     if index.has_duplicates:
         first = index[index.duplicated()][0]
         raise ValueError(f"{where}: id {first!r} appears more than once; {remedy}")

@@ -1,11 +1,11 @@
-"""How the cells of a text file are written."""
+"""The dialect of a delimited text file."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the cells of a table are written, as the settings of `data` say; None: found out."""
+    """Separator, quoting and encoding from the settings of `data`; None means detected."""
 
     separator: str | None = None
     quoting: str | None = None

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 
@@ -15,7 +14,7 @@ def file_sha256(path: Path) -> str:
 
 
 def sha256_of_texts(texts: Iterable[str]) -> str:
-    """Hash of a sequence of strings; where one ends and the next begins counts."""
+    """Hash of a sequence of strings, including their boundaries."""
     digest = hashlib.sha256()
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")
@@ -25,7 +24,6 @@ def sha256_of_texts(texts: Iterable[str]) -> str:
 
 def sha256_of_array(array: NDArray[Any]) -> str:
     """Hash of an array's type, shape and numbers."""
-    solid = np.ascontiguousarray(array)
-    digest = hashlib.sha256(f"{solid.dtype.str}{solid.shape}".encode())
-    digest.update(solid.tobytes())
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(array.tobytes())
     return digest.hexdigest()

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 N_SHOWN = 6
 N_CHARACTERS = 80
 
-_repr = reprlib.Repr()  # stops early: a value of a few lines of YAML may be huge, written out
+_repr = reprlib.Repr()  # stops early, because a value of a few lines of YAML may be huge
 _repr.maxlevel = 3
 _repr.maxstring = _repr.maxother = _repr.maxlong = N_CHARACTERS
 
 
 def first_few(names: Sequence[str]) -> str:
-    """Names for a message: the first few, and how many there are."""
+    """The first few names for a message, with their number."""
     shown = ", ".join(repr(name) for name in names[:N_SHOWN])
     return f"{shown}, … {len(names)} in all" if len(names) > N_SHOWN else shown
 
 
 def short(value: object) -> str:
-    """A value for a message: as Python writes it, cut to 80 characters."""
+    """The repr of a value for a message, cut to 80 characters."""
     try:
         text = _repr.repr(value)
-    except ValueError:  # Python refuses to write whole numbers of thousands of digits
+    except ValueError:  # Python does not print integers of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) <= N_CHARACTERS else text[: N_CHARACTERS - 3] + "..."

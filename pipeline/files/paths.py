@@ -1,4 +1,4 @@
-"""Where every file of a competition lies."""
+"""Paths of a competition's files."""
 
 from pathlib import Path
 
@@ -7,12 +7,8 @@ def folds_path(competition: str) -> Path:
     return Path("folds") / f"{competition}.csv"
 
 
-def member_dir(competition: str, member: str) -> Path:
-    return Path("models") / competition / member
-
-
 def unit_dir(competition: str, member: str, fold: int) -> Path:
-    return member_dir(competition, member) / f"fold{fold}"
+    return Path("models") / competition / member / f"fold{fold}"
 
 
 def backbones_dir(competition: str) -> Path:

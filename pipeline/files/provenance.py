@@ -1,19 +1,18 @@
-"""Who made a file: command line, commit, versions, machine."""
+"""Provenance of a file: command line, commit, versions, machine."""
 
 import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 PACKAGES = ("torch", "transformers", "scikit-learn", "lightgbm", "pandas", "numpy")
 
 
-def provenance(command: str | None = None) -> dict[str, Any]:
-    """What to write beside a result so that it can be made again.
+def provenance(command: str | None = None) -> dict[str, object]:
+    """The record that a result needs to be made again.
 
     Args:
-        command: the command line that made it; None: this process's own.
+        command: the command line; None means that of this process.
     """
     return {
         "command": command or command_line(),
@@ -25,25 +24,22 @@ def provenance(command: str | None = None) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """How this process was started; in a worker of joblib, joblib's own words."""
-    return " ".join(["python", "-m", _module(), *sys.argv[1:]])
+    """The command line of this process; in a joblib worker, that of joblib."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    module = spec.name if spec is not None else sys.argv[0]
+    return " ".join(["python", "-m", module, *sys.argv[1:]])
 
 
 def _version(package: str) -> str | None:
-    """None where it is not installed: what only reads predictions needs no torch."""
+    """None if it is not installed; stages that only read predictions need no torch."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _module() -> str:
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec.name if spec is not None else sys.argv[0]
-
-
 def _git_commit() -> str | None:
-    """The commit of the checkout, with + behind it where files differ; None outside of one."""
+    """The checked-out commit, with "+" if files differ; None outside a repository."""
     try:
         commit = _git("rev-parse", "HEAD")
         return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")

@@ -1,4 +1,4 @@
-"""JSON and CSV files, read strictly: what is damaged is an error that says where."""
+"""Strict reading of JSON and CSV files: damage is an error that names the place."""
 
 import codecs
 import csv
@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline.files.dialect import Dialect
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
-MARKS = {  # the longer first: that of UTF-32 begins with that of UTF-16
+MARKS = {  # longer first, because the mark of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -23,8 +23,8 @@ MARKS = {  # the longer first: that of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF16_BE: "utf-16",
 }
 AS_A_CHARACTER = "; where it is a character like others, set data.quoting: none"
-ALMOST_ALL = 0.8  # of the cells of seeming rows fit their columns; more is a coincidence
-MOST_SHAPES = 20  # of the words of a column, by which another word is told to fit
+ALMOST_ALL = 0.8  # share of cells that must fit their columns for lines to count as rows
+MOST_SHAPES = 20  # different word shapes of a column, at most, to judge other cells by shape
 
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
 
@@ -48,7 +48,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_csv_as_text(path: Path) -> pd.DataFrame:
-    """Every cell of a CSV as it is spelled, under the names of its first row.
+    """The cells of a CSV as text, under the names of its first row.
 
     Raises:
         FileNotFoundError: there is none.
@@ -62,17 +62,17 @@ def read_csv_as_text(path: Path) -> pd.DataFrame:
 def text_cells(
     content: bytes, where: str, delimiter: str = ",", dialect: Dialect | None = None
 ) -> pd.DataFrame:
-    """Every cell of a delimited file as it is spelled; blank lines count for nothing.
+    """The cells of a delimited file as text, without blank lines.
 
-    The csv module and not pandas, which pads short rows, renames equal columns and cuts at a NUL.
+    Uses the csv module, because pandas pads short rows, renames equal columns and cuts at a NUL.
 
     Args:
         where: the file, for the message.
-        delimiter: what its ending promises.
-        dialect: what the settings say of it; None: they say nothing, it is a CSV in UTF-8.
+        delimiter: the separator that the file's ending suggests.
+        dialect: the user's settings; None for our own files, which are CSV in UTF-8.
     Raises:
-        ValueError: it is not in its encoding, holds a NUL or nothing, its rows differ in length,
-            or, where the dialect leaves the quoting open, a quoted cell may be several rows.
+        ValueError: the encoding is wrong, the file is empty or has a NUL, rows differ in length,
+            or, if the dialect does not fix the quoting, a quoted cell may be several rows.
     """
     rows: list[list[str]] = []
     if dialect is not None:
@@ -81,7 +81,7 @@ def text_cells(
         if dialect.separator is not None and dialect.separator.encode() in first_line:
             delimiter = dialect.separator
     quoted = dialect is None or dialect.quoting != "none"
-    # decoded block by block: one emoji makes a whole decoded file take 4 bytes a character
+    # decoded in blocks, because one emoji makes Python use 4 bytes for every character
     lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
     reader = csv.reader(
         lines,
@@ -89,15 +89,15 @@ def text_cells(
         strict=True,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
     )
-    of_several_lines: dict[int, int] = {}  # row: the line where it begins
-    before = 0
+    multiline: dict[int, int] = {}  # row number: the line where it begins
+    last_line = 0
     try:
         if b"\0" in content:
             _refuse_nul(content, where, dialect)
         for row in reader:
-            if reader.line_num > before + 1:
-                of_several_lines[len(rows)] = before + 1
-            before = reader.line_num
+            if reader.line_num > last_line + 1:
+                multiline[len(rows)] = last_line + 1
+            last_line = reader.line_num
             if not row:
                 continue
             rows.append(row)
@@ -117,32 +117,35 @@ def text_cells(
     if not rows:
         raise ValueError(f"{where}: is empty; its first line should name the columns")
     if dialect is not None:
-        _refuse_other_separator(rows, where, delimiter)
-    if dialect is not None and dialect.quoting is None:
-        _refuse_swallowed(rows, of_several_lines, where, delimiter)
+        other = _other_separator(rows[0], delimiter)
+        if other is not None and all(other in row[0] for row in rows[:2]):
+            only = f"its only column is {rows[0][0]!r}"
+            raise ValueError(f"{where}: {only}; {_set_separator(other)}")
+        if dialect.quoting is None:
+            _refuse_swallowed(rows, multiline, where, delimiter)
     cells = np.array(rows[1:], dtype=object).reshape(-1, len(rows[0]))
     return pd.DataFrame(cells, columns=pd.Index(rows[0], dtype=object), dtype=object)
 
 
 def _in_utf8(content: bytes, where: str, encoding: str | None) -> bytes:
-    """The file in UTF-8; a byte order mark says more than the setting, which is for all tables."""
+    """The content in UTF-8; a byte order mark overrides the setting, which is for all tables."""
     mark = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
-    # without a NUL it is no UTF-16 or 32, even if another table is
+    # without a NUL it cannot be UTF-16 or UTF-32, even if another table is
     is_wide = (encoding or "").lower().replace("_", "-").startswith(("utf-16", "utf-32"))
     if mark is None and is_wide and b"\0" not in content:
         return content
-    found = mark or encoding
-    if found is None or found.lower() in ("utf-8", "utf8", "utf-8-sig"):
+    encoding = mark or encoding
+    if encoding is None or encoding.lower() in ("utf-8", "utf8", "utf-8-sig"):
         return content
     try:
-        return content.decode(found).encode("utf-8")
+        return content.decode(encoding).encode("utf-8")
     except UnicodeError as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{where}: not {found} ({reason}); correct data.encoding") from None
+        raise ValueError(f"{where}: not {encoding} ({reason}); correct data.encoding") from None
 
 
 def _remedy(header: list[str], row: list[str], delimiter: str, dialect: Dialect | None) -> str:
-    """What to do about rows that differ in length."""
+    """Remedy for rows that differ in length."""
     other = _other_separator(header, delimiter)
     if other is not None and dialect is not None:
         return _set_separator(other)
@@ -162,10 +165,10 @@ def _remedy(header: list[str], row: list[str], delimiter: str, dialect: Dialect 
 
 
 def _other_separator(header: list[str], delimiter: str) -> str | None:
-    """What the only cell of the first line seems to be separated by."""
+    """The separator that the only cell of the first line seems to use, or None."""
     if len(header) > 1:
         return None
-    return next((one for one in SEPARATORS if one in header[0] and one != delimiter), None)
+    return next((s for s in SEPARATORS if s in header[0] and s != delimiter), None)
 
 
 def _set_separator(other: str) -> str:
@@ -173,37 +176,34 @@ def _set_separator(other: str) -> str:
     return f"it looks separated by {SEPARATORS[other]}: set data.separator: {spelled}"
 
 
-def _refuse_other_separator(rows: list[list[str]], where: str, delimiter: str) -> None:
-    """One column whose name and cells hold a separator: rows that agree in their one cell."""
-    other = _other_separator(rows[0], delimiter)
-    if other is not None and all(other in row[0] for row in rows[:2]):
-        raise ValueError(f"{where}: its only column is {rows[0][0]!r}; {_set_separator(other)}")
-
-
 def _refuse_swallowed(
-    rows: list[list[str]], of_several_lines: dict[int, int], where: str, delimiter: str
+    rows: list[list[str]], multiline: dict[int, int], where: str, delimiter: str
 ) -> None:
-    """Raise a ValueError if a quoted cell seems to be several rows, between two lone quotes."""
-    if not of_several_lines or len(rows[0]) == 1:
+    """Raise a ValueError if a quoted cell seems to contain several rows, because of a stray quote.
+
+    Args:
+        multiline: numbers of the rows of several lines, with the line where each begins.
+    """
+    if not multiline or len(rows[0]) == 1:
         return
-    clean = [row for at, row in enumerate(rows) if at and at not in of_several_lines]
+    clean = [row for at, row in enumerate(rows) if at and at not in multiline]
     fits = [_looks_like([row[k] for row in clean]) for k in range(len(rows[0]))]
-    found = []
-    for at, line in of_several_lines.items():
+    swallowing = []
+    for at, line in multiline.items():
         for k, cell in enumerate(rows[at]):
             inner = _as_rows(rows[at], k, delimiter)
             fitting = [
-                fit(one)
+                fit(inner_cell)
                 for i, row in enumerate(inner)
-                for j, (fit, one) in enumerate(zip(fits, row, strict=True))
+                for j, (fit, inner_cell) in enumerate(zip(fits, row, strict=True))
                 if fit and not (i == 0 and j < k) and not (i == len(inner) - 1 and j > k)
             ]
-            # lines of prose may hold as many commas as a row, but no ids and hardly ever tabs
+            # prose may have as many commas as a row, but no ids and hardly ever tabs
             if inner and (delimiter == "\t" or sum(fitting) > ALMOST_ALL * len(fitting)):
-                found.append((line, cell, len(inner)))
-    if found:
-        line, cell, n = found[0]
-        more = f" ({len(found)} such cells in all)" if len(found) > 1 else ""
+                swallowing.append((line, cell, len(inner)))
+    if swallowing:
+        line, cell, n = swallowing[0]
+        more = f" ({len(swallowing)} such cells in all)" if len(swallowing) > 1 else ""
         raise ValueError(
             f"{where}: line {line}: the quoted cell {_cut(cell)} looks like {n} rows{more}; set "
             "data.quoting: none if a double quote is a character like others there, csv if it "
@@ -212,18 +212,18 @@ def _refuse_swallowed(
 
 
 def _as_rows(row: list[str], at: int, delimiter: str) -> list[list[str]]:
-    """The rows that a cell of several lines would be part of if its quotes were characters."""
+    """The rows that a multi-line cell would form if its quotes were plain characters."""
     lines = re.split(r"\r\n|\r|\n", row[at])
     if len(lines) == 1:
         return []
     first, *between, last = ([*line.split(delimiter)] for line in lines)
-    found = [[*row[:at], *first], *(one for one in between if one != [""])]
-    found.append([*last, *row[at + 1 :]])
-    return found if all(len(one) == len(row) for one in found) else []
+    rows = [[*row[:at], *first], *(cells for cells in between if cells != [""])]
+    rows.append([*last, *row[at + 1 :]])
+    return rows if all(len(cells) == len(row) for cells in rows) else []
 
 
 def _looks_like(column: list[str]) -> Callable[[str], bool] | None:
-    """Whether a cell could stand in a column of short words such as ids; None: it holds prose."""
+    """A test whether a cell fits a column of single words such as ids; None for prose."""
     words = [cell for cell in column if len(cell.split()) <= 1]
     if not words or len(words) < 0.95 * len(column):
         return None
@@ -256,7 +256,7 @@ def _refuse_nul(content: bytes, where: str, dialect: Dialect | None) -> NoReturn
 
 
 def _refuse_bad_byte(content: bytes, where: str, dialect: Dialect | None) -> None:
-    """Name the first byte that is not UTF-8: a stream counts from the block that it decodes."""
+    """Raise a ValueError with the first byte that is not UTF-8, counted from the file's start."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

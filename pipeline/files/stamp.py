@@ -1,8 +1,8 @@
-"""What a file was made from: a JSON beside it, by which every stage knows what is current.
+"""The stamp of a file: a JSON beside it that says what the file was made from.
 
-The stamp of `oof.csv` is `oof.json`. It holds what the file was made from (`made_from`: settings as
-they are, data as hashes), the file's own hash, the version of this package, and whatever else is
-worth keeping. A file is there only if its stamp is: a killed run leaves no file without one.
+The stamp of `oof.csv` is `oof.json`. It has `made_from` (settings as values, data as hashes), the
+hash of the file, the version of this package and any other record. A killed run leaves no file
+without a stamp.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,13 +21,13 @@ OWN_KEYS = ("made_from", "sha256", "version")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What stands beside a file.
+    """The content of a stamp.
 
     Attributes:
-        made_from: what the file was made from, by name.
-        sha256: of the file, as it was written.
-        version: of the package that wrote it.
-        about: what else its maker keeps there.
+        made_from: settings and hashes of data, by name.
+        sha256: hash of the file as it was written.
+        version: version of the package that wrote it.
+        about: any other record.
     """
 
     made_from: dict[str, Any]
@@ -37,20 +37,22 @@ class Stamp:
 
 
 @contextmanager
-def written_with_stamp(path: Path, made_from: dict[str, Any], **about: Any) -> Iterator[Path]:
-    """A temporary path to write a file to, which takes the name `path` and gets a stamp."""
+def written_with_stamp(
+    path: Path, made_from: Mapping[str, object], **about: object
+) -> Iterator[Path]:
+    """A temporary path to write to; the file is then renamed to `path` and gets a stamp."""
     with written_whole(path) as temporary:
         yield temporary
         own = {"made_from": made_from, "sha256": file_sha256(temporary), "version": __version__}
-        path.unlink(missing_ok=True)  # killed here, there is no file rather than another's stamp
+        path.unlink(missing_ok=True)  # so the old file never has the new stamp
         write_json(_stamp_path(path), {**about, **own})
 
 
 def read_stamp(path: Path) -> Stamp | None:
-    """The stamp of the file at `path`; None where there is no file, or none that we made.
+    """The stamp of the file at `path`; None if there is no file, or no stamp of ours.
 
     Raises:
-        ValueError: what stands beside the file is not valid JSON.
+        ValueError: the stamp is not valid JSON.
     """
     if not path.is_file() or not _stamp_path(path).is_file():
         return None
@@ -61,8 +63,8 @@ def read_stamp(path: Path) -> Stamp | None:
     return Stamp(content["made_from"], content["sha256"], content["version"], about)
 
 
-def is_current(path: Path, made_from: dict[str, Any]) -> bool:
-    """Whether the file stands there, unchanged, made from just this by this version of ours."""
+def is_current(path: Path, made_from: Mapping[str, object]) -> bool:
+    """Whether the file exists unchanged, made from exactly this by this version."""
     stamp = read_stamp(path)
     return (
         stamp is not None
@@ -72,11 +74,11 @@ def is_current(path: Path, made_from: dict[str, Any]) -> bool:
     )
 
 
-def require_current(path: Path, made_from: dict[str, Any], remedy: str) -> Stamp:
-    """The stamp of a file that has to stand there, unchanged and made from this.
+def require_current(path: Path, made_from: Mapping[str, object], remedy: str) -> Stamp:
+    """The stamp of a file that must be unchanged and agree with `made_from`.
 
     Args:
-        made_from: what is compared; what else the file was made from is its own affair.
+        made_from: the keys to compare; other keys of the stamp are ignored.
         remedy: what to do about a mismatch, for the message.
     Raises:
         FileNotFoundError: there is no file with a stamp.
@@ -93,10 +95,10 @@ def require_current(path: Path, made_from: dict[str, Any], remedy: str) -> Stamp
     return stamp
 
 
-def first_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """What was otherwise when something was made, in words; None where all wanted is the same."""
-    for key, now in wanted.items():
-        then = found.get(key)
+def first_difference(old: Mapping[str, object], new: Mapping[str, object]) -> str | None:
+    """The first key of `new` whose value differs in `old`, in words; None if all agree."""
+    for key, now in new.items():
+        then = old.get(key)
         if then == now:
             continue
         if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():

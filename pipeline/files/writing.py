@@ -1,7 +1,6 @@
-"""Files and folders written whole: under a temporary name, then renamed.
+"""Files and folders written under a temporary name, then renamed.
 
-A file or folder that bears its final name is complete; a killed run leaves only names that start
-with a dot, which nothing reads.
+A file with its final name is complete; a killed run leaves only dot-files.
 """
 
 import json
@@ -10,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path to write a file to, which takes the name `path` if nothing fails."""
+    """A temporary path to write to; the file is then renamed to `path`, unless something fails."""
     temporary = _temporary(path)
     try:
         yield temporary
@@ -31,25 +29,28 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
-    """A temporary folder to fill, which takes the name `path`, and the place of what stood there.
+    """A temporary folder to fill; it is then renamed to `path` and replaces an older folder.
 
-    What a killed process left of an earlier try is removed: the caller holds the lock of `path`.
+    The caller holds a lock on `path`, so remains of a killed process may be removed.
     """
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        shutil.rmtree(left)
+    _remove_temporary_folders(path)
     temporary = _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
-        if path.exists():  # a filled folder cannot be replaced, only moved away
+        if path.exists():  # a non-empty folder cannot be replaced, only renamed
             path.rename(_temporary(path))
         temporary.rename(path)
     finally:
-        for left in path.parent.glob(f".{path.name}.*.tmp"):
-            shutil.rmtree(left)
+        _remove_temporary_folders(path)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def _remove_temporary_folders(path: Path) -> None:
+    for folder in path.parent.glob(f".{path.name}.*.tmp"):
+        shutil.rmtree(folder)
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
@@ -60,14 +61,14 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def save_csv(path: Path, table: pd.DataFrame) -> None:
-    """Save `table` without its index; numbers keep every digit that they need."""
+    """Save `table` without its index, with exact numbers."""
     table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def table_by_id(
     ids: Sequence[str], id_name: str, columns: Sequence[str], values: NDArray[np.float64]
 ) -> pd.DataFrame:
-    """(n,) ids and (n, c) values as a table; a column may bear the id's name."""
+    """(n,) ids and (n, c) values as a table; a column may have the id's name."""
     table = pd.DataFrame(values, columns=list(columns))
     table.insert(0, id_name, list(ids), allow_duplicates=True)
     return table

@@ -1,1 +1,1 @@
-"""Predictions on disk, ours and those of others."""
+"""Predictors on disk: our own and external ones."""

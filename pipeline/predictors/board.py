@@ -1,8 +1,8 @@
-"""The leaderboard and what it is made from: the predictors that the config names, its settings."""
+"""The predictors that a config names, and the leaderboard made from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,9 @@ from pipeline.predictors.external import part_sha256
 from pipeline.predictors.predictions import (
     PARTS,
     changed_settings,
-    check_made_for,
     read_predictions,
     write_predictions,
 )
-from pipeline.predictors.stack import Stack, read_stack
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
@@ -35,7 +33,7 @@ def member_folders(config: Config) -> dict[str, Path]:
 
 
 def external_folders(config: Config) -> dict[str, Path]:
-    return {one.name: Path(one.folder) for one in config.blend.external}
+    return {e.name: Path(e.folder) for e in config.blend.external}
 
 
 def folder_of(config: Config, predictor: str) -> Path:
@@ -57,40 +55,8 @@ def check_external(config: Config, train: Train, test: TestRows) -> None:
         read_named(config, external.name, "test", test.ids, train.columns)
 
 
-def read_named_stack(
-    config: Config, train: Train, test: TestRows, folds: NDArray[np.int64]
-) -> Stack:
-    """The predictors that the config names, members first.
-
-    Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: a file breaks the contract of `predictors.predictions`, or a member was made for
-            other folds, targets or test rows.
-    """
-    members = member_folders(config)
-    stack = read_stack(
-        members,
-        external_folders(config),
-        train.ids,
-        test.ids,
-        train.columns,
-        config.task,
-        folds,
-        config.blend.by_position,
-    )
-    for folder in members.values():
-        made_for = {
-            "folds": sha256_of_array(folds),
-            "targets": sha256_of_array(train.y),
-            "texts": train.sha256_of_texts,
-        }
-        check_made_for(folder, "oof", made_for)
-        check_made_for(folder, "test", {"test rows": test.sha256})
-    return stack
-
-
 def trained_otherwise(config: Config) -> list[str]:
-    """A line for each member that was not trained as the config says, on purpose or not."""
+    """A warning line for each member whose training settings differ from the config."""
     folders = member_folders(config)
     changes = {m.name: changed_settings(folders[m.name], m.settings) for m in config.members}
     return [
@@ -101,15 +67,12 @@ def trained_otherwise(config: Config) -> list[str]:
 
 
 def hashes_of_predictors(config: Config) -> dict[str, list[str]]:
-    """The hashes of both parts of each predictor that the config names."""
+    """Hashes of the OOF and the test part of each predictor that the config names."""
     folders = {**member_folders(config), **external_folders(config)}
-    return {
-        name: [part_sha256(folder, part) for part in ("oof", "test")]
-        for name, folder in folders.items()
-    }
+    return {name: [part_sha256(folder, part) for part in PARTS] for name, folder in folders.items()}
 
 
-def settings_of(config: Config) -> dict[str, Any]:
+def settings_of(config: Config) -> dict[str, object]:
     """The settings that determine the blends."""
     return {
         "methods": list(config.blend.methods),
@@ -121,8 +84,8 @@ def settings_of(config: Config) -> dict[str, Any]:
 
 
 def read_board(competition: str) -> pd.DataFrame:
-    """The leaderboard as it stands."""
-    # a member may be called nan: only an empty cell is none
+    """The leaderboard as it is on disk."""
+    # a member may be called nan, so only an empty cell is missing
     return pd.read_csv(
         leaderboard_path(competition),
         dtype={"name": str, "alone": str},
@@ -137,8 +100,8 @@ def made_from_of_blends(
     test: TestRows,
     folds: NDArray[np.int64],
     kinds: Sequence[str],
-) -> dict[str, Any]:
-    """All that determines the blends and the leaderboard."""
+) -> dict[str, object]:
+    """The data and settings that determine the blends and the leaderboard."""
     files = hashes_of_predictors(config)
     return {
         "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
@@ -152,8 +115,8 @@ def made_from_of_blends(
     }
 
 
-def blends_are_current(competition: str, made_from: dict[str, Any]) -> bool:
-    """Whether the leaderboard and all its blends were made from just this and are unchanged."""
+def blends_are_current(competition: str, made_from: Mapping[str, object]) -> bool:
+    """Whether the leaderboard and all its blends are unchanged and made from exactly this."""
     if not is_current(leaderboard_path(competition), made_from):
         return False
     board = read_board(competition)
@@ -171,11 +134,11 @@ def write_contest(
     contest: "Contest",
     train: Train,
     test: TestRows,
-    made_from: dict[str, Any],
+    made_from: Mapping[str, object],
 ) -> None:
     """Write every blend like any predictor, then the leaderboard."""
     path = leaderboard_path(config.competition)
-    path.unlink(missing_ok=True)  # killed among the blends, there is no leaderboard
+    path.unlink(missing_ok=True)  # a run killed between blends must leave no leaderboard
     for candidate in contest.candidates:
         name = candidate.entry.name
         folder, own = predictor_dir(config.competition, name), _made_from_of_blend(made_from, name)
@@ -192,30 +155,29 @@ def write_contest(
         save_csv(temporary, contest.board)
 
 
-def _made_from_of_blend(made_from: dict[str, Any], name: str) -> dict[str, Any]:
+def _made_from_of_blend(made_from: Mapping[str, object], name: str) -> dict[str, object]:
     return {**made_from, "method": name.removeprefix("blend_")}
 
 
 def require_board(config: Config) -> Stamp:
-    """The stamp of the leaderboard, which has to be about what the config names as it stands.
+    """The stamp of the leaderboard; it must be current for the config's predictors and settings.
 
     Raises:
-        FileNotFoundError: there is no leaderboard, or blending broke off.
+        FileNotFoundError: there is no finished leaderboard.
         ValueError: it was changed, or made from other predictors or settings.
     """
     made_from = {"predictors": hashes_of_predictors(config), **settings_of(config)}
     return require_current(leaderboard_path(config.competition), made_from, "run blend again")
 
 
-def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, Any]]:
-    """A predictor's name and its line of the leaderboard; without a name, the chosen one's.
+def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, object]]:
+    """A predictor's name and its leaderboard line; None means the chosen predictor.
 
-    The line is empty where the leaderboard is not about this predictor, as it stands now.
+    The line is empty if the leaderboard has no current score of this predictor.
 
     Raises:
         FileNotFoundError: there is no leaderboard to choose from.
-        ValueError: the leaderboard is not about what the config names, or there is no such
-            predictor.
+        ValueError: the leaderboard is out of date, or there is no such predictor.
     """
     path = leaderboard_path(config.competition)
     stamp = require_board(config) if predictor is None else read_stamp(path)
@@ -227,7 +189,7 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, A
     if predictor in board.index:
         scored = stamp.made_from["predictors"].get(predictor)
         if scored is not None and scored[0] != part_sha256(folder_of(config, predictor), "oof"):
-            return predictor, {}  # trained again since
+            return predictor, {}  # trained again after the leaderboard
         line = board.astype(object).where(board.notna(), None).loc[predictor]
         return predictor, {str(name): value for name, value in line.items()}
     if not folder_of(config, predictor).is_dir():

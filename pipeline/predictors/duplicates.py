@@ -1,4 +1,4 @@
-"""Predictors that are one and the same: a plain mean counts them as often as they stand there.
+"""Duplicate predictors, which a plain mean would count twice.
 
 Letters: n training rows, k test rows, m predictors, c columns.
 """
@@ -14,7 +14,7 @@ SAME = 0.9999  # correlation of predictions, on the training and on the test row
 
 
 def lines_about_duplicates(stack: Stack) -> list[str]:
-    """A line for each pair of predictors that agree on the training and on the test rows."""
+    """A warning line for each pair of predictors that agree on training and test rows."""
     on_oof, on_test = _correlations(stack.oof), _correlations(stack.test)
     return [
         f"{stack.names[i]} and {stack.names[j]} predict the same (correlation "

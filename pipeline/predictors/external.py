@@ -1,8 +1,8 @@
-"""The forms in which a part of a predictor may come, and what is known of the folds behind it.
+"""File formats of predictors, and how the folds of an external predictor relate to ours.
 
-A part, "oof" or "test", is a CSV or a Parquet file with the id and the prediction columns, or an
-array `oof.npy` with its ids beside it, `oof_ids.npy`, `.csv` or `.txt`, one id a line. Pickles are
-refused: to load one is to run it. Letters: n rows, c columns.
+A part, "oof" or "test", is a CSV or Parquet file with the id and the prediction columns, or an
+array `oof.npy` with ids in `oof_ids.npy`, `.csv` or `.txt`, one per line. Pickles are refused,
+because loading one runs its code. Letters: n rows, c columns.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,26 +37,32 @@ MEANINGS = {
 
 
 def part_path(folder: Path, part: str) -> Path:
-    """The one file that holds `part`.
+    """The file of `part`.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: there are several, and which one counts is not for us to say.
+        ValueError: there are several.
     """
-    found = [path for path in (folder / f"{part}{ending}" for ending in FORMS) if path.is_file()]
-    if not found:
+    path = _only_file([folder / f"{part}{ending}" for ending in FORMS])
+    if path is None:
         raise FileNotFoundError(
             f"{folder / part}.csv: no such file, nor one ending in .parquet or .npy; a predictor "
             "has oof and test"
         )
-    if len(found) > 1:
-        names = " and ".join(path.name for path in found)
-        raise ValueError(f"{folder}: holds {names}; keep the one that counts")
-    return found[0]
+    return path
+
+
+def _only_file(paths: list[Path]) -> Path | None:
+    """The existing file among the paths, or None; several raise a ValueError."""
+    files = [path for path in paths if path.is_file()]
+    if len(files) > 1:
+        names = " and ".join(path.name for path in files)
+        raise ValueError(f"{files[0].parent}: holds {names}; keep the one that counts")
+    return files[0] if files else None
 
 
 def check_parts(folders: Sequence[str]) -> None:
-    """Raise a FileNotFoundError unless each of `blend.external` holds an OOF and a test part."""
+    """Raise a FileNotFoundError if a folder of `blend.external` lacks its OOF or test part."""
     for folder in folders:
         for part in ("oof", "test"):
             try:
@@ -68,25 +74,23 @@ def check_parts(folders: Sequence[str]) -> None:
 
 
 def part_sha256(folder: Path, part: str) -> str:
-    """Hash of all that is read of `part`; of a CSV, the file's own."""
+    """Hash of the file of `part`, together with its file of ids if it has one."""
     path = part_path(folder, part)
     ids = _ids_path(path) if path.suffix == ".npy" else None
     return sha256_of_texts(map(file_sha256, (path, ids))) if ids else file_sha256(path)
 
 
 def read_part(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, Floats]:
-    """What the file at `path` holds, in its own order of rows.
+    """Ids (None if it has none) and (n, c) predictions of a file, in the order of `columns`.
 
-    Returns:
-        The ids, None if it has none, and (n, c) predictions in the order of `columns`.
     Raises:
-        ValueError: it is damaged, its columns are not these, or a cell is no number.
+        ValueError: the file is damaged, has other columns, or a cell is no number.
     """
     return FORMS[path.suffix](path, columns)
 
 
 def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
-    """How far the OOF of a folder that is not a member of ours goes with our folds.
+    """The kind of an external predictor: how the folds of its OOF relate to ours.
 
     Args:
         ids: (n,) ids of the training rows.
@@ -99,9 +103,9 @@ def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
     if "method" in made_from:
         return NOT_NESTED
     if "folds" in made_from:  # a member of ours, of this competition or another
-        # the hash knows no ids: the same array on other rows deals other folds
-        found = read_csv_as_text(folder / "oof.csv").iloc[:, 0].tolist()
-        same = made_from["folds"] == sha256_of_array(folds) and found == list(ids)
+        # the hash covers fold numbers only, so the ids have to agree too
+        oof_ids = read_csv_as_text(folder / "oof.csv").iloc[:, 0].tolist()
+        same = made_from["folds"] == sha256_of_array(folds) and oof_ids == list(ids)
         return PLAIN if same else OTHER_FOLDS
     path = folder / "folds.csv"
     if not path.is_file():
@@ -115,27 +119,27 @@ def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
     order = in_order_of(ids, table.iloc[:, 0].tolist(), str(path), "correct or remove it")
     theirs = table.iloc[order, 1].tolist()
     pairs = set(zip(folds.tolist(), theirs, strict=True))
-    # the same rows together, whatever their folds are called
+    # the same partition, whatever the names of the folds
     same = len(pairs) == len(set(folds.tolist())) == len(set(theirs))
     return PLAIN if same else OTHER_FOLDS
 
 
 def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, Floats]:
-    """The id comes first, or is the one column that is no prediction."""
+    """The id is the first column, or the only column that is no prediction."""
     table = read_table(path)
     names = table.columns.tolist()
     wanted = sorted(columns)
     places = [0, *(at for at, name in enumerate(names) if name not in columns)]
-    id_at = next((at for at in places if sorted(_without(names, at)) == wanted), None)
+    id_at = next((at for at in places if sorted(names[:at] + names[at + 1 :]) == wanted), None)
     if id_at is None and sorted(names) != wanted:
         raise ValueError(
             f"{path}: prediction columns {_listed(names[1:])} should be {_listed(columns)}, after "
             f"the id{_of_one_class(columns, len(names) - 1)}; {REMEDY}"
         )
     ids = None if id_at is None else table.iloc[:, id_at].tolist()
-    # without the id, whose name may be a class's
-    cells = table if id_at is None else table.iloc[:, _without(list(range(len(names))), id_at)]
-    try:  # an empty cell is how most tools write a NaN
+    # drop the id by place, because a class may have the same name
+    cells = table.iloc[:, [at for at in range(len(names)) if at != id_at]]
+    try:  # most tools write NaN as an empty cell
         values = cells[list(columns)].replace("", "nan").to_numpy().astype(np.float64)
     except ValueError as error:
         raise ValueError(f"{path}: {error}; {REMEDY}") from None
@@ -158,16 +162,12 @@ def _from_array(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
 
 
 def _ids_path(path: Path) -> Path | None:
-    beside = [path.with_name(f"{path.stem}_ids{ending}") for ending in (".npy", ".csv", ".txt")]
-    found = [ids for ids in beside if ids.is_file()]
-    if len(found) > 1:
-        names = " and ".join(ids.name for ids in found)
-        raise ValueError(f"{path.parent}: holds {names}; keep the one that counts")
-    return found[0] if found else None
+    """The file of ids beside an array, or None."""
+    return _only_file([path.with_name(f"{path.stem}_ids{e}") for e in (".npy", ".csv", ".txt")])
 
 
 def _read_ids(path: Path, n_rows: int) -> list[str]:
-    """One id a row, as text; a text file may name its column in the first line."""
+    """One id a row, as text; a text file may have a header line."""
     if path.suffix == ".npy":
         array = _load(path)
         if array.dtype.kind not in "Uiuf":
@@ -175,7 +175,7 @@ def _read_ids(path: Path, n_rows: int) -> list[str]:
                 f"{path}: holds {array.dtype}, should hold text or whole numbers; save "
                 "ids.astype(str)"
             )
-        ids = [str(one) for one in array.ravel().tolist()]
+        ids = [str(value) for value in array.ravel().tolist()]
     elif path.suffix == ".csv":
         table = read_csv_as_text(path)
         ids = [str(cell) for cell in [*table.columns, *table.to_numpy().ravel()]]
@@ -202,12 +202,8 @@ def _load(path: Path) -> NDArray[Any]:
     return array
 
 
-def _without(values: list[Any], at: int) -> list[Any]:
-    return values[:at] + values[at + 1 :]
-
-
-def _of_one_class(columns: Sequence[str], n_found: int) -> str:
-    if len(columns) == 1 and n_found == 2:
+def _of_one_class(columns: Sequence[str], n_columns: int) -> str:
+    if len(columns) == 1 and n_columns == 2:
         return "; of two classes, only the probability of the positive one"
     return ""
 

@@ -1,7 +1,6 @@
-"""Where a predictor comes from: what stands beside a submission, so that it can be made again."""
+"""The record beside a submission: scores, settings and data from which it can be made again."""
 
 from pathlib import Path
-from typing import Any
 
 from pipeline.files.hashes import file_sha256
 from pipeline.files.provenance import provenance
@@ -11,18 +10,18 @@ from pipeline.predictors.board import folder_of, member_folders
 from pipeline.settings.config import Config
 
 
-def made_from_of(config: Config, predictor: str) -> dict[str, Any]:
-    """What a predictor's test predictions were made from; its folder, if that is not ours."""
+def made_from_of(config: Config, predictor: str) -> dict[str, object]:
+    """`made_from` of a predictor's test predictions; for an external predictor, its folder."""
     folder = folder_of(config, predictor)
     stamp = read_stamp(folder / "test.csv")
     return stamp.made_from if stamp else {"folder": str(folder)}
 
 
-def record_of(config: Config, predictor: str, standing: dict[str, Any]) -> dict[str, Any]:
+def record_of(config: Config, predictor: str, standing: dict[str, object]) -> dict[str, object]:
     """Scores, weights, settings and data behind a submission.
 
     Args:
-        standing: the predictor's line of the leaderboard.
+        standing: the predictor's leaderboard line.
     """
     weights = folder_of(config, predictor) / "weights.csv"
     data = config.data
@@ -30,7 +29,7 @@ def record_of(config: Config, predictor: str, standing: dict[str, Any]) -> dict[
     return {
         "predictor": predictor,
         "leaderboard": standing,
-        "members": {name: _settings_of(folder) for name, folder in member_folders(config).items()},
+        "members": {name: _trained_settings(f) for name, f in member_folders(config).items()},
         "weights": _weights(weights) if weights.is_file() else None,
         "config": config.model_dump(by_alias=True),
         "data": {path: file_sha256(Path(path)) for path in tables},
@@ -38,14 +37,14 @@ def record_of(config: Config, predictor: str, standing: dict[str, Any]) -> dict[
     }
 
 
-def _settings_of(folder: Path) -> dict[str, Any] | None:
-    """A member's settings when it was trained; the config may have changed since."""
+def _trained_settings(folder: Path) -> dict[str, object] | None:
+    """The settings that a member was trained with; the config may have changed since."""
     stamp = read_stamp(folder / "oof.csv")
     return stamp.made_from.get("settings") if stamp else None
 
 
-def _weights(path: Path) -> dict[str, Any]:
-    """{predictor: weight}, or {predictor: {target: weight}} where each target has its own."""
+def _weights(path: Path) -> dict[str, object]:
+    """{predictor: weight}, or {predictor: {target: weight}} if each target has its own weights."""
     table = read_csv_as_text(path).astype({"weight": float})
     if "target" not in table:
         return dict(zip(table["predictor"], table["weight"], strict=True))

@@ -1,26 +1,8 @@
-"""Whether an external predictor is better on the training rows than its test predictions allow.
+"""Leak check: is an external predictor better on the training rows than on the test rows?
 
-Letters: n training rows, k test rows, m members of ours, c columns. A model that saw the rows it
-predicts leans towards their targets there, and nowhere else. The test rows' targets are unknown,
-but our members saw neither kind of rows that they predict, so the distance to them tells.
-
-With o the mean of our members, e the predictor in question, both mapped linearly to fit y on the
-training rows, d = e - o and r = y - o: the mean of d d, far, is the same on training and on test
-rows; the mean of d r, explained, is no more than that, for the error y - e that an honest e leaves
-has nothing to do with e and leans to o, if anywhere. So two excesses over the test rows' d d are
-about 0 or below for an honest predictor, and above it for a leaking one: its far, and its
-explained. The smaller counts, for either alone is fooled: far by who averages many models on the
-test rows only, explained by who is bold with one column and timid with another.
-
-Our own predictions allow for two honest reasons for a smaller d d on test rows. There the folds'
-models are averaged, so that members draw together: the variance between ours says by how much, once
-for e and an m-th for o. And test rows may vary less: the variance of o says by how much.
-
-What it does not see: a small leak (under `LEAST_SHARE` of our members' squared error, or lost in
-the noise of few rows); a leak in a model so overfitted that its test predictions scatter as far
-from ours as the targets do, such as the nearest neighbour; a leak that ours share; one of many
-models, picked by its OOF. What may fool it: test rows where they lose what makes them better and
-ours lose nothing; rows that come in groups, for the standard error takes them as independent.
+Letters: n training rows, k test rows, m members of ours, c columns; o the mean of our members, e
+the external predictor, y the targets. A model that saw the targets of the rows it predicts leans
+towards them there, but not on the test rows. Derivation and limits: docs/method.md, "Leak check".
 """
 
 from dataclasses import dataclass
@@ -31,21 +13,20 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, spread
 
 LEAST_Z = 3.0
-LEAST_TEST_ROWS = 30  # honest ones suspected: with 3 one in ten, 20 .9 %, 30 .1 %
-LEAST_SHARE = 0.03  # with 200,000 rows, what our assumptions miss is significant too
+LEAST_TEST_ROWS = 30  # false alarms: 10 % with 3 test rows, .9 % with 20, .1 % with 30
+LEAST_SHARE = 0.03  # with many rows even small violations of the assumptions are significant
 
 
 @dataclass(frozen=True)
 class LeakCheck:
-    """How the two parts of a predictor go together.
+    """Result of the check; `far`, `explained` and `expected` are shares of o's squared error.
 
     Attributes:
-        gain: how much better it scores than the best of our members; positive is better.
-        far: mean squared distance from our mean on the training rows, as a share of our mean's own
-            squared error; `explained` and `expected` likewise.
-        explained: how much of our error it explains there.
-        expected: what either may be, after the test rows.
-        z: the smaller excess, in standard errors.
+        gain: score over our best member's; positive is better.
+        far: mean squared distance from o on the training rows.
+        explained: mean product of e - o and y - o on the training rows.
+        expected: upper limit of both for an honest predictor, from the test rows.
+        z: the smaller excess over `expected`, in standard errors.
     """
 
     gain: float
@@ -63,17 +44,15 @@ class LeakCheck:
 def leak_check(
     ours: tuple[Floats, Floats], theirs: tuple[Floats, Floats], target: Target
 ) -> LeakCheck | None:
-    """Hold a predictor's OOF against what its test predictions let expect.
-
-    Standard errors are the delta method's.
+    """Compare a predictor's OOF with its test predictions.
 
     Args:
         ours: (n, m, c) OOF and (k, m, c) test predictions of our members.
-        theirs: (n, c) and (k, c) of the predictor in question.
+        theirs: (n, c) and (k, c) of the external predictor.
         target: of the training rows.
     Returns:
-        None where nothing can be said: fewer than two members of ours, or none of them errs, or
-        fewer than `LEAST_TEST_ROWS` test rows.
+        None if there is no basis: fewer than two members, no error of o, or fewer than
+        `LEAST_TEST_ROWS` test rows.
     """
     m = ours[0].shape[1]
     if m < 2 or len(theirs[1]) < LEAST_TEST_ROWS:
@@ -83,8 +62,8 @@ def leak_check(
     y = (y - y.mean(axis=0)) / unit
     o, slope = _fitted((ours[0].mean(axis=1) / unit, ours[1].mean(axis=1) / unit), y)
     e, _ = _fitted((theirs[0] / unit, theirs[1] / unit), y)
-    rest, apart = y - o[0], e[0] - o[0]
-    squared_error = float(_squared(rest).mean())
+    error, distance = y - o[0], e[0] - o[0]
+    squared_error = float(_squared(error).mean())
     if squared_error == 0:
         return None
     expected, of_rows, of_test_rows = _expected(
@@ -92,20 +71,17 @@ def leak_check(
         [_squared(part - part.mean(axis=0)) for part in o],
         [slope**2 * _spread(part, unit) * (1 + 1 / m) for part in ours],
     )
-    found = [_squared(apart), (apart * rest).sum(axis=1)]
-    variances = [
-        np.var(f - of_rows) / len(f) + of_test_rows.var() / len(of_test_rows) for f in found
-    ]
-    z = [
-        (f.mean() - expected) / np.sqrt(v) if v > 0 else 0.0
-        for f, v in zip(found, variances, strict=True)
-    ]
+    far, explained = _squared(distance), (distance * error).sum(axis=1)
+    z = []
+    for value in (far, explained):  # standard errors by the delta method
+        variance = np.var(value - of_rows) / len(value) + of_test_rows.var() / len(of_test_rows)
+        z.append((value.mean() - expected) / np.sqrt(variance) if variance > 0 else 0.0)
     sign = target.metric.sign
     best = max(sign * target.score(ours[0][:, i]) for i in range(m))
     return LeakCheck(
         gain=sign * target.score(theirs[0]) - best,
-        far=float(found[0].mean() / squared_error),
-        explained=float(found[1].mean() / squared_error),
+        far=float(far.mean() / squared_error),
+        explained=float(explained.mean() / squared_error),
         expected=float(expected / squared_error),
         z=float(min(z)),
     )
@@ -114,14 +90,12 @@ def leak_check(
 def _expected(
     far: Floats, variance: list[Floats], spread: list[Floats]
 ) -> tuple[float, Floats, Floats]:
-    """The mean of d d that the training rows may have, and each row's part in its error.
+    """The greatest honest mean of `far` on training rows, with (n,) and (k,) influences of rows.
 
     Args:
-        far: (k,) d d of the test rows.
+        far: (k,) squared distances of the test rows.
         variance: (n,) and (k,) squared distances of o from its own mean.
-        spread: (n,) and (k,) variances of the noise in d, but for what all members share.
-    Returns:
-        The mean, (n,) and (k,) influences.
+        spread: (n,) and (k,) variances between members, scaled to the noise in e - o.
     """
     expected = float(far.mean())
     of_rows, of_test_rows = np.zeros(len(variance[0])), far
@@ -138,9 +112,9 @@ def _expected(
 
 
 def _fitted(parts: tuple[Floats, Floats], target: Floats) -> tuple[list[Floats], float]:
-    """OOF and test predictions on the line that fits the centred target best, and its slope.
+    """OOF and test predictions mapped linearly to fit the centred target, and the slope.
 
-    Without it, a predictor on a scale of its own, as AUC and correlations allow, is far from ours.
+    AUC and correlations allow a predictor any scale, which would otherwise count as distance.
     """
     centred = [part - parts[0].mean(axis=0) for part in parts]
     total = float((centred[0] ** 2).sum())
@@ -149,7 +123,7 @@ def _fitted(parts: tuple[Floats, Floats], target: Floats) -> tuple[list[Floats],
 
 
 def _spread(members: Floats, unit: Floats) -> Floats:
-    """(n,) variance over members, unbiased, summed over columns; member by member: it is large."""
+    """(n,) unbiased variance over members, summed over columns; by member, to save memory."""
     mean = members.mean(axis=1)
     total = sum(_squared((members[:, i] - mean) / unit) for i in range(members.shape[1]))
     return np.asarray(total) / (members.shape[1] - 1)

@@ -1,12 +1,11 @@
 """A predictor: a folder with `oof.csv` and `test.csv`, the id first, then the prediction columns.
 
-A CSV that we wrote has a stamp that says which models it comes from; an external folder needs
-none, and may hold the forms of `predictors.external`.
+Our own CSVs have a stamp with the models they come from; external folders need none, and may have
+the formats of `predictors.external`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,15 +26,14 @@ def write_predictions(
     id_name: str,
     columns: Sequence[str],
     predictions: Floats,
-    made_from: dict[str, Any],
+    made_from: Mapping[str, object],
 ) -> None:
     """Write `part` ("oof" or "test") of a predictor, with a stamp.
 
     Args:
         ids: (n,) ids.
         predictions: (n, c) on the prediction scale.
-        made_from: what the predictions come from; blends refuse an OOF and a test file whose
-            `models` differ.
+        made_from: origin of the predictions; `models` must be equal for OOF and test.
     """
     with written_with_stamp(folder / f"{part}.csv", made_from) as temporary:
         save_csv(temporary, table_by_id(ids, id_name, columns, predictions))
@@ -55,19 +53,18 @@ def read_predictions(
     Args:
         ids: (n,) ids wanted, each once.
         columns: the prediction columns wanted; their order in a file that names them is free.
-        by_position: the user says that a file without ids has its rows in the order of `ids`; a
-            file with ids is read by them all the same.
+        by_position: a file without ids has its rows in the order of `ids`, as the user says.
     Returns:
         (n, c) float64 on the prediction scale.
     Raises:
-        FileNotFoundError: the file is not there.
+        FileNotFoundError: the file is missing.
         ValueError: an id is absent, repeated or unexpected; a column is absent or unexpected; a
-            value is no number, not finite, or no probability where the task wants one.
+            value is no finite number or, for a classification, no probability.
     """
     path = part_path(folder, part)
-    found, values = read_part(path, columns)
-    if found is not None:
-        values = values[in_order_of(ids, found, str(path), _remedy(ids[0], found))]
+    file_ids, values = read_part(path, columns)
+    if file_ids is not None:
+        values = values[in_order_of(ids, file_ids, str(path), _remedy(ids[0], file_ids))]
     elif not by_position:
         table = "training" if part == "oof" else "test"
         raise ValueError(
@@ -86,9 +83,9 @@ def read_predictions(
     return values
 
 
-def _remedy(wanted: str, found: Sequence[str]) -> str:
-    """What to do about other ids; whole numbers that a tool made floats are the usual case."""
-    if f"{wanted}.0" in found:
+def _remedy(wanted: str, file_ids: Sequence[str]) -> str:
+    """Remedy for ids that do not match; often a tool has turned whole numbers into floats."""
+    if f"{wanted}.0" in file_ids:
         return f"ids were saved as floats ({wanted}.0): save them as whole numbers or text"
     return REMEDY
 
@@ -97,18 +94,18 @@ def check_same_models(folder: Path) -> str | None:
     """The hash of the models behind both parts of a predictor; None if it is external.
 
     Raises:
-        ValueError: the parts come from different models, or were changed since they were written.
+        ValueError: the parts come from different models, or were changed after writing.
     """
     stamps = {part: read_stamp(folder / f"{part}.csv") for part in PARTS}
-    made = {part: stamp for part, stamp in stamps.items() if stamp is not None}
-    for part in made:
+    ours = {part: stamp for part, stamp in stamps.items() if stamp is not None}
+    for part in ours:
         require_current(
             folder / f"{part}.csv", {}, f"{REMEDY} (an external predictor has no {part}.json)"
         )
-    models = {str(stamp.made_from.get("models")) for stamp in made.values()}
+    models = {str(stamp.made_from.get("models")) for stamp in ours.values()}
     if not models:
         return None
-    if len(made) == 1 or len(models) == 2:
+    if len(ours) == 1 or len(models) == 2:
         raise ValueError(
             f"{folder}: oof.csv and test.csv come from different models; "
             "run train and predict again"
@@ -117,21 +114,19 @@ def check_same_models(folder: Path) -> str | None:
 
 
 def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
-    """Compare what a part of ours was made from with what it should be; external parts pass.
+    """Raise a ValueError if a part of ours was made from other data; external parts pass.
 
     Args:
         part: "oof" or "test".
-        expected: hashes by the names in the stamp: "folds", "targets", "texts", "test rows".
-    Raises:
-        ValueError: it was made from something else.
+        expected: hashes of "folds", "targets" and "texts" for an OOF, "test rows" of a test part.
     """
     path = folder / f"{part}.csv"
     if read_stamp(path) is not None:
         require_current(path, expected, "run train, predict and blend again")
 
 
-def changed_settings(folder: Path, settings: dict[str, Any]) -> str | None:
-    """How the settings that a member of ours was trained with differ from these, in words."""
+def changed_settings(folder: Path, settings: Mapping[str, object]) -> str | None:
+    """The differences between a member's training settings and these, in words."""
     stamp = read_stamp(folder / "oof.csv")
     trained = stamp.made_from.get("settings", settings) if stamp else settings
     changes = [
@@ -143,12 +138,10 @@ def changed_settings(folder: Path, settings: dict[str, Any]) -> str | None:
 
 
 def check_newer_than_its_predictors(folder: Path, folder_of: Callable[[str], Path]) -> None:
-    """Hold the files that a blend was made from against those that stand there.
+    """Raise a ValueError if a predictor of this blend changed after blending, or is gone.
 
     Args:
-        folder_of: finds a predictor's folder by its name.
-    Raises:
-        ValueError: one of them was written since, or is gone.
+        folder_of: maps a predictor's name to its folder.
     """
     stamp = read_stamp(folder / "test.csv")
     for name, hashes in (stamp.made_from.get("predictors", {}) if stamp else {}).items():

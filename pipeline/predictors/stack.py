@@ -1,21 +1,23 @@
-"""The predictors of a competition side by side: what a blend is made of.
+"""The stack: all predictors of a competition side by side.
 
 Letters: n training rows, k test rows, m predictors, c columns.
 """
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import Entry
+from pipeline.files.hashes import sha256_of_array
+from pipeline.predictors.board import external_folders, member_folders
 from pipeline.predictors.external import MEANINGS, kind_of
 from pipeline.predictors.leak_check import leak_check
-from pipeline.predictors.predictions import check_same_models, read_predictions
+from pipeline.predictors.predictions import check_made_for, check_same_models, read_predictions
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
+from pipeline.settings.config import Config
 
 SUSPICIOUS = "suspicious"
 
@@ -26,7 +28,7 @@ class Stack:
 
     Attributes:
         names: m names.
-        kinds: member, or one of those of `predictors.external.kind_of`.
+        kinds: "member", or a kind of `predictors.external.kind_of`.
         oof: (n, m, c) on the training rows.
         test: (k, m, c) on the test rows.
     """
@@ -38,70 +40,68 @@ class Stack:
 
     @property
     def entries(self) -> list[Entry]:
-        """The predictors' lines of the leaderboard, before they are scored."""
+        """The leaderboard entries of all predictors."""
         named = enumerate(zip(self.names, self.kinds, strict=True))
         return [Entry(name, kind, self.oof[:, i]) for i, (name, kind) in named]
 
 
-def read_stack(
-    members: dict[str, Path],
-    external: dict[str, Path],
-    train_ids: Sequence[str],
-    test_ids: Sequence[str],
-    columns: Sequence[str],
-    task: str,
-    folds: NDArray[np.int64],
-    by_position: Collection[str] = (),
-) -> Stack:
-    """Read members and external predictors, by id.
+def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.int64]) -> Stack:
+    """Read all predictors of the config by id, members first.
 
     Args:
-        members: folder of each member by its name; `external` likewise.
-        folds: (n,) ours, which those of an external predictor are held against.
-        by_position: external predictors whose rows, if they have no ids, are in our order.
+        folds: (n,) our folds, for comparison with those of external predictors.
     Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: a file breaks the contract of `predictors.predictions`.
+        FileNotFoundError: a file is missing.
+        ValueError: a file breaks the contract of `predictors.predictions`, or a member was made for
+            other folds, targets or test rows.
     """
-    oof, test = [], []
+    members, external = member_folders(config), external_folders(config)
+    oof: list[Floats] = []
+    test_predictions: list[Floats] = []
+    columns, task = train.columns, config.task
     for name, folder in (*members.items(), *external.items()):
-        trusted = name in by_position
-        oof.append(read_predictions(folder, "oof", train_ids, columns, task, by_position=trusted))
-        test.append(read_predictions(folder, "test", test_ids, columns, task, by_position=trusted))
+        by_position = name in config.blend.by_position
+        oof.append(
+            read_predictions(folder, "oof", train.ids, columns, task, by_position=by_position)
+        )
+        test_predictions.append(
+            read_predictions(folder, "test", test.ids, columns, task, by_position=by_position)
+        )
         check_same_models(folder)
-    kinds = [kind_of(folder, train_ids, folds) for folder in external.values()]
+    made_for = {
+        "folds": sha256_of_array(folds),
+        "targets": sha256_of_array(train.y),
+        "texts": train.sha256_of_texts,
+    }
+    for folder in members.values():
+        check_made_for(folder, "oof", made_for)
+        check_made_for(folder, "test", {"test rows": test.sha256})
     return Stack(
         [*members, *external],
-        ["member"] * len(members) + kinds,
+        ["member"] * len(members) + [kind_of(f, train.ids, folds) for f in external.values()],
         np.stack(oof, axis=1),
-        np.stack(test, axis=1),
+        np.stack(test_predictions, axis=1),
     )
 
 
 def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
-    """The stack with suspicious kinds marked, and a line for each doubt about a predictor.
-
-    Args:
-        target: of the training rows.
-    """
+    """Mark predictors that fail the leak check, and give a warning line for each doubt."""
     kinds, lines = list(stack.kinds), []
     m = kinds.count("member")
-    members = (stack.oof[:, :m], stack.test[:, :m])  # they come first
+    members = (stack.oof[:, :m], stack.test[:, :m])
     for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True)):
         if kind in MEANINGS:
             lines.append(f"{name}: {kind}: {MEANINGS[kind]}")
         if kind == "member":
             continue
-        theirs = (stack.oof[:, i], stack.test[:, i])
-        found = leak_check(members, theirs, target)
-        if found is not None and found.is_too_good:
+        check = leak_check(members, (stack.oof[:, i], stack.test[:, i]), target)
+        if check is not None and check.is_too_good:
             kinds[i] = f"{kind}, {SUSPICIOUS}"
             lines.append(
-                f"{name}: {SUSPICIOUS}: on the training rows it explains {found.explained:.0%} of "
-                f"our members' squared error and is {found.far:.0%} of it away from them, where "
-                f"its test predictions lead us to expect at most {found.expected:.0%} "
-                f"(z {found.z:.1f}); its OOF is {found.gain:.4f} {target.metric.name} better than "
-                "our best member's. Find out whether the models that predicted these rows had seen "
-                "them"
+                f"{name}: {SUSPICIOUS}: on the training rows it explains {check.explained:.0%} of "
+                f"our members' squared error and is {check.far:.0%} of it away from them, but its "
+                f"test predictions suggest at most {check.expected:.0%} (z {check.z:.1f}); its OOF "
+                f"is {check.gain:.4f} {target.metric.name} better than our best member's. Find out "
+                "whether its models were trained on the rows that they predict"
             )
     return replace(stack, kinds=kinds), lines

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.moments import MOMENT_METRICS, drawn_moments, moments_of
-from pipeline.scoring.bootstrap import bootstrap_score
-from pipeline.scoring.draws import clusters_of, counts_of_draw
+from pipeline.ensemble.moments import MOMENT_METRICS, bootstrap_moments, moments_of
+from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
@@ -105,12 +104,12 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     rng = np.random.default_rng(seed)
     plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
     n_rows, metric = len(target), target.metric
-    cluster = clusters_of(n_rows, target.groups)
+    cluster = bootstrap_clusters(n_rows, target.groups)
     if metric.name in MOMENT_METRICS:
         value_of = MOMENT_METRICS[metric.name]
         truth = target.as_columns(preds.shape[2])
         values = metric.sign * value_of(moments_of(preds, truth), plan.sets)
-        draws = drawn_moments(preds, truth, cluster, N_DRAWS_OF_MOMENTS, rng)
+        draws = bootstrap_moments(preds, truth, cluster, N_DRAWS_OF_MOMENTS, rng)
         drawn = metric.sign * np.stack([value_of(moments, plan.sets) for moments in draws])
         on_draws = Bootstrap(plan, values, drawn)
     else:
@@ -199,8 +198,8 @@ def _scored_draws(
     if len(plan.sets) > SETS_PER_DRAW:
         plan = sampled_orders(preds.shape[1], 1, rng)
         values = set_values(preds, target, plan.sets)
-    cluster = clusters_of(len(cluster), cluster)  # renumbered for the sampled rows
-    times = np.array([counts_of_draw(cluster, rng) for _ in range(N_DRAWS)], dtype=np.float64)
+    cluster = bootstrap_clusters(len(cluster), cluster)  # renumbered for the sampled rows
+    times = np.array([bootstrap_counts(cluster, rng) for _ in range(N_DRAWS)], dtype=np.float64)
     blends = _plain_means(preds, target, plan.sets)
     drawn = np.column_stack([bootstrap_score(target, p)(times) for p in blends])
     return Bootstrap(plan, values, _no_skill_where_undefined(target.metric.sign * drawn))

@@ -26,10 +26,9 @@ from pipeline.predictors.board import (
     member_folders,
     read_board,
     read_named,
-    read_named_stack,
     require_board,
 )
-from pipeline.predictors.stack import Stack
+from pipeline.predictors.stack import Stack, read_stack
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -101,14 +100,13 @@ def read_evidence(config: Config) -> Evidence:
         ValueError: the leaderboard was made from other predictors, or a file is broken.
     """
     data, members = config.data, member_folders(config)
-
     train, test = read_train(data, config.task), read_test(data)
     target = Target.of(train.y, config.task, config.metric, train.groups)
     folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
     n_folds = int(folds.max()) + 1
     stamp = require_board(config)
     board = read_board(config.competition)
-    stack = read_named_stack(config, train, test, folds)
+    stack = read_stack(config, train, test, folds)
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
     test_y = read_solution(data, config.task, test.ids, train.classes)
     test_predictions = dict(zip(stack.names, stack.test.transpose(1, 0, 2), strict=True))

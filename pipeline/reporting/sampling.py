@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.reporting.evidence import Evidence
-from pipeline.scoring.draws import clusters_of, rows_of_draw
+from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_rows
 from pipeline.scoring.tasks import Floats
 
 N_DRAWS = 50
@@ -23,10 +23,10 @@ def standard_error(
     """
     sampled = rng.permutation(rows)[:MOST_ROWS]
     target = evidence.target[sampled]
-    cluster = clusters_of(len(sampled), target.groups)
+    cluster = bootstrap_clusters(len(sampled), target.groups)
     scores = []
     for _ in range(N_DRAWS):
-        drawn = rows_of_draw(cluster, rng)
+        drawn = bootstrap_rows(cluster, rng)
         scores.append(target[drawn].score(predictions[sampled[drawn]]))
     defined = [value for value in scores if not np.isnan(value)]
     if len(defined) < 2:

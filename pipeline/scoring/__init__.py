@@ -1,1 +1,1 @@
-"""Tasks, metrics, and how sure a score is."""
+"""Tasks, metrics, bootstrap samples and confidence intervals."""

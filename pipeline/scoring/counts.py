@@ -1,8 +1,7 @@
-"""Metrics of hard decisions, from how often each class is decided rightly, occurs and is decided.
+"""Metrics of hard decisions, from the counts of hits, true and predicted cases of each class.
 
-Each is made of sums over classes. The functions of `COUNTED` take the three counts as (B, classes),
-for B bootstrap samples or ways to decide at once, or (1, classes) where all B share them. They
-return (B,), NaN where the metric is undefined.
+The functions of `COUNTED` take these three counts as (B, classes), for B bootstrap samples or ways
+to decide, or (1, classes) where all B share them. They return (B,), NaN where undefined.
 """
 
 from collections.abc import Callable
@@ -18,11 +17,11 @@ from pipeline.scoring.tasks import Floats
 
 @dataclass(frozen=True)
 class Counted:
-    """A metric of hard decisions.
+    """A metric that is a function of t sums over classes.
 
     Attributes:
-        terms: (hits, actual, decided, classes), which broadcast, to the (t, ...) terms of a class.
-        of_sums: (t, ...) sums of them over all classes to (...) values.
+        terms: maps (hits, actual, decided, classes), which broadcast, to (t, ...) terms.
+        of_sums: maps the (t, ...) sums of the terms over all classes to (...) values.
     """
 
     terms: Callable[[Floats, Floats, Floats, NDArray[np.int64]], Floats]
@@ -34,7 +33,7 @@ class Counted:
 
 
 def counts(y: NDArray[Any], p: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
-    """Of (n,) class codes and decisions: hits, actual and decided, (1, classes) each."""
+    """Hits, actual and decided, (1, classes) each, from (n,) class codes and decisions."""
     y, p = y.astype(int), p.astype(int)
     n_classes = n_codes(y, p)
     hits, actual, decided = (
@@ -44,17 +43,12 @@ def counts(y: NDArray[Any], p: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
 
 
 def n_codes(y: NDArray[Any], p: NDArray[Any]) -> int:
-    """Classes up to the largest code, two at least."""
+    """Number of classes: the largest code + 1, at least 2."""
     return int(max(y.max(), p.max(), 1)) + 1
 
 
 def _stacked(*terms: Any) -> Floats:
     return np.stack(np.broadcast_arrays(*terms)).astype(np.float64)
-
-
-def _ratio(sums: Floats) -> Floats:
-    above, below = sums
-    return ratio(above, below)
 
 
 def _accuracy(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
@@ -67,8 +61,8 @@ def _f1(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
 
 
 def _f1_macro(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
-    held = actual > 0  # so that a fold without a rare class is not punished
-    return _stacked(np.where(held, 2 * hits / np.where(held, actual + decided, 1), 0), held)
+    occurs = actual > 0  # a class absent from a fold must not lower its score
+    return _stacked(np.where(occurs, 2 * hits / np.where(occurs, actual + decided, 1), 0), occurs)
 
 
 def _mcc(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
@@ -76,7 +70,7 @@ def _mcc(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
 
 
 def _mcc_of_sums(sums: Floats) -> Floats:
-    """Covariances of one-hot codes (Gorodkin 2004); 0 where all decisions are the same."""
+    """Correlation of one-hot codes (Gorodkin 2004); 0 where all decisions are equal."""
     hits, size, actual_squared, decided_squared, products = sums
     varies = size**2 - actual_squared
     spread = varies * (size**2 - decided_squared)
@@ -86,8 +80,8 @@ def _mcc_of_sums(sums: Floats) -> Floats:
 
 
 COUNTED: dict[str, Counted] = {
-    "accuracy": Counted(_accuracy, _ratio),
-    "f1": Counted(_f1, _ratio),
-    "f1_macro": Counted(_f1_macro, _ratio),
+    "accuracy": Counted(_accuracy, lambda sums: ratio(*sums)),
+    "f1": Counted(_f1, lambda sums: ratio(*sums)),
+    "f1_macro": Counted(_f1_macro, lambda sums: ratio(*sums)),
     "mcc": Counted(_mcc, _mcc_of_sums),
 }

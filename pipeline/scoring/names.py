@@ -1,7 +1,6 @@
 """The names of the metrics and the tasks that each of them scores.
 
-Checking a config needs these names only. `scoring.metrics` holds the functions and loads NumPy; a
-test keeps the two in step.
+A config is checked against these names without loading NumPy; `scoring.metrics` has the functions.
 """
 
 _CLASSES = ("binary", "multiclass")

@@ -1,4 +1,4 @@
-"""`Target`: what is to be predicted and how it is scored, in one value.
+"""`Target`: the targets of some rows together with their task and metric.
 
 Letters: n rows, c columns.
 """
@@ -23,8 +23,7 @@ class Target:
     Attributes:
         y: (n, c) float64 for regression and multilabel, (n,) integer codes otherwise.
         groups: (n,) names of groups that the bootstrap draws whole; None draws single rows.
-        labels: (any, c) regression targets whose values are the labels to which `qwk` rounds; None
-            means those of `y`.
+        labels: (any, c) regression targets; `qwk` rounds to their values. None means those of `y`.
     """
 
     y: NDArray[Any]
@@ -37,7 +36,7 @@ class Target:
     def of(
         y: NDArray[Any], task: str, metric: str, groups: Any = None, labels: Floats | None = None
     ) -> "Target":
-        """The same from the names of task and metric; groups may be any sequence."""
+        """A target from the names of task and metric; groups may be any sequence."""
         groups = None if groups is None else np.asarray(groups)
         return Target(y, TASKS[task], METRICS[metric], groups, labels)
 
@@ -45,27 +44,26 @@ class Target:
         return len(self.y)
 
     def __getitem__(self, rows: Rows) -> "Target":
-        """The targets of some rows, scored with the labels of all: `qwk` rounds as it does on all.
+        """The targets of some rows, to score them: `qwk` rounds to the labels of all rows.
 
-        A blender is fitted on `only(rows)` instead: the labels of all rows hold those of held-out
-        ones.
+        Fits take `only(rows)` instead, which does not know the labels of held-out rows.
         """
         return replace(self.only(rows), labels=self.y if self.labels is None else self.labels)
 
     def only(self, rows: Rows) -> "Target":
-        """The targets of some rows, which know nothing of the others: what a fit may see."""
+        """The targets of some rows, without the labels of the others, to fit on them."""
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, y=self.y[rows], groups=groups, labels=None)
 
     def column(self, j: int) -> "Target":
-        """Column j of several alone; a label of a multilabel task becomes a binary task."""
+        """The target of column j; a label of a multilabel task becomes a binary task."""
         if self.task.is_probability:
             return replace(self, y=self.y[:, j].astype(np.int64), task=TASKS["binary"])
         labels = None if self.labels is None else self.labels[:, [j]]
         return replace(self, y=self.y[:, [j]], labels=labels)
 
     def as_columns(self, n_columns: int) -> Floats:
-        """(n, c) targets on the scale of the predictions: 0 and 1 where these are probabilities."""
+        """(n, c) targets on the prediction scale: 0 and 1 where predictions are probabilities."""
         return as_columns(self.task.name, self.y, n_columns)
 
     def constant(self, n_columns: int, n_rows: int) -> Floats:
@@ -78,7 +76,7 @@ class Target:
         return np.tile(center(values, axis=0), (n_rows, 1))
 
     def scored_columns(self, predictions: Floats) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """Targets and what the metric is given beside them, for each column that it is computed on.
+        """Pairs of targets and predictions, one for each column that the metric scores.
 
         Args:
             predictions: (n, c) finite, on the prediction scale.
@@ -103,5 +101,5 @@ class Target:
         return np.array([self.metric.function(*c) for c in self.scored_columns(predictions)])
 
     def score(self, predictions: Floats) -> float:
-        """The metric on all rows: the mean of `column_scores` over columns where it is defined."""
+        """The metric on all rows: the mean of `column_scores` that are not NaN."""
         return float(mean_of_defined(self.column_scores(predictions)))

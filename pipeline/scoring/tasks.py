@@ -1,4 +1,4 @@
-"""The four tasks: what their targets and predictions look like. Letters: n rows, c columns.
+"""The four tasks and the shapes of their targets and predictions. Letters: n rows, c columns.
 
 Targets `y` are (n, c) float64 for regression and multilabel, (n,) integer codes for binary (1 is
 the positive class) and multiclass. Predictions are always (n, c) float64: targets in target units,
@@ -15,20 +15,20 @@ from scipy.special import expit, log_softmax, logit, softmax
 
 Floats = NDArray[np.float64]
 
-TINY = 1e-15  # keeps log-odds of a probability of exactly 0 or 1 finite
-SUM_TOLERANCE = 1e-3  # files written with few digits still count as summing to 1
+TINY = 1e-15  # keeps the log-odds of probabilities 0 and 1 finite
+SUM_TOLERANCE = 1e-3  # probabilities in files are rounded
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task's scale.
+    """A task and its raw scale.
 
     Attributes:
         has_classes: `y` holds integer codes, not values.
         is_probability: predictions are probabilities.
-        to_raw: (..., c) predictions to the scale on which models of one member are averaged:
-            as they are, log-odds, or log-softmax.
-        to_prediction: the inverse.
+        to_raw: maps (..., c) predictions to the scale on which the folds of a member are averaged:
+            values, log-odds or log-softmax.
+        to_prediction: the inverse of `to_raw`.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Task:
 
 def spread(values: Floats) -> Floats:
     """Standard deviation of each column, 1 where all values are equal."""
-    # not std > 0: rounding lets the deviation of a constant differ from 0
+    # np.ptp, because rounding may give a constant a positive standard deviation
     return np.where(np.ptp(values, axis=0) > 0, values.std(axis=0), 1.0)
 
 
@@ -62,10 +62,6 @@ class Scaling:
         return standardised * np.array(self.sd) + np.array(self.mean)
 
 
-def _identity(values: Floats) -> Floats:
-    return values
-
-
 def _to_log_odds(values: Floats) -> Floats:
     return logit(np.clip(values, TINY, 1 - TINY))
 
@@ -74,24 +70,20 @@ def _to_log_softmax(values: Floats) -> Floats:
     return log_softmax(np.log(np.clip(values, TINY, None)), axis=-1)
 
 
-def _from_log_softmax(values: Floats) -> Floats:
-    return softmax(values, axis=-1)
-
-
 def prediction_columns(task: str, targets: Sequence[str], classes: Sequence[str]) -> list[str]:
     """Names of the prediction columns: the classes for multiclass, the targets otherwise."""
     return list(classes if task == "multiclass" else targets)
 
 
 def as_columns(task: str, y: NDArray[Any], n_columns: int) -> Floats:
-    """(n, c) targets on the scale of the predictions: 0 and 1 where these are probabilities."""
+    """(n, c) targets on the prediction scale: 0 and 1 where predictions are probabilities."""
     if task == "multiclass":
         return np.eye(n_columns)[y]
     return y.reshape(len(y), -1).astype(np.float64)
 
 
 def decide(task: str, predictions: Floats) -> NDArray[np.int64]:
-    """Hard decisions: (n,) codes by 0.5 or argmax; (n, c) of 0/1 for multilabel."""
+    """Hard decisions at 0.5 or by argmax: (n,) codes, or (n, c) of 0 and 1 for multilabel."""
     if task == "multiclass":
         return predictions.argmax(axis=1)
     decisions = (predictions >= 0.5).astype(np.int64)
@@ -99,10 +91,7 @@ def decide(task: str, predictions: Floats) -> NDArray[np.int64]:
 
 
 def as_probabilities(task: str, blend: Floats) -> Floats:
-    """(n, c) blends as predictions of the task, where negative weights left [0, 1].
-
-    Clipped; classes of a row that was clipped at 0 sum to 1 again. Targets stay as they are.
-    """
+    """(n, c) blends clipped to [0, 1]; classes sum to 1 again. Regression stays as it is."""
     if not TASKS[task].is_probability:
         return blend
     clipped = np.clip(blend, 0, 1)
@@ -112,10 +101,7 @@ def as_probabilities(task: str, blend: Floats) -> Floats:
 
 
 def out_of_range(task: str, predictions: Floats) -> NDArray[np.bool_]:
-    """(n,) rows that cannot be predictions of the task.
-
-    Not finite, a probability outside [0, 1], or probabilities of classes that do not sum to 1.
-    """
+    """(n,) rows that hold NaN, infinity, or probabilities beyond [0, 1] or of a wrong sum."""
     bad = np.asarray(~np.isfinite(predictions).all(axis=1))
     if TASKS[task].is_probability:
         bad = bad | ((predictions < 0) | (predictions > 1)).any(axis=1)
@@ -125,8 +111,10 @@ def out_of_range(task: str, predictions: Floats) -> NDArray[np.bool_]:
 
 
 TASKS: dict[str, Task] = {
-    "regression": Task("regression", False, False, _identity, _identity),
+    "regression": Task("regression", False, False, lambda raw: raw, lambda raw: raw),
     "binary": Task("binary", True, True, _to_log_odds, expit),
-    "multiclass": Task("multiclass", True, True, _to_log_softmax, _from_log_softmax),
+    "multiclass": Task(
+        "multiclass", True, True, _to_log_softmax, lambda raw: softmax(raw, axis=-1)
+    ),
     "multilabel": Task("multilabel", False, True, _to_log_odds, expit),
 }
