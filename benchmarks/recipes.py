@@ -38,7 +38,7 @@ from benchmarks.shared.planted import planted_classes, planted_labels
 from benchmarks.shared.record import record
 from pipeline import prepare
 from pipeline.competition.deal import make_folds
-from pipeline.competition.rows import whichever_first
+from pipeline.competition.rows import joined_unordered
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import Network, build_network
@@ -187,7 +187,7 @@ def planted_rows(name: str, n_rows: int, n_folds: int) -> Rows:
     words = sorted(word for word, count in counts.items() if count >= 3)
     make, size = PLANTED[name]
     planted = make(words, n_rows, size, 0)
-    task, y, texts = planted.task, planted.y, whichever_first(planted.texts)
+    task, y, texts = planted.task, planted.y, joined_unordered(planted.texts)
     folds = make_folds("stratified", y, task=task, n=n_folds, seed=42, texts=texts)
     backbone = locate_backbone("minilm")
     tokens = tokenize(read_tokenizer(backbone), planted.texts, MAX_LENGTH)

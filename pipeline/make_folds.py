@@ -1,6 +1,6 @@
-"""Deal the training rows to folds, once; then only check that the folds still fit.
+"""Deal the training rows to folds once; if the folds are there, only check that they still fit.
 
-Reads the training table and, under folds.scheme file, a file of one's own; writes folds/<c>.csv and
+Reads the training table and, under folds.scheme file, folds.path; writes folds/<c>.csv and
 folds/<c>.json.
 """
 
@@ -18,7 +18,7 @@ from pipeline.competition.folds import (
     warnings_about,
     write_folds,
 )
-from pipeline.competition.rows import Train, read_train, whichever_first
+from pipeline.competition.rows import Train, joined_unordered, read_train
 from pipeline.files.paths import folds_path
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
@@ -34,15 +34,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             folds = read_folds(config.competition, train.ids, origin)
             if config.folds.path is not None and (folds != _dealt(config, train)).any():
                 raise ValueError(f"{config.folds.path}: not the folds in {path} any more; {REMEDY}")
-            did = "still fits"
+            done = "still fits"
         else:
             folds = _dealt(config, train)
             write_folds(config.competition, train.ids, config.data.id_name, folds, origin)
-            did = "written"
+            done = "written"
         for line in warnings_about(folds, train, config.task, config.folds.scheme):
             print(f"warning: {line}")
         sizes = ", ".join(map(str, np.bincount(folds)))
-        print(f"{path}: {did}, {len(folds)} rows in folds of {sizes} ({config.folds.scheme})")
+        print(f"{path}: {done}, {len(folds)} rows in folds of {sizes} ({config.folds.scheme})")
 
 
 def _dealt(config: Config, train: Train) -> NDArray[np.int64]:
@@ -55,7 +55,7 @@ def _dealt(config: Config, train: Train) -> NDArray[np.int64]:
         task=config.task,
         n=settings.n,
         seed=settings.seed,
-        texts=whichever_first(train.texts),
+        texts=joined_unordered(train.texts),
         groups=train.groups,
     )
 

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         members = {m.name: units_of(config.competition, m.name) for m in config.members}
         folders = {name: predictor_dir(config.competition, name) for name in members}
         made_from = {
-            name: {"models": models_hash(units), "test": test.sha256}
+            name: {"models": models_hash(units), "test rows": test.sha256}
             for name, units in members.items()
         }
         todo = {

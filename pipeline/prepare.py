@@ -1,26 +1,23 @@
-"""Fetch what is missing of a demo, then check that all that the config names is there and fits.
+"""Fetch the missing files of a demo, then check everything that the config names.
 
-Reads the three tables and looks at the folds' file, backbones and external predictors; writes
-data/<demo>/ and data/backbones/<demo>/ where they are missing, nothing else.
+Reads the three tables, the folds' file, backbones and external predictors; writes data/<demo>/ and
+data/backbones/<demo>/ if they are missing, nothing else.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.folds import check_own_folds
-from pipeline.competition.labels import check_positive, lines_about
-from pipeline.competition.rows import TestRows, Train, read_test, read_train
-from pipeline.competition.sample import read_sample
-from pipeline.competition.submission import check_form
+from pipeline.competition.labels import check_positive, lines_about, read_form
+from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.targets import check_grades
 from pipeline.demos.fetch import fetch_missing
 from pipeline.files.paths import unit_dir
 from pipeline.members.backbones import check_backbone
 from pipeline.members.kinds import check_members
 from pipeline.members.steps import steps_of_units
+from pipeline.predictors.board import check_external
 from pipeline.predictors.external import check_parts
-from pipeline.predictors.predictions import read_predictions
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
 
@@ -28,41 +25,41 @@ from pipeline.settings.config import Config
 def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
-        _check_choices(config)
+        data = config.data
+        _check_names(config)
         backbones = sorted({m.backbone for m in config.members if m.backbone})
-        for line in fetch_missing(config.data.train, backbones):
+        for line in fetch_missing(data.train, backbones):
             print(line, flush=True)
-        _check_files(config, backbones)
-        train, test = read_train(config.data, config.task), read_test(config.data)
-        sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
-        asked = config.metric, config.submit.as_, sample, train.classes
-        check_form(config.task, *asked)
-        if config.task == "binary":
-            check_positive(config.data.positive, *asked)
-        check_grades(config.metric, config.data.train, train.classes)
-        _check_external(config, train, test)
-        for line in warnings_about(config.data, config.task, train, test):
+        for backbone in backbones:
+            check_backbone(backbone)
+        check_own_folds(config.folds.path)
+        check_parts([external.folder for external in config.blend.external])
+        train, test = read_train(data, config.task), read_test(data)
+        form = read_form(config, train, test)
+        check_positive(data.positive, form)
+        check_grades(config.metric, data.train, train.classes)
+        check_external(config, train, test)
+        for line in warnings_about(data, config.task, train, test):
             print(f"warning: {line}")
-        for line in lines_about(config.task, *asked, config.data.sample_submission):
-            print(line)
+        lines = lines_about(form, data.sample_submission)
         n_rows = len(train.ids)
-        if config.folds.path is None:  # how many folds that file has is for make_folds
-            n_training = n_rows - n_rows // config.folds.n
-            for line in steps_of_units(config.members, n_training):
-                print(line)
+        if config.folds.path is None:  # only make_folds reads the number of folds of a file
+            lines += steps_of_units(config.members, n_rows - n_rows // config.folds.n)
         classes = f" of {len(train.classes)} classes" if train.classes else ""
         print(
+            *lines,
             f"{config.competition}: {n_rows} training rows{classes}, {len(test.ids)} test rows; "
-            f"to predict: {', '.join(sample.columns)}"
+            f"to predict: {', '.join(form.sample.columns)}",
+            sep="\n",
         )
 
 
-def _check_choices(config: Config) -> None:
-    """Names that only slow libraries know, as long as there is something left to train."""
-    # the first fold's folder, which is there only when it is whole, stands for a member
+def _check_names(config: Config) -> None:
+    """Check the names of poolings, models, blenders and post-processing, unless all are trained."""
+    # units are written whole, so the first fold's folder stands for a trained member
     if all(unit_dir(config.competition, member.name, 0).is_dir() for member in config.members):
         return
-    # imported here: torch and LightGBM take seconds to load, in vain once all members are trained
+    # imported here: torch and LightGBM take seconds to load, in vain if all members are trained
     from pipeline.ensemble.blenders import check_methods
     from pipeline.ensemble.postprocessing import check_postprocessing
 
@@ -70,28 +67,6 @@ def _check_choices(config: Config) -> None:
     check_methods(config.blend.methods)
     if config.blend.postprocessing != ("all",):
         check_postprocessing(config.blend.postprocessing)
-
-
-def _check_files(config: Config, backbones: Sequence[str]) -> None:
-    """What later stages read, found missing before anything long starts."""
-    for name in backbones:
-        check_backbone(name)
-    check_own_folds(config.folds.path)
-    check_parts([one.folder for one in config.blend.external])
-
-
-def _check_external(config: Config, train: Train, test: TestRows) -> None:
-    """Read the external predictors once, so that blend finds nothing wrong with them."""
-    for one in config.blend.external:
-        for part, ids in (("oof", train.ids), ("test", test.ids)):
-            read_predictions(
-                Path(one.folder),
-                part,
-                ids,
-                train.columns,
-                config.task,
-                by_position=one.name in config.blend.by_position,
-            )
 
 
 if __name__ == "__main__":

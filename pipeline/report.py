@@ -1,7 +1,7 @@
-"""Tell what was found out about a competition's predictors, as a page and as numbers.
+"""Report a competition's predictors and blends, as a page and as a JSON of its numbers.
 
-Reads the tables, folds/<c>.csv, oof/<c>/ with its leaderboard, what models/<c>/ keeps of the
-training, and solution.csv beside the test table where there is one; writes
+Reads the tables, folds/<c>.csv, oof/<c>/ with its leaderboard, the run.json and train.log of the
+units in models/<c>/, and solution.csv beside the test table where there is one; writes
 reports/<c>/{index.html,index.json,summary.json}.
 """
 
@@ -18,18 +18,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
         path = report_path(config.competition)
-        numbers, wanted = path.with_name("summary.json"), made_from(config)
-        if is_current(path, wanted) and numbers.is_file():
+        numbers, inputs = path.with_name("summary.json"), made_from(config)
+        if is_current(path, inputs) and numbers.is_file():
             print(f"{path}: up to date")
             return
         evidence = read_evidence(config)
-        # imported here: matplotlib takes a second to load, in vain where all stands
+        # imported here: matplotlib takes a second to load, in vain if the report is up to date
         from pipeline.reporting.page import page
         from pipeline.reporting.summary import summarise
 
         summary = summarise(evidence)
         write_json(numbers, summary)
-        with written_with_stamp(path, wanted) as temporary:
+        with written_with_stamp(path, inputs) as temporary:
             temporary.write_text(page(summary), encoding="utf-8")
         print(f"{summary['verdict']}\n{path}")
 

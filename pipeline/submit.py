@@ -1,28 +1,27 @@
 """Write one predictor's test predictions as the file to upload, checked against the sample.
 
 Reads oof/<c>/leaderboard.csv, the predictor's test.csv and the sample submission; writes
-submissions/<c>/<predictor>.csv with a .json that says where it comes from, and, for the chosen
-predictor, submissions/<c>/submission.csv.
+submissions/<c>/<predictor>.csv with a .json of its provenance, and, for the chosen predictor,
+submissions/<c>/submission.csv.
 """
 
 from collections.abc import Sequence
 
-from pipeline.competition.labels import lines_about
+from pipeline.competition.labels import lines_about, read_form
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
-from pipeline.competition.sample import read_sample, table_of
+from pipeline.competition.sample import table_of
 from pipeline.competition.submission import constant_label, submission_cells
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import submission_path
 from pipeline.files.stamp import written_with_stamp
 from pipeline.files.writing import save_csv
-from pipeline.predictors.board import external_folders, folder_of, standing_of
+from pipeline.predictors.board import external_folders, folder_of, read_named, standing_of
 from pipeline.predictors.history import made_from_of, record_of
 from pipeline.predictors.predictions import (
     check_made_for,
     check_newer_than_its_predictors,
     check_same_models,
-    read_predictions,
 )
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Config
@@ -33,58 +32,39 @@ def main(argv: Sequence[str] | None = None) -> None:
         config, flags = parse(__doc__, argv, "predictor")
         data = config.data
         train, test = read_train(data, config.task), read_test(data)
-        sample = read_sample(data, test.ids, config.task, train.columns, train.classes)
+        form = read_form(config, train, test)
         predictor, standing = standing_of(config, flags.predictor)
         _check_current(config, predictor, train, test)
-        predictions = read_predictions(
-            folder_of(config, predictor),
-            "test",
-            test.ids,
-            train.columns,
-            config.task,
-            by_position=predictor in config.blend.by_position,
-        )
-        order = in_order_of(sample.ids, test.ids, data.test, "correct the sample submission")
+        predictions = read_named(config, predictor, "test", test.ids, train.columns)
+        order = in_order_of(form.sample.ids, test.ids, data.test, "correct the sample submission")
         cells = submission_cells(
-            config.task,
-            config.metric,
-            config.submit.as_,
+            form,
             predictions[order],
-            sample=sample,
             columns=train.columns,
-            classes=train.classes,
             y=train.y,
             texts_differ=len(set(test.texts)) > 1,
         )
-        table, record = table_of(sample, cells), record_of(config, predictor, standing)
-        names = [predictor] if flags.predictor else [predictor, "submission"]
-        for name in names:
+        table, record = table_of(form.sample, cells), record_of(config, predictor, standing)
+        for name in [predictor] if flags.predictor else [predictor, "submission"]:
             path = submission_path(config.competition, name)
             with written_with_stamp(path, made_from_of(config, predictor), **record) as temporary:
                 save_csv(temporary, table)
-        for line in lines_about(
-            config.task,
-            config.metric,
-            config.submit.as_,
-            sample,
-            train.classes,
-            data.sample_submission,
-        ):
+        for line in lines_about(form, data.sample_submission):
             print(line)
         label = constant_label(cells)
         if label is not None:
-            print(f"warning: every row of {path} says {label!r}")
-        print(f"{path}: {len(table)} rows of {', '.join(sample.header)}, from {predictor}")
+            print(f"warning: every row of {path} holds {label!r}")
+        print(f"{path}: {len(table)} rows of {', '.join(form.sample.header)}, from {predictor}")
 
 
 def _check_current(config: Config, predictor: str, train: Train, test: TestRows) -> None:
-    """Refuse a predictor made for other targets or test rows, or before those that it blends."""
+    """Refuse a predictor made for other targets or test rows, or older than those it blends."""
     folder = folder_of(config, predictor)
     check_same_models(folder)
     if predictor in external_folders(config):
-        return  # what it was made from stands elsewhere
+        return  # we have no stamp of it
     check_made_for(folder, "oof", {"targets": sha256_of_array(train.y)})
-    check_made_for(folder, "test", {"test": test.sha256})
+    check_made_for(folder, "test", {"test rows": test.sha256})
     check_newer_than_its_predictors(folder, lambda name: folder_of(config, name))
 
 

@@ -1,4 +1,4 @@
-"""A small competition of every task, written as files, for tests that go through whole stages."""
+"""A small competition of every task as files, for tests of whole stages."""
 
 import csv
 import os

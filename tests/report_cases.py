@@ -94,6 +94,6 @@ def write_members(
                     "folds": sha256_of_array(folds),
                     "targets": sha256_of_array(train.y),
                     "texts": train.sha256_of_texts,
-                    "test": test.sha256,
+                    "test rows": test.sha256,
                 },
             )

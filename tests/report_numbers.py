@@ -1,4 +1,4 @@
-"""Evidence made up in memory, for tests of a report's numbers, tables and figures."""
+"""Evidence in memory, for tests of a report's numbers, tables and figures."""
 
 from types import SimpleNamespace
 
@@ -58,7 +58,7 @@ def whole_evidence(*, metric="rmse", copies=1, grouped=False):
     if grouped:
         of.train.groups = [f"g{i // copies}" for i in range(n)]
         of.target = Target.of(y, "regression", metric, of.train.groups)
-    of.folds = np.arange(n) // copies % 3
+    of.folds, of.n_folds = np.arange(n) // copies % 3, 3
     of.chosen_name = "blend_convex"
     made_from = {"folds": "f" * 64, "targets": "t" * 64}
     of.board = board_of_five()

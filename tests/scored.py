@@ -1,4 +1,4 @@
-"""Scores by the names of metric and task, and states as they come back from a JSON file."""
+"""Scores by the names of metric and task, and states after a round trip through JSON."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rules of structure, held against every file of the pipeline, whichever files there are."""
+"""Rules of structure for all files of the pipeline."""
 
 import ast
 from collections.abc import Iterable

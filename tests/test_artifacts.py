@@ -1,4 +1,4 @@
-"""Artifacts: written whole or not at all, read as they are spelled, matched by id."""
+"""Artifacts: written whole or not at all, read literally, matched by id."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic; what they measure is measured by running them."""
+"""The arithmetic of the benchmarks."""
 
 import math
 from argparse import Namespace

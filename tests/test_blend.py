@@ -1,4 +1,4 @@
-"""The blend stage on predictions written by hand: what it writes, says and refuses."""
+"""The blend stage on predictions written by hand: its files, its messages and its errors."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The arithmetic of the blending benchmarks, and one small stack through all of it."""
+"""The arithmetic of the blending benchmarks, and a small stack through all of it."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""The verdicts of the speed benchmark; what it times is timed by running it."""
+"""The verdicts of the speed benchmark."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What the post-processing of a blend is fitted on."""
+"""The predictions that the post-processing of a blend is fitted on."""
 
 from types import SimpleNamespace
 

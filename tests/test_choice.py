@@ -1,4 +1,4 @@
-"""What the choice itself scores."""
+"""The expected score of the choice."""
 
 import numpy as np
 import pytest

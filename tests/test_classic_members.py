@@ -1,4 +1,4 @@
-"""Classic members through the stages: their settings, their units, and what they do without."""
+"""Classic members in all stages: settings, units, and libraries that they do not load."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The training and test tables: cells as they are spelled, rows checked, doubts counted."""
+"""The training and test tables: literal cells, checked rows, warnings."""
 
 import re
 
@@ -8,7 +8,7 @@ from conftest import MAKERS, read_rows, write_competition, write_rows
 
 from pipeline.competition.deal import text_key
 from pipeline.competition.doubts import warnings_about
-from pipeline.competition.rows import joined, read_test, read_train, whichever_first
+from pipeline.competition.rows import joined, joined_unordered, read_test, read_train
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Data
 
@@ -281,7 +281,7 @@ def test_a_pair_is_one_text_whichever_of_its_two_comes_first(tables):
         "id,a,b\n9,p,q\n",
         text=["a", "b"],
     )
-    keys = [text_key(text) for text in whichever_first(train.texts)]
+    keys = [text_key(text) for text in joined_unordered(train.texts)]
     assert keys[0] == keys[1] != keys[2]
     assert keys[3] == keys[4] != keys[5] == ""
     assert train.texts[1] == ("y  Z", "X")  # the model still reads them as they stand

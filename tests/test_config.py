@@ -1,4 +1,4 @@
-"""The YAML and the command line: every setting checked before any work, every complaint a line."""
+"""The YAML and the command line: every setting is checked first, every error is one line."""
 
 import argparse
 import re

@@ -1,6 +1,6 @@
-"""Demo material: archives read as they are spelled, split as published, refused if they differ.
+"""Demo material: archives are read literally, split as published, and refused if they differ.
 
-No network: the archives are made here, and pip, where it is really run, looks into `tmp_path` only.
+No network: the archives are made here, and pip, if it runs, searches `tmp_path` only.
 """
 
 import hashlib

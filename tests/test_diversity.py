@@ -1,4 +1,4 @@
-"""How different predictors are: identities, hand-computed pairs, limits."""
+"""Diversity of predictors: identities, hand-computed pairs, limits."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Predictors that are the same are told; alike ones are not."""
+"""Copies among predictors are reported; merely similar predictors are not."""
 
 import numpy as np
 import pytest

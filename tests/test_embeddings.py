@@ -1,4 +1,4 @@
-"""Frozen embeddings: what vector a text has, and that nothing around it changes it."""
+"""Frozen embeddings: the vector of a text, which does not depend on its batch."""
 
 from pathlib import Path
 

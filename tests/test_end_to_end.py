@@ -1,4 +1,4 @@
-"""All stages, through their command lines, on a tiny backbone: what comes out, and what is refused.
+"""All stages through their command lines, on a tiny backbone: files and errors.
 
 A finished competition of each task is made once; tests that change something work on a copy.
 """

@@ -1,4 +1,4 @@
-"""scripts/environment.sh uses a Python that has the pins, or makes and mends .venv."""
+"""scripts/environment.sh uses a Python that has the pins, or makes or repairs .venv."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Classic models: every one of them on every task, by one contract; then what each is for."""
+"""Classic models: one contract for every model on every task, then the strength of each model."""
 
 import os
 import pickle

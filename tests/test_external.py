@@ -1,4 +1,4 @@
-"""What others made comes in by id in every form, or with an error; its folds are known or not."""
+"""External predictors: every form is read by id or refused; their folds are known or not."""
 
 import re
 

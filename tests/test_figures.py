@@ -1,4 +1,4 @@
-"""The report's figures: what is drawn where, read from the axes before they become SVG."""
+"""The report's figures, read from the axes before they become SVG."""
 
 import numpy as np
 import pytest
@@ -123,13 +123,13 @@ def test_what_predictors_bring_is_sorted_by_what_is_shown(summary, axes_of, key)
     assert spans_of(axes) == {line["name"]: line[key][1:] for line in lines}
 
 
-def test_what_was_said_lies_across_and_what_was_true_up(axes_of):
-    bins = [{"said": 0.2, "true": 0.3}, {"said": 0.9, "true": 0.6}]
+def test_the_prediction_lies_across_and_the_observed_share_up(axes_of):
+    bins = [{"predicted": 0.2, "observed": 0.3}, {"predicted": 0.9, "observed": 0.6}]
     axes = axes_of(curves.calibration, {"calibration": {"bins": bins, "expected_error": 0.2}})
     (line,) = (line for line in axes.lines if line.get_marker() == "o")
     assert [list(of) for of in line.get_data()] == [[0.2, 0.9], [0.3, 0.6]]
     assert "probability" in axes.get_xlabel()
-    assert "true" in axes.get_ylabel()
+    assert "observed" in axes.get_ylabel()
 
 
 def test_the_outlines_of_drift_are_those_of_their_labels(summary, axes_of):

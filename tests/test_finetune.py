@@ -1,4 +1,4 @@
-"""Fit and predict: the rows' order, the targets' scale, seeds, learning, what Trainer is told."""
+"""Fit and predict: order of rows, scale of targets, seeds, learning, Trainer's arguments."""
 
 import json
 from pathlib import Path

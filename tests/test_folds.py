@@ -1,4 +1,4 @@
-"""Folds on disk: by id, made from what the config and the training table say, or an error."""
+"""Folds on disk: matched by id, checked against config and training table, or an error."""
 
 import re
 

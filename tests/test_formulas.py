@@ -1,4 +1,4 @@
-"""The formulas that scores, bootstrap and blends share, by hand and at their limits."""
+"""The formulas shared by scores, bootstrap and blends, by hand and at their limits."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
-"""On a GPU, where there is one: precisions, agreement with the CPU, units that share it, memory.
+"""Training on a GPU: precisions, agreement with the CPU, units that share it, memory.
 
-Every command runs in a process of its own, as this one sees no GPU.
+Every command runs in its own process, as the process of pytest sees no GPU.
 """
 
 import json

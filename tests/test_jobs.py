@@ -1,4 +1,4 @@
-"""Jobs: results in order whatever fails, equal numbers on any number of workers, one GPU each."""
+"""Jobs: results in order despite failures, equal for any number of workers, one GPU each."""
 
 import os
 import re

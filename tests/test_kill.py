@@ -1,4 +1,4 @@
-"""SIGKILL at any moment loses at most the unit in flight: run again, all is as if never killed.
+"""SIGKILL at any moment loses at most the unit in training: a second run completes the files.
 
 Stages run in processes that a fork server starts, which has imported torch before.
 """

@@ -1,10 +1,10 @@
-"""How labels are spelled, whose probability is written, and what the sample's cells say of it."""
+"""The form of a submission: how labels are spelled, and messages about the sample's cells."""
 
 import re
 
 import pytest
 
-from pipeline.competition.labels import check_positive, labels_as_sampled, lines_about
+from pipeline.competition.labels import Form, check_positive, labels_as_sampled, lines_about
 from pipeline.competition.sample import Sample
 
 TOPICS = ("rail", "sea")
@@ -54,15 +54,20 @@ def test_labels_are_spelled_as_in_the_sample_where_one_rule_gives_all_its_cells(
 def test_cells_that_are_no_certain_spelling_are_said_beside_what_we_write(classes, cells):
     sample = sample_of(*cells)
     assert labels_as_sampled(sample, classes) is None
-    (line,) = lines_about("multiclass", "accuracy", "auto", sample, classes, "s.csv")
+    (line,) = lines_about(Form("multiclass", "accuracy", "auto", sample, classes), "s.csv")
     assert line.startswith("warning: s.csv: holds ")
     assert all(repr(one) in line for one in (*cells, *classes))
 
 
 def test_a_spelling_that_is_taken_over_is_told():
-    (line,) = lines_about("multiclass", "accuracy", "auto", sample_of("1"), ("1.0", "2.0"), "s.csv")
+    (line,) = lines_about(
+        Form("multiclass", "accuracy", "auto", sample_of("1"), ("1.0", "2.0")), "s.csv"
+    )
     assert "'1' for '1.0', '2' for '2.0'" in line
-    assert lines_about("multiclass", "accuracy", "auto", sample_of("1"), ("1", "2"), "s.csv") == []
+    assert (
+        lines_about(Form("multiclass", "accuracy", "auto", sample_of("1"), ("1", "2")), "s.csv")
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,29 +86,34 @@ def test_a_spelling_that_is_taken_over_is_told():
 )
 def test_cells_of_another_kind_than_ours_are_one_line(task, metric, form, cells, said):
     classes = ("fake", "real") if task == "binary" else ()
-    lines = lines_about(task, metric, form, sample_of(*cells), classes, "s.csv")
+    lines = lines_about(Form(task, metric, form, sample_of(*cells), classes), "s.csv")
     doubts = [line for line in lines if line.startswith("warning: s.csv: ")]
     assert len(doubts) == (said is not None)
     assert said is None or re.search(said, doubts[0])
 
 
 def test_whose_probability_it_is_is_told():
-    (line,) = lines_about("binary", "auc", "auto", sample_of("0.5"), ("fake", "real"), "s.csv")
+    (line,) = lines_about(
+        Form("binary", "auc", "auto", sample_of("0.5"), ("fake", "real")), "s.csv"
+    )
     assert line.startswith("answer: P(real)")
-    line = lines_about("binary", "f1", "auto", sample_of("fake"), ("fake", "real"), "s.csv")[0]
+    line = lines_about(Form("binary", "f1", "auto", sample_of("fake"), ("fake", "real")), "s.csv")[
+        0
+    ]
     assert "'real', the positive class" in line
     both = sample_of("0.5", columns=("fake", "real"))
-    assert lines_about("binary", "auc", "auto", both, ("fake", "real"), "s.csv") == []
+    assert lines_about(Form("binary", "auc", "auto", both, ("fake", "real")), "s.csv") == []
 
 
-@pytest.mark.parametrize("metric", ["auc", "logloss", "f1"])
 @pytest.mark.parametrize(
-    ("column", "classes"),
+    ("metric", "column", "classes"),
     [
-        ("prediction", ("fake", "real")),
-        ("prediction", ("n", "y")),
-        ("prediction", ("0", "yellow")),
-        ("fake", ("fake", "real")),
+        *(
+            (metric, "prediction", classes)
+            for metric in ("auc", "logloss", "f1")
+            for classes in (("fake", "real"), ("n", "y"), ("0", "yellow"))
+        ),
+        ("f1", "fake", ("fake", "real")),
     ],
 )
 def test_which_of_two_words_is_positive_is_asked_for(metric, column, classes):
@@ -111,8 +121,8 @@ def test_which_of_two_words_is_positive_is_asked_for(metric, column, classes):
     said = rf"'{first}' and '{second}'.*data\.positive: {first}\b.*data\.positive: {second}\b"
     sample = sample_of(columns=(column,))
     with pytest.raises(ValueError, match=said):
-        check_positive(None, metric, "auto", sample, classes)
-    check_positive(second, metric, "auto", sample, classes)
+        check_positive(None, Form("binary", metric, "auto", sample, classes))
+    check_positive(second, Form("binary", metric, "auto", sample, classes))
 
 
 @pytest.mark.parametrize(
@@ -130,4 +140,4 @@ def test_which_of_two_words_is_positive_is_asked_for(metric, column, classes):
     ],
 )
 def test_where_it_is_known_or_does_not_count_it_is_not_asked_for(metric, columns, classes):
-    check_positive(None, metric, "auto", sample_of(columns=columns), classes)
+    check_positive(None, Form("binary", metric, "auto", sample_of(columns=columns), classes))

@@ -1,7 +1,7 @@
-"""A predictor that saw its OOF rows is told from one that is merely good.
+"""The leak check finds predictors that saw their OOF rows, and passes merely good predictors.
 
-The world here is known: the truth is a + b, ours see a through noise of their own, an honest rival
-may see b too.
+The data are synthetic: the target is a + b; our members see a with independent noise, and an honest
+external predictor may see b too.
 """
 
 import numpy as np

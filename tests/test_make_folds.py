@@ -1,4 +1,4 @@
-"""The stage make_folds: deals once, then only checks."""
+"""The stage make_folds: writes folds once, then only checks them."""
 
 import os
 import re

@@ -1,8 +1,8 @@
 """Malformed input in two hundred variants: one clear line and exit code 2, nothing written.
 
-A variant is a valid competition with one thing broken, so that it is malformed for certain. Each
-strategy below draws a `Variant`; those of `ANYWHERE` are found by every stage that reads the
-training table, the others by prepare.
+A variant is a valid competition with one defect, so that it is certainly malformed. Each strategy
+draws a `Variant`; every stage that reads the training table refuses those of `ANYWHERE`, and
+prepare refuses the others.
 """
 
 import contextlib

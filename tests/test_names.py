@@ -1,4 +1,4 @@
-"""The names that a config is checked against are the registry's, and cost nothing to look up."""
+"""The names that a config is checked against are those of the registries, and load no library."""
 
 import subprocess
 import sys

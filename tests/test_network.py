@@ -1,4 +1,4 @@
-"""Six architectures through one path: what trains, what stays, what is saved, what is refused."""
+"""Six architectures: which parameters train, what is saved, what is refused."""
 
 import json
 import re

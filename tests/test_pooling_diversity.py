@@ -1,4 +1,4 @@
-"""The arithmetic of the pooling study on grids whose answers are known."""
+"""The arithmetic of the pooling study on grids with known answers."""
 
 import re
 from pathlib import Path

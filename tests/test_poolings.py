@@ -1,4 +1,4 @@
-"""The pooling contract over all of `POOLINGS`, then values by hand, then limits and errors."""
+"""The pooling contract for each of `POOLINGS`, then values by hand, limits and errors."""
 
 import math
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.files.stamp import is_current
 from pipeline.predictors.predictions import (
+    check_made_for,
     check_same_models,
     read_predictions,
     write_predictions,
@@ -162,7 +163,7 @@ def test_a_csv_without_its_json_is_not_current(tmp_path):
 
 def test_both_parts_from_the_same_models_give_their_hash(tmp_path):
     write(tmp_path, "binary", models="m1")
-    write(tmp_path, "binary", part="test", models="m1", test="t1")
+    write(tmp_path, "binary", part="test", models="m1")
     assert check_same_models(tmp_path) == "m1"
 
 
@@ -170,6 +171,14 @@ def test_a_folder_from_elsewhere_has_no_models(tmp_path):
     (tmp_path / "oof.csv").write_text("id,target\n1,0.5\n")
     (tmp_path / "test.csv").write_text("id,target\n2,0.5\n")
     assert check_same_models(tmp_path) is None
+
+
+def test_predictions_of_other_test_rows_are_refused(tmp_path):
+    made_from = {"test rows": "a" * 64}
+    write(tmp_path, "binary", part="test", models="m1", **made_from)
+    check_made_for(tmp_path, "test", made_from)
+    with pytest.raises(ValueError, match="other test rows"):
+        check_made_for(tmp_path, "test", {"test rows": "b" * 64})
 
 
 @pytest.mark.parametrize("models", ["m2", None])

@@ -1,4 +1,4 @@
-"""The stage prepare: fetches what is missing of a demo, finds everything else that is wrong."""
+"""The stage prepare: fetches missing files of a demo and reports every other problem."""
 
 import re
 import shutil

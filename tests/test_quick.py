@@ -1,4 +1,4 @@
-"""`--quick`: the whole way on few rows, whatever the config, and what is typed wins."""
+"""`--quick`: all stages on few rows, for every config; settings on the command line win."""
 
 import pytest
 import yaml

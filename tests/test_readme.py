@@ -1,4 +1,4 @@
-"""What the README and the other pages show exists and works: links, files, commands, code."""
+"""Links, files, commands and code in the README and the other pages exist and work."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The chain on real tweets with the real MiniLM, fetched by hash, small enough to take a minute."""
+"""All stages on real tweets with the real MiniLM, fetched by hash, in about a minute."""
 
 import os
 from importlib import import_module

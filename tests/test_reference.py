@@ -1,4 +1,4 @@
-"""The tables of the docs are those that the code makes today."""
+"""The tables of the docs are up to date with the code."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The report stage on files: what the page shows, what it must not do, what it refuses."""
+"""The report stage on files: the content of the page, its safety, and errors."""
 
 import json
 import re
@@ -217,7 +217,7 @@ def test_weights_keep_what_blend_says_of_their_stability(case):
 
 
 def test_the_page_says_of_a_choice_what_it_is_worth_and_of_one_blend_nothing(case):
-    assert "chosen on the rows that it is scored on" in Page(page(summary_of(case))).text
+    assert "chosen on the rows that score it" in Page(page(summary_of(case))).text
     words = ("--blend.methods", "mean")
     blend.main([str(case), *words])
     told = Page(page(summary_of(case, *words))).text

@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing fails, all is in reach on a phone, texts stay texts."""
+"""The report in a real browser: no errors, usable on a phone, texts are never markup."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The summary of a report: scores, correlations and how sure they are."""
+"""The summary of a report: scores, correlations and their errors."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The page's tables and facts: every number stands under its own heading."""
+"""The page's tables and facts: every number is under its own heading."""
 
 import json
 from dataclasses import dataclass, field

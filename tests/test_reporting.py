@@ -1,4 +1,4 @@
-"""The report's numbers: how they are written, and what they are by hand."""
+"""The report's numbers: their format, and values by hand."""
 
 import re
 
@@ -16,6 +16,7 @@ from pipeline.reporting.runs import learning_curves, minutes_of
 from pipeline.reporting.summary import without_nan
 from pipeline.reporting.svg import VARIABLES, drawn
 from pipeline.reporting.verdict import verdict
+from pipeline.scoring.metrics import METRICS
 
 
 @pytest.mark.parametrize(
@@ -68,53 +69,48 @@ def test_a_long_log_becomes_sixty_means():
 
 
 def board(chosen, over_constant=(0.3, 0.2, 0.4), **more):
-    base = {"gain_low": 0.001, "gain_high": 0.003}
-    return {
-        "metric": "rmse",
-        "greater_is_better": False,
-        "over_constant": over_constant,
-        "chosen": {"name": chosen, "kind": "blend", "score": 0.5, "gain": 0.002, **base, **more},
-        "leaderboard": [
-            {"name": chosen, "kind": "blend", "score": 0.5},
-            {"name": "max", "kind": "member", "score": 0.52},
-            {"name": "min", "kind": "member", "score": 0.6},
-            {"name": "constant", "kind": "constant", "score": 0.8},
-        ],
-    }
+    base = {"alone": None, "gain_low": 0.001, "gain_high": 0.003}
+    line = {"name": chosen, "kind": "blend", "score": 0.5, "gain": 0.002, **base, **more}
+    singles = [
+        {"name": "max", "kind": "member", "score": 0.52},
+        {"name": "min", "kind": "member", "score": 0.6},
+        {"name": "constant", "kind": "constant", "score": 0.8},
+    ]
+    return line, [line, *singles], METRICS["rmse"], over_constant
 
 
 def test_the_verdict_names_the_blend_its_gain_and_the_best_single_one():
-    told = verdict(board("blend_convex"))
+    told = verdict(*board("blend_convex"))
     assert re.match(r"\w+ blend_convex\b.*\brmse\b.*\b0\.5000\b.*\+0\.0020\b", told)
     assert re.search(r"\+0\.0020\b.*\b2\b.*\b95 %.*\+0\.0010\b.*\+0\.0030\b", told)
     assert re.search(r"\+0\.0030\b.*\+0\.0200\b.*\bmax\W*$", told)
 
 
 def test_a_choice_that_is_not_surely_better_than_a_constant_is_warned_about_first():
-    assert "constant" not in verdict(board("blend_convex"))
-    assert "constant" not in verdict(board("blend_convex", over_constant=(None, None, None)))
-    told = verdict(board("blend_convex", over_constant=(0.01, -0.02, 0.04)))
+    assert "constant" not in verdict(*board("blend_convex"))
+    assert "constant" not in verdict(*board("blend_convex", over_constant=(None, None, None)))
+    told = verdict(*board("blend_convex", over_constant=(0.01, -0.02, 0.04)))
     assert re.match(r"[^.]*\bconstant\b[^.]*\. .*\bblend_convex\b", told)
 
 
 def test_the_verdict_takes_the_interval_over_the_single_one_where_there_is_one():
     more = {"gain_over_single_low": -0.01, "gain_over_single_high": 0.05}
-    told = verdict(board("blend_convex", **more))
+    told = verdict(*board("blend_convex", **more))
     assert re.search(r"\+0\.0200\b.*\bmax\b.*−0\.0100\b.*\+0\.0500\b", told)
 
 
 def test_the_verdict_says_when_nothing_beats_the_plain_mean():
-    told = verdict(board("blend_mean"))
+    told = verdict(*board("blend_mean"))
     assert re.match(r"\w+ blend_mean\b.*\b2\b.*\b0\.5000\b", told)
 
 
 def test_the_verdict_of_a_blend_that_is_one_member_claims_no_gain():
-    told = verdict(board("blend_convex", alone="max", score=0.52))
+    told = verdict(*board("blend_convex", alone="max", score=0.52))
     assert re.match(r"\w+ blend_convex\b.*\bmax alone\b.*\b0\.5200\W*$", told)
     assert "+" not in told
-    not_the_best = verdict(board("blend_convex", alone="min", score=0.6))
+    not_the_best = verdict(*board("blend_convex", alone="min", score=0.6))
     assert re.search(r"\bmin alone\b.*\b0\.6000\b.*−0\.0800\b.*\bmax\W*$", not_the_best)
-    assert "alone" not in verdict(board("blend_convex", alone=None))
+    assert "alone" not in verdict(*board("blend_convex", alone=None))
 
 
 def test_a_figure_has_the_colours_of_the_page_and_an_escaped_description():
@@ -135,7 +131,7 @@ def test_calibration_by_hand():
     said = np.repeat([0.2, 0.9], 10)[:, None, None]
     y = np.array([1] * 3 + [0] * 7 + [1] * 8 + [0] * 2)
     found = calibration(evidence("binary", y, said, classes=("no", "yes")))
-    assert [b["true"] for b in found["bins"]] == pytest.approx([0.3, 0.8])
+    assert [b["observed"] for b in found["bins"]] == pytest.approx([0.3, 0.8])
     assert [b["cases"] for b in found["bins"]] == [10, 10]
     assert found["expected_error"] == pytest.approx(0.1)
 
@@ -143,7 +139,7 @@ def test_calibration_by_hand():
 def test_calibration_of_several_classes_is_that_of_the_likeliest():
     said = np.array([[[0.7, 0.2, 0.1]], [[0.1, 0.2, 0.7]]])
     found = calibration(evidence("multiclass", np.array([0, 0]), said, classes=("a", "b", "c")))
-    assert found["bins"] == [{"cases": 2, "said": pytest.approx(0.7), "true": 0.5}]
+    assert found["bins"] == [{"cases": 2, "predicted": pytest.approx(0.7), "observed": 0.5}]
 
 
 def test_residuals_are_truth_less_prediction():

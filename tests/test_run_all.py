@@ -1,4 +1,4 @@
-"""What run_all.sh makes of its command line: the stages in order, each with the same words."""
+"""run_all.sh runs the stages in order, each with the same arguments."""
 
 import shutil
 import subprocess

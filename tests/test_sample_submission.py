@@ -1,4 +1,4 @@
-"""The sample submission: its names, order and ids, or why they do not fit."""
+"""The sample submission: its columns, order and ids, and errors if they do not fit."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the terminal says of a leaderboard."""
+"""The leaderboard in the terminal."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""docs/settings.md is the page that the fields of the config make today."""
+"""docs/settings.md is up to date with the fields of the config."""
 
 from pipeline.settings.config import Config
 from pipeline.settings.listing import settings_by_section, settings_of_members

@@ -1,4 +1,4 @@
-"""What each predictor brings: the sum, the axioms, a reference over all orders, the intervals."""
+"""Contributions to the plain mean: the sum, the axioms, a reference over all orders, intervals."""
 
 import warnings
 from itertools import permutations

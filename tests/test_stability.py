@@ -1,4 +1,4 @@
-"""How weights vary with the rows."""
+"""How weights vary over fits on other rows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Stamps: what a file was made from, and whether it still stands."""
+"""Stamps: what a file was made from, and whether it is current."""
 
 import json
 from pathlib import Path

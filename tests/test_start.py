@@ -1,4 +1,4 @@
-"""Where a head starts: at the best constant prediction of its training rows."""
+"""A head starts at the best constant prediction of its training rows."""
 
 import math
 

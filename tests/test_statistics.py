@@ -1,4 +1,4 @@
-"""Text statistics, each counted by hand on texts that differ in it."""
+"""Text statistics, counted by hand."""
 
 import numpy as np
 import pytest

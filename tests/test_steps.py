@@ -1,4 +1,4 @@
-"""How many epochs a unit takes."""
+"""The number of epochs and steps of a unit."""
 
 import pytest
 

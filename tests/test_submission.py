@@ -1,8 +1,9 @@
-"""The cells of a submission: each task in each form of sample, and what is refused."""
+"""The cells of a submission: each task with each form of sample, and errors."""
 
 import numpy as np
 import pytest
 
+from pipeline.competition.labels import Form
 from pipeline.competition.sample import Sample
 from pipeline.competition.submission import constant_label, submission_cells
 from pipeline.scoring.metrics import METRICS
@@ -21,26 +22,18 @@ def sample_of(*header, id_at=0):
 
 def binary(metric, *header, form="auto", predictions=P, classes=YES_NO):
     return submission_cells(
-        "binary",
-        metric,
-        form,
+        Form("binary", metric, form, sample_of(*header), classes),
         predictions,
-        sample=sample_of(*header),
         columns=["target"],
-        classes=classes,
         y=np.array([0, 1]),
     )
 
 
 def multiclass(metric, *header, form="auto", predictions=PER_CLASS, id_at=0):
     return submission_cells(
-        "multiclass",
-        metric,
-        form,
+        Form("multiclass", metric, form, sample_of(*header, id_at=id_at), CLASSES),
         predictions,
-        sample=sample_of(*header, id_at=id_at),
         columns=CLASSES,
-        classes=CLASSES,
         y=CODES,
     )
 
@@ -49,26 +42,18 @@ def multilabel(
     metric, *header, form="auto", predictions=PER_CLASS, columns=("a", "b", "c"), y=None
 ):
     return submission_cells(
-        "multilabel",
-        metric,
-        form,
+        Form("multilabel", metric, form, sample_of(*header), ()),
         predictions,
-        sample=sample_of(*header),
         columns=columns,
-        classes=(),
         y=np.eye(len(columns)) if y is None else y,
     )
 
 
 def regression(metric, *header, form="auto", predictions=P, columns=("target",), y=None):
     return submission_cells(
-        "regression",
-        metric,
-        form,
+        Form("regression", metric, form, sample_of(*header), ()),
         predictions,
-        sample=sample_of(*header),
         columns=columns,
-        classes=(),
         y=np.array([[1.0], [2.0], [4.0]]) if y is None else y,
     )
 
@@ -107,14 +92,13 @@ def test_labels_are_spelled_as_in_the_training_file():
 
 def test_labels_are_spelled_as_the_sample_certainly_asks():
     sample = Sample(("id", "t"), 0, ("b1",), ("b1",), cells=frozenset({"0"}))
-    settings = {"sample": sample, "columns": ["t"], "y": np.eye(1)}
-    made = submission_cells("binary", "f1", "auto", P, classes=("False", "True"), **settings)
+    settings = {"columns": ["t"], "y": np.eye(1)}
+    made = submission_cells(Form("binary", "f1", "auto", sample, ("False", "True")), P, **settings)
     assert made == {"t": ["0", "1", "1"]}
     sample = Sample(("id", "t"), 0, ("b1",), ("b1",), cells=frozenset({"False"}))
-    settings["sample"] = sample
-    made = submission_cells("multilabel", "f1", "auto", P, classes=(), **settings)
+    made = submission_cells(Form("multilabel", "f1", "auto", sample, ()), P, **settings)
     assert made == {"t": ["False", "True", "True"]}
-    made = submission_cells("multilabel", "auc", "auto", P, classes=(), **settings)
+    made = submission_cells(Form("multilabel", "auc", "auto", sample, ()), P, **settings)
     assert made == {"t": [0.2, 0.5, 0.9]}
 
 
@@ -140,13 +124,11 @@ def test_a_column_for_each_class_holds_its_probability_in_the_samples_order(metr
 
 def test_columns_that_are_the_classes_as_numbers_hold_their_probabilities():
     cells = submission_cells(
-        "multiclass",
-        "logloss",
-        "auto",
+        Form(
+            "multiclass", "logloss", "auto", sample_of("id", "3", "1", "2"), ["1.0", "2.0", "3.0"]
+        ),
         PER_CLASS,
-        sample=sample_of("id", "3", "1", "2"),
         columns=["1.0", "2.0", "3.0"],
-        classes=["1.0", "2.0", "3.0"],
         y=CODES,
     )
     assert cells["1"] == PER_CLASS[:, 0].tolist()
@@ -276,13 +258,9 @@ def test_a_column_that_held_nothing_to_learn_may_be_constant():
 def test_equal_test_texts_may_have_equal_predictions():
     """The placeholders of a code competition."""
     cells = submission_cells(
-        "binary",
-        "auc",
-        "auto",
+        Form("binary", "auc", "auto", sample_of("id", "t"), YES_NO),
         SAME,
-        sample=sample_of("id", "t"),
         columns=["target"],
-        classes=YES_NO,
         y=np.array([0, 1]),
         texts_differ=False,
     )

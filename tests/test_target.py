@@ -1,4 +1,4 @@
-"""The value that carries targets, task, metric, groups and labels."""
+"""`Target`: targets with their task, metric, groups and labels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Targets: numbers, 0 and 1, or classes, and the first cell that is none of them."""
+"""Targets: numbers, 0 and 1, or classes, and errors that name the first invalid cell."""
 
 import re
 

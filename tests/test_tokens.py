@@ -1,4 +1,4 @@
-"""Tokens: flat arrays say what the tokenizer says, batches are padded right and grouped by length.
+"""Tokens: flat arrays equal the tokenizer's output; batches are padded right, grouped by length.
 
 Words of the tiny tokenizer are single tokens, so that lengths can be counted by hand.
 """

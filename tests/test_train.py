@@ -1,4 +1,4 @@
-"""The train stage as a whole: what a diverged member leaves, what it says of itself, its calls."""
+"""The train stage: a diverged member's files, messages, and calls."""
 
 import re
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Units: what makes one finished, what its folder holds, and how a wrong one is found."""
+"""Units: when a unit is finished, the content of its folder, and how a wrong unit is detected."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""YAML as people write it: line ends of Windows, merge keys, and files that blow up."""
+"""YAML files: Windows line ends, merge keys, and aliases that expand without limit."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Tiny random backbones as folders, which AutoModel and AutoTokenizer read like downloaded ones."""
+"""Tiny random backbones as folders that AutoModel and AutoTokenizer read."""
 
 import gc
 from pathlib import Path

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline import prepare
 from pipeline.competition.deal import make_folds
-from pipeline.competition.rows import Train, read_train, whichever_first
+from pipeline.competition.rows import Train, joined_unordered, read_train
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.pretrained import read_tokenizer
 from pipeline.members.bert.tokens import Tokens, tokenize
@@ -49,7 +49,7 @@ def read_demo(path: str, n_rows: int | None = None, n_folds: int | None = None) 
         task=config.task,
         n=n_folds or config.folds.n,
         seed=config.folds.seed,
-        texts=whichever_first(train.texts),
+        texts=joined_unordered(train.texts),
         groups=train.groups,
     )
     backbone = locate_backbone(config.backbone)

@@ -1,1 +1,1 @@
-"""What goes in and out: tables, folds, the sample, the submission."""
+"""Input and output of a competition: tables, folds, the sample, the submission."""

@@ -1,12 +1,11 @@
 """Fold schemes: which rows are held out together.
 
-A model that trained on a text has seen the answer for every copy of it. So what is dealt to the
-folds is not rows but *atoms*: all rows of one text, as `text_key` compares
-them, and, where groups are given, everything that a shared text or a shared group connects. Every
-scheme keeps atoms whole; schemes differ in what has to come out even.
+A model that trained on a text has seen the target of its copies. So folds consist of *atoms*: all
+rows with one text, as `text_key` compares texts, and, where groups are given, all rows that a
+shared text or a shared group connects. Every scheme keeps atoms whole.
 
-Letters: n_rows rows, a atoms, n folds, s strata: what is kept even, that is the classes, the bins
-of each target, the 0 and the 1 of each label.
+Letters: n_rows rows, a atoms, n folds, s strata (classes, bins of each target, 0 and 1 of each
+label).
 """
 
 from collections.abc import Callable, Sequence
@@ -27,17 +26,17 @@ def make_folds(
     texts: Sequence[str],
     groups: Sequence | None = None,
 ) -> np.ndarray:
-    """The fold of every row; equal texts share a fold, and so do equal groups, whatever the scheme.
+    """The fold of every row; under every scheme, equal texts share a fold, and so do equal groups.
 
     Args:
         y: (n_rows, c) targets or 0/1 labels for regression and multilabel, else (n_rows,) codes.
-        texts: (n_rows,) a sentence pair joined into one string, whichever of the two is first.
-        groups: (n_rows,) any values that can be compared; a missing one is a value like others.
+        texts: (n_rows,) sentence pairs joined, (a, b) and (b, a) to the same string.
+        groups: (n_rows,) values that can be compared; a missing value is a group of its own.
     Returns:
-        (n_rows,) int64 from 0 to n - 1, each of them used.
+        (n_rows,) int64 from 0 to n - 1; no fold is empty.
     Raises:
-        ValueError: there is no such scheme, a group scheme has no groups, or there are fewer than
-            two folds or fewer atoms than folds.
+        ValueError: unknown scheme, group scheme without groups, fewer than two folds, or fewer
+            atoms than folds.
     """
     if scheme not in SCHEMES:
         known = ", ".join(sorted(SCHEMES))
@@ -55,33 +54,33 @@ def make_folds(
     if n_atoms < n:
         what = "distinct texts" if groups is None else "groups that share no text"
         raise ValueError(
-            f"folds.n: {n} folds need as many {what}, found {n_atoms}; lower folds.n or add rows"
+            f"folds.n: {n} folds need as many {what}, got {n_atoms}; lower folds.n or add rows"
         )
     return SCHEMES[scheme](y, atoms, task=task, n=n, seed=seed)
 
 
 def text_key(text: str) -> str:
-    """Texts with equal keys count as equal: case, white space and Unicode form aside."""
+    """The text without case, white space and Unicode form; texts with equal keys count as equal."""
     return " ".join(normalize("NFC", text).casefold().split())
 
 
 def connect(texts: Sequence[str], groups: Sequence | None) -> np.ndarray:
     """(n_rows,) number of the atom that a row belongs to, 0 to a - 1.
 
-    Rows without a text are no copies of each other: as one atom they would all lie in one fold,
-    whose model alone would never have seen such a row.
+    Rows without a text are no copies of each other: as one atom they would share a fold, whose
+    model would never have seen such a row.
     """
     keys = [text_key(text) or row for row, text in enumerate(texts)]
-    text, found = pd.factorize(pd.Series(keys, dtype=object))
+    text, distinct = pd.factorize(pd.Series(keys, dtype=object))
     if groups is None:
         return text
     # imported here: it takes a tenth of a second to load, and rows without groups do not need it
     from scipy.sparse.csgraph import connected_components
 
     group, names = pd.factorize(pd.Series(groups), use_na_sentinel=False)
-    # A row is an edge from its text to its group: a text that two groups quote ties them together.
-    n_nodes = len(found) + len(names)
-    edges = (np.ones(len(text)), (text, len(found) + group))
+    # a row is an edge from its text to its group: a text in two groups connects them
+    n_nodes = len(distinct) + len(names)
+    edges = (np.ones(len(text)), (text, len(distinct) + group))
     _, part = connected_components(sparse.coo_matrix(edges, shape=(n_nodes, n_nodes)))
     return pd.factorize(part[text])[0]
 
@@ -100,10 +99,10 @@ def stratified(y: np.ndarray, atoms: np.ndarray, *, task: str, n: int, seed: int
 
 
 def quantile_bins(target: np.ndarray) -> np.ndarray:
-    """(n_rows,) bin of each value: quantiles, or, of ratings with few values, the value itself.
+    """(n_rows,) quantile bin of each value; with few distinct values, the value itself.
 
-    Their number is Sturges' rule, log2(n_rows) + 1. Finer bins bring the fold means of one target
-    closer still, but those of several targets further apart (figures in docs/LOG.md).
+    The number of bins is Sturges' rule, log2(n_rows) + 1. With more bins, the fold means of one
+    target are closer, but those of several targets further apart (figures in docs/LOG.md).
     """
     n_bins = int(np.log2(len(target))) + 1
     if len(np.unique(target)) <= n_bins:
@@ -113,26 +112,26 @@ def quantile_bins(target: np.ndarray) -> np.ndarray:
 
 
 def deal(atoms: np.ndarray, columns: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Deal atoms one by one, each to the fold that is poorest in what the atom holds.
+    """Deal atoms one by one, each to the fold that has the least of the atom's strata.
 
-    What is hard to place, big atoms and rare strata, goes first, and the many easy atoms then even
-    out the folds: iterative stratification (Sechidis et al. 2011) with atoms of any size. Where
-    each row is an atom of its own and there is one column, the rows of a stratum in two folds
-    differ by at most 1, and so do the sizes of the folds. A stratum may be as rare as one row.
+    Big atoms and rare strata, which are hard to place, go first; the many easy atoms then even out
+    the folds: iterative stratification (Sechidis et al. 2011) with atoms of any size. If each row
+    is an atom and there is one column, the counts of a stratum in two folds differ by at most 1,
+    and so do the sizes of the folds. A stratum may be as rare as one row.
 
     Args:
         atoms: (n_rows,) 0 to a - 1, with a >= n.
         columns: (n_rows, c); each distinct value of each column is a stratum.
     Returns:
-        (n_rows,) int64; no fold is empty, as an empty one is the poorest.
+        (n_rows,) int64; no fold is empty, as an empty fold has the least.
     """
     strata = sparse.hstack([one_hot(column) for column in columns.T]).tocsr()  # (n_rows, s)
     counts = one_hot(atoms).T.tocsr() @ strata  # (a, s) rows
     weight = 1.0 / np.asarray(strata.sum(axis=0)).ravel()  # (s,)
     sizes = np.bincount(atoms)
     rarest = counts.sign().multiply(weight).tocsr().argmax(axis=1)
-    # The shares of strata that an atom is, by powers of two only: a full order would leave the
-    # seed nothing to shuffle.
+    # the atom's shares of strata, rounded to powers of two: a full order would leave the seed
+    # nothing to shuffle
     hardness = np.floor(np.log2(counts @ weight))
 
     luck = np.random.default_rng(seed).random(len(sizes))
@@ -162,5 +161,5 @@ SCHEMES: dict[str, Callable[..., np.ndarray]] = {
     "group": kfold,
     "stratified_group": stratified,
 }
-# Given groups stay together under every scheme; these two refuse to run without.
+# groups stay together under every scheme; these two need them
 NEED_GROUPS = frozenset({"group", "stratified_group"})

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.deal import connect
-from pipeline.competition.rows import Train, whichever_first
+from pipeline.competition.rows import Train, joined_unordered
 from pipeline.competition.tables import open_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
@@ -27,18 +27,18 @@ from pipeline.settings.config import Folds
 
 IntArray = NDArray[np.int64]
 
-MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before it is told
+MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before we warn
 FOLD = re.compile(r"[0-9]{1,9}")
 
 REMEDY = (
-    "restore it, or run make_folds with --overwrite (and train with --overwrite, since what was "
-    "trained on the old folds does not go with new ones); a file of your own is folds.path with "
-    "folds.scheme: file"
+    "restore it, or run make_folds with --overwrite, then train with --overwrite, since models "
+    "trained on the old folds do not fit new ones; for folds of your own set folds.scheme: file "
+    "and folds.path"
 )
 
 
 def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
-    """All that determines the folds: the settings, and hashes of the training rows' parts."""
+    """Everything that determines the folds: settings, and hashes of ids, texts, targets, groups."""
     ids = {"folds.scheme": settings.scheme, "ids": sha256_of_texts(train.ids)}
     if settings.scheme == "file":
         return {**ids, "folds.path": settings.path}
@@ -46,7 +46,7 @@ def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
         **ids,
         "folds.n": settings.n,
         "folds.seed": settings.seed,
-        "texts": sha256_of_texts(whichever_first(train.texts)),
+        "texts": sha256_of_texts(joined_unordered(train.texts)),
         "targets": sha256_of_array(train.y),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }
@@ -55,7 +55,7 @@ def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
 def write_folds(
     competition: str, ids: Sequence[str], id_name: str, folds: IntArray, origin: dict[str, Any]
 ) -> None:
-    """Write a competition's folds, and what they were made from, over what stands there."""
+    """Write a competition's folds with a stamp; an older file is replaced."""
     table = pd.DataFrame({"fold": folds})
     table.insert(0, id_name, list(ids), allow_duplicates=True)
     with written_with_stamp(folds_path(competition), origin) as temporary:
@@ -69,13 +69,13 @@ def read_folds(
 
     Args:
         ids: (n,) ids of the training rows.
-        origin: what the folds should have been made from, to compare.
+        origin: as `origin_of` gives it, to compare with the stamp.
     Returns:
         (n,) the fold of each row.
     Raises:
         FileNotFoundError: make_folds has not been run.
-        ValueError: the folds are not those of these rows, were made from something else, or were
-            changed since.
+        ValueError: the folds belong to other rows, have another origin, or were changed since they
+            were written.
     """
     path = folds_path(competition)
     require_current(path, origin or {}, REMEDY if path.is_file() else "run make_folds first")
@@ -89,15 +89,15 @@ def check_own_folds(path: str | None) -> None:
 
 
 def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArray:
-    """Read a file of one's own: two columns, the id and then the fold, whatever their names.
+    """Read the user's own folds: two columns of any names, the id and then the fold.
 
     Args:
         ids: (n,) ids of the training rows.
-        has_more_ids: whether the file may hold ids that are not among them.
+        has_more_ids: whether the file may hold further ids.
     Returns:
         (n,) the fold of each row.
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no such file.
         ValueError: an id is absent, repeated or unexpected, or the folds are not numbers from 0.
     """
     table = open_table(path, "folds.path")
@@ -112,49 +112,36 @@ def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArra
 
 
 def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> list[str]:
-    """A line for each doubt about the folds that does not stop us."""
-    n = int(folds.max()) + 1
-    lines = []
+    """A line for each property of the folds that is odd but no error."""
+    sizes, lines = np.bincount(folds), []
     if TASKS[task].has_classes:
-        sizes = np.bincount(train.y, minlength=len(train.classes))
-        lines.append(_rare(train.classes, sizes, "classes", n))
+        n_rows = np.bincount(train.y, minlength=len(train.classes))
+        lines += _rare("classes", train.classes, n_rows, len(sizes))
     elif task == "multilabel":
-        lines.append(_rare(train.columns, train.y.sum(axis=0), "labels", n))
-    if scheme == "file":
-        lines.append(_straddling(folds, train))
-    lines.append(_uneven(folds))
-    return [line for line in lines if line is not None]
+        lines += _rare("labels", train.columns, train.y.sum(axis=0), len(sizes))
+    if scheme == "file":  # our schemes keep texts and groups whole
+        atoms = connect(joined_unordered(train.texts), train.groups)
+        n_torn = int((pd.Series(folds).groupby(atoms).nunique() > 1).sum())
+        what = "texts" if train.groups is None else "texts or groups"
+        if n_torn:
+            lines.append(
+                f"{n_torn} {what} are in several folds: scores will look better than they are"
+            )
+    if sizes.max() > MOST_UNEVEN * sizes.mean():
+        lines.append(
+            f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: many share a text or "
+            "a group"
+        )
+    return lines
 
 
-def _rare(names: Sequence[str], sizes: NDArray[Any], what: str, n: int) -> str | None:
-    rare = [f"{name} ({int(size)})" for name, size in zip(names, sizes, strict=True) if size < n]
-    if not rare:
-        return None
-    return (
+def _rare(what: str, names: Sequence[str], n_rows: NDArray[Any], n: int) -> list[str]:
+    rare = [f"{name} ({int(size)})" for name, size in zip(names, n_rows, strict=True) if size < n]
+    line = (
         f"{len(rare)} of {len(names)} {what} have fewer rows than the {n} folds: "
         f"{first_few(rare)}; some folds hold none of them"
     )
-
-
-def _uneven(folds: IntArray) -> str | None:
-    sizes = np.bincount(folds)
-    if sizes.max() <= MOST_UNEVEN * sizes.mean():
-        return None
-    return (
-        f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: a text or a group that "
-        "many rows share keeps them together"
-    )
-
-
-def _straddling(folds: IntArray, train: Train) -> str | None:
-    """Schemes of ours keep texts and groups whole; a file of one's own may not."""
-    atoms = connect(whichever_first(train.texts), train.groups)
-    n_folds = pd.Series(folds).groupby(atoms).nunique()
-    n_torn = int((n_folds > 1).sum())
-    if not n_torn:
-        return None
-    what = "texts" if train.groups is None else "texts or groups"
-    return f"{n_torn} {what} stand in several folds: scores will look better than they are"
+    return [line] if rare else []
 
 
 def _aligned(table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str) -> IntArray:
@@ -166,10 +153,11 @@ def _aligned(table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str) -
             raise ValueError(
                 f"{where}: fold {cell!r} of id {name!r} is no whole number from 0; {remedy}"
             )
-    found = sorted({int(cell) for cell in cells})
-    if len(found) < 2 or found != list(range(len(found))):
+    folds = np.array(cells, dtype=np.int64)
+    numbers = np.unique(folds)
+    if len(numbers) < 2 or numbers[-1] != len(numbers) - 1:
         raise ValueError(
-            f"{where}: folds are {first_few([str(fold) for fold in found])}, should be 0, 1 and on "
-            f"without a gap; {remedy}"
+            f"{where}: folds are {first_few([str(fold) for fold in numbers])}, should be 0, 1 and "
+            f"on without a gap; {remedy}"
         )
-    return np.array([int(cell) for cell in cells], dtype=np.int64)
+    return folds

@@ -1,4 +1,4 @@
-"""By which columns the rows of the tables belong together: data.id, or what is found without it."""
+"""Ids of the rows: the columns of data.id, or without it columns of the same values."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ PARTS = ("train", "test", "sample")
 
 
 def read_ids(table: pd.DataFrame, data: Data, part: str) -> list[str]:
-    """(n,) ids of the training or the test table; row numbers where data.id is null.
+    """(n,) ids of the training or the test table; row numbers if data.id is null.
 
     Raises:
         ValueError: there is no such column, or an id is empty, repeated or of several lines.
@@ -48,20 +48,21 @@ def read_ids(table: pd.DataFrame, data: Data, part: str) -> list[str]:
 
 
 def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
-    """The complaint about a table without data.id, with the names that the tables have for it."""
+    """The message about a table without data.id, with the names that the tables have for it."""
     name = data.id_of(part) or ""
     where = {"train": data.train, "test": data.test, "sample": data.sample_submission}[part]
-    names = {}
-    for one in PARTS:
-        own = table if one == part else _open(data, one)
-        names[one] = _name_in(own, data.id_of(one) or name) if own is not None else None
-    if part == "sample" and names["sample"] is None and (test := _open(data, "test")) is not None:
+    names: dict[str, str | None] = {}
+    for other in PARTS:
+        other_table = table if other == part else _open(data, other)
+        if other_table is not None:
+            names[other] = _name_in(other_table, data.id_of(other) or name)
+    if part == "sample" and names[part] is None and (test := _open(data, "test")) is not None:
         test_id = data.id_of("test")
         if test_id in test.columns.tolist():
             match = matching_columns(table, test[[test_id]])
             names["sample"] = match[0] if match else None
     remedy = None
-    if all(names.values()):
+    if len(names) == len(PARTS) and all(names.values()):
         same = len(set(names.values())) == 1
         value = names[part] if same else names
         spelled = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
@@ -70,7 +71,7 @@ def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
 
 
 def _open(data: Data, part: str) -> pd.DataFrame | None:
-    """Another table, for the sake of a better message."""
+    """Another table, for a better message; None if it cannot be read."""
     path = {"train": data.train, "test": data.test, "sample": data.sample_submission}[part]
     try:
         return open_table(path, f"data.{part}", data.dialect)
@@ -94,10 +95,10 @@ def matching_columns(
     Args:
         table: (k, ...) the sample or the solution.
         test: (k, ...)
-        passed_over: names that are predicted, and no ids.
+        passed_over: names of predicted columns, which hold no ids.
     Returns:
-        Its name, that of the test table's column, and (k,) the test row of each row; None if there
-        is none. Columns of one name come first.
+        The names of both columns and (k,) the test row of each row; None if no columns match.
+        Columns with the same name come first.
     """
     of_table, of_test = _keys(table, passed_over), _keys(test, ())
     pairs = [(name, other) for name in of_table for other in of_test]
@@ -110,15 +111,15 @@ def matching_columns(
 
 
 def _keys(table: pd.DataFrame, passed_over: Sequence[str]) -> dict[str, pd.Index]:
-    """The cells of each column that could be ids: there are several, and no two are equal."""
-    found = {}
+    """The cells of each column that could hold ids: two or more, all different."""
+    keys_of = {}
     for name in table.columns:
         if name in passed_over or not _is_lone(table, name) or len(table) < 2:
             continue
         keys = pd.Index([spelling_key(cell) for cell in table[name]], dtype=object)
         if not keys.has_duplicates:
-            found[name] = keys
-    return found
+            keys_of[name] = keys
+    return keys_of
 
 
 def refuse_other_order(table: pd.DataFrame, test: pd.DataFrame, where: str) -> None:

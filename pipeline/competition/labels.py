@@ -1,32 +1,80 @@
-"""How a submission spells its labels: as the training file does, or as the sample certainly asks.
+"""The form of a submission: labels or numbers, and how labels are spelled.
 
-Also what the user should know of it: whose probability is written, and cells of the sample that
-are nothing that we would write.
+Labels are spelled as in the training file, or as in the sample where one rule gives all its cells.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from pipeline.competition.sample import Sample
+from pipeline.competition.rows import TestRows, Train
+from pipeline.competition.sample import Sample, read_sample
 from pipeline.competition.spelling import in_print, spelling_key
 from pipeline.competition.targets import as_number, says_yes_or_no
 from pipeline.files.messages import first_few
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.tasks import TASKS
+from pipeline.settings.config import Config
 
-NO_AND_YES = [
-    ("0", "1"),
-    ("False", "True"),
-    ("false", "true"),
-    ("FALSE", "TRUE"),
-    ("no", "yes"),
-    ("No", "Yes"),
-    ("NO", "YES"),
-    ("0.0", "1.0"),
-]
+NO = ("0", "False", "false", "FALSE", "no", "No", "NO", "0.0")
+YES = ("1", "True", "true", "TRUE", "yes", "Yes", "YES", "1.0")
 
 
-def wants_labels(metric: str, form: str) -> bool:
-    return form == "labels" or (form == "auto" and METRICS[metric].decides)
+@dataclass(frozen=True)
+class Form:
+    """The settings and the sample that determine the form of a submission.
+
+    Attributes:
+        submit_as: labels or probabilities; auto: labels where the metric scores decisions.
+        classes: as the training file spells them; for binary the negative, then the positive.
+    Raises:
+        ValueError: the sample's columns cannot hold this form.
+    """
+
+    task: str
+    metric: str
+    submit_as: str
+    sample: Sample
+    classes: Sequence[str]
+
+    @property
+    def wants_labels(self) -> bool:
+        decides = METRICS[self.metric].decides
+        return self.submit_as == "labels" or (self.submit_as == "auto" and decides)
+
+    @property
+    def has_one_column(self) -> bool:
+        return len(self.sample.columns) == 1
+
+    def __post_init__(self) -> None:
+        columns, classes = self.sample.columns, self.classes
+        if TASKS[self.task].has_classes and self.submit_as == "labels" and len(columns) > 1:
+            raise ValueError(
+                f"submit.as: labels fill one column, but the sample submission has {len(columns)}: "
+                f"{', '.join(columns[:5])}; leave it at auto"
+            )
+        if not self.has_one_column or self.wants_labels:
+            return
+        if self.task == "binary" and columns[0] == classes[0]:
+            raise ValueError(
+                f"the sample submission's column {columns[0]!r} is a class, but the probability of "
+                f"{classes[1]!r} is predicted; set data.positive: {columns[0]}"
+            )
+        if self.task == "multiclass":
+            raise ValueError(
+                f"the sample submission has one column, {columns[0]!r}, which cannot hold the "
+                f"probabilities of {len(classes)} classes that {self.metric} scores; set "
+                "submit.as: labels"
+            )
+
+
+def read_form(config: Config, train: Train, test: TestRows) -> Form:
+    """The form of the submission, from the config and the sample submission.
+
+    Raises:
+        FileNotFoundError, ValueError: as for `read_sample` and `Form`.
+    """
+    sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
+    return Form(config.task, config.metric, config.submit.as_, sample, train.classes)
 
 
 def labels_as_sampled(sample: Sample, classes: Sequence[str]) -> tuple[str, ...] | None:
@@ -50,33 +98,29 @@ def _spellings(classes: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield tuple(str(int(number)) for number in numbers)
         yield tuple(f"{number:.1f}" for number in numbers)
     if len(classes) == 2 and {says_yes_or_no(name) for name in classes} == {True, False}:
-        for words in NO_AND_YES:
+        for words in zip(NO, YES, strict=True):
             yield tuple(words[bool(says_yes_or_no(name))] for name in classes)
 
 
-def lines_about(
-    task: str, metric: str, form: str, sample: Sample, classes: Sequence[str], where: str
-) -> list[str]:
-    """What to tell about the submission before it is written, a line each.
+def lines_about(form: Form, where: str) -> list[str]:
+    """Notes and warnings about the submission, a line each.
 
     Args:
-        form: submit.as.
         where: the sample's file.
     """
+    sample, classes = form.sample, form.classes
     lines = [sample.note] if sample.note else []
-    if task == "binary" and len(sample.columns) == 1:
+    if form.task == "binary" and form.has_one_column:
         negative, positive = map(in_print, classes)
-        name = sample.columns[0]
-        if wants_labels(metric, form):
-            lines.append(f"{name}: labels, {negative} or {positive}, the positive class")
-        else:
-            lines.append(
-                f"{name}: P({classes[1]}), the probability of {positive}, not of {negative}"
-            )
-    own = ("0", "1") if task == "multilabel" else tuple(classes)
-    if not own or not _holds_labels(task, metric, form, sample):
-        doubt = _doubt_about_numbers(task, sample)
-        return [*lines, f"warning: {where}: {doubt}"] if doubt else lines
+        held = f"P({classes[1]}), the probability of {positive}, not of {negative}"
+        if form.wants_labels:
+            held = f"labels, {negative} or {positive}, the positive class"
+        lines.append(f"{sample.columns[0]}: {held}")
+    own = ("0", "1") if form.task == "multilabel" else tuple(classes)
+    fits = form.task == "multilabel" or (TASKS[form.task].has_classes and form.has_one_column)
+    if not (own and fits and form.wants_labels):
+        problem = _problem_of_numbers(form)
+        return [*lines, f"warning: {where}: {problem}"] if problem else lines
     shown, spelled = first_few(sorted(sample.cells)), labels_as_sampled(sample, own)
     if spelled is None:
         lines.append(
@@ -85,50 +129,45 @@ def lines_about(
         )
     elif spelled != own:
         pairs = [f"{b!r} for {a!r}" for a, b in zip(own, spelled, strict=True)]
-        lines.append(f"{where}: holds {shown}, so labels are written so: {', '.join(pairs[:6])}")
+        lines.append(f"{where}: holds {shown}, so we write {', '.join(pairs[:6])}")
     return lines
 
 
-def _holds_labels(task: str, metric: str, form: str, sample: Sample) -> bool:
-    fits = task == "multilabel" or (TASKS[task].has_classes and len(sample.columns) == 1)
-    return fits and wants_labels(metric, form)
-
-
-def _doubt_about_numbers(task: str, sample: Sample) -> str | None:
-    numbers = {cell: as_number(cell) for cell in sample.cells}
-    if task == "regression":
+def _problem_of_numbers(form: Form) -> str | None:
+    """The sample's cells that are no values or probabilities, for a message; None if all are."""
+    numbers = {cell: as_number(cell) for cell in form.sample.cells}
+    if form.task == "regression":
         words = sorted(cell for cell, number in numbers.items() if number is None)
         return f"holds {first_few(words)}, we write numbers" if words else None
     outside = sorted(c for c, number in numbers.items() if number is None or not 0 <= number <= 1)
-    if outside:
-        return (
-            f"holds {first_few(outside)}, we write probabilities; set submit.as: labels if it "
-            "asks for labels"
-        )
-    return None
+    if not outside:
+        return None
+    return (
+        f"holds {first_few(outside)}, we write probabilities; set submit.as: labels if it asks for "
+        "labels"
+    )
 
 
-def check_positive(
-    positive: str | None, metric: str, form: str, sample: Sample, classes: Sequence[str]
-) -> None:
-    """Raise a ValueError if which of two words is the positive class would be a guess.
+def check_positive(positive: str | None, form: Form) -> None:
+    """Raise a ValueError if the positive class of a binary task would be a guess.
 
-    It is none where data.positive says it, the classes are numbers or a yes and a no, the sample
-    names it, or nothing depends on it: labels whose metric treats both classes alike.
+    It is known if data.positive names it, the classes are numbers or a yes and a no, or the sample
+    names it. It does not matter for labels whose metric treats both classes alike.
     """
-    if positive is not None or len(sample.columns) > 1:
-        return
-    if wants_labels(metric, form) and metric != "f1":
-        return
-    if {says_yes_or_no(name) for name in classes} == {True, False}:
-        return
-    if all(as_number(name) is not None for name in classes):
-        return
-    if spelling_key(sample.columns[0]) == spelling_key(classes[1]):
+    classes, column = form.classes, form.sample.columns[0]
+    if (
+        form.task != "binary"
+        or positive is not None
+        or not form.has_one_column
+        or (form.wants_labels and form.metric != "f1")
+        or {says_yes_or_no(name) for name in classes} == {True, False}
+        or all(as_number(name) is not None for name in classes)
+        or spelling_key(column) == spelling_key(classes[1])
+    ):
         return
     first, second = map(in_print, classes)
-    what = "the class that f1 scores" if wants_labels(metric, form) else "the probability asked for"
+    purpose = "which f1 scores" if form.wants_labels else "whose probability is predicted"
     raise ValueError(
-        f"data.positive: the classes are {first} and {second}, and nothing says which is "
-        f"{what}; set data.positive: {classes[0]} or data.positive: {classes[1]}"
+        f"data.positive: nothing says which of the classes {first} and {second} is the positive "
+        f"class, {purpose}; set data.positive: {classes[0]} or data.positive: {classes[1]}"
     )

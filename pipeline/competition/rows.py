@@ -1,6 +1,6 @@
-"""The training and the test table, read and checked against the config.
+"""The training and the test rows, read and checked against the config.
 
-Ids, texts and classes stay as the files spell them. Letters: n rows, c prediction columns.
+Ids, texts and classes are spelled as in the files. Letters: n rows, c prediction columns.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ class Train:
     """The training rows.
 
     Attributes:
-        ids: (n,) distinct; the row numbers where the config names no id column.
-        texts: (n,) tuples of one text, or of the two of a pair.
+        ids: (n,) distinct; row numbers if the config names no id column.
+        texts: (n,) tuples of one text, or of the two texts of a pair.
         y: (n, c) targets or (n,) codes, as in `scoring.tasks`.
         classes: spelled as in the file, numbers in numeric order; for binary the negative, then
-            the positive one; none for regression and multilabel.
+            the positive; empty for regression and multilabel.
         groups: (n,) cells of the group column.
         columns: (c,) the prediction columns.
     """
@@ -45,7 +45,7 @@ class Train:
 
     @property
     def sha256_of_texts(self) -> str:
-        """Hash of the texts, what ids and columns they stand under aside."""
+        """Hash of the texts without ids and column names."""
         return sha256_of_texts(part for text in self.texts for part in text)
 
 
@@ -58,15 +58,15 @@ class TestRows:
 
     @property
     def sha256(self) -> str:
-        """Hash of ids and texts: predictions for other rows are not these rows' predictions."""
+        """Hash of ids and texts, which test predictions have to match."""
         return sha256_of_texts([*self.ids, *(part for text in self.texts for part in text)])
 
 
 def read_train(data: Data, task: str) -> Train:
-    """Read the training table: all of it is checked, then `data.train_rows` of it are kept.
+    """Read and check the whole training table, then keep `data.train_rows` of its rows.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no training table.
         ValueError: it is unreadable, a column is missing, an id is empty or repeated, a target is
             missing or does not fit the task, or all rows have one class.
     """
@@ -80,18 +80,18 @@ def read_train(data: Data, task: str) -> Train:
     groups = None
     if data.group is not None:
         groups = column(table, data.group, data.train, "data.group")
-    kept = _kept_rows(ids, data.train_rows)
-    if classes and len(set(y[kept])) == 1:
+    rows = _rows_to_keep(ids, data.train_rows)
+    if classes and len(set(y[rows])) == 1:
         raise ValueError(
-            f"{data.train}: the {len(kept)} rows that data.train_rows keeps are all "
-            f"{classes[y[kept[0]]]!r}; raise it"
+            f"{data.train}: the {len(rows)} rows that data.train_rows keeps are all "
+            f"{classes[y[rows[0]]]!r}; raise data.train_rows"
         )
     return Train(
-        ids=tuple(ids[row] for row in kept),
-        texts=tuple(texts[row] for row in kept),
-        y=y[kept],
+        ids=tuple(ids[row] for row in rows),
+        texts=tuple(texts[row] for row in rows),
+        y=y[rows],
         classes=classes,
-        groups=tuple(groups[row] for row in kept) if groups else None,
+        groups=tuple(groups[row] for row in rows) if groups else None,
         columns=tuple(prediction_columns(task, data.target, classes)),
     )
 
@@ -100,7 +100,7 @@ def read_test(data: Data) -> TestRows:
     """Read the test table.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no test table.
         ValueError: it is unreadable, a column is missing, or an id is empty or repeated.
     """
     table = open_table(data.test, "data.test", data.dialect)
@@ -109,12 +109,12 @@ def read_test(data: Data) -> TestRows:
 
 
 def joined(texts: Texts) -> list[str]:
-    """(n,) each row's text, or its pair as one string; empty where there is no text at all."""
+    """(n,) each row's text, or its pair as one string; empty if all its texts are blank."""
     return [" | ".join(pair) if any(text.strip() for text in pair) else "" for pair in texts]
 
 
-def whichever_first(texts: Texts) -> list[str]:
-    """`joined`, but (a, b) and (b, a) give one string: a model remembers the one by the other."""
+def joined_unordered(texts: Texts) -> list[str]:
+    """`joined`, but (a, b) and (b, a) give the same string: each is a copy of the other."""
     return joined(tuple(tuple(sorted(pair, key=text_key)) for pair in texts))
 
 
@@ -135,11 +135,11 @@ def _texts(table: pd.DataFrame, names: Sequence[str], where: str) -> list[tuple[
     return list(zip(*columns, strict=True))
 
 
-def _kept_rows(ids: Sequence[str], limit: int | None) -> list[int]:
+def _rows_to_keep(ids: Sequence[str], limit: int | None) -> list[int]:
     """The rows that `data.train_rows` keeps, in the order of the file."""
     if limit is None or limit >= len(ids):
         return list(range(len(ids)))
-    # by a hash of the id: the first rows of a file sorted by class are one class. A higher limit
-    # keeps what a lower one kept, wherever the rows stand.
+    # by a hash of the id: the first rows of a sorted file may all have one class; a higher limit
+    # keeps all rows of a lower limit, in any order of the file
     order = sorted(range(len(ids)), key=lambda row: hashlib.sha256(ids[row].encode()).digest())
     return sorted(order[:limit])

@@ -1,4 +1,4 @@
-"""The sample submission: the names, the order and the ids that a submission must have."""
+"""The sample submission: the columns, the order and the ids that a submission must have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ REMEDY = "data.sample_submission needs a row for each row of data.test"
 
 @dataclass(frozen=True)
 class Sample:
-    """What a submission has to look like. Letters: k test rows.
+    """The content of the sample submission. Letters: k test rows.
 
     Attributes:
-        header: the names of its columns; a class may bear the id's.
-        id_at: which of them is the id; None: none is.
-        ids: (k,) test ids in the sample's order, by which predictions are found.
-        id_cells: (k,) what to write into the id column: the ids, or, where the test table has
-            none, what the sample has there.
-        note: how its rows were matched to those of the test table, where nobody said so.
-        cells: what stands in its columns to predict, without white space around it.
+        header: column names; a class may have the name of the id column.
+        id_at: position of the id column; None without an id column.
+        ids: (k,) test ids in the sample's order.
+        id_cells: (k,) cells of the id column: the ids, or the sample's own cells if the test
+            table has no ids.
+        note: how rows were matched to those of the test table, if the config does not say.
+        cells: distinct cells of the columns to predict, without white space around them.
     """
 
     header: tuple[str, ...]
@@ -54,18 +54,18 @@ def read_sample(
 ) -> Sample:
     """Read the sample submission and check that it asks for these ids and columns.
 
-    Where the config names no id column, rows go by a column of the sample that holds the values of
-    one of the test table, or, if there is none, by their order. Then the sample may still have a
-    column for ids or row numbers: its first, if it has several and it is none that we predict.
+    If the config names no id column, rows are matched by a column of the sample that holds the
+    values of a column of the test table, or otherwise by their order. In the latter case the first
+    of several columns holds ids or row numbers, unless we predict a column of that name.
 
     Args:
         ids: (k,) of the test rows.
         columns: the prediction columns.
         classes: as in `competition.Train`.
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is unreadable, its ids are not the test ids, or it has a column that we do
-            not predict or lacks one that we do.
+        FileNotFoundError: there is no sample submission.
+        ValueError: it is unreadable, its ids are not the test ids, or its columns are not those
+            that we predict.
     """
     where = data.sample_submission
     table = open_table(where, "data.sample_submission", data.dialect)
@@ -83,8 +83,8 @@ def read_sample(
     id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
     if name is not None:
         in_order_of(ids, id_cells, where, REMEDY)
-    found = {cell.strip() for at in range(len(header)) if at != id_at for cell in table.iloc[:, at]}
-    cells = frozenset(found - {""})
+    columns_at = [at for at in range(len(header)) if at != id_at]
+    cells = frozenset(cell.strip() for at in columns_at for cell in table.iloc[:, at]) - {""}
     sample = Sample(header, id_at, tuple(ids) if name is None else id_cells, id_cells, note, cells)
     _check_columns(sample.columns, data, task, columns, classes)
     return sample
@@ -93,7 +93,7 @@ def read_sample(
 def _rows_without_ids(
     data: Data, table: pd.DataFrame, predicted: set[str]
 ) -> tuple[int | None, Sequence[int], str | None]:
-    """Place of the id's column, (k,) the test row of each row, and what to tell about them."""
+    """Position of the id column, (k,) the test row of each row, and a note on the matching."""
     header, where, test = table.columns.tolist(), data.sample_submission, open_test(data)
     match = matching_columns(table, test, sorted(predicted)) if test is not None else None
     if match is not None:
@@ -107,35 +107,30 @@ def _rows_without_ids(
 
 
 def _check_columns(
-    found: Sequence[str], data: Data, task: str, columns: Sequence[str], classes: Sequence[str]
+    header: Sequence[str], data: Data, task: str, columns: Sequence[str], classes: Sequence[str]
 ) -> None:
-    """A single column may bear any name; several are those that we predict, in any order."""
+    """A single column may have any name; several need the names that we predict, in any order."""
     where = data.sample_submission
     wanted = classes if TASKS[task].has_classes else columns
     may_be_one = TASKS[task].has_classes or len(wanted) == 1
-    if len(found) == 1 and may_be_one:
+    if len(header) == 1 and may_be_one:
         return
-    if sorted(found) != sorted(wanted) and not same_numbers(found, wanted):
-        pairs = [(name, other) for name in found for other in alike(name, wanted)]
+    if sorted(header) != sorted(wanted) and not same_numbers(header, wanted):
+        pairs = [(name, other) for name in header for other in alike(name, wanted)]
         shown = [" is ".join(told_apart(*pair)) for pair in pairs if pair[0] not in wanted]
         hint = f"; {shown[0]} in {data.train}: rename the column in one of them" if shown else ""
         raise ValueError(
-            f"{where}: columns to predict are {first_few(found) or 'none'}, should be "
+            f"{where}: columns to predict are {first_few(header) or 'none'}, should be "
             f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}{hint}"
         )
 
 
 def table_of(sample: Sample, cells: dict[str, list[Any]]) -> pd.DataFrame:
-    """The submission, column for column as the sample has it.
-
-    Args:
-        cells: (k,) what to write under each column to predict.
-    """
-    values = iter(cells[name] for name in sample.columns)
-    columns = [
-        list(sample.id_cells) if at == sample.id_at else next(values)
-        for at in range(len(sample.header))
-    ]
-    table = pd.concat([pd.Series(column, dtype=object) for column in columns], axis=1)
+    """The submission, with the columns of the sample and (k,) `cells` of those to predict."""
+    columns = {
+        at: list(sample.id_cells) if at == sample.id_at else cells[name]
+        for at, name in enumerate(sample.header)
+    }
+    table = pd.DataFrame(columns, dtype=object)  # a class may have the name of the id column
     table.columns = pd.Index(sample.header)
     return table

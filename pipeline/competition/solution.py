@@ -1,6 +1,6 @@
-"""The test rows' targets, where they are known: solution.csv beside the test table.
+"""The targets of the test rows, from solution.csv beside the test table.
 
-A demo has one, and a finished competition may. No stage but the report reads it.
+Demos and some finished competitions have this file. Of all stages only the report reads it.
 """
 
 from collections.abc import Sequence
@@ -27,25 +27,25 @@ def solution_path(data: Data) -> Path:
 def read_solution(
     data: Data, task: str, ids: Sequence[str], classes: Sequence[str]
 ) -> NDArray[Any] | None:
-    """Test targets as in `scoring.tasks`, in the order of `ids`; None where there is no file.
+    """Test targets as in `scoring.tasks`, in the order of `ids`; None if there is no file.
 
     Args:
         ids: (k,) ids of the test rows.
         classes: as in the training table.
     Raises:
-        ValueError: ids or columns do not fit, or a cell is no number or none of the classes.
+        ValueError: ids or columns do not fit, or a cell is no number, or not one of the classes.
     """
     path = solution_path(data)
     if not path.is_file():
         return None
     where = str(path)
-    remedy = "correct it, or take it away: only the report reads it"
+    remedy = "correct the file or remove it: only the report reads it"
     table = open_table(where, "solution.csv", data.dialect)
     order = in_order_of(ids, _ids(data, table, where), where, remedy)
     cells = {}
     for name in data.target:
-        found = column(table, name, where, "data.target")
-        cells[name] = [found[row] for row in order]
+        targets = column(table, name, where, "data.target")
+        cells[name] = [targets[row] for row in order]
     if not TASKS[task].has_classes:
         try:
             return read_targets(task, where, ids, cells, None)[0]
@@ -61,13 +61,13 @@ def read_solution(
 
 
 def _as_trained(cell: str, classes: Sequence[str]) -> str:
-    """The class that the cell spells, in the training file's spelling if that is certain."""
+    """The cell in the training file's spelling if it spells exactly one of the classes."""
     spelled = alike(cell, classes)
     return spelled[0] if cell not in classes and len(spelled) == 1 else cell
 
 
 def _ids(data: Data, table: pd.DataFrame, where: str) -> list[str]:
-    """The ids of its rows, whose column may be called as in any of the tables."""
+    """Ids of the rows; their column may have its name in the test, train or sample table."""
     names = [name for part in ("test", "train", "sample") if (name := data.id_of(part)) is not None]
     if names:
         name = next((name for name in names if name in table.columns), names[0])

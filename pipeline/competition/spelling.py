@@ -1,4 +1,4 @@
-"""Names and classes that differ in their spelling only, and how a message tells them apart."""
+"""Names and classes that differ in spelling only, and how messages show the difference."""
 
 import re
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
 def spelling_key(name: str) -> str | Decimal:
-    """Names with equal keys are spellings of one: trimmed, NFC, case aside, equal as numbers."""
+    """The name in NFC without case and surrounding space, as a number if possible."""
     folded = normalize("NFC", normalize("NFC", name).strip().casefold())
-    # exact: of two long ids that differ in the last digit, float() makes one
+    # Decimal is exact: float() makes long ids that differ in the last digit equal
     return Decimal(folded) if NUMBER.fullmatch(folded) else folded
 
 
 def in_print(name: str) -> str:
-    """The name for a message, with code points where its letters alone do not tell its spelling."""
+    """The name for a message, with code points if its letters look like those of another."""
     return repr(name) if normalize("NFC", name) == name else ascii(name)
 
 
@@ -28,7 +28,7 @@ def alike(name: str, names: Sequence[str]) -> list[str]:
 
 
 def told_apart(first: str, second: str) -> tuple[str, str]:
-    """Both names for a message, in which they do not look the same."""
+    """Both names for a message, with code points if they may look the same."""
     if first.isascii() and second.isascii():
         return repr(first), repr(second)
     return ascii(first), ascii(second)
@@ -36,7 +36,7 @@ def told_apart(first: str, second: str) -> tuple[str, str]:
 
 def same_numbers(names: Sequence[str], others: Sequence[str]) -> bool:
     """Whether both are the same numbers, each once: the columns 1, 2 and the classes 1.0, 2.0."""
-    keys, other_keys = ({spelling_key(name) for name in of} for of in (names, others))
+    keys, other_keys = set(map(spelling_key, names)), set(map(spelling_key, others))
     return (
         keys == other_keys
         and len(keys) == len(names) == len(others)

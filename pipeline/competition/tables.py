@@ -1,7 +1,7 @@
-"""Tables as text, whatever the file: CSV, TSV, Parquet, or a zip of one CSV or TSV.
+"""Tables as text, from CSV, TSV, Parquet, or a zip of one CSV or TSV.
 
 Every cell is the string that a CSV would hold: ids keep their zeros, `NA` is a word, nothing is
-taken for a number.
+read as a number.
 """
 
 import difflib
@@ -21,15 +21,15 @@ from pipeline.files.reading import text_cells
 
 
 def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
-    """Every cell of the table in `path` as it is spelled; the file's ending says what it is.
+    """Every cell of a table as spelled in the file, whose ending names the format.
 
-    Column names may repeat, as far as the file allows it.
+    Column names may repeat, if the format allows it.
 
     Args:
-        dialect: what the settings say of text files; None: they say nothing.
+        dialect: of text files; None: that of files we write.
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read as what its ending says.
+        ValueError: it cannot be read in the format of its ending.
     """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(
@@ -41,33 +41,29 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
 
 
 def open_table(path: str, setting: str, dialect: Dialect | None = None) -> pd.DataFrame:
-    """`read_table` for a file that a setting names: it must be there and have rows."""
+    """`read_table` for the file of a setting, which has to exist and have rows."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file; correct {setting}, or put the file there")
     table = read_table(Path(path), dialect)
     if len(table) == 0:
-        raise ValueError(f"{path}: has column names and no rows; correct {setting}")
+        raise ValueError(f"{path}: has column names but no rows; correct {setting}")
     return table
 
 
 def column(table: pd.DataFrame, name: str, where: str, setting: str) -> list[str]:
-    """The cells of the one column of that name, which `setting` asks for in the file `where`."""
-    found = [at for at, other in enumerate(table.columns) if other == name]
-    if not found:
+    """The cells of the column that `setting` names in the file `where`."""
+    positions = [at for at, other in enumerate(table.columns) if other == name]
+    if not positions:
         raise ValueError(no_column(name, table.columns.tolist(), where, setting))
-    if len(found) > 1:
-        raise ValueError(f"{where}: {len(found)} columns are called {name!r}; rename all but one")
-    return table.iloc[:, found[0]].tolist()
+    if len(positions) > 1:
+        raise ValueError(f"{where}: {len(positions)} columns named {name!r}; rename all but one")
+    return table.iloc[:, positions[0]].tolist()
 
 
 def no_column(
     name: str, header: Sequence[str], where: str, setting: str, remedy: str | None = None
 ) -> str:
-    """The complaint about a missing column, with the nearest of those that are there.
-
-    Args:
-        remedy: what to do, where the caller knows.
-    """
+    """The message about a missing column, with the most similar name of the header."""
     keys = {str(spelling_key(other)): other for other in header}
     spelled = alike(name, header)
     near = spelled or difflib.get_close_matches(str(spelling_key(name)), keys, n=1)
@@ -83,12 +79,12 @@ def no_column(
     return f"{where}: no column {shown} ({setting}); {hint}; it has {first_few(header)}"
 
 
-def _read_csv(path: Path, dialect: Dialect | None) -> pd.DataFrame:
-    return text_cells(path.read_bytes(), str(path), ",", dialect)
+def _read_text(path: Path, dialect: Dialect | None) -> pd.DataFrame:
+    return text_cells(path.read_bytes(), str(path), _delimiter(path.name), dialect)
 
 
-def _read_tsv(path: Path, dialect: Dialect | None) -> pd.DataFrame:
-    return text_cells(path.read_bytes(), str(path), "\t", dialect)
+def _delimiter(name: str) -> str:
+    return "\t" if name.lower().endswith(".tsv") else ","
 
 
 def _read_parquet(path: Path, _: Dialect | None) -> pd.DataFrame:
@@ -114,17 +110,16 @@ def _read_zip(path: Path, dialect: Dialect | None) -> pd.DataFrame:
         with zipfile.ZipFile(path) as archive:
             names = [n for n in archive.namelist() if _is_text_table(n)]
             if len(names) != 1:
-                found = ", ".join(names[:5]) or "none"
-                raise ValueError(f"{path}: should hold one .csv or .tsv, holds {found}; unzip it")
+                held = ", ".join(names[:5]) or "none"
+                raise ValueError(f"{path}: should hold one .csv or .tsv, holds {held}; unzip it")
             content = archive.read(names[0])
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
         raise ValueError(f"{path}: not a readable zip: {_one_line(error)}; unzip it") from None
-    delimiter = "\t" if names[0].lower().endswith(".tsv") else ","
-    return text_cells(content, f"{path}/{names[0]}", delimiter, dialect)
+    return text_cells(content, f"{path}/{names[0]}", _delimiter(names[0]), dialect)
 
 
 def _is_text_table(name: str) -> bool:
-    """Whether a zip's entry is a table, and not what macOS adds beside each file."""
+    """Whether a zip's entry is a table, not one of the hidden files that macOS adds."""
     is_hidden = name.startswith("__MACOSX") or name.rpartition("/")[2].startswith(".")
     return name.lower().endswith((".csv", ".tsv")) and not is_hidden
 
@@ -134,8 +129,8 @@ def _one_line(error: Exception) -> str:
 
 
 FORMATS: dict[str, Callable[[Path, Dialect | None], pd.DataFrame]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
+    ".csv": _read_text,
+    ".tsv": _read_text,
     ".parquet": _read_parquet,
     ".zip": _read_zip,
 }

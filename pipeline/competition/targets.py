@@ -1,8 +1,8 @@
-"""What the target columns of the training table say: numbers, 0 and 1, or classes.
+"""Targets from the cells of a table: numbers, 0 and 1, or classes.
 
 Letters: n rows, c target columns. Each reader of `TARGETS` takes (where, ids, cells, positive): the
-file for the message, its (n,) ids, {target: (n,) cells} and the positive class that the config
-names. It returns `y` as in `scoring.tasks` and the classes as the file spells them.
+file for messages, its (n,) ids, {target: (n,) cells} and data.positive. It returns `y` as in
+`scoring.tasks` and the classes as the file spells them.
 """
 
 import math
@@ -18,7 +18,8 @@ from pipeline.competition.spelling import NUMBER, in_print, spelling_key
 from pipeline.files.messages import first_few
 from pipeline.scoring.tasks import TASKS
 
-LARGEST = 1e30  # the squares of what is larger, summed, or LightGBM's float32, overflow
+LARGEST = 1e30  # beyond, sums of squares and LightGBM's float32 overflow
+NUMBERS = f"no finite numbers up to {LARGEST:g}; task regression needs them, written like 1234.5"
 LABELS = (
     "neither 0 nor 1; task multilabel needs these: write a column of 0 and 1 for each label, and "
     "list them as data.target"
@@ -39,10 +40,10 @@ def read_targets(
     """The targets of all rows and their classes.
 
     Args:
-        as_written: two spellings of one class are two classes.
+        as_written: different spellings, such as 1 and 1.0, are different classes.
     Raises:
         ValueError: a cell is empty or does not fit the task, a class is spelled in several ways,
-            all rows have one class, or `positive` is none.
+            all rows have one class, or `positive` is not a class.
     """
     for name, column in cells.items():
         empty = [ids[row] for row, cell in enumerate(column) if not cell.strip()]
@@ -57,7 +58,7 @@ def read_targets(
 
 
 def _refuse_spellings(where: str, ids: Sequence[str], cells: Cells) -> None:
-    """Raise a ValueError if a class is spelled in several ways: a model would tell them apart."""
+    """Raise a ValueError if a class has several spellings, which would become several classes."""
     ((name, column),) = cells.items()
     first, counts = dict(zip(column[::-1], ids[::-1], strict=True)), Counter(column)
     spellings: defaultdict[str | Decimal, list[str]] = defaultdict(list)
@@ -77,23 +78,15 @@ def _refuse_spellings(where: str, ids: Sequence[str], cells: Cells) -> None:
 
 
 def as_number(cell: str) -> float | None:
-    """The finite number that a cell spells, if it does."""
+    """The finite number in a cell; None if there is none."""
     if NUMBER.fullmatch(cell.strip()) is None:
         return None
     number = float(cell)
     return number if math.isfinite(number) else None
 
 
-def _usable_number(cell: str) -> float | None:
-    number = as_number(cell)
-    return None if number is None or abs(number) > LARGEST else number
-
-
 def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
-    """Raise a ValueError if kappa should count the steps between grades that are words.
-
-    Sorted by the alphabet, words are in no order that steps could be counted in.
-    """
+    """Raise a ValueError if kappa should score grades that are words, whose order is unknown."""
     words = [name for name in classes if as_number(name) is None]
     if metric == "qwk" and words:
         raise ValueError(
@@ -103,35 +96,24 @@ def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
 
 
 def _numbers(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
-    return _parsed(
-        where,
-        ids,
-        cells,
-        _usable_number,
-        f"no finite numbers up to {LARGEST:g}; task regression needs them, written like 1234.5",
-    )
+    return _parsed(where, ids, cells, lambda number: abs(number) <= LARGEST, NUMBERS)
 
 
 def _labels(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
-    return _parsed(where, ids, cells, _zero_or_one, LABELS)
-
-
-def _zero_or_one(cell: str) -> float | None:
-    number = as_number(cell)
-    return number if number in (0, 1) else None
+    return _parsed(where, ids, cells, lambda number: number in (0, 1), LABELS)
 
 
 def _parsed(
     where: str,
     ids: Sequence[str],
     cells: Cells,
-    parse: Callable[[str], float | None],
+    is_valid: Callable[[float], bool],
     complaint: str,
 ) -> Targets:
     columns = []
     for name, column in cells.items():
-        numbers = [parse(cell) for cell in column]
-        bad = [row for row, number in enumerate(numbers) if number is None]
+        numbers = [as_number(cell) for cell in column]
+        bad = [row for row, x in enumerate(numbers) if x is None or not is_valid(x)]
         if bad:
             raise ValueError(
                 f"{where}: {len(bad)} cells of {name!r}, the first {column[bad[0]]!r} at id "
@@ -172,13 +154,13 @@ def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | Non
 
 
 def says_yes_or_no(name: str) -> bool | None:
-    """Whether a class is a word or a number for yes, or for no; None: it is another class."""
+    """Whether a class means yes (True) or no (False); None if neither."""
     words = {"true": True, "yes": True, Decimal(1): True, "false": False, "no": False}
     return {**words, Decimal(0): False}.get(spelling_key(name))
 
 
 def _in_order(classes: set[str]) -> tuple[str, ...]:
-    """Numbers in numeric order, if all are numbers; else as text."""
+    """In numeric order if all classes are numbers, otherwise as text."""
     numbers = {name: as_number(name) for name in classes}
     if None in numbers.values():
         return tuple(sorted(classes))

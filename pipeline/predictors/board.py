@@ -15,7 +15,13 @@ from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.stamp import Stamp, is_current, read_stamp, require_current, written_with_stamp
 from pipeline.files.writing import save_csv, write_csv
 from pipeline.predictors.external import part_sha256
-from pipeline.predictors.predictions import PARTS, changed_settings, write_predictions
+from pipeline.predictors.predictions import (
+    PARTS,
+    changed_settings,
+    read_predictions,
+    write_predictions,
+)
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
 if TYPE_CHECKING:
@@ -32,6 +38,21 @@ def external_folders(config: Config) -> dict[str, Path]:
 
 def folder_of(config: Config, predictor: str) -> Path:
     return external_folders(config).get(predictor, predictor_dir(config.competition, predictor))
+
+
+def read_named(
+    config: Config, predictor: str, part: str, ids: Sequence[str], columns: Sequence[str]
+) -> Floats:
+    """`read_predictions` of a predictor by its name: member, blend or external."""
+    folder, trusted = folder_of(config, predictor), predictor in config.blend.by_position
+    return read_predictions(folder, part, ids, columns, config.task, by_position=trusted)
+
+
+def check_external(config: Config, train: Train, test: TestRows) -> None:
+    """Read the external predictors once, which raises the errors that blend would raise."""
+    for external in config.blend.external:
+        read_named(config, external.name, "oof", train.ids, train.columns)
+        read_named(config, external.name, "test", test.ids, train.columns)
 
 
 def trained_otherwise(config: Config) -> list[str]:
@@ -88,7 +109,7 @@ def made_from_of_blends(
         "kinds": dict(zip(files, kinds, strict=True)),
         **settings_of(config),
         "targets": sha256_of_array(train.y),
-        "test": test.sha256,
+        "test rows": test.sha256,
         "folds": sha256_of_array(folds),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }

@@ -118,7 +118,7 @@ def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
 
     Args:
         part: "oof" or "test".
-        expected: hashes of "folds", "targets" and "texts" for an OOF, of "test" for a test part.
+        expected: hashes of "folds", "targets" and "texts" for an OOF, "test rows" of a test part.
     """
     path = folder / f"{part}.csv"
     if read_stamp(path) is not None:

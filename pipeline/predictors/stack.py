@@ -75,7 +75,7 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
     }
     for folder in members.values():
         check_made_for(folder, "oof", made_for)
-        check_made_for(folder, "test", {"test": test.sha256})
+        check_made_for(folder, "test", {"test rows": test.sha256})
     return Stack(
         [*members, *external],
         ["member"] * len(members) + [kind_of(f, train.ids, folds) for f in external.values()],

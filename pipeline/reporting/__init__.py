@@ -1,1 +1,1 @@
-"""The report: what was found out about a competition's predictors, as numbers and as a page."""
+"""The report on a competition's predictors and blends, as numbers and as a page."""

@@ -3,7 +3,7 @@
 Letters: n training rows, k test rows, c columns.
 """
 
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,71 +17,95 @@ N_BINS = 10
 N_BARS = 30
 
 
-def calibration(of: Evidence) -> dict[str, Any]:
-    """How often what is said to be true with a probability is true, in tenths of the cases.
+class Calibration(TypedDict):
+    """Bins of cases: n cases, mean predicted probability, observed share of positives."""
 
-    Binary: the positive class. Several classes: the likeliest one. Labels: all of them pooled.
+    bins: list[dict[str, float]]
+    expected_error: float
+
+
+class Residuals(TypedDict):
+    """Bins of cases: n cases, mean prediction, and the 10, 50 and 90 % quantiles of residuals."""
+
+    bins: list[dict[str, float]]
+    standardised: bool
+
+
+class Gap(TypedDict):
+    """Kolmogorov-Smirnov statistic of a predictor's OOF against its test predictions."""
+
+    name: str
+    ks: float
+    column: str
+
+
+class Drift(TypedDict):
+    """The gap of each predictor, and histograms of the chosen one's column with the largest gap."""
+
+    predictors: list[Gap]
+    chance: float
+    length_ks: float
+    column: str
+    edges: list[float]
+    oof_share: list[float]
+    test_share: list[float]
+
+
+def calibration(evidence: Evidence) -> Calibration:
+    """Predicted probability against the observed share, in ten bins, and the calibration error.
+
+    Binary: the positive class. Multiclass: the most probable class. Multilabel: all labels pooled.
     """
-    truth = as_columns(of.config.task, of.train.y, of.chosen_oof.shape[1])
-    said = of.chosen_oof
-    if of.config.task == "multiclass":
-        top = said.argmax(axis=1)[:, None]
-        said, truth = np.take_along_axis(said, top, 1), np.take_along_axis(truth, top, 1)
-    p, came_true = said.ravel(), truth.ravel()
-    bins = _tenths(p)
-    lines = [
-        {
-            "cases": int((bins == b).sum()),
-            "said": float(p[bins == b].mean()),
-            "true": float(came_true[bins == b].mean()),
-        }
-        for b in np.unique(bins)
+    p = evidence.chosen_oof
+    truth = as_columns(evidence.config.task, evidence.train.y, p.shape[1])
+    if evidence.config.task == "multiclass":
+        top = p.argmax(axis=1)[:, None]
+        p, truth = np.take_along_axis(p, top, 1), np.take_along_axis(truth, top, 1)
+    p, truth = p.ravel(), truth.ravel()
+    in_bins = [(p[rows], truth[rows]) for rows in _ten_bins(p)]
+    bins = [
+        {"cases": len(p_bin), "predicted": float(p_bin.mean()), "observed": float(y_bin.mean())}
+        for p_bin, y_bin in in_bins
     ]
-    distance = sum(line["cases"] * abs(line["said"] - line["true"]) for line in lines)
-    return {"bins": lines, "expected_error": distance / len(p)}
+    distance = sum(b["cases"] * abs(b["predicted"] - b["observed"]) for b in bins)
+    return {"bins": bins, "expected_error": distance / len(p)}
 
 
-def residuals(of: Evidence) -> dict[str, Any]:
-    """Truth less prediction by tenths of the predictions; several targets: in their deviations."""
-    y, p = of.train.y, of.chosen_oof
+def residuals(evidence: Evidence) -> Residuals:
+    """Target minus prediction in ten bins of the prediction; several targets are standardised."""
+    y, p = evidence.train.y, evidence.chosen_oof
     several = y.shape[1] > 1
     if several:
         y, p = (y - y.mean(axis=0)) / spread(y), (p - y.mean(axis=0)) / spread(y)
-    said, left = p.ravel(), (y - p).ravel()
-    bins = _tenths(said)
-    lines = []
-    for b in np.unique(bins):
-        low, median, high = np.quantile(left[bins == b], [0.1, 0.5, 0.9])
-        mean = float(said[bins == b].mean())
-        rows = int((bins == b).sum())
-        lines.append({"said": mean, "low": low, "median": median, "high": high, "cases": rows})
-    return {"bins": lines, "standardised": several}
+    p, residual = p.ravel(), (y - p).ravel()
+    bins = []
+    for rows in _ten_bins(p):
+        low, median, high = np.quantile(residual[rows], [0.1, 0.5, 0.9]).tolist()
+        predicted = {"predicted": float(p[rows].mean()), "cases": len(rows)}
+        bins.append({**predicted, "low": low, "median": median, "high": high})
+    return {"bins": bins, "standardised": several}
 
 
-def drift(of: Evidence) -> dict[str, Any]:
+def drift(evidence: Evidence) -> Drift:
     """Out-of-fold against test predictions: the largest gap of their distributions (KS)."""
-    n, k = len(of.train.ids), len(of.test.ids)
-    columns = of.train.columns
-    gaps = {
-        name: _gaps(of.stack.oof[:, i], of.stack.test[:, i])
-        for i, name in enumerate(of.stack.names)
-    }
-    gaps[of.chosen_name] = _gaps(of.chosen_oof, of.chosen_test)
-    at = int(gaps[of.chosen_name].argmax())
-    both = np.concatenate([of.chosen_oof[:, at], of.chosen_test[:, at]])
-    edges = np.histogram_bin_edges(both, bins=N_BARS)
-    lengths = [np.array([len(t) for t in joined(rows.texts)]) for rows in (of.train, of.test)]
+    train, test, stack = evidence.train, evidence.test, evidence.stack
+    gaps = {name: _gaps(stack.oof[:, i], stack.test[:, i]) for i, name in enumerate(stack.names)}
+    gaps[evidence.chosen_name] = _gaps(evidence.chosen_oof, evidence.chosen_test)
+    at = int(gaps[evidence.chosen_name].argmax())
+    oof, unseen = evidence.chosen_oof[:, at], evidence.chosen_test[:, at]
+    edges = np.histogram_bin_edges(np.concatenate([oof, unseen]), bins=N_BARS)
+    lengths = [np.array([len(t) for t in joined(rows.texts)]) for rows in (train, test)]
     return {
         "predictors": [
-            {"name": name, "ks": float(found.max()), "column": columns[int(found.argmax())]}
-            for name, found in gaps.items()
+            {"name": name, "ks": float(gap.max()), "column": train.columns[int(gap.argmax())]}
+            for name, gap in gaps.items()
         ],
-        "chance": chance_gap(n, k, len(columns)),
+        "chance": chance_gap(len(train.ids), len(test.ids), len(train.columns)),
         "length_ks": _ks(*lengths),
-        "column": columns[at],
-        "edges": edges,
-        "oof_share": np.histogram(of.chosen_oof[:, at], edges)[0] / n,
-        "test_share": np.histogram(of.chosen_test[:, at], edges)[0] / k,
+        "column": train.columns[at],
+        "edges": edges.tolist(),
+        "oof_share": (np.histogram(oof, edges)[0] / len(oof)).tolist(),
+        "test_share": (np.histogram(unseen, edges)[0] / len(unseen)).tolist(),
     }
 
 
@@ -95,14 +119,15 @@ def _ks(first: NDArray[Any], second: NDArray[Any]) -> float:
 
 
 def chance_gap(n: int, k: int, n_columns: int) -> float:
-    """What the largest gap of `n_columns` equal distributions stays below in 95 % of cases.
+    """The 95 % quantile of the largest gap among `n_columns` pairs of equal distributions.
 
-    Smirnov's limit for two samples of n and k, and Bonferroni's bound for several columns.
+    Smirnov's limit for two samples of n and k, with Bonferroni's bound for several columns.
     """
     return float(np.sqrt(-np.log(0.05 / n_columns / 2) / 2) * np.sqrt((n + k) / (n * k)))
 
 
-def _tenths(values: Floats) -> NDArray[np.int64]:
-    """(n,) the tenth of each value; equal values share one."""
+def _ten_bins(values: Floats) -> list[NDArray[np.int64]]:
+    """The positions of the values in each bin between their deciles; equal values share a bin."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)[1:-1]))
-    return np.searchsorted(edges, values, side="left")
+    bins = np.searchsorted(edges, values, side="left")
+    return [np.flatnonzero(bins == b) for b in np.unique(bins)]

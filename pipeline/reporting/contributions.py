@@ -1,9 +1,9 @@
-"""What each predictor brings to the plain mean: leave-one-out and Shapley values with intervals.
+"""Contribution of each predictor to the plain mean: leave-one-out and Shapley values, intervals.
 
-The game: a set of predictors is worth the metric of its plain mean, positive is better; the empty
-set is worth the constant that knows only the targets' mean or the classes' shares. A value is the
-mean, over all orders in which predictors can join, of what this one adds (Shapley 1953), so that
-the values sum to what the mean of all gains over that constant.
+The value of a set of predictors is the metric of its plain mean, positive is better; that of the
+empty set is the metric of the constant prediction of the targets' mean or the classes' shares. The
+Shapley value of a predictor is its added value, averaged over all orders in which predictors can
+join (Shapley 1953). Shapley values sum to the gain of the mean of all over that constant.
 
 Letters: n rows, m predictors, c columns, s sets of predictors, b draws of rows.
 """
@@ -22,7 +22,7 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 EXACT = 12  # predictors up to which every set is scored: 4,096 sets
-N_CIRCLES = 10  # beyond: random circles of predictors, joined in order from every start
+N_CIRCLES = 10  # with more: random circles of predictors, joined in order from every start
 SETS_PER_DRAW = 256  # up to so many sets, those of 8 predictors, a draw is exact too
 MOST_ROWS = 5000  # for metrics that do not follow from moments
 N_DRAWS, N_DRAWS_OF_MOMENTS = 100, 300
@@ -32,14 +32,14 @@ Sets = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class SetPlan:
-    """Which sets to score, and how their values become Shapley values.
+    """The sets to score, and the orders that make Shapley values of their scores.
 
     Attributes:
-        sets: (s, m) which predictors are in; the last is that of all.
-        without: (m,) the set of all predictors but one.
-        orders: (orders, m) in which predictors join; None where all sets are scored.
-        steps: (orders, m + 1) the sets that an order passes.
-        n_circles: the orders are those of so many circles, one circle's after the other's.
+        sets: (s, m) membership of the predictors; the last set holds all.
+        without: (m,) positions of the sets that lack one predictor only.
+        orders: (orders, m) in which predictors join; None if all sets are scored.
+        steps: (orders, m + 1) positions of the sets that an order passes.
+        n_circles: circles that the orders come from, circle after circle.
     """
 
     sets: Sets
@@ -49,7 +49,7 @@ class SetPlan:
     n_circles: int = 1
 
     def shapley(self, values: Floats) -> Floats:
-        """(circles, m) from the (s,) values of the sets; one line if it is exact."""
+        """(circles, m) Shapley values from the (s,) values of the sets; one row if exact."""
         if self.steps is None or self.orders is None:
             exact: Floats = _exact_weights(self.sets) @ values
             return exact[None, :]
@@ -73,14 +73,14 @@ class Bootstrap(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """What each predictor brings, in the metric's unit, positive is better.
+    """Contributions in the metric's unit, positive is better.
 
     Attributes:
         shapley: (m, 3) value, low, high of the 95 % bootstrap interval over rows.
         leave_one_out: (m, 3) likewise; the last predictor left is compared with the constant.
-        whole: the sum of the Shapley values, what the mean of all gains over the constant.
-        standard_error: of the Shapley values, from sampling orders, the largest; 0 if exact.
-        n_rows: rows that were scored.
+        whole: sum of the Shapley values: the gain of the mean of all over the constant.
+        standard_error: largest one of the Shapley values, from sampling orders; 0 if exact.
+        n_rows: number of scored rows.
     """
 
     shapley: Floats
@@ -94,8 +94,8 @@ class Contributions:
 def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     """Leave-one-out and Shapley values of every predictor in the plain mean.
 
-    Exact up to 12 predictors, from sampled orders beyond. Metrics of second moments use all rows;
-    the others at most 5,000 of them, drawn at random.
+    Exact up to 12 predictors, from sampled orders beyond. Metrics of second moments use all rows,
+    other metrics a random sample of at most 5,000.
 
     Args:
         preds: (n, m, c) predictions.
@@ -110,16 +110,26 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
         truth = target.as_columns(preds.shape[2])
         values = metric.sign * value_of(moments_of(preds, truth), plan.sets)
         draws = bootstrap_moments(preds, truth, cluster, N_DRAWS_OF_MOMENTS, rng)
-        drawn = metric.sign * np.stack([value_of(one, plan.sets) for one in draws])
+        drawn = metric.sign * np.stack([value_of(moments, plan.sets) for moments in draws])
         on_draws = Bootstrap(plan, values, drawn)
     else:
         if n_rows > MOST_ROWS:
-            kept = np.sort(rng.choice(n_rows, MOST_ROWS, replace=False))
-            preds, target, cluster = preds[kept], target.only(kept), cluster[kept]
+            rows = np.sort(rng.choice(n_rows, MOST_ROWS, replace=False))
+            preds, target, cluster = preds[rows], target.only(rows), cluster[rows]
             n_rows = MOST_ROWS
         values = set_values(preds, target, plan.sets)
         on_draws = _scored_draws(preds, target, cluster, plan, values, rng)
-    return _summed_up(plan, values, on_draws, n_rows)
+    by_circle = plan.shapley(values)
+    n_circles, shapley = len(by_circle), by_circle.mean(axis=0)
+    sampling = by_circle.std(axis=0, ddof=1) / np.sqrt(n_circles) if n_circles > 1 else np.zeros(1)
+    return Contributions(
+        _with_interval(shapley, on_draws, lambda plan, v: plan.shapley(v).mean(axis=0)),
+        _with_interval(plan.leave_one_out(values), on_draws, SetPlan.leave_one_out),
+        float(shapley.sum()),
+        float(sampling.max()),
+        n_rows,
+        len(on_draws.drawn),
+    )
 
 
 def every_set(m: int) -> SetPlan:
@@ -130,11 +140,11 @@ def every_set(m: int) -> SetPlan:
 
 
 def sampled_orders(m: int, n_circles: int, rng: np.random.Generator) -> SetPlan:
-    """The sets that orders of joining pass: random circles, each from every start.
+    """Orders of joining: random circles, each from every start.
 
-    So every predictor joins equally often at every place. What the place alone makes of the
-    gain, which is most of it, then has no sampling error: with 20 predictors, 400 orders drawn one
-    by one had 10 to 80 times the error of 200 of these.
+    Every predictor joins equally often at every place, so the effect of the place, most of the
+    added value, has no sampling error: with 20 predictors, 400 independent orders had 10 to 80
+    times the error of 200 orders from circles.
     """
     around = (np.arange(m) + np.arange(m)[:, None]) % m
     orders = np.concatenate([rng.permutation(m)[around] for _ in range(n_circles)])
@@ -148,16 +158,16 @@ def sampled_orders(m: int, n_circles: int, rng: np.random.Generator) -> SetPlan:
 
 
 def set_values(preds: Floats, target: Target, sets: Sets) -> Floats:
-    """(s,) what each set's plain mean scores, positive is better.
+    """(s,) score of each set's plain mean, positive is better.
 
-    An undefined score counts as 0, that of no skill; all are NaN where the rows define none.
+    An undefined score counts as 0, no skill; all are NaN if every score is undefined.
     """
     scores = [target.score(p) for p in _plain_means(preds, target, sets)]
     return _no_skill_where_undefined(target.metric.sign * np.array([scores]))[0]
 
 
 def _plain_means(preds: Floats, target: Target, sets: Sets) -> Iterator[Floats]:
-    """(n, c) the plain mean of each set; of the empty one the targets' means."""
+    """(n, c) the plain mean of each set; the targets' means for the empty set."""
     n, m, c = preds.shape
     flat = np.ascontiguousarray(preds.transpose(1, 0, 2)).reshape(m, n * c)
     constant = np.broadcast_to(target.as_columns(c).mean(axis=0), (n, c))
@@ -171,7 +181,7 @@ def _plain_means(preds: Floats, target: Target, sets: Sets) -> Iterator[Floats]:
 
 
 def _no_skill_where_undefined(values: Floats) -> Floats:
-    """(b, s) with 0 in place of NaN, but for lines that are NaN throughout."""
+    """(b, s) with 0 in place of NaN, except in rows that are all NaN."""
     undefined = np.isnan(values)
     return np.where(undefined & ~undefined.all(axis=1, keepdims=True), 0.0, values)
 
@@ -184,30 +194,15 @@ def _scored_draws(
     values: Floats,
     rng: np.random.Generator,
 ) -> Bootstrap:
-    """Draws of rows, by a plan of one circle where that of all sets would take minutes."""
+    """Draws of rows, with a plan of one circle if all sets would take minutes."""
     if len(plan.sets) > SETS_PER_DRAW:
         plan = sampled_orders(preds.shape[1], 1, rng)
         values = set_values(preds, target, plan.sets)
-    cluster = bootstrap_clusters(len(cluster), cluster)  # those of the rows that were kept
+    cluster = bootstrap_clusters(len(cluster), cluster)  # renumbered for the sampled rows
     times = np.array([bootstrap_counts(cluster, rng) for _ in range(N_DRAWS)], dtype=np.float64)
     blends = _plain_means(preds, target, plan.sets)
     drawn = np.column_stack([bootstrap_score(target, p)(times) for p in blends])
     return Bootstrap(plan, values, _no_skill_where_undefined(target.metric.sign * drawn))
-
-
-def _summed_up(plan: SetPlan, values: Floats, on_draws: Bootstrap, n_rows: int) -> Contributions:
-    by_circle = plan.shapley(values)
-    n_circles = len(by_circle)
-    sampling = by_circle.std(axis=0, ddof=1) / np.sqrt(n_circles) if n_circles > 1 else np.zeros(1)
-    shapley = by_circle.mean(axis=0)
-    return Contributions(
-        _with_interval(shapley, on_draws, lambda plan, v: plan.shapley(v).mean(axis=0)),
-        _with_interval(plan.leave_one_out(values), on_draws, SetPlan.leave_one_out),
-        float(shapley.sum()),
-        float(sampling.max()),
-        n_rows,
-        len(on_draws.drawn),
-    )
 
 
 def _with_interval(
@@ -215,8 +210,8 @@ def _with_interval(
 ) -> Floats:
     """(m, 3) the point and its interval.
 
-    What a draw changes is added to the point: the draws' plan may hold fewer orders, whose
-    sampling error cancels in the difference of the same plan on the draw and on all rows.
+    The interval is the point plus the draws' changes: the draws' plan may hold fewer orders, whose
+    sampling error cancels in the difference of one plan on a draw and on all rows.
     """
     plan, values, drawn = on_draws
     changes = np.array([statistic(plan, line) for line in drawn]) - statistic(plan, values)
@@ -229,7 +224,7 @@ def _with_interval(
 
 
 def _exact_weights(sets: Sets) -> Floats:
-    """(m, 2^m) how each set's value counts in each predictor's Shapley value."""
+    """(m, 2^m) weight of each set's value in each predictor's Shapley value."""
     m = sets.shape[1]
     sizes = sets.sum(axis=1)
     joins = np.array([factorial(k) * factorial(m - k - 1) / factorial(m) for k in range(m)])

@@ -3,16 +3,19 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.reporting.numbers import value
+from pipeline.reporting.summary import Summary
 from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, QUIET, drawn
 
 PER_LINE = 3  # small panels side by side
+REFERENCE: dict[str, Any] = {"color": QUIET, "linewidth": 0.8, "linestyle": (0, (4, 3))}
 
 
-def learning(summary: dict[str, Any]) -> str:
-    """Training loss by epoch: a panel a member, a line a fold."""
+def learning(summary: Summary) -> str:
+    """Training loss by epoch: a panel for each member, a line for each fold."""
     curves = summary["learning"]
     per_line = min(PER_LINE, len(curves))
     n_lines = -(-len(curves) // per_line)
@@ -34,94 +37,95 @@ def learning(summary: dict[str, Any]) -> str:
         figure.supylabel("training loss", fontsize=8.5, color=QUIET)
 
     last = {name: np.mean([u["loss"][-1] for u in units]) for name, units in curves.items()}
-    told = ", ".join(f"{name} {value(float(loss))}" for name, loss in last.items())
-    return drawn(draw, 0.5 + 1.25 * n_lines, f"Training loss by epoch; it ends at: {told}.")
+    ends = ", ".join(f"{name} {value(float(loss))}" for name, loss in last.items())
+    return drawn(draw, 0.5 + 1.25 * n_lines, f"Training loss by epoch; at the end: {ends}.")
 
 
-def calibration(summary: dict[str, Any]) -> str:
-    """What was said against what was true."""
-    bins = summary["calibration"]["bins"]
+def calibration(summary: Summary) -> str:
+    """Predicted probability against the observed share."""
+    measured = summary["calibration"]
+    if measured is None:
+        return ""
+    bins = measured["bins"]
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
-        said, true = [b["said"] for b in bins], [b["true"] for b in bins]
-        axes.plot(said, true, "o-", color=BLUE, markersize=5)
-        axes.set(xlabel="probability that was said", ylabel="share that was true")
+        axes = _axes(figure, "predicted probability", "observed share")
+        axes.plot([0, 1], [0, 1], **REFERENCE)
+        x, y = [b["predicted"] for b in bins], [b["observed"] for b in bins]
+        axes.plot(x, y, "o-", color=BLUE, markersize=5)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        axes.tick_params(labelcolor=QUIET)
 
-    error = value(summary["calibration"]["expected_error"])
-    alt = f"Calibration in {len(bins)} groups of cases; mean distance from the diagonal {error}."
+    error = value(measured["expected_error"])
+    alt = f"Calibration in {len(bins)} bins; mean distance from the diagonal {error}."
     return drawn(draw, 2.9, alt)
 
 
-def residuals(summary: dict[str, Any]) -> str:
-    """Truth less prediction along the prediction."""
-    bins = summary["residuals"]["bins"]
+def residuals(summary: Summary) -> str:
+    """Target minus prediction, by prediction."""
+    measured = summary["residuals"]
+    if measured is None:
+        return ""
+    bins = measured["bins"]
+    unit = ", in standard deviations" if measured["standardised"] else ""
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        said = [b["said"] for b in bins]
-        axes.axhline(0, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
-        low, high = [b["low"] for b in bins], [b["high"] for b in bins]
-        axes.fill_between(said, low, high, color=BLUE, alpha=0.18, linewidth=0)
-        axes.plot(said, [b["median"] for b in bins], "o-", color=BLUE, markersize=4)
-        unit = ", in standard deviations" if summary["residuals"]["standardised"] else ""
-        axes.set(xlabel=f"prediction{unit}", ylabel="truth − prediction")
-        axes.tick_params(labelcolor=QUIET)
+        axes = _axes(figure, f"prediction{unit}", "target − prediction")
+        axes.axhline(0, **REFERENCE)
+        x, low, high = ([b[key] for b in bins] for key in ("predicted", "low", "high"))
+        axes.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0)
+        axes.plot(x, [b["median"] for b in bins], "o-", color=BLUE, markersize=4)
 
     widest = max(bins, key=lambda b: b["high"] - b["low"])
     alt = (
-        f"Residuals by prediction; the middle 80 % are widest near {value(widest['said'])}, from "
-        f"{value(widest['low'])} to {value(widest['high'])}."
+        f"Residuals by prediction; the middle 80 % are widest near {value(widest['predicted'])}, "
+        f"from {value(widest['low'])} to {value(widest['high'])}."
     )
     return drawn(draw, 2.9, alt)
 
 
-def drift(summary: dict[str, Any]) -> str:
+def drift(summary: Summary) -> str:
     """Distributions of the chosen predictor's held-out and test predictions."""
-    found = summary["drift"]
+    measured = summary["drift"]
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        edges = found["edges"]
-        axes.stairs(found["oof_share"], edges, color=BLUE, fill=True, alpha=0.25)
-        axes.stairs(found["oof_share"], edges, color=BLUE, label="training rows, held out")
-        axes.stairs(found["test_share"], edges, color=GREEN, label="test rows", linewidth=1.5)
-        axes.set(xlabel="prediction", ylabel="share of rows")
+        axes = _axes(figure, "prediction", "share of rows")
+        oof, test, edges = measured["oof_share"], measured["test_share"], measured["edges"]
+        axes.stairs(oof, edges, color=BLUE, fill=True, alpha=0.25)
+        axes.stairs(oof, edges, color=BLUE, label="training rows, held out")
+        axes.stairs(test, edges, color=GREEN, label="test rows", linewidth=1.5)
         axes.set_ylim(0)
-        axes.tick_params(labelcolor=QUIET)
         figure.legend(loc="outside upper right", ncols=2, columnspacing=1)
 
-    own = next(p for p in found["predictors"] if p["name"] == summary["chosen"]["name"])
-    alt = f"Histograms of held-out and test predictions; their largest gap is {value(own['ks'])}."
+    chosen = next(p for p in measured["predictors"] if p["name"] == summary["chosen"]["name"])
+    gap = value(chosen["ks"])
+    alt = f"Histograms of held-out and test predictions; their largest gap is {gap}."
     return drawn(draw, 2.9, alt)
 
 
-def length(summary: dict[str, Any]) -> str:
+def length(summary: Summary) -> str:
     """Score of the shortest to the longest texts."""
     bins = summary["length"]
-    known = [(at, b["score"]) for at, b in enumerate(bins) if b["score"] is not None]
+    known = [(at, b["score"], b["se"]) for at, b in enumerate(bins) if b["score"] is not None]
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        overall = summary["chosen"]["score"]
-        axes.axhline(overall, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)))
-        if known:
-            axes.plot(*zip(*known, strict=True), "o-", color=BLUE, markersize=5)
-            for at, found in known:
-                error = bins[at]["se"]
-                if error is not None:
-                    ends = [found - 2 * error, found + 2 * error]
-                    axes.plot([at, at], ends, color=BLUE, alpha=0.6)
-        names = [f"{b['shortest']}–{b['longest']}" for b in bins]
-        axes.set_xticks(range(len(bins)), names)
+        axes = _axes(figure, "characters", summary["metric"])
+        axes.axhline(summary["chosen"]["score"], color=ORANGE, linewidth=1, linestyle=(0, (4, 3)))
+        axes.plot([at for at, *_ in known], [score for _, score, _ in known], "o-", color=BLUE)
+        for at, score, error in known:
+            if error is not None:
+                ends = [score - 2 * error, score + 2 * error]
+                axes.plot([at, at], ends, color=BLUE, alpha=0.6)
+        axes.set_xticks(range(len(bins)), [f"{b['shortest']}–{b['longest']}" for b in bins])
         axes.set_xlim(-0.4, len(bins) - 0.6)
-        axes.set(xlabel="characters", ylabel=summary["metric"])
-        axes.tick_params(labelcolor=QUIET)
         axes.grid(False, axis="x")
         axes.spines["bottom"].set_color(LINE)
 
-    told = ", ".join(f"{bins[at]['longest']} characters {value(score)}" for at, score in known)
-    return drawn(draw, 2.7, f"Score by length of the text, up to: {told}.")
+    scores = ", ".join(f"{bins[at]['longest']} characters {value(v)}" for at, v, _ in known)
+    return drawn(draw, 2.7, f"Score by length of the text, up to: {scores}.")
+
+
+def _axes(figure: Figure, xlabel: str, ylabel: str) -> Axes:
+    axes: Axes = figure.subplots()
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.tick_params(labelcolor=QUIET)
+    return axes

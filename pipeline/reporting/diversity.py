@@ -1,7 +1,7 @@
-"""How different the predictors' errors are, and what that difference is worth to their mean.
+"""Diversity of predictors: how their errors correlate, and how that lowers the loss of their mean.
 
 Letters: n rows, m predictors, c columns. `preds` (n, m, c) and `y` are as in `scoring.tasks`.
-Nothing here is fitted: all of it is a description of the rows given.
+Nothing here is fitted.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from pipeline.scoring.tasks import TASKS, TINY, Floats, as_columns, decide, spre
 
 @dataclass(frozen=True, eq=False)
 class Pairwise:
-    """What two predictors share, decision by decision (Kuncheva & Whitaker 2003): (m, m) each.
+    """Measures of the decisions of two predictors (Kuncheva & Whitaker 2003): (m, m) each.
 
     Attributes:
-        disagreement: share of the decisions where just one of the two is right.
+        disagreement: share of the decisions where exactly one of the two is right.
         double_fault: share where both are wrong.
-        yule_q: 1 where they are right together, 0 where independently, -1 where they take turns;
-            NaN where one of them is always or never right.
+        yule_q: 1 if both are always right or wrong together, 0 if they are independent, -1 if
+            never together; NaN if one of them is always or never right.
     """
 
     disagreement: Floats
@@ -36,10 +36,10 @@ class Ambiguity:
     """The combined loss is the members' mean loss less their mean ambiguity: an identity.
 
     Attributes:
-        loss: what the loss is, in words.
+        loss: name of the loss.
         members: (m,) loss of each member.
-        ambiguities: (m,) how far each member is from the combination, on the loss's own scale.
-        rows: (n,) mean ambiguity on each row: where members disagree.
+        ambiguities: (m,) divergence of each member from the combination, on the loss's scale.
+        rows: (n,) mean ambiguity on each row: large where members disagree.
     """
 
     loss: str
@@ -57,12 +57,10 @@ class Ambiguity:
 
 
 def errors(preds: Floats, y: NDArray[Any], task: str) -> Floats:
-    """(n, m, c) prediction less truth; regression targets in standard deviations of their own."""
+    """(n, m, c) prediction minus target; for regression in standard deviations of each target."""
     truth = as_columns(task, y, preds.shape[2])
-    found: Floats = preds - truth[:, None, :]
-    if TASKS[task].is_probability:
-        return found
-    return found / spread(truth)
+    difference: Floats = preds - truth[:, None, :]
+    return difference if TASKS[task].is_probability else difference / spread(truth)
 
 
 def error_correlation(preds: Floats, y: NDArray[Any], task: str) -> Floats:
@@ -70,28 +68,27 @@ def error_correlation(preds: Floats, y: NDArray[Any], task: str) -> Floats:
 
     1 on the diagonal; NaN beside it where a predictor's error is constant.
     """
-    found = errors(preds, y, task)
-    found = found - found[0]  # or the mean of a constant would add rounding of its own
-    found = found - found.mean(axis=0)
-    varies = np.sqrt((found**2).mean(axis=0)) > _rounding(preds, y, task)
-    found = np.where(varies, found, 0)
-    flat = found.transpose(1, 0, 2).reshape(preds.shape[1], -1)
-    lengths = np.linalg.norm(flat, axis=1)
-    lengths[lengths == 0] = np.nan
-    correlation = np.clip((flat / lengths[:, None]) @ (flat / lengths[:, None]).T, -1, 1)
+    centred = errors(preds, y, task)
+    centred = centred - centred[0]  # exact zeros for a constant error, whose mean would round
+    centred = centred - centred.mean(axis=0)
+    varies = np.sqrt((centred**2).mean(axis=0)) > _rounding(preds, y, task)
+    flat = np.where(varies, centred, 0).transpose(1, 0, 2).reshape(preds.shape[1], -1)
+    lengths = np.linalg.norm(flat, axis=1, keepdims=True)
+    unit = flat / np.where(lengths == 0, np.nan, lengths)
+    correlation = np.clip(unit @ unit.T, -1, 1)
     np.fill_diagonal(correlation, 1)
     return correlation
 
 
 def _rounding(preds: Floats, y: NDArray[Any], task: str) -> Floats:
-    """(c,) how far `errors` that are all the same may seem to vary."""
+    """(c,) the largest standard deviation that rounding alone gives to constant errors."""
     truth = as_columns(task, y, preds.shape[2])
     largest = np.maximum(np.abs(preds).max(axis=(0, 1)), np.abs(truth).max(axis=0))
     return TINY * (largest if TASKS[task].is_probability else largest / spread(truth))
 
 
 def clustered(correlation: Floats) -> NDArray[np.int64]:
-    """(m,) an order in which predictors of alike errors stand side by side (average linkage)."""
+    """(m,) an order that puts predictors with similar errors side by side (average linkage)."""
     if len(correlation) < 3:
         return np.arange(len(correlation))
     distance = 1 - np.nan_to_num(correlation)
@@ -100,7 +97,7 @@ def clustered(correlation: Floats) -> NDArray[np.int64]:
 
 
 def pairwise(preds: Floats, y: NDArray[Any], task: str) -> Pairwise:
-    """What each two predictors share; with several labels, every label of a row is a decision.
+    """The measures of each pair of predictors; with several labels, each label is a decision.
 
     Raises:
         ValueError: the task has no decisions.
@@ -120,7 +117,7 @@ def pairwise(preds: Floats, y: NDArray[Any], task: str) -> Pairwise:
 
 
 def ambiguity(preds: Floats, y: NDArray[Any], task: str) -> Ambiguity:
-    """What the members' differences take off their mean loss.
+    """The members' losses and their ambiguities, whose mean lowers the loss of the combination.
 
     Regression: squared error in units of the target's variance, and the arithmetic mean (Krogh &
     Vedelsby 1995). Probabilities: log loss and the normalised geometric mean; the ambiguity is the
@@ -128,10 +125,9 @@ def ambiguity(preds: Floats, y: NDArray[Any], task: str) -> Ambiguity:
     of labels are averaged.
     """
     if not TASKS[task].is_probability:
-        found = errors(preds, y, task)
-        spread = found - found.mean(axis=1, keepdims=True)  # the truth cancels
-        by_row = (spread**2).mean(axis=2)
-        members = (found**2).mean(axis=(0, 2))
+        error = errors(preds, y, task)
+        by_row = ((error - error.mean(axis=1, keepdims=True)) ** 2).mean(axis=2)
+        members = (error**2).mean(axis=(0, 2))
         name = "squared error in variances of the target, of the arithmetic mean"
         return Ambiguity(name, members, by_row.mean(axis=0), by_row.mean(axis=1))
     logs = _log_probabilities(preds, task)  # (n, m, cases, outcomes)

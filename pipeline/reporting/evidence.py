@@ -1,12 +1,13 @@
-"""All that the stages left of a competition, read once and checked to belong together.
+"""The files of all stages of a competition, read once and checked to belong together.
 
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,29 +25,34 @@ from pipeline.predictors.board import (
     external_folders,
     member_folders,
     read_board,
+    read_named,
     require_board,
 )
-from pipeline.predictors.predictions import read_predictions
 from pipeline.predictors.stack import Stack, read_stack
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
+Content = TypeVar("Content")
+Run = dict[str, Any]  # a run.json
+Logs = dict[int, list[dict[str, float]]]  # the lines of a member's training logs, by fold
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a report is made of.
+    """The data of a report.
 
     Attributes:
         board: the leaderboard, best first.
-        board_stamp: what it was made from, and what to expect of the choice.
+        board_stamp: the leaderboard's stamp, with the expected score of the choice.
         target: of the training rows.
-        chosen: out-of-fold or cross-fitted and test predictions of the chosen predictor.
-        weights: the table of each blend that has one.
-        test_target: of the test rows; None where it is not known.
-        test_predictions: (k, c) of every line of the board; none where `test_target` is None.
-        runs: run.json of each member's units, fold by fold; none of external members.
-        logs: train.log of each member's units likewise.
+        chosen_oof: (n, c) out-of-fold or cross-fitted predictions of the chosen predictor.
+        chosen_test: (k, c) its test predictions.
+        weights: the weight table of each blend that has one.
+        test_target: of the test rows; None without a solution.csv.
+        test_predictions: (k, c) of every predictor on the board; empty without a `test_target`.
+        runs: run.json of each member's units, by fold.
+        logs: the lines of train.log of each member's units, by fold.
     """
 
     config: Config
@@ -63,16 +69,20 @@ class Evidence:
     weights: dict[str, pd.DataFrame]
     test_target: Target | None
     test_predictions: dict[str, Floats]
-    runs: dict[str, dict[int, dict[str, Any]]]
-    logs: dict[str, dict[int, list[dict[str, Any]]]]
+    runs: dict[str, dict[int, Run]]
+    logs: dict[str, Logs]
+
+    @property
+    def n_folds(self) -> int:
+        return int(self.folds.max()) + 1
 
 
 def made_from(config: Config) -> dict[str, Any]:
-    """All that determines the report: settings, and hashes of the files that it reads."""
+    """Everything that determines the report: settings, and hashes of the files that it reads."""
     folders = [*member_folders(config).values(), *external_folders(config).values()]
     board = leaderboard_path(config.competition)
-    named = [Path(p) for p in (config.data.train, config.data.test)]
-    files = [*named, solution_path(config.data), board, board.with_suffix(".json")]
+    tables = [Path(config.data.train), Path(config.data.test), solution_path(config.data)]
+    files = [*tables, board, board.with_suffix(".json")]
     files += [path for folder in folders for path in sorted(folder.glob("*"))]
     units = Path("models") / config.competition
     files += sorted(units.glob("*/fold*/run.json")) + sorted(units.glob("*/fold*/train.log"))
@@ -83,37 +93,32 @@ def made_from(config: Config) -> dict[str, Any]:
 
 
 def read_evidence(config: Config) -> Evidence:
-    """Read what the stages left.
+    """Read the files of all stages.
 
     Raises:
         FileNotFoundError: a stage has not been run.
         ValueError: the leaderboard was made from other predictors, or a file is broken.
     """
-    c, data = config.competition, config.data
-    members = member_folders(config)
+    data, members = config.data, member_folders(config)
     train, test = read_train(data, config.task), read_test(data)
     target = Target.of(train.y, config.task, config.metric, train.groups)
-    folds = read_folds(c, train.ids, origin_of(config.folds, train))
+    folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
+    n_folds = int(folds.max()) + 1
     stamp = require_board(config)
-    board = read_board(c)
+    board = read_board(config.competition)
     stack = read_stack(config, train, test, folds)
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
-    chosen_oof = read_predictions(
-        predictor_dir(c, chosen), "oof", train.ids, train.columns, config.task
-    )
     test_y = read_solution(data, config.task, test.ids, train.classes)
-    of_stack = dict(zip(stack.names, stack.test.transpose(1, 0, 2), strict=True))
-    of_stack[CONSTANT] = target.constant(len(train.columns), len(test.ids))
-    wanted = [chosen] if test_y is None else board["name"]
-    test_predictions = {
-        name: of_stack[name]
-        if name in of_stack
-        else read_predictions(predictor_dir(c, name), "test", test.ids, train.columns, config.task)
-        for name in wanted
-    }
+    test_predictions = dict(zip(stack.names, stack.test.transpose(1, 0, 2), strict=True))
+    test_predictions[CONSTANT] = target.constant(len(train.columns), len(test.ids))
+    blends = [chosen] if test_y is None else board.loc[board["kind"] == "blend", "name"]
+    for name in blends:
+        if name not in test_predictions:
+            test_predictions[name] = read_named(config, name, "test", test.ids, train.columns)
     weights = {
-        name: predictor_dir(c, name) / "weights.csv"
+        name: _read_weights(path)
         for name in board.loc[board["kind"] == "blend", "name"]
+        if (path := predictor_dir(config.competition, name) / "weights.csv").is_file()
     }
     return Evidence(
         config=config,
@@ -125,15 +130,15 @@ def read_evidence(config: Config) -> Evidence:
         board=board,
         board_stamp=stamp,
         chosen_name=chosen,
-        chosen_oof=chosen_oof,
+        chosen_oof=read_named(config, chosen, "oof", train.ids, train.columns),
         chosen_test=test_predictions[chosen],
-        weights={name: _read_weights(path) for name, path in weights.items() if path.is_file()},
+        weights=weights,
         test_target=None
         if test_y is None
         else replace(target, y=test_y, groups=None, labels=train.y),
         test_predictions={} if test_y is None else test_predictions,
-        runs={name: _read_units(c, name, "run.json", read_json, folds) for name in members},
-        logs={name: _read_units(c, name, "train.log", _read_log, folds) for name in members},
+        runs={name: _by_fold(config, name, "run.json", n_folds, read_json) for name in members},
+        logs={name: _by_fold(config, name, "train.log", n_folds, _read_log) for name in members},
     )
 
 
@@ -143,16 +148,16 @@ def _read_weights(path: Path) -> pd.DataFrame:
     return table.astype(dict.fromkeys(numbers, float))
 
 
-def _read_units(
-    competition: str, member: str, file: str, read: Any, folds: NDArray[np.int64]
-) -> dict[int, Any]:
-    """What `read` makes of a file of each of a member's units, by fold, where it is there."""
-    paths = {k: unit_dir(competition, member, k) / file for k in range(int(folds.max()) + 1)}
+def _by_fold(
+    config: Config, member: str, file: str, n_folds: int, read: Callable[[Path], Content]
+) -> dict[int, Content]:
+    """A file of each of a member's units, by fold; units without the file are left out."""
+    paths = {k: unit_dir(config.competition, member, k) / file for k in range(n_folds)}
     return {k: read(path) for k, path in paths.items() if path.is_file()}
 
 
-def _read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a training log that tell a loss.
+def _read_log(path: Path) -> list[dict[str, float]]:
+    """The lines of a training log that hold a loss.
 
     Raises:
         ValueError: a line is no JSON object.
@@ -160,9 +165,9 @@ def _read_log(path: Path) -> list[dict[str, Any]]:
     lines = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
-            found = json.loads(line)
-            if "loss" in found and "epoch" in found:
-                lines.append(found)
+            content = json.loads(line)
+            if "loss" in content and "epoch" in content:
+                lines.append(content)
         except (ValueError, TypeError):
             raise ValueError(
                 f"{path}: line {number} is no JSON object; train the unit again, or remove the log"

@@ -1,12 +1,11 @@
-"""Rows to look at: where predictors disagree, where the chosen one is worst, long and short texts.
+"""Training rows with the most disagreement or the largest loss, and scores by length of the text.
 
 Letters: n rows, m predictors, c columns.
 """
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.competition.rows import joined
 from pipeline.reporting.diversity import ambiguity, errors
@@ -22,81 +21,90 @@ N_LENGTHS = 5
 FEWEST = 20  # rows of a score that is worth showing
 
 
-def loss_of_rows(of: Evidence) -> Floats:
+class Example(TypedDict):
+    """A training row, with its target and predictions as short texts."""
+
+    id: str
+    text: str
+    characters_left_out: int
+    truth: str
+    predicted: str
+    members: dict[str, str]
+    measure: float
+
+
+def loss_of_rows(evidence: Evidence) -> Floats:
     """(n,) loss of the chosen predictor on each row: squared error, or log loss."""
-    if not TASKS[of.config.task].is_probability:
-        found = errors(of.chosen_oof[:, None], of.train.y, of.config.task)
-        return (found[:, 0] ** 2).mean(axis=1)
-    p, y, surprise = of.chosen_oof, of.train.y, ROW_MEANS["logloss"].of_rows
-    if of.config.task == "multiclass":
-        return surprise(y, p)
-    return np.mean([surprise(*column) for column in zip(y.reshape(p.shape).T, p.T, strict=True)], 0)
+    p, y, task = evidence.chosen_oof, evidence.train.y, evidence.config.task
+    if not TASKS[task].is_probability:
+        return (errors(p[:, None], y, task)[:, 0] ** 2).mean(axis=1)
+    log_loss = ROW_MEANS["logloss"].of_rows
+    if task == "multiclass":
+        return log_loss(y, p)
+    return np.mean([log_loss(*column) for column in zip(y.reshape(p.shape).T, p.T, strict=True)], 0)
 
 
-def telling_rows(of: Evidence) -> dict[str, list[dict[str, Any]]]:
-    """The twenty rows where members differ most, and the twenty that the chosen one gets worst."""
-    apart = ambiguity(of.stack.oof, of.train.y, of.config.task).rows
-    loss = loss_of_rows(of)
-    texts = joined(of.train.texts)
+def telling_rows(evidence: Evidence) -> dict[str, list[Example]]:
+    """Twenty rows of most disagreement, and twenty of the chosen predictor's largest loss."""
+    disagreement = ambiguity(evidence.stack.oof, evidence.train.y, evidence.config.task).rows
     return {
-        "disagreement": [_row(of, texts, i, float(apart[i])) for i in _largest(apart)],
-        "worst": [_row(of, texts, i, float(loss[i])) for i in _largest(loss)],
+        "disagreement": _largest(evidence, disagreement),
+        "worst": _largest(evidence, loss_of_rows(evidence)),
     }
 
 
-def _largest(values: Floats) -> list[int]:
-    return [int(i) for i in np.argsort(-values, kind="stable")[:N_ROWS]]
+def _largest(evidence: Evidence, measure: Floats) -> list[Example]:
+    """The rows with the largest values of a (n,) measure."""
+    train, stack, texts = evidence.train, evidence.stack, joined(evidence.train.texts)
+    return [
+        {
+            "id": train.ids[i],
+            "text": texts[i][:MOST_CHARACTERS],
+            "characters_left_out": max(0, len(texts[i]) - MOST_CHARACTERS),
+            "truth": train.classes[int(train.y[i])]
+            if train.classes
+            else _values(train.y[i], train.columns),
+            "predicted": _prediction(evidence, evidence.chosen_oof[i]),
+            "members": {
+                name: _prediction(evidence, stack.oof[i, j]) for j, name in enumerate(stack.names)
+            },
+            "measure": float(measure[i]),
+        }
+        for i in np.argsort(-measure, kind="stable")[:N_ROWS].tolist()
+    ]
 
 
-def _row(of: Evidence, texts: list[str], i: int, measure: float) -> dict[str, Any]:
-    text = texts[i]
-    return {
-        "id": of.train.ids[i],
-        "text": text[:MOST_CHARACTERS],
-        "characters_left_out": max(0, len(text) - MOST_CHARACTERS),
-        "truth": _truth(of, i),
-        "predicted": _told(of, of.chosen_oof[i]),
-        "members": {name: _told(of, of.stack.oof[i, j]) for j, name in enumerate(of.stack.names)},
-        "measure": measure,
-    }
-
-
-def _truth(of: Evidence, i: int) -> str:
-    if of.train.classes:
-        return of.train.classes[int(of.train.y[i])]
-    return _several(of, of.train.y[i])
-
-
-def _told(of: Evidence, prediction: Floats) -> str:
-    """A prediction in a few characters: values, or the likeliest class and its probability."""
-    if of.config.task == "multiclass":
+def _prediction(evidence: Evidence, prediction: Floats) -> str:
+    """A prediction as a short text: values, or the most probable class and its probability."""
+    classes = evidence.train.classes
+    if evidence.config.task == "multiclass":
         top = int(prediction.argmax())
-        return f"{of.train.classes[top]} {prediction[top]:.2f}"
-    if of.config.task == "binary":
-        return f"{of.train.classes[1]} {prediction[0]:.2f}"
-    return _several(of, prediction)
+        return f"{classes[top]} {prediction[top]:.2f}"
+    if evidence.config.task == "binary":
+        return f"{classes[1]} {prediction[0]:.2f}"
+    return _values(prediction, evidence.train.columns)
 
 
-def _several(of: Evidence, values: Floats) -> str:
-    told = [f"{v:.3g}".replace("-", MINUS) for v in values.tolist()]
-    if len(told) == 1:
-        return told[0]
-    return ", ".join(f"{name} {v}" for name, v in zip(of.train.columns, told, strict=True))
+def _values(values: Floats, columns: tuple[str, ...]) -> str:
+    texts = [f"{v:.3g}".replace("-", MINUS) for v in values.tolist()]
+    if len(texts) == 1:
+        return texts[0]
+    return ", ".join(f"{name} {text}" for name, text in zip(columns, texts, strict=True))
 
 
-def by_length(of: Evidence) -> list[dict[str, Any]]:
+def by_length(evidence: Evidence) -> list[dict[str, float | None]]:
     """The chosen predictor's score on the shortest to the longest fifth of the training texts."""
-    lengths = np.array([len(text) for text in joined(of.train.texts)])
+    lengths = np.array([len(text) for text in joined(evidence.train.texts)])
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTHS + 1)[1:-1]))
-    part: NDArray[Any] = np.searchsorted(edges, lengths, side="left")
-    rng = np.random.default_rng(of.config.seed)
-    found = []
-    for k in np.unique(part):
-        rows = np.flatnonzero(part == k)
-        value = se = np.nan
+    fifths = np.searchsorted(edges, lengths, side="left")
+    rng = np.random.default_rng(evidence.config.seed)
+    bins: list[dict[str, float | None]] = []
+    for fifth in np.unique(fifths):
+        rows = np.flatnonzero(fifths == fifth)
+        score = error = np.nan
         if len(rows) >= FEWEST:
-            value = of.target[rows].score(of.chosen_oof[rows])
-            se = standard_error(of, of.chosen_oof, rows, rng)
+            score = evidence.target[rows].score(evidence.chosen_oof[rows])
+            error = standard_error(evidence, evidence.chosen_oof, rows, rng)
         span = {"shortest": int(lengths[rows].min()), "longest": int(lengths[rows].max())}
-        found.append({**span, "rows": len(rows), "score": value, "se": se})
-    return found
+        bins.append({**span, "rows": len(rows), "score": score, "se": error})
+    return bins

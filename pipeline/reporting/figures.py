@@ -1,6 +1,6 @@
 """The figures of a report, each from numbers of the summary."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pipeline.reporting.numbers import short, signed, value
+from pipeline.reporting.summary import Estimate, Summary
 from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, drawn
 
 KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
@@ -20,20 +21,16 @@ def height_of(n_lines: int) -> float:
     return 0.75 + 0.24 * n_lines
 
 
-def gains(summary: dict[str, Any]) -> str:
-    """Each line's gain over the plain mean with its interval."""
+def gains(summary: Summary) -> str:
+    """The gain of each line of the leaderboard over the plain mean, with its interval."""
     board = summary["leaderboard"]
 
     def draw(figure: Figure) -> None:
         axes = _lines(figure, [line["name"] for line in board])
         axes.axvline(0, color=QUIET, linewidth=0.8)
         for at, line in enumerate(board):
-            if line["gain"] is None:
-                continue
-            colour = KIND.get(line["kind"], KIND["external"])
-            if line["gain_low"] is not None:
-                axes.plot([line["gain_low"], line["gain_high"]], [at, at], color=colour, alpha=0.6)
-            axes.plot(line["gain"], at, "o", color=colour, markersize=8 if line["chosen"] else 5)
+            gain = [line["gain"], line["gain_low"], line["gain_high"]]
+            _point(axes, at, gain, KIND.get(line["kind"], GREEN), 8 if line["chosen"] else 5)
         axes.set_xlabel(f"gain in {summary['metric']} over the plain mean, 95 % interval")
 
     best = board[0]
@@ -45,34 +42,29 @@ def gains(summary: dict[str, Any]) -> str:
     return drawn(draw, height_of(len(board)), alt)
 
 
-def three_scores(summary: dict[str, Any]) -> str:
-    """In-sample, honest and test score of each line."""
-    board = summary["leaderboard"]
-    kinds = [("in_sample", "o", PAPER, QUIET), ("score", "o", BLUE, BLUE)]
-    kinds.append(("test", "D", GREEN, GREEN))
-    names = {"in_sample": "in-sample", "score": "held out", "test": "test"}
+def three_scores(summary: Summary) -> str:
+    """The in-sample, held-out and test score of each line of the leaderboard."""
+    board, chosen = summary["leaderboard"], summary["chosen"]
+    scores: list[tuple[str, Estimate, str, str, str]] = [
+        ("in-sample", [line["in_sample"] for line in board], "o", PAPER, QUIET),
+        ("held out", [line["score"] for line in board], "o", BLUE, BLUE),
+        ("test", [line["test"] for line in board], "D", GREEN, GREEN),
+    ]
 
     def draw(figure: Figure) -> None:
         axes = _lines(figure, [line["name"] for line in board])
-        for at, line in enumerate(board):
-            known = [line[key] for key, *_ in kinds if line[key] is not None]
+        for at, values in enumerate(zip(*(column for _, column, *_ in scores), strict=True)):
+            known = [score for score in values if score is not None]
             if known:
                 axes.plot([min(known), max(known)], [at, at], color=LINE, linewidth=3, zorder=1)
-        for key, marker, face, edge in kinds:
-            points = [(line[key], at) for at, line in enumerate(board) if line[key] is not None]
+        for label, column, marker, face, edge in scores:
+            points = [(score, at) for at, score in enumerate(column) if score is not None]
             if points:
-                axes.plot(
-                    *zip(*points, strict=True),
-                    marker,
-                    markersize=5,
-                    markerfacecolor=face,
-                    markeredgecolor=edge,
-                    label=names[key],
-                )
+                (mark,) = axes.plot(*zip(*points, strict=True), marker, markersize=5, label=label)
+                mark.set(markerfacecolor=face, markeredgecolor=edge)
         axes.set_xlabel(summary["metric"])
         figure.legend(loc="outside upper right", ncols=3, handletextpad=0.1, columnspacing=1)
 
-    chosen = summary["chosen"]
     alt = (
         f"Scores of every predictor; {chosen['name']}: held out {value(chosen['score'])}, "
         f"in-sample {value(chosen['in_sample'])}, test {value(chosen['test'])}."
@@ -80,13 +72,13 @@ def three_scores(summary: dict[str, Any]) -> str:
     return drawn(draw, height_of(len(board)) + 0.2, alt)
 
 
-def correlations(summary: dict[str, Any]) -> str:
-    """Heatmap of error correlations, alike predictors side by side."""
+def correlations(summary: Summary) -> str:
+    """Heatmap of error correlations, with similar predictors side by side."""
     names = summary["diversity"]["order"]
     cells = np.array(summary["diversity"]["error_correlation"], dtype=np.float64)
     m = len(names)
-    beside = cells[~np.eye(m, dtype=bool)]
-    known = beside[~np.isnan(beside)]
+    pairs = cells[~np.eye(m, dtype=bool)]
+    known = pairs[~np.isnan(pairs)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
 
     def draw(figure: Figure) -> None:
@@ -96,8 +88,8 @@ def correlations(summary: dict[str, Any]) -> str:
         # the diagonal's 1 does not count, and a hundredth more or less is no contrast
         shades = np.nan_to_num(np.clip((cells - low) / max(high - low, LEAST_SPAN), 0, 1))
         for i, j in np.ndindex(m, m):
-            at, of_cell = (j + 0.02, i + 0.02), 0.06 + 0.6 * shades[i, j]
-            axes.add_patch(Rectangle(at, 0.96, 0.96, facecolor=BLUE, alpha=of_cell))
+            corner, alpha = (j + 0.02, i + 0.02), 0.06 + 0.6 * shades[i, j]
+            axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=BLUE, alpha=alpha))
             if i != j and m <= MOST_CELLS:
                 text = short(float(cells[i, j])).replace("0.", ".")
                 size = 8 if m <= 8 else 6
@@ -115,79 +107,79 @@ def correlations(summary: dict[str, Any]) -> str:
     return drawn(draw, min(3.7, 1.5 + 0.55 * m), alt)
 
 
-def weights(summary: dict[str, Any], blend: str) -> str:
-    """One blend's weights, with their spread over other fits where it is known."""
+def weights(summary: Summary, blend: str) -> str:
+    """A blend's weights, with their spread over other fits where it is known."""
     lines = summary["weights"][blend]
-    names = [
-        f"{line['predictor']} · {line['target']}" if line["target"] else line["predictor"]
-        for line in lines
-    ]
+    names = [" · ".join(filter(None, (line["predictor"], line["target"]))) for line in lines]
 
     def draw(figure: Figure) -> None:
         axes = _lines(figure, names)
         for at, line in enumerate(lines):
             axes.barh(at, line["weight"], height=0.62, color=BLUE, alpha=0.75)
-            if line["sd"] is not None:
-                ends = [line["mean"] - line["sd"], line["mean"] + line["sd"]]
-                axes.plot(ends, [at, at], color=INK, linewidth=1.2)
-                axes.plot(line["mean"], at, "o", color=INK, markersize=3)
+            mean, sd = line["mean"], line["sd"]
+            if mean is not None and sd is not None:
+                axes.plot([mean - sd, mean + sd], [at, at], color=INK, linewidth=1.2)
+                axes.plot(mean, at, "o", color=INK, markersize=3)
         axes.set_xlabel("weight")
 
-    told = ", ".join(f"{n} {short(line['weight'])}" for n, line in zip(names, lines, strict=True))
-    return drawn(draw, height_of(len(lines)), f"Weights of {blend}: {told}.")
+    values = [f"{n} {short(line['weight'])}" for n, line in zip(names, lines, strict=True)]
+    return drawn(draw, height_of(len(lines)), f"Weights of {blend}: {', '.join(values)}.")
 
 
-def leave_one_out(summary: dict[str, Any]) -> str:
-    """What the plain mean loses without each predictor, as bars."""
-    lines = _by_value(summary, "leave_one_out")
+def leave_one_out(summary: Summary) -> str:
+    """How much worse the plain mean becomes without each predictor, as bars."""
+    lines = summary["contributions"]["predictors"]
+    losses = _sorted([(line["name"], line["leave_one_out"]) for line in lines])
 
     def draw(figure: Figure) -> None:
-        axes = _lines(figure, [line["name"] for line in lines])
+        axes = _lines(figure, [name for name, _ in losses])
         axes.axvline(0, color=QUIET, linewidth=0.8)
-        for at, line in enumerate(lines):
-            found, low, high = line["leave_one_out"]
-            if found is None:
+        for at, (_, (loss, low, high)) in enumerate(losses):
+            if loss is None:
                 continue
-            axes.barh(at, found, height=0.62, color=BLUE if found >= 0 else ORANGE, alpha=0.75)
-            if low is not None:
+            axes.barh(at, loss, height=0.62, color=BLUE if loss >= 0 else ORANGE, alpha=0.75)
+            if low is not None and high is not None:
                 axes.plot([low, high], [at, at], color=INK, linewidth=1.2)
         axes.set_xlabel(f"loss of {summary['metric']} without it, 95 % interval")
 
-    told = ", ".join(f"{line['name']} {signed(line['leave_one_out'][0])}" for line in lines)
-    alt = f"What the plain mean loses without each predictor: {told}."
-    return drawn(draw, height_of(len(lines)), alt)
+    values = ", ".join(f"{name} {signed(loss[0])}" for name, loss in losses)
+    alt = f"What the plain mean loses without each predictor: {values}."
+    return drawn(draw, height_of(len(losses)), alt)
 
 
-def shapley(summary: dict[str, Any]) -> str:
-    """Each predictor's share, as points around an equal share: bars from 0 would look alike."""
-    lines = _by_value(summary, "shapley")
-    whole = summary["contributions"]["whole"]
+def shapley(summary: Summary) -> str:
+    """Shapley values, as points around an equal share: bars from 0 would all look alike."""
+    lines, whole = summary["contributions"]["predictors"], summary["contributions"]["whole"]
+    shares = _sorted([(line["name"], line["shapley"]) for line in lines])
 
     def draw(figure: Figure) -> None:
-        axes = _lines(figure, [line["name"] for line in lines])
+        axes = _lines(figure, [name for name, _ in shares])
         if whole is not None:
-            axes.axvline(whole / len(lines), color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
-        for at, line in enumerate(lines):
-            found, low, high = line["shapley"]
-            if found is None:
-                continue
-            if low is not None:
-                axes.plot([low, high], [at, at], color=BLUE, alpha=0.6)
-            axes.plot(found, at, "o", color=BLUE, markersize=6)
+            axes.axvline(whole / len(shares), color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
+        for at, (_, share) in enumerate(shares):
+            _point(axes, at, share, BLUE, 6)
         axes.set_xlabel(f"Shapley value in {summary['metric']}, 95 % interval")
 
-    told = ", ".join(f"{line['name']} {signed(line['shapley'][0])}" for line in lines)
-    return drawn(draw, height_of(len(lines)), f"Shapley value of every predictor: {told}.")
+    values = ", ".join(f"{name} {signed(share[0])}" for name, share in shares)
+    return drawn(draw, height_of(len(shares)), f"Shapley value of every predictor: {values}.")
 
 
-def _by_value(summary: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """Contributions, the largest first."""
-    lines = summary["contributions"]["predictors"]
-    return sorted(lines, key=lambda line: -(line[key][0] or 0))
+def _sorted(estimates: list[tuple[str, Estimate]]) -> list[tuple[str, Estimate]]:
+    """Names and estimates, the largest value first."""
+    return sorted(estimates, key=lambda pair: -(pair[1][0] or 0))
 
 
-def _lines(figure: Figure, names: list[str]) -> Axes:
-    """Axes with one named line for each, the first at the top."""
+def _point(axes: Axes, at: int, estimate: Estimate, colour: str, size: int) -> None:
+    """A point on the line `at` with its interval."""
+    point, low, high = estimate
+    if point is not None:
+        if low is not None and high is not None:
+            axes.plot([low, high], [at, at], color=colour, alpha=0.6)
+        axes.plot(point, at, "o", color=colour, markersize=size)
+
+
+def _lines(figure: Figure, names: Sequence[str]) -> Axes:
+    """Axes with a line for each name, the first at the top."""
     axes: Axes = figure.subplots()
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)

@@ -1,6 +1,6 @@
-"""How numbers are written: everywhere in a report the same."""
+"""The number formats of a report."""
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,22 +11,23 @@ def value(number: float | None) -> str:
     """A score or a share: four decimals, or four digits where it is large."""
     if number is None or number != number:
         return "–"
-    text = f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
-    return MINUS + text if number < 0 and float(text.replace(",", "")) > 0 else text
+    text = _digits(number)
+    return MINUS + text if number < 0 and text.strip("0.") else text
 
 
 def signed(number: float | None) -> str:
     """A difference, always with its sign unless it is exactly 0."""
     if number is None or number != number:
         return "–"
-    if number == 0:
-        return "0"
-    text = f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
-    return (MINUS if number < 0 else "+") + text
+    return (MINUS if number < 0 else "+") + _digits(number) if number else "0"
+
+
+def _digits(number: float) -> str:
+    return f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
 
 
 def rate(number: float | None) -> str:
-    """A small difference by two digits that count, with its sign."""
+    """A small difference with two significant digits and its sign."""
     if number is None or number != number:
         return "–"
     text = np.format_float_positional(abs(number), precision=2, fractional=False, trim="-")
@@ -57,12 +58,7 @@ def duration(minutes: float | None) -> str:
     return f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
-FORMATS: dict[str, Any] = {
-    "value": value,
-    "signed": signed,
-    "rate": rate,
-    "short": short,
-    "count": count,
-    "percent": percent,
-    "duration": duration,
+FORMATS: dict[str, Callable[..., str]] = {
+    function.__name__: function
+    for function in (value, signed, rate, short, count, percent, duration)
 }

@@ -1,4 +1,4 @@
-"""How far a score on some rows may be off by the draw of these rows alone."""
+"""Bootstrap standard errors of scores."""
 
 from typing import Any
 
@@ -14,21 +14,21 @@ MOST_ROWS = 5000
 
 
 def standard_error(
-    of: Evidence, predictions: Floats, rows: NDArray[Any], rng: np.random.Generator
+    evidence: Evidence, predictions: Floats, rows: NDArray[Any], rng: np.random.Generator
 ) -> float:
     """Standard error of the score on `rows`, by bootstrap over rows or whole groups.
 
-    Of more than 5,000 rows so many are drawn from, and the error is scaled to all. Draws on which
-    the metric is undefined, such as those without a positive, are left out; NaN if all are.
+    It comes from at most 5,000 of the rows, scaled to all. Draws on which the metric is undefined,
+    such as those without a positive, are left out; NaN if fewer than two are left.
     """
-    kept = rng.permutation(rows)[:MOST_ROWS]
-    target = of.target[kept]
-    cluster = bootstrap_clusters(len(kept), target.groups)
+    sampled = rng.permutation(rows)[:MOST_ROWS]
+    target = evidence.target[sampled]
+    cluster = bootstrap_clusters(len(sampled), target.groups)
     scores = []
     for _ in range(N_DRAWS):
         drawn = bootstrap_rows(cluster, rng)
-        scores.append(target[drawn].score(predictions[kept[drawn]]))
+        scores.append(target[drawn].score(predictions[sampled[drawn]]))
     defined = [value for value in scores if not np.isnan(value)]
     if len(defined) < 2:
         return np.nan
-    return float(np.std(defined, ddof=1) * np.sqrt(len(kept) / len(rows)))
+    return float(np.std(defined, ddof=1) * np.sqrt(len(sampled) / len(rows)))

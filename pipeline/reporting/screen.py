@@ -1,10 +1,10 @@
-"""The leaderboard in the terminal: what is chosen, why, and what to expect of it.
+"""The leaderboard in the terminal: the chosen blend, why it is chosen, and its expected score.
 
-Plain ASCII, at most 100 columns wide. What is not shown stands in leaderboard.csv.
+Plain ASCII, at most 100 columns wide; leaderboard.csv has all lines and columns.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline.scoring.metrics import METRICS
 
 WIDTH = 100
 N_BEST = 5
-LONGEST = {"kind": 24, "alone": 30, "number": 12}  # characters, so that the rest finds room
+LONGEST = {"kind": 24, "alone": 30, "number": 12}  # characters, so that names find room
 
 Format = Callable[..., str]
 
@@ -24,18 +24,16 @@ Format = Callable[..., str]
 def summary(
     board: pd.DataFrame,
     metric: str,
-    expected: dict[str, Any] | None,
+    expected: Mapping[str, Any] | None,
     over_constant: Sequence[float | None] | None = None,
 ) -> str:
-    """The table and the sentences below it.
-
-    The table holds the chosen line, the five best, every single predictor and the constant.
+    """The chosen line, the five best, every single predictor and the constant, and sentences.
 
     Args:
         board: as `ensemble.leaderboard.leaderboard` makes it.
-        expected: of `score_of_choice`; None where that was not measured.
-        over_constant: gain of the chosen line over the constant, low and high end of its interval;
-            None where they are not defined.
+        expected: of `score_of_choice`; None if the choice was not scored.
+        over_constant: gain of the chosen line over the constant, low and high of its interval;
+            None where they are undefined.
     """
     better = "higher" if METRICS[metric].greater_is_better else "lower"
     chosen = board[board["chosen"]].iloc[0]
@@ -47,10 +45,10 @@ def summary(
         gain, low, high = (number(end, "+") for end in over_constant or ())
         sentences.append(
             f"warning: {chosen['name']} is not surely better than predicting a constant: gain "
-            f"{gain} [{low}, {high}]; nothing to submit was learned"
+            f"{gain} [{low}, {high}]; the models have learned nothing worth submitting"
         )
     if (board["kind"] == "blend").sum() > 1:
-        sentences += [_why(chosen), *_what_to_expect(chosen["score"], expected, number)]
+        sentences += [_why(chosen), *_expected(chosen["score"], expected, number)]
     else:
         sentences.append("* the only blend, so nothing was chosen")
     return "\n".join(
@@ -69,7 +67,7 @@ def is_no_better_than_constant(over_constant: Sequence[float | None] | None) -> 
 
 
 def _table(board: pd.DataFrame, number: Format) -> list[str]:
-    """One line for each predictor below their headings: words to the left, numbers to the right."""
+    """Lines of aligned columns below their headings."""
     cells = {
         "name": ["", *board["name"]],
         "kind": ["", *(_shortened(kind, LONGEST["kind"]) for kind in board["kind"])],
@@ -97,16 +95,15 @@ def _gain(line: Any, number: Format) -> str:
 
 
 def alone_of(line: Any) -> str | None:
-    """The name of the single predictor that a blend's line of the leaderboard is, if any."""
+    """The single predictor on which all weights of a blend lie, if there is one."""
     alone = line.get("alone")
     return alone if isinstance(alone, str) else None
 
 
 def _format(metric: str, chosen: float) -> Format:
-    """How scores and gains are written: with four decimals, of small errors with four digits.
+    """A format of scores and gains: four decimals, or four digits if the chosen error is small.
 
-    The chosen score decides, for the others are read beside it, and the largest may be anything.
-    Where greater is better the scale is known, and a correlation next to 0 needs no more.
+    Scores where greater is better have a known scale and always get four decimals.
     """
     decimals = 4
     if not METRICS[metric].greater_is_better and 0 < chosen < 0.01:
@@ -129,22 +126,22 @@ def _why(chosen: Any) -> str:
     name, alone = chosen["name"], alone_of(chosen)
     if alone is not None:
         return f"* chosen: {name}, which is {alone} alone: blending gains nothing on it"
-    beats = "beats {} by more than half a standard error"
+    margin = "by more than half a standard error"
     if name == PLAIN_MEAN:
-        return f"* chosen: {name}, the plain mean; no blend {beats.format('it')}"
-    return f"* chosen: {name}, the best blend; it {beats.format('the plain mean')}"
+        return f"* chosen: {name}, the plain mean; no blend beats it {margin}"
+    return f"* chosen: {name}, the best blend; it beats the plain mean {margin}"
 
 
-def _what_to_expect(shown: float, expected: dict[str, Any] | None, number: Format) -> list[str]:
+def _expected(score: float, expected: Mapping[str, Any] | None, number: Format) -> list[str]:
     if expected is None:
         return [
-            f"expect a little worse than {number(shown)}: it was chosen on the rows that score it "
-            "(what the choice costs is measured with at most 20,000 rows and at least 3 folds)"
+            f"expect slightly worse than {number(score)}: it was chosen on the rows that score it "
+            "(the cost of choosing is measured with at most 20,000 rows and at least 3 folds)"
         ]
-    found = {name: np.nan if value is None else value for name, value in expected.items()}
+    known = {name: np.nan if value is None else value for name, value in expected.items()}
     times = Counter(expected["chosen"]).most_common()
     return [
-        f"expect {number(found['score'])}: the score where the choice is made again without each "
-        f"fold and scored on that fold; gain {_gain(found, number)}",
+        f"expect {number(known['score'])}: the score of choosing without each fold and scoring the "
+        f"choice on that fold; gain {_gain(known, number)}",
         "chosen without one of the folds: " + ", ".join(f"{name} ({k})" for name, k in times),
     ]

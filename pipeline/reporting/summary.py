@@ -1,58 +1,137 @@
-"""The numbers of a report, as they stand in summary.json and, from there, in the page.
+"""The numbers of a report, as summary.json holds them and the page shows them.
 
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import pandas as pd
 
-from pipeline.reporting.behaviour import calibration, drift, residuals
+from pipeline.reporting import behaviour
 from pipeline.reporting.contributions import contributions
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
-from pipeline.reporting.examples import by_length, telling_rows
-from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
+from pipeline.reporting.examples import Example, by_length, telling_rows
+from pipeline.reporting.runs import Curve, learning_curves, minutes_of, run_facts
 from pipeline.reporting.sampling import standard_error
 from pipeline.reporting.screen import alone_of
-from pipeline.reporting.verdict import verdict
+from pipeline.reporting.verdict import Line, verdict
 
-OUTLYING = 3.0  # standard errors: of 100 folds that differ by chance alone, less than one
+OUTLYING = 3.0  # standard errors: by chance alone, less than one fold in 100 is that far off
+
+Estimate = list[float | None]  # value, and low and high of its 95 % interval
 
 
-def summarise(of: Evidence) -> dict[str, Any]:
+class Weight(TypedDict):
+    """A line of a blend's weight table; None for columns that the table lacks."""
+
+    predictor: str
+    target: str | None
+    weight: float
+    mean: float | None
+    sd: float | None
+    selected: float | None
+
+
+class Pair(TypedDict):
+    """Two predictors, with the error correlation and the measures of `diversity.Pairwise`."""
+
+    first: str
+    second: str
+    correlation: float | None
+    disagreement: float | None
+    double_fault: float | None
+    yule_q: float | None
+
+
+class Diversity(TypedDict):
+    order: list[str]
+    error_correlation: list[Estimate]
+    mean_correlation: float | None
+    loss: str
+    mean_member_loss: float
+    diversity: float
+    combined_loss: float
+    pairs: list[Pair]
+
+
+class Contribution(TypedDict):
+    name: str
+    shapley: Estimate
+    leave_one_out: Estimate
+    minutes: float | None
+    gain_per_minute: float | None
+
+
+class Contributions(TypedDict):
+    predictors: list[Contribution]
+    whole: float | None
+    sampling_error: float
+    rows: int
+    draws: int
+
+
+class Summary(TypedDict):
+    verdict: str
+    competition: str
+    task: str
+    metric: str
+    greater_is_better: bool
+    rows: dict[str, object]
+    chosen: Line
+    leaderboard: list[Line]
+    expected: dict[str, object] | None
+    over_constant: Estimate | None
+    folds: dict[str, list[dict[str, float | None]]]
+    diversity: Diversity
+    contributions: Contributions
+    weights: dict[str, list[Weight]]
+    learning: dict[str, list[Curve]]
+    calibration: behaviour.Calibration | None
+    residuals: behaviour.Residuals | None
+    drift: behaviour.Drift
+    length: list[dict[str, float | None]]
+    examples: dict[str, list[Example]]
+    run: dict[str, Any]
+
+
+def summarise(evidence: Evidence) -> Summary:
     """Every number of the report, with None for what is undefined."""
-    board = _leaderboard(of)
-    summary = {
-        "competition": of.config.competition,
-        "task": of.config.task,
-        "metric": of.config.metric,
-        "greater_is_better": of.target.metric.greater_is_better,
+    board = _leaderboard(evidence)
+    chosen, metric = next(line for line in board if line["chosen"]), evidence.target.metric
+    over_constant = evidence.board_stamp.about["over_constant"]
+    is_probability = evidence.target.task.is_probability
+    summary: Summary = {
+        "verdict": verdict(chosen, board, metric, over_constant),
+        "competition": evidence.config.competition,
+        "task": evidence.config.task,
+        "metric": evidence.config.metric,
+        "greater_is_better": metric.greater_is_better,
         "rows": {
-            "train": len(of.train.ids),
-            "test": len(of.test.ids),
-            "folds": int(of.folds.max()) + 1,
-            "columns": list(of.train.columns),
-            "groups": None if of.train.groups is None else len(set(of.train.groups)),
+            "train": len(evidence.train.ids),
+            "test": len(evidence.test.ids),
+            "folds": evidence.n_folds,
+            "columns": list(evidence.train.columns),
+            "groups": evidence.train.groups and len(set(evidence.train.groups)),
         },
-        "chosen": next(line for line in board if line["chosen"]),
+        "chosen": chosen,
         "leaderboard": board,
-        "expected": of.board_stamp.about["expected"],
-        "over_constant": of.board_stamp.about["over_constant"],
-        "folds": _fold_scores(of),
-        "diversity": _diversity(of),
-        "contributions": _contributions(of),
-        "weights": {name: _weights(table) for name, table in of.weights.items()},
-        "learning": learning_curves(of.logs),
-        "calibration": calibration(of) if of.target.task.is_probability else None,
-        "residuals": None if of.target.task.is_probability else residuals(of),
-        "drift": drift(of),
-        "length": by_length(of),
-        "examples": telling_rows(of),
-        "run": run_facts(of),
+        "expected": evidence.board_stamp.about["expected"],
+        "over_constant": over_constant,
+        "folds": _fold_scores(evidence),
+        "diversity": _diversity(evidence),
+        "contributions": _contributions(evidence),
+        "weights": {name: _weights(table) for name, table in evidence.weights.items()},
+        "learning": learning_curves(evidence.logs),
+        "calibration": behaviour.calibration(evidence) if is_probability else None,
+        "residuals": None if is_probability else behaviour.residuals(evidence),
+        "drift": behaviour.drift(evidence),
+        "length": by_length(evidence),
+        "examples": telling_rows(evidence),
+        "run": run_facts(evidence),
     }
-    return without_nan({"verdict": verdict(summary), **summary})
+    return cast(Summary, without_nan(summary))
 
 
 def without_nan(value: Any) -> Any:
@@ -68,88 +147,85 @@ def without_nan(value: Any) -> Any:
     return value
 
 
-def _leaderboard(of: Evidence) -> list[dict[str, Any]]:
-    """The leaderboard's lines, with the in-sample score and, where it is known, the test score."""
-    sign = of.target.metric.sign
+def _leaderboard(evidence: Evidence) -> list[Line]:
+    """The leaderboard with in-sample scores and, where the test targets are known, test scores."""
     lines = []
-    for line in of.board.to_dict("records"):
-        in_sample = float(line["score"]) + sign * float(line["optimism"])
-        test = None
-        if of.test_target is not None:
-            test = of.test_target.score(of.test_predictions[line["name"]])
-        own = {str(key): cell for key, cell in line.items()}
-        own |= {"alone": alone_of(line), "chosen": bool(line["chosen"])}
-        lines.append({**own, "in_sample": in_sample, "test": test})
+    for line in evidence.board.to_dict("records"):
+        name, chosen, target = line["name"], bool(line["chosen"]), evidence.test_target
+        in_sample = float(line["score"]) + evidence.target.metric.sign * float(line["optimism"])
+        test = None if target is None else target.score(evidence.test_predictions[name])
+        more = {"alone": alone_of(line), "chosen": chosen, "in_sample": in_sample, "test": test}
+        lines.append(cast(Line, {**line, **more}))
+    return cast(list[Line], without_nan(lines))
+
+
+def _weights(table: pd.DataFrame) -> list[Weight]:
+    keys = Weight.__annotations__
+    return [cast(Weight, {key: line.get(key) for key in keys}) for line in table.to_dict("records")]
+
+
+def _fold_scores(evidence: Evidence) -> dict[str, list[dict[str, float | None]]]:
+    """Each predictor's score on each fold.
+
+    Outlying folds are more than 3 standard errors, of a score on that fold's rows, away from the
+    median of the predictor's folds.
+    """
+    rng = np.random.default_rng(evidence.config.seed)
+    rows = [np.flatnonzero(evidence.folds == k) for k in range(evidence.n_folds)]
+    lines = {}
+    for i, name in enumerate(evidence.stack.names):
+        oof = evidence.stack.oof[:, i]
+        scores = np.array([evidence.target[r].score(oof[r]) for r in rows])
+        errors = np.array([standard_error(evidence, oof, r, rng) for r in rows])
+        median = np.nan if np.isnan(scores).all() else np.nanmedian(scores)
+        outlying = (errors > 0) & (np.abs(scores - median) > OUTLYING * errors)
+        columns = {"score": scores, "se": errors, "outlying": outlying}
+        lines[name] = [
+            {"fold": k, **{key: v[k] for key, v in columns.items()}} for k in range(len(rows))
+        ]
     return lines
 
 
-def _weights(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A blend's weights; None for what its table does not tell."""
-    keys = ("predictor", "target", "weight", "mean", "sd", "selected")
-    return [{key: line.get(key) for key in keys} for line in table.to_dict("records")]
-
-
-def _fold_scores(of: Evidence) -> dict[str, list[dict[str, Any]]]:
-    """Each member's score on each fold; outlying: far from the median of the member's folds.
-
-    Far is more than 3 standard errors, which is what the fold's rows alone could make of it.
-    """
-    rng = np.random.default_rng(of.config.seed)
-    rows = [np.flatnonzero(of.folds == k) for k in range(int(of.folds.max()) + 1)]
-    found = {}
-    for i, name in enumerate(of.stack.names):
-        preds = of.stack.oof[:, i]
-        scores = np.array([of.target[r].score(preds[r]) for r in rows])
-        spread = np.array([standard_error(of, preds, r, rng) for r in rows])
-        usual = np.median(scores[~np.isnan(scores)]) if not np.isnan(scores).all() else np.nan
-        lines = []
-        for k, (value, se) in enumerate(zip(scores, spread, strict=True)):
-            outlying = bool(se > 0 and abs(value - usual) > OUTLYING * se)
-            lines.append({"fold": k, "score": value, "se": se, "outlying": outlying})
-        found[name] = lines
-    return found
-
-
-def _diversity(of: Evidence) -> dict[str, Any]:
-    task, y, names = of.config.task, of.train.y, of.stack.names
-    correlation = error_correlation(of.stack.oof, y, task)
+def _diversity(evidence: Evidence) -> Diversity:
+    task, y, names = evidence.config.task, evidence.train.y, evidence.stack.names
+    correlation = error_correlation(evidence.stack.oof, y, task)
     order = clustered(correlation)
-    parts = ambiguity(of.stack.oof, y, task)
-    beside = correlation[np.triu_indices(len(names), 1)]
-    pairs = pairwise(of.stack.oof, y, task) if of.target.task.is_probability else None
+    losses = ambiguity(evidence.stack.oof, y, task)
+    first, second = np.triu_indices(len(names), 1)
+    measures: dict[str, Any] = dict.fromkeys(("disagreement", "double_fault", "yule_q"))
+    if evidence.target.task.is_probability:
+        measures = vars(pairwise(evidence.stack.oof, y, task))
+    pairs = [
+        {
+            "first": names[i],
+            "second": names[j],
+            "correlation": correlation[i, j],
+            **{key: cells if cells is None else cells[i, j] for key, cells in measures.items()},
+        }
+        for i, j in zip(first, second, strict=True)
+    ]
     return {
         "order": [names[i] for i in order],
-        "error_correlation": correlation[np.ix_(order, order)],
-        "mean_correlation": float(beside.mean()) if len(beside) else None,
-        "loss": parts.loss,
-        "mean_member_loss": float(parts.members.mean()),
-        "diversity": parts.diversity,
-        "combined_loss": parts.combined,
-        "pairs": [
-            {
-                "first": names[i],
-                "second": names[j],
-                "correlation": correlation[i, j],
-                "disagreement": None if pairs is None else pairs.disagreement[i, j],
-                "double_fault": None if pairs is None else pairs.double_fault[i, j],
-                "yule_q": None if pairs is None else pairs.yule_q[i, j],
-            }
-            for i in range(len(names))
-            for j in range(i + 1, len(names))
-        ],
+        "error_correlation": correlation[np.ix_(order, order)].tolist(),
+        "mean_correlation": float(correlation[first, second].mean()) if pairs else None,
+        "loss": losses.loss,
+        "mean_member_loss": float(losses.members.mean()),
+        "diversity": losses.diversity,
+        "combined_loss": losses.combined,
+        "pairs": cast(list[Pair], pairs),
     }
 
 
-def _contributions(of: Evidence) -> dict[str, Any]:
-    found = contributions(of.stack.oof, of.target, seed=of.config.seed)
-    lines = []
-    for i, name in enumerate(of.stack.names):
-        minutes = minutes_of(of.runs.get(name, {}), int(of.folds.max()) + 1)
-        marginal = found.leave_one_out[i]
+def _contributions(evidence: Evidence) -> Contributions:
+    measured = contributions(evidence.stack.oof, evidence.target, seed=evidence.config.seed)
+    lines: list[Contribution] = []
+    for i, name in enumerate(evidence.stack.names):
+        minutes = minutes_of(evidence.runs.get(name, {}), evidence.n_folds)
+        marginal = measured.leave_one_out[i].tolist()
         lines.append(
             {
                 "name": name,
-                "shapley": found.shapley[i],
+                "shapley": measured.shapley[i].tolist(),
                 "leave_one_out": marginal,
                 "minutes": minutes,
                 "gain_per_minute": marginal[0] / minutes if minutes else None,
@@ -157,8 +233,8 @@ def _contributions(of: Evidence) -> dict[str, Any]:
         )
     return {
         "predictors": lines,
-        "whole": found.whole,
-        "sampling_error": found.standard_error,
-        "rows": found.n_rows,
-        "draws": found.n_draws,
+        "whole": measured.whole,
+        "sampling_error": measured.standard_error,
+        "rows": measured.n_rows,
+        "draws": measured.n_draws,
     }

@@ -1,7 +1,7 @@
-"""Matplotlib figures as SVG that takes its colours and its font from the page.
+"""Matplotlib figures as SVG with the colours and the font of the page.
 
-A figure is drawn in stand-in colours; in the SVG they become the page's CSS variables, so that one
-picture serves a light and a dark screen, and its text is text.
+Figures are drawn in stand-in colours, which become the page's CSS variables: one SVG then serves a
+light and a dark screen.
 """
 
 import io
@@ -16,18 +16,9 @@ from matplotlib.figure import Figure
 
 matplotlib.use("agg")  # no screen is needed
 
-# name of the CSS variable: stand-in
-INK, QUIET, LINE, PAPER = "#010203", "#010204", "#010205", "#010206"
-BLUE, ORANGE, GREEN = "#010207", "#010208", "#010209"
-VARIABLES = {
-    INK: "ink",
-    QUIET: "quiet",
-    LINE: "line",
-    PAPER: "card",
-    BLUE: "blue",
-    ORANGE: "orange",
-    GREEN: "green",
-}
+NAMES = ("ink", "quiet", "line", "card", "blue", "orange", "green")
+VARIABLES = {f"#01020{i}": name for i, name in enumerate(NAMES)}  # CSS variables by stand-in
+INK, QUIET, LINE, PAPER, BLUE, ORANGE, GREEN = VARIABLES
 WIDTH = 4.1  # inches: on a phone its text is about as large as the page's small print
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -65,9 +56,9 @@ def drawn(draw: Callable[[Figure], None], height: float, alt: str) -> str:
 
     Args:
         height: in inches.
-        alt: what the picture says, for those who cannot see it.
+        alt: the content in words, for screen readers.
     """
-    # ids within the SVG: the same each time, and others than those of the page's other figures
+    # ids within the SVG must not change, nor repeat those of the page's other figures
     salt = f"{draw.__qualname__} {alt}"
     style: Any = {**STYLE, "svg.hashsalt": salt}
     with matplotlib.rc_context(style), warnings.catch_warnings():

@@ -1,49 +1,69 @@
-"""The report's verdict: what to submit, and how sure that is."""
+"""The report's verdict: which predictor to submit, and how sure that is."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
 from pipeline.reporting.numbers import signed, value
-from pipeline.reporting.screen import alone_of, is_no_better_than_constant
+from pipeline.reporting.screen import is_no_better_than_constant
+from pipeline.scoring.metrics import Metric
 
 
-def verdict(summary: dict[str, Any]) -> str:
-    """A sentence on the chosen blend, from the numbers of the summary.
+class Line(TypedDict):
+    """A line of the leaderboard, with the in-sample and the test score."""
 
-    A blend that is not surely better than the constant prediction is warned about first.
+    name: str
+    kind: str
+    alone: str | None
+    chosen: bool
+    score: float
+    fold_mean: float | None
+    fold_sd: float | None
+    optimism: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    gain_over_single: float | None
+    gain_over_single_low: float | None
+    gain_over_single_high: float | None
+    in_sample: float | None
+    test: float | None
+
+
+def verdict(
+    chosen: Line,
+    board: Sequence[Line],
+    metric: Metric,
+    over_constant: Sequence[float | None] | None,
+) -> str:
+    """The chosen predictor's score, and its gains with their intervals.
+
+    A warning comes first if it is not surely better than the constant prediction.
     """
-    chosen, metric = summary["chosen"], summary["metric"]
-    singles = [x for x in summary["leaderboard"] if x["kind"] not in ("blend", CONSTANT)]
-    n = len(singles)
-    interval = f"95 % interval {signed(chosen['gain_low'])} to {signed(chosen['gain_high'])}"
-    alone = alone_of(chosen)
-    if alone is not None:
-        start = (
-            f"Submit {chosen['name']}, which is {alone} alone: blending gains nothing on it; its "
-            f"{metric} on held-out rows is {value(chosen['score'])}"
-        )
-    elif chosen["name"] == PLAIN_MEAN:
+    singles = [line for line in board if line["kind"] not in ("blend", CONSTANT)]
+    name, n, best = chosen["name"], len(singles), singles[0]  # the board is sorted by score
+    score = f"its {metric.name} on held-out rows is {value(chosen['score'])}"
+    if chosen["alone"] is not None:
+        alone = chosen["alone"]
+        start = f"Submit {name}, which is {alone} alone: blending gains nothing on it; {score}"
+    elif name == PLAIN_MEAN:
         start = (
             f"Submit {PLAIN_MEAN}: no blend beats the plain mean of the {n} predictors by more "
-            f"than half a standard error; its {metric} on held-out rows is {value(chosen['score'])}"
+            f"than half a standard error; {score}"
         )
     else:
+        interval = f"95 % interval {signed(chosen['gain_low'])} to {signed(chosen['gain_high'])}"
         start = (
-            f"Submit {chosen['name']}: its {metric} on held-out rows is {value(chosen['score'])}, "
-            f"{signed(chosen['gain'])} over the plain mean of the {n} predictors ({interval})"
+            f"Submit {name}: {score}, {signed(chosen['gain'])} over the plain mean of the {n} "
+            f"predictors ({interval})"
         )
-    if is_no_better_than_constant(summary["over_constant"]):
+    if is_no_better_than_constant(over_constant):
         start = f"Submit nothing yet: no model is surely better than a constant. {start}"
-    if alone == singles[0]["name"]:
+    if chosen["alone"] == best["name"]:
         return f"{start}."
-    return f"{start}, {_beside_the_best(chosen, singles[0], summary['greater_is_better'])}."
-
-
-def _beside_the_best(chosen: dict[str, Any], best: dict[str, Any], greater: bool) -> str:
-    """Singles are in the leaderboard's order, so the first is the best of them."""
-    gain = (chosen["score"] - best["score"]) * (1 if greater else -1)
-    low, high = chosen.get("gain_over_single_low"), chosen.get("gain_over_single_high")
+    gain = (chosen["score"] - best["score"]) * metric.sign
     if gain == 0:
-        return f"and as good as the best single one, {best['name']}"
+        return f"{start}, and as good as the best single predictor, {best['name']}."
+    low, high = chosen.get("gain_over_single_low"), chosen.get("gain_over_single_high")
     interval = "" if low is None or high is None else f" ({signed(low)} to {signed(high)})"
-    return f"and {signed(gain)} over the best single one, {best['name']}{interval}"
+    return f"{start}, and {signed(gain)} over the best single predictor, {best['name']}{interval}."

@@ -1,1 +1,1 @@
-"""The settings of a competition: what the YAML and the command line say, checked."""
+"""The settings of a competition, from the YAML and the command line, checked."""

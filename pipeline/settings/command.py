@@ -1,4 +1,4 @@
-"""A stage's command line: the YAML, the settings typed behind it, and errors of one line."""
+"""A stage's command line: the YAML, settings that replace its values, and errors of one line."""
 
 import argparse
 import difflib
@@ -27,12 +27,12 @@ FLAGS: dict[str, dict[str, Any]] = {
     "overwrite": {
         "action": "store_true",
         "default": False,
-        "help": "redo what was made with other settings, replacing it",
+        "help": "replace what was made with other settings",
     },
     "predictor": {
         "metavar": "NAME",
         "default": None,
-        "help": "the predictor to submit; without it, the one that blend chose",
+        "help": "the predictor to submit; by default the one that blend chose",
     },
 }
 
@@ -42,11 +42,11 @@ YAML_NULLS = ("null", "Null", "NULL", "~")  # of YAML 1.2; `none` is a word ther
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn a complaint about the user's input into one line and exit code 2."""
+    """Print errors about the user's input as one line and exit with code 2."""
     try:
         yield
     except (ValueError, OSError) as error:
-        # a name in the message may hold a line break, or what moves a terminal's cursor
+        # a name in the message may hold line breaks or control characters of the terminal
         line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
         print(f"error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -55,7 +55,7 @@ def one_line_errors() -> Iterator[None]:
 def parse(
     doc: str | None, argv: Sequence[str] | None, *flags: str
 ) -> tuple[Config, argparse.Namespace]:
-    """Read the config that a stage's command line names, with the settings typed there.
+    """Read the config of a stage's command line, with the settings given there.
 
     Args:
         doc: the stage's docstring, shown by `--help`.
@@ -63,7 +63,7 @@ def parse(
     Returns:
         The config, its members filtered by `--members` or `--quick`, and the values of the flags.
     Raises:
-        ValueError: the YAML, a setting or a word of the command line is not as it must be.
+        ValueError: the YAML, a setting or an argument is invalid.
         FileNotFoundError: there is no such YAML.
     """
     parser = _parser(doc, flags)
@@ -90,15 +90,14 @@ def load_config(path: Path, typed: dict[str, Any] | None = None, *, quick: bool 
 
     Args:
         typed: values by dotted key that replace those of the YAML.
-        quick: also put in what `--quick` stands for, but for what is typed.
+        quick: also apply the values of `--quick`, except for keys in `typed`.
     """
-    settings = read_yaml(path)
-    for key, value in (typed or {}).items():
+    settings, typed = read_yaml(path), typed or {}
+    for key, value in typed.items():
         settings = _with_value(settings, key, value)
-    if quick:
-        for key, value in quick_settings(settings).items():
-            if key not in (typed or {}):
-                settings = _with_value(settings, key, value)
+    for key, value in (quick_settings(settings) if quick else {}).items():
+        if key not in typed:
+            settings = _with_value(settings, key, value)
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
@@ -106,26 +105,25 @@ def load_config(path: Path, typed: dict[str, Any] | None = None, *, quick: bool 
 
 
 def _config_first(words: Sequence[str]) -> list[str]:
-    """The words with the YAML in front, where no option that takes several can swallow it."""
-    found = [
-        at
-        for at, word in enumerate(words)
-        if word.lower().endswith(YAML_ENDINGS) and not word.startswith("-")
-    ]
-    if len(found) > 1:
-        first, second, *_ = (words[at] for at in found)
-        raise ValueError(f"two configs, {first!r} and {second!r}; name one")
-    return [words[at] for at in found] + [w for at, w in enumerate(words) if at not in found]
+    """The words with the YAML in front, so that no option of several values takes it."""
+
+    def is_yaml(word: str) -> bool:
+        return word.lower().endswith(YAML_ENDINGS) and not word.startswith("-")
+
+    configs = [word for word in words if is_yaml(word)]
+    if len(configs) > 1:
+        raise ValueError(f"two configs, {configs[0]!r} and {configs[1]!r}; name one")
+    return configs + [word for word in words if not is_yaml(word)]
 
 
 def _with_value(settings: dict[Any, Any], key: str, value: object) -> dict[Any, Any]:
-    """A copy, as aliases of the YAML may share what is changed."""
+    """A copy with one value changed; the original may be shared by aliases of the YAML."""
     first, _, rest = key.partition(".")
     if not rest:
         return {**settings, first: value}
     section = settings.get(first, {})
     if not isinstance(section, dict):
-        return settings  # the config's own error about this section says it better
+        return settings  # the config has a better error about this section
     return {**settings, first: _with_value(section, rest, value)}
 
 
@@ -134,8 +132,8 @@ def _keep_members(config: Config, names: Sequence[str]) -> Config:
     for name in names:
         if name not in known:
             raise ValueError(f"--members: no member {name!r}; choose one of: {', '.join(known)}")
-    kept = tuple(m for m in config.members if m.name in names)
-    return config.model_copy(update={"members": kept})
+    members = tuple(m for m in config.members if m.name in names)
+    return config.model_copy(update={"members": members})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -164,30 +162,30 @@ def _parser(doc: str | None, flags: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _program() -> str:
-    """How the running stage is called; Python's own word for it would be `blend.py`."""
+    """The command of the running stage, such as `python -m pipeline.blend`."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return f"python -m {spec.name.removesuffix('.__main__')}" if spec else Path(sys.argv[0]).name
 
 
 def _about_members() -> str:
-    """Members stand in the YAML only; what one may hold is listed all the same."""
-    about = []
+    """The keys of members, which only the YAML can set."""
+    kinds = []
     for kind, settings in settings_of_members().items():
         meanings = [f"{key}: {field.description}" for key, field in settings.items()]
-        about.append(f"{kind} ones with {'; '.join(meanings)}")
-    text = "members, in the YAML: a list; " + ", and any key of training; ".join(about) + "."
+        kinds.append(f"{kind} members with {'; '.join(meanings)}")
+    text = "members, a list in the YAML: " + ", and any key of training; ".join(kinds) + "."
     return text.replace("%", "%%")
 
 
 def _add_setting(group: Any, key: str, field: FieldInfo) -> None:
     kind, default = str(field.annotation), default_of(field)
-    told = default if field.is_required() else f"default {default}"
+    note = default if field.is_required() else f"default {default}"
     group.add_argument(
         f"--{key}",
         nargs="*" if "tuple" in kind else None,
         type=_mapping if "dict" in kind else _null_or_text,
         metavar="|".join(choices_of(field.annotation)) or "VALUE",
-        help=f"{field.description} ({told})".replace("%", "%%"),
+        help=f"{field.description} ({note})".replace("%", "%%"),
     )
 
 

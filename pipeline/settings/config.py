@@ -1,7 +1,7 @@
 """The YAML of a competition as one frozen, validated object.
 
-Every setting stands here once, with its meaning, its default and its limits: `--help`, the errors
-and docs/settings.md are made from these fields.
+Each field has its meaning, its default and its limits: `--help`, the errors and docs/settings.md
+are made from these fields.
 """
 
 import re
@@ -34,11 +34,11 @@ class Data(Section):
 
     train: str = Field(description="table of the training rows: csv, tsv, parquet or zip")
     test: str = Field(description="table of the test rows")
-    sample_submission: str = Field(description="the competition's own example of a submission")
+    sample_submission: str = Field(description="table with the columns and ids of a submission")
     id: Ids = Field(
         "id",
         description="column of the ids, or {train: NAME, test: NAME, sample: NAME}; null: the row "
-        "number, or a column that the sample and the test table share",
+        "number, or a column with the same values in the sample and the test table",
     )
     text: Columns = Field(("text",), description="one text column, or two for a sentence pair")
     target: Columns = Field(("target",), description="one or more target columns")
@@ -50,29 +50,29 @@ class Data(Section):
     classes: Literal["distinct", "as_written"] = Field(
         "distinct",
         description="distinct: two spellings of one class (1 and 1.0, Rail and rail) are an error; "
-        "as_written: they are two classes",
+        "as_written: they are different classes",
     )
-    group: Spelled | None = Field(None, description="column whose values never straddle folds")
+    group: Spelled | None = Field(None, description="column; rows with the same value share a fold")
     train_rows: Whole | None = Field(
-        None, ge=2, description="use this many training rows only, for quick runs"
+        None, ge=2, description="number of training rows to use, for quick runs; null: all"
     )
     separator: Separator | None = Field(
         None,
-        description="what stands between cells, one character or tab, in the tables whose first "
-        "line holds it; null: as the ending says, a comma in .csv, a tab in .tsv",
+        description="character between cells, or tab, of the tables whose first line holds it; "
+        "null: a comma in .csv, a tab in .tsv",
     )
     quoting: Literal["csv", "none"] | None = Field(
         None,
-        description="csv: cells may stand in double quotes; none: a double quote is a character "
-        "like others; null: csv, and cells that look like several rows are refused",
+        description="csv: cells may be in double quotes; none: a double quote is an ordinary "
+        "character; null: csv, but cells that look like several rows are an error",
     )
     encoding: Encoding | None = Field(
         None,
-        description="of the tables, such as cp1252; null: UTF-8, or what a byte order mark says",
+        description="encoding of the tables, such as cp1252; null: UTF-8, or by byte order mark",
     )
 
     def id_of(self, table: str) -> str | None:
-        """Name of the id's column in the train, test or sample table."""
+        """Name of the id column in the train, test or sample table."""
         return self.id[table] if isinstance(self.id, Mapping) else self.id
 
     @property
@@ -81,7 +81,7 @@ class Data(Section):
 
     @property
     def id_name(self) -> str:
-        """Name of the id's column in the files that we write."""
+        """Name of the id column in the files that we write."""
         return self.id_of("train") or "row"
 
     @model_validator(mode="after")
@@ -92,10 +92,10 @@ class Data(Section):
             raise ValueError("target has no column; name at least one")
         for name in (self.id_of("train"), self.id_of("test")):
             columns = [c for c in (name, self.group, *self.text, *self.target) if c is not None]
-            twice = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
-            if twice:
+            repeated = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
+            if repeated:
                 raise ValueError(
-                    f"column {short(twice[0])} is named for two purposes; name a column for each"
+                    f"column {short(repeated[0])} is named for two purposes; name a column for each"
                 )
         return self
 
@@ -105,11 +105,11 @@ class Folds(Section):
 
     scheme: Literal["kfold", "stratified", "group", "stratified_group", "file"] = Field(
         "stratified",
-        description="how rows are dealt: kfold, stratified, group, stratified_group or file",
+        description="how rows get folds: kfold, stratified, group, stratified_group or file",
     )
-    n: Whole = Field(5, ge=2, description="number of folds; scheme file: what the file holds")
-    seed: Whole = Field(42, ge=0, description="seed of the deal")
-    path: str | None = Field(None, description="scheme file: csv of the id and the fold")
+    n: Whole = Field(5, ge=2, description="number of folds; scheme file: that of the file")
+    seed: Whole = Field(42, ge=0, description="seed of the folds")
+    path: str | None = Field(None, description="scheme file: csv with the columns id and fold")
 
     @model_validator(mode="after")
     def _file(self) -> "Folds":
@@ -126,8 +126,10 @@ class Folds(Section):
 class External(Section):
     """blend.external"""
 
-    folder: str = Field(description="an external predictor")
-    align: Literal["id", "position"] = Field("id", description="position: rows, where without ids")
+    folder: str = Field(description="folder of an external predictor")
+    align: Literal["id", "position"] = Field(
+        "id", description="position: rows without ids are in our order"
+    )
 
     @property
     def name(self) -> str:
@@ -149,7 +151,7 @@ class Blend(Section):
             "logistic",
             "lightgbm",
         ),
-        description="blenders to try; those that do not fit the task are passed over",
+        description="blenders to try; those that do not fit the task are skipped",
     )
     postprocessing: Columns = Field(("all",), description="post-processing to try: all, or names")
     external: tuple[External, ...] = Field(
@@ -159,15 +161,15 @@ class Blend(Section):
     @property
     def by_position(self) -> set[str]:
         """Names of the external predictors whose rows, without ids, are in our order."""
-        return {one.name for one in self.external if one.align == "position"}
+        return {external.name for external in self.external if external.align == "position"}
 
     @field_validator("external", mode="before")
     @classmethod
     def _folders(cls, entries: object) -> object:
-        """A folder's name alone stands for one that is aligned by id."""
+        """A name alone is a folder whose rows are aligned by id."""
         if not isinstance(entries, list | tuple):
             return entries
-        return [{"folder": one} if isinstance(one, str) else one for one in entries]
+        return [{"folder": entry} if isinstance(entry, str) else entry for entry in entries]
 
 
 class Submit(Section):
@@ -176,7 +178,7 @@ class Submit(Section):
     as_: Literal["auto", "labels", "probabilities"] = Field(
         "auto",
         alias="as",
-        description="auto, labels or probabilities: what a column for classes holds",
+        description="content of a column for classes: labels, probabilities, or auto by the metric",
     )
 
 
@@ -186,27 +188,27 @@ class Jobs(Section):
     backend: Literal["loky", "dask", "ray"] = Field(
         "loky", description="joblib backend: loky, dask or ray"
     )
-    n_jobs: Whole | None = Field(None, ge=1, description="units side by side; null: cores or GPUs")
-    threads: Whole | None = Field(None, ge=1, description="threads a unit; null: 1 on CPU")
+    n_jobs: Whole | None = Field(
+        None, ge=1, description="units at a time; null: one for each core or GPU"
+    )
+    threads: Whole | None = Field(None, ge=1, description="threads of each unit; null: 1 on CPU")
 
 
 class Config(Section):
     """A competition."""
 
-    competition: Name = Field(description="folder name under every artifact directory")
+    competition: Name = Field(description="name of the folders of all artifacts")
     task: Literal["regression", "binary", "multiclass", "multilabel"] = Field(
         description="regression, binary, multiclass or multilabel"
     )
-    metric: Spelled = Field(
-        description="what the competition scores: " + ", ".join(TASKS_OF_METRIC)
-    )
-    data: Data = Field(description="the three tables and what their columns mean")
+    metric: Spelled = Field(description="metric of the competition: " + ", ".join(TASKS_OF_METRIC))
+    data: Data = Field(description="the three tables and their columns")
     folds: Folds = Folds()
     backbone: Spelled | None = Field(
         None,
         description="pretrained encoder: a demo name, a folder or a hub id; null: none is needed",
     )
-    seed: Whole = Field(42, ge=0, description="every member's own seed is derived from it")
+    seed: Whole = Field(42, ge=0, description="seed from which the members' seeds are derived")
     training: Training = Training()
     members: tuple[AnyMember, ...] = Field(min_length=1, description="the models to train")
     blend: Blend = Blend()
@@ -223,7 +225,7 @@ class Config(Section):
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
         known = info.data
         if not isinstance(members, list) or not {"backbone", "seed", "training"} <= set(known):
-            return members  # the error about the type, or about what is not known, comes first
+            return members  # the error about the type or about a missing key comes first
         shared = known["training"], known["backbone"], known["seed"]
         return [filled_in(member, *shared) for member in members]
 
@@ -270,7 +272,7 @@ class Config(Section):
 def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:
     if len(set(blend.methods)) < len(blend.methods):
         raise ValueError(
-            f"blend.methods lists one twice: {', '.join(blend.methods)}; list each once"
+            f"blend.methods repeats a name: {', '.join(blend.methods)}; list each once"
         )
     names: set[str] = set()
     ours = {"blend_mean", *(f"blend_{method}" for method in blend.methods)}
@@ -281,12 +283,12 @@ def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:
                 f"say {member.default_name + '-s7'!r} with seed: 7"
             )
         names.add(member.name)
-    for folder, name in ((one.folder, one.name) for one in blend.external):
+    for folder, name in ((external.folder, external.name) for external in blend.external):
         if re.fullmatch(NAME, name) is None:
             raise ValueError(
                 f"blend.external: {short(folder)}: the name must match {NAME}; rename the folder"
             )
-        if name in names or name.partition(".")[0] in ours:  # blend_convex.clip is a blend's too
+        if name in names or name.partition(".")[0] in ours:  # such as blend_convex.clip
             raise ValueError(
                 f"blend.external: {folder} has the name of another predictor; rename the folder"
             )

@@ -1,4 +1,4 @@
-"""Validation errors of pydantic in the words of the YAML: where, what was found, what to do."""
+"""Pydantic's validation errors as messages: the key in the YAML, its value, what to do."""
 
 import difflib
 import re
@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from pipeline.files.messages import short
 from pipeline.settings.config import Config
@@ -15,7 +14,7 @@ from pipeline.settings.listing import default_of
 from pipeline.settings.members import KINDS
 from pipeline.settings.section import Section
 
-# what a value should be, by pydantic's name of the error; {} are filled from the error's context
+# the valid values, by pydantic's name of the error; {} are filled from the error's context
 SHOULD_BE = {
     "model_type": "settings (key: value)",
     "dict_type": "settings (key: value)",
@@ -39,32 +38,30 @@ SHOULD_BE = {
 
 
 def in_plain_words(error: ValidationError) -> str:
-    """The first error in one line: where, what was found, what is allowed, what to do."""
+    """The first error in one line: the key, its value, what is allowed, what to do."""
     errors = error.errors()
-    # a misspelled key also lacks under its right name: the unknown key is the cause
-    unknown = [one for one in errors if one["type"] == "extra_forbidden"]
-    first = min(unknown or errors[:1], key=lambda one: len(one["loc"]))
+    # a misspelled key is also missing under its right name: the unknown key is the cause
+    unknown = [e for e in errors if e["type"] == "extra_forbidden"]
+    first = min(unknown or errors[:1], key=lambda e: len(e["loc"]))
     where = _dotted(first["loc"])
     if unknown:
         return _unknown_key(first["loc"])
     if first["type"] == "invalid_key":
         return f"{where}: is a key, got {short(first['loc'][-1])}; a key should be text"
     if first["type"] == "missing":
-        return f"{where} is missing; add it{_meaning(_field_at(first['loc']))}"
+        field = _field_at(first["loc"])
+        meaning = f": {field.description}" if field is not None and field.description else ""
+        return f"{where} is missing; add it{meaning}"
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
         return f"{where}: {message}" if where else message
     if first["type"] == "literal_error":
         choices = ", ".join(re.findall(r"'([^']*)'", first["ctx"]["expected"]))
         return f"{where}: unknown value {short(first['input'])}; choose one of: {choices}"
-    return f"{where}: {_expected(first)}; {_advice(first['loc'])}"
-
-
-def _expected(error: ErrorDetails) -> str:
-    found, context = short(error["input"]), error.get("ctx", {})
-    if error["type"] in SHOULD_BE:
-        return f"should be {SHOULD_BE[error['type']].format(**context)}, got {found}"
-    return f"{error['msg']}, got {found}"
+    problem = first["msg"]
+    if first["type"] in SHOULD_BE:
+        problem = f"should be {SHOULD_BE[first['type']].format(**first.get('ctx', {}))}"
+    return f"{where}: {problem}, got {short(first['input'])}; {_advice(first['loc'])}"
 
 
 def _advice(location: Sequence[Any]) -> str:
@@ -76,10 +73,6 @@ def _advice(location: Sequence[Any]) -> str:
     return f"correct it, or leave it out for the default {default_of(field)}"
 
 
-def _meaning(field: FieldInfo | None) -> str:
-    return f": {field.description}" if field is not None and field.description else ""
-
-
 def _unknown_key(location: Sequence[Any]) -> str:
     section = _section_at(location[:-1]) or Config
     known = [field.alias or name for name, field in section.model_fields.items()]
@@ -89,15 +82,15 @@ def _unknown_key(location: Sequence[Any]) -> str:
 
 
 def _section_at(location: Sequence[Any]) -> type[Section] | None:
-    """The section at a place such as ("blend", "external", 0); None where there is only a value."""
+    """The section at a location such as ("blend", "external", 0); None if it is a value."""
     section: Any = Config
     for part in location:
-        if part in KINDS:  # it says which kind of member a list's entry is
+        if part in KINDS:  # pydantic's tag of a member
             section = KINDS[part]
         elif isinstance(part, str) and part != "members":
             fields = section.model_fields if _is_section(section) else {}
             annotation = fields[part].annotation if part in fields else None
-            section = next(iter(get_args(annotation)), annotation)  # of a list, what it holds
+            section = next(iter(get_args(annotation)), annotation)  # a list's entries
     return section if _is_section(section) else None
 
 
@@ -106,7 +99,7 @@ def _is_section(annotation: object) -> bool:
 
 
 def _field_at(location: Sequence[Any]) -> FieldInfo | None:
-    """The field of a setting; None for an entry of a list, which has none of its own."""
+    """The field of a setting; None for an entry of a list."""
     section = _section_at(location[:-1])
     fields = {} if section is None else section.model_fields
     by_key = {field.alias or name: field for name, field in fields.items()}
@@ -114,5 +107,5 @@ def _field_at(location: Sequence[Any]) -> FieldInfo | None:
 
 
 def _dotted(location: Sequence[Any]) -> str:
-    """The place as in the YAML, where nothing but its keys says of what kind a member is."""
+    """The location in the YAML, which lacks pydantic's tags of members."""
     return ".".join(str(part) for part in location if part not in KINDS)

@@ -1,4 +1,4 @@
-"""Every setting by its dotted key, as `--help`, docs/settings.md and the errors list them."""
+"""Every setting by its dotted key, for `--help`, docs/settings.md and the errors."""
 
 import sys
 from typing import Any, Literal, get_args, get_origin
@@ -14,8 +14,8 @@ from pipeline.settings.section import Section
 def settings_by_section() -> dict[str, dict[str, FieldInfo]]:
     """The settings of each section by their dotted keys, in the order of the YAML.
 
-    The section called "" holds those that stand in no section. Members are not among them: they
-    are a list, which only the YAML has.
+    The section "" holds the settings outside of sections. Members, a list that only the YAML has,
+    are left out.
     """
     sections: dict[str, dict[str, FieldInfo]] = {"": {}}
     for name, field in Config.model_fields.items():
@@ -29,7 +29,7 @@ def settings_by_section() -> dict[str, dict[str, FieldInfo]]:
 
 
 def settings_of_members() -> dict[str, dict[str, FieldInfo]]:
-    """For each kind of member, what it has besides the keys of `training`."""
+    """The settings of each kind of member besides those of `training`."""
     return {
         kind: {
             name: field
@@ -53,7 +53,7 @@ def spelled(value: object) -> str:
 
 
 def choices_of(annotation: Any) -> list[str]:
-    """The words that a setting may be, if it is not free."""
+    """The words that a setting may have; empty if it may have any value."""
     if get_origin(annotation) is Literal:
         return [str(word) for word in get_args(annotation)]
     return [word for inner in get_args(annotation) for word in choices_of(inner)]

@@ -1,4 +1,4 @@
-"""The models to train: fine-tuned members and classic ones, and what they inherit."""
+"""Settings of the members, fine-tuned and classic, and the values that they inherit."""
 
 import hashlib
 from typing import Annotated, Any, ClassVar, Literal
@@ -8,10 +8,10 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usable_name
 from pipeline.settings.trainer_keys import TRAINER_KEYS
 
-HEAD_RATE = 50  # of the head, as a multiple of the backbone's; measured in docs/LOG.md
+HEAD_RATE = 50  # of the head, in units of learning_rate; measured in docs/LOG.md
 EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
 
-Options = dict[str, Any]  # of a pooling, a classic model or Trainer, which check them themselves
+Options = dict[str, Any]  # of a pooling, a classic model or Trainer, which check them
 
 
 class Training(Section):
@@ -20,22 +20,26 @@ class Training(Section):
     epochs: Real | None = Field(
         None,
         gt=0,
-        description="passes over the training rows of a unit; null: 3, more where rows are few",
+        description="passes over the training rows of a unit; null: 3, or more if rows are few",
     )
-    batch_size: Whole = Field(32, ge=1, description="rows a step")
-    learning_rate: Real = Field(1e-4, gt=0, description="peak of a linear decay")
+    batch_size: Whole = Field(32, ge=1, description="rows in a training step")
+    learning_rate: Real = Field(
+        1e-4, gt=0, description="peak learning rate; it then decays linearly to 0"
+    )
     head_learning_rate: Real | None = Field(
         None,
         gt=0,
         description="peak for the head and the pooling; null: 50 x learning_rate",
     )
-    warmup: Real = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
-    weight_decay: Real = Field(0.0, ge=0, description="AdamW's, on weight matrices")
-    max_length: Whole = Field(128, ge=4, description="tokens kept of a text, special ones included")
-    dropout: Real | None = Field(
-        0.0, ge=0, lt=1, description="in the backbone; null: as the backbone was pretrained"
+    warmup: Real = Field(
+        0.1, ge=0, lt=1, description="share of the steps with a rising learning rate"
     )
-    freeze_embeddings: bool = Field(True, description="leave the embedding tables untrained")
+    weight_decay: Real = Field(0.0, ge=0, description="weight decay of AdamW, on weight matrices")
+    max_length: Whole = Field(128, ge=4, description="tokens of a text, special tokens included")
+    dropout: Real | None = Field(
+        0.0, ge=0, lt=1, description="dropout in the backbone; null: as in pretraining"
+    )
+    freeze_embeddings: bool = Field(True, description="do not train the embedding tables")
     precision: Literal["fp32", "bf16", "fp16"] | None = Field(
         None,
         description="fp32, bf16 or fp16; null: bf16 where GPU or CPU have units for it, else on a "
@@ -45,7 +49,7 @@ class Training(Section):
 
     @property
     def head_rate(self) -> float:
-        """Peak rate of the head and the pooling, which start with nothing."""
+        """Peak learning rate of the head and the pooling, which start untrained."""
         if self.head_learning_rate is None:
             return HEAD_RATE * self.learning_rate
         return self.head_learning_rate
@@ -67,7 +71,7 @@ class Named(Section):
 
     @property
     def settings(self) -> Options:
-        """What determines its models, but for the data and the files of the backbone."""
+        """Everything but data and backbone files that determines its models."""
         return self.model_dump(exclude={"name"})
 
     @field_validator("name")
@@ -83,7 +87,7 @@ class Member(Training, Named):
 
     kind: ClassVar[str] = "bert"  # of `members.kinds`
 
-    pooling: Spelled = Field(description="how tokens become one vector")
+    pooling: Spelled = Field(description="name of the pooling, which turns tokens into a vector")
     options: Options = Field({}, description="options of the pooling")
     backbone: Spelled = Field(description="a demo name, a folder or a hub id")
 
@@ -93,13 +97,13 @@ class Member(Training, Named):
 
 
 class ClassicMember(Named):
-    """A model that is not fine-tuned; `training` does not concern it."""
+    """A model that is not fine-tuned; it inherits nothing from `training`."""
 
     kind: ClassVar[str] = "classic"
 
-    model: Spelled = Field(description="a classic model, instead of a pooling")
+    model: Spelled = Field(description="name of the classic model, instead of a pooling")
     options: Options = Field({}, description="options of the model")
-    backbone: Spelled | None = Field(None, description="of a model that reads embeddings")
+    backbone: Spelled | None = Field(None, description="backbone of a model that reads embeddings")
 
     @property
     def default_name(self) -> str:
@@ -129,7 +133,7 @@ def filled_in(member: object, training: Training, backbone: str | None, seed: in
 
     Raises:
         ValueError: it has both a pooling and a model, its model is no name, or its backbone is
-            missing or too many.
+            missing or not used.
     """
     if not isinstance(member, dict):
         return member
@@ -143,7 +147,7 @@ def filled_in(member: object, training: Training, backbone: str | None, seed: in
 
 
 def _with_backbone(member: Options, shared: str | None) -> Options:
-    """Embeddings are those of the member's own backbone, else of the one that all share."""
+    """Embeddings are those of the member's own backbone, otherwise of the shared backbone."""
     model, own = member["model"], member.get("backbone")
     if "pooling" in member:
         raise ValueError("a member has a pooling (fine-tuned) or a model (classic), not both")
@@ -160,8 +164,8 @@ def _with_backbone(member: Options, shared: str | None) -> Options:
 
 
 def derived_seed(seed: int, name: str) -> int:
-    """A seed of 32 bits that depends on the competition's seed and on the member's name.
+    """A 32-bit seed from the competition's seed and the member's name.
 
-    Members of one seed see the same batches from the same start and become near copies.
+    Members that share a seed see the same batches from the same start and become near copies.
     """
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")

@@ -1,4 +1,4 @@
-"""What `--quick` stands for: the whole way on little, to see in a minute or two that all runs."""
+"""The settings of `--quick`: all stages on few rows, to see in a minute or two that they run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,17 +12,13 @@ N_MEMBERS = 2
 
 ABOUT = (
     f"a competition of its own, NAME-quick: {N_ROWS} training rows, {N_FOLDS} folds, {N_EPOCHS} "
-    f"epoch, the first {N_MEMBERS} fine-tuned members, no predictors from elsewhere; what else is "
-    "typed wins"
+    f"epoch, the first {N_MEMBERS} fine-tuned members, no external predictors; settings on the "
+    "command line win"
 )
 
 
 def quick_settings(settings: Mapping[Any, Any]) -> dict[str, object]:
-    """The values by dotted key that a quick run puts in the place of a config's own.
-
-    Args:
-        settings: as the YAML has them, not checked yet.
-    """
+    """The values by dotted key that replace those of `settings`, the unchecked YAML."""
     values: dict[str, object] = {
         "training.epochs": N_EPOCHS,
         "data.train_rows": N_ROWS,
@@ -36,11 +32,16 @@ def quick_settings(settings: Mapping[Any, Any]) -> dict[str, object]:
     if isinstance(n_rows, int) and n_rows < N_ROWS:
         values["data.train_rows"] = n_rows
     folds = settings.get("folds")
-    if not (isinstance(folds, dict) and folds.get("scheme") == "file"):  # it says how many
+    if not (isinstance(folds, dict) and folds.get("scheme") == "file"):  # the file has the number
         values["folds.n"] = N_FOLDS
     members = settings.get("members")
     if isinstance(members, list):
-        values["members"] = [_without_epochs(member) for member in members]
+        values["members"] = [  # without epochs of their own
+            {key: value for key, value in member.items() if key != "epochs"}
+            if isinstance(member, dict)
+            else member
+            for member in members
+        ]
     return values
 
 
@@ -48,10 +49,3 @@ def quick_members(members: Sequence[AnyMember]) -> tuple[AnyMember, ...]:
     """The first fine-tuned members, or just the first where too few are fine-tuned."""
     fine_tuned = [member for member in members if isinstance(member, Member)]
     return tuple(fine_tuned if len(fine_tuned) >= N_MEMBERS else members)[:N_MEMBERS]
-
-
-def _without_epochs(member: object) -> object:
-    """A member that trains for as many epochs as `training` says."""
-    if not isinstance(member, dict):
-        return member
-    return {key: value for key, value in member.items() if key != "epochs"}

@@ -1,4 +1,4 @@
-"""The base class of the YAML's sections, and the types of their values."""
+"""The base class of the YAML's sections, and types of values."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -9,7 +9,7 @@ NAME = r"^[a-z0-9_.-]+$"
 
 
 def _as_spelled(value: object) -> object:
-    """A name as text; a whole number is one too, but YAML has lost the spelling of no and 1.50."""
+    """A name as text, also if it is a whole number; YAML loses the spelling of no and 1.50."""
     if isinstance(value, bool | float):
         raise ValueError(f"is read as {value!r}; write it in quotes, as in the file")
     return str(value) if isinstance(value, int) else value
@@ -26,7 +26,7 @@ def _listed(value: object) -> object:
 
 
 def _ids(value: object) -> object:
-    """A column's name, a name for each table, or none."""
+    """A column's name, a name for each table, or null."""
     if not isinstance(value, dict):
         if value is None or isinstance(value, str | int | float):
             return _as_spelled(value)
@@ -40,7 +40,7 @@ def _ids(value: object) -> object:
 
 
 def _separator(value: str) -> str:
-    """One character; `tab`, as the real one is hard to write."""
+    """One character, or the word `tab`."""
     if value in ("tab", "\\t"):
         return "\t"
     if len(value) != 1 or value in '"\r\n\0':
@@ -50,7 +50,7 @@ def _separator(value: str) -> str:
 
 def _encoding(value: str) -> str:
     try:
-        "a".encode(value)  # not every codec is of text
+        "a".encode(value)  # fails for codecs of bytes
     except (LookupError, ValueError):
         raise ValueError(f"is an encoding such as utf-8, utf-16 or cp1252, got {value!r}") from None
     return value
@@ -67,7 +67,7 @@ Name = Annotated[Spelled, Field(pattern=NAME)]
 
 
 class Section(BaseModel):
-    """A section of the YAML. It cannot be changed, and an unknown key is an error."""
+    """A section of the YAML, immutable; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -77,7 +77,7 @@ TAKEN = ("backbones", "blend", "constant", "leaderboard.csv", "leaderboard.json"
 
 
 def usable_name(name: str) -> str:
-    """The same name; a ValueError if a folder of that name would be ., .. or one of our own."""
+    """The same name; raises a ValueError if it is ., .. or a file or folder of ours."""
     if name.strip(".") == "" or name in TAKEN:
         taken = ", ".join((".", "..", *TAKEN))
         raise ValueError(f"{name!r} is taken, as are {taken}; choose another name")

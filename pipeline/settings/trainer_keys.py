@@ -1,6 +1,6 @@
-"""Fields of transformers.TrainingArguments that our settings fill, each with that setting.
+"""Fields of transformers.TrainingArguments that have settings of ours, which errors name.
 
-A config that sets one of these under `trainer` is refused, and the message names our setting.
+A config must not set these fields under `trainer`.
 """
 
 TRAINER_KEYS = {

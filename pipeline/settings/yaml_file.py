@@ -1,7 +1,7 @@
 """A YAML file as Python values: PyYAML's safe loader, with errors that fit one line.
 
-Other than in PyYAML, 1e-4 is a number, a repeated key is an error, and so is a file whose aliases
-stand for more values than a config can have.
+Unlike in PyYAML, 1e-4 is a number, and repeated keys are errors, as are aliases that expand to more
+values than a config can have.
 """
 
 import re
@@ -15,7 +15,7 @@ from pipeline.files.messages import short
 MOST_VALUES = 100_000  # a config of a thousand members has about ten thousand
 MERGE = "tag:yaml.org,2002:merge"  # the key <<
 
-# what PyYAML lets through when a word looks like a number or a date and is none, as 2020-99-99
+# PyYAML's errors about words that look like a number or a date but are none, as 2020-99-99
 UNCAUGHT_BY_YAML = (ValueError, AttributeError, TypeError, OverflowError)
 
 
@@ -24,7 +24,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not UTF-8 or not YAML, or holds something else than keys and values.
+        ValueError: it is not UTF-8 or not YAML, or does not hold keys and values.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such config; see the folder configs/ for examples")
@@ -41,7 +41,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
 
 
 def parse_yaml(text: str) -> object:
-    """The value that a text spells; a ValueError says in one line why it spells none."""
+    """The value of a YAML text; raises a ValueError of one line if it is not valid."""
     try:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, RecursionError, *UNCAUGHT_BY_YAML) as error:
@@ -49,7 +49,7 @@ def parse_yaml(text: str) -> object:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which checks all nodes before it makes values of them."""
+    """The safe loader, with a check of all nodes before they become values."""
 
     def get_single_data(self) -> Any:
         node = self.get_single_node()
@@ -59,16 +59,16 @@ class _Loader(yaml.SafeLoader):
         return self.construct_document(node)
 
     def _check(self, node: yaml.Node, n_values: dict[yaml.Node, int]) -> int:
-        """How many values a node holds if every alias is written out.
+        """The number of values in a node with every alias expanded.
 
         Args:
-            n_values: the result for the nodes seen so far, 0 for those that hold this one.
+            n_values: the results for earlier nodes, 0 for those that contain this node.
         Raises:
-            yaml.MarkedYAMLError: there are too many, or a key is repeated or no word.
+            yaml.MarkedYAMLError: too many values, or a key is repeated or no word.
         """
         if node in n_values:  # an alias
             if n_values[node] == 0:
-                raise _marked("an alias stands inside the value that it names", node)
+                raise _marked("an alias is inside the value that it names", node)
             return n_values[node]
         n_values[node] = 0
         parts: list[yaml.Node] = []
@@ -79,7 +79,7 @@ class _Loader(yaml.SafeLoader):
             parts = node.value
         n_values[node] = 1 + sum(self._check(part, n_values) for part in parts)
         if n_values[node] > MOST_VALUES:
-            problem = f"more than {MOST_VALUES:,} values, with every alias written out; shorten it"
+            problem = f"more than {MOST_VALUES:,} values, with every alias expanded; shorten it"
             raise _marked(problem, node)
         return n_values[node]
 
