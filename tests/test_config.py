@@ -271,14 +271,19 @@ def test_a_name_that_would_cover_one_of_our_files_is_refused(config_of, name):
 
 def test_two_members_of_one_pooling_must_be_named_and_a_name_is_proposed(config_of):
     twice = [{"pooling": "mean"}, {"pooling": "mean"}]
-    with pytest.raises(ValueError, match="'mean'.*'mean-s7'.*seed: 7"):
+    with pytest.raises(ValueError, match="'mean'.*'mean-2'.*seed: 7"):
         config_of(members=twice)
     config = config_of(members=[*twice[:1], {"pooling": "mean", "name": "mean-s7", "seed": 7}])
     assert len(config.members) == 2
 
 
+def test_a_second_classic_member_is_proposed_other_options_for_a_seed_makes_a_copy(config_of):
+    with pytest.raises(ValueError, match=r"'tfidf_linear'.*'tfidf_linear-2'.*options(?!.*seed)"):
+        config_of(members=[{"model": "tfidf_linear"}, {"model": "tfidf_linear"}])
+
+
 @pytest.mark.parametrize("folder", ["oof/other/mean", "elsewhere/blend_convex"])
-def test_a_foreign_predictor_may_not_bear_the_name_of_one_of_ours(config_of, folder):
+def test_an_external_predictor_may_not_bear_the_name_of_one_of_ours(config_of, folder):
     with pytest.raises(ValueError, match=rf"blend\.external: .*{folder}\b"):
         config_of(blend={"external": [folder]})
 

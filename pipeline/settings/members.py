@@ -86,6 +86,7 @@ class Member(Training, Named):
     """A fine-tuned backbone."""
 
     kind: ClassVar[str] = "bert"  # of `members.kinds`
+    variation: ClassVar[str] = "seed: 7"  # makes a second member of the same pooling another model
 
     pooling: Spelled = Field(description="name of the pooling, which turns tokens into a vector")
     options: Options = Field({}, description="options of the pooling")
@@ -100,6 +101,7 @@ class ClassicMember(Named):
     """A model that is not fine-tuned; it inherits nothing from `training`."""
 
     kind: ClassVar[str] = "classic"
+    variation: ClassVar[str] = "other options"  # another seed gives a near copy at best
 
     model: Spelled = Field(description="name of the classic model, instead of a pooling")
     options: Options = Field({}, description="options of the model")
