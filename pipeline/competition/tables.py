@@ -6,7 +6,6 @@ read as a number.
 
 import difflib
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pyarrow.parquet
 from pipeline.competition.spelling import alike, spelling_key, told_apart
 from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
-from pipeline.files.reading import text_cells
+from pipeline.files.reading import decoding, text_cells
 
 
 def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
@@ -88,11 +87,9 @@ def _delimiter(name: str) -> str:
 
 
 def _read_parquet(path: Path, _: Dialect | None) -> pd.DataFrame:
-    try:
+    with decoding(path, "save it as Parquet or CSV again"):
         table = pyarrow.parquet.read_table(path)
         columns = {name: _spelled(table[name]) for name in table.column_names}
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable Parquet file: {_one_line(error)}") from None
     return pd.DataFrame(columns, dtype=object)
 
 
@@ -106,15 +103,12 @@ def _spelled(values: pyarrow.ChunkedArray) -> list[str]:
 
 
 def _read_zip(path: Path, dialect: Dialect | None) -> pd.DataFrame:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [n for n in archive.namelist() if _is_text_table(n)]
-            if len(names) != 1:
-                held = ", ".join(names[:5]) or "none"
-                raise ValueError(f"{path}: should hold one .csv or .tsv, holds {held}; unzip it")
-            content = archive.read(names[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
-        raise ValueError(f"{path}: not a readable zip: {_one_line(error)}; unzip it") from None
+    with decoding(path, "unzip it"), zipfile.ZipFile(path) as archive:
+        names = [n for n in archive.namelist() if _is_text_table(n)]
+        if len(names) != 1:
+            held = ", ".join(names[:5]) or "none"
+            raise ValueError(f"{path}: should hold one .csv or .tsv, holds {held}; unzip it")
+        content = archive.read(names[0])
     return text_cells(content, f"{path}/{names[0]}", _delimiter(names[0]), dialect)
 
 
@@ -122,10 +116,6 @@ def _is_text_table(name: str) -> bool:
     """Whether a zip's entry is a table, not one of the hidden files that macOS adds."""
     is_hidden = name.startswith("__MACOSX") or name.rpartition("/")[2].startswith(".")
     return name.lower().endswith((".csv", ".tsv")) and not is_hidden
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 FORMATS: dict[str, Callable[[Path, Dialect | None], pd.DataFrame]] = {

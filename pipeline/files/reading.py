@@ -5,7 +5,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files.dialect import Dialect
+from pipeline.files.messages import short
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 MARKS = {  # longer first, because the mark of UTF-32 begins with that of UTF-16
@@ -29,6 +31,22 @@ MOST_SHAPES = 20  # different word shapes of a column, at most, to judge other c
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
 
 
+@contextmanager
+def decoding(path: Path, remedy: str) -> Iterator[None]:
+    """Turn any exception of a decoder into one line: on damaged bytes they raise what they like.
+
+    Raises:
+        ValueError: the decoder failed, or the file claims more than the memory holds.
+    """
+    try:
+        yield
+    except Exception as error:
+        if str(error).startswith(f"{path}:"):  # a message of ours, with its own remedy
+            raise
+        reason = short(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        raise ValueError(f"{path}: cannot be read ({reason}); {remedy}") from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`.
 
@@ -38,10 +56,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    try:
+    with decoding(path, "remove it and make it again"):
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); remove it and make it again") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: should hold a JSON object; remove it and make it again")
     return content

@@ -57,7 +57,7 @@ def read_stamp(path: Path) -> Stamp | None:
     if not path.is_file() or not _stamp_path(path).is_file():
         return None
     content = read_json(_stamp_path(path))
-    if not all(key in content for key in OWN_KEYS):
+    if not all(key in content for key in OWN_KEYS) or not isinstance(content["made_from"], dict):
         return None
     about = {key: value for key, value in content.items() if key not in OWN_KEYS}
     return Stamp(content["made_from"], content["sha256"], content["version"], about)

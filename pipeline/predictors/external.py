@@ -16,7 +16,7 @@ from pipeline.competition.tables import read_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import first_few
-from pipeline.files.reading import read_csv_as_text
+from pipeline.files.reading import decoding, read_csv_as_text
 from pipeline.files.stamp import read_stamp
 from pipeline.scoring.tasks import Floats
 
@@ -153,9 +153,10 @@ def _from_array(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] != len(columns):
+        hint = _of_one_class(columns, *values.shape[-1:])
         raise ValueError(
             f"{path}: shape {values.shape} should be (n, {len(columns)}), the columns "
-            f"{_listed(columns)} in this order{_of_one_class(columns, values.shape[-1])}; {REMEDY}"
+            f"{_listed(columns)} in this order{hint}; {REMEDY}"
         )
     ids = _ids_path(path)
     return (_read_ids(ids, len(values)) if ids else None), values.astype(np.float64)
@@ -189,20 +190,14 @@ def _read_ids(path: Path, n_rows: int) -> list[str]:
 
 
 def _load(path: Path) -> NDArray[Any]:
-    try:
+    with decoding(path, "save numbers, or ids as text, with np.save, without pickle"):
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{path}: not an array that can be read without pickle ({reason}); save numbers, or "
-            "ids as text, with np.save"
-        ) from None
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: holds several arrays; save one with np.save")
     return array
 
 
-def _of_one_class(columns: Sequence[str], n_columns: int) -> str:
+def _of_one_class(columns: Sequence[str], n_columns: int = 0) -> str:
     if len(columns) == 1 and n_columns == 2:
         return "; of two classes, only the probability of the positive one"
     return ""

@@ -168,7 +168,7 @@ def _read_log(path: Path) -> list[dict[str, float]]:
             content = json.loads(line)
             if "loss" in content and "epoch" in content:
                 lines.append(content)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise ValueError(
                 f"{path}: line {number} is no JSON object; train the unit again, or remove the log"
             ) from None

@@ -1,0 +1,89 @@
+"""Files whose bytes are damaged: one line that names the file, whatever their decoder raises."""
+
+import io
+import struct
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from pipeline.competition.tables import read_table
+from pipeline.files.reading import read_json
+from pipeline.predictors.external import read_part
+
+
+def npy_with_header(header: str) -> bytes:
+    """An npy file of version 1 with this header and no data."""
+    padded = header.ljust(118 - 10) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(padded)) + padded.encode("latin1")
+
+
+def parquet(values: pa.Array) -> bytes:
+    buffer = io.BytesIO()
+    pa.parquet.write_table(pa.table({"text": values}), buffer)
+    return buffer.getvalue()
+
+
+def damaged_zip(method: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("train.csv", "id,text\n" + "1,some text\n" * 500)
+    content = bytearray(buffer.getvalue())
+    content[45:75] = bytes(30)
+    return bytes(content)
+
+
+NPY = {
+    "claims 10^12 rows": npy_with_header(
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}"
+    ),
+    "a header that is no dict": npy_with_header("[1, 2"),
+    "an unknown type": npy_with_header("{'descr': 'zz9', 'fortran_order': False, 'shape': (2,)}"),
+    "cut short": npy_with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (5, 1)}"),
+    "not npy": b"PK\x03\x04 nothing",
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("name", NPY)
+def test_a_damaged_array_is_one_line(tmp_path, name):
+    (tmp_path / "oof.npy").write_bytes(NPY[name])
+    with pytest.raises(ValueError, match=r"oof\.npy: .*np\.save"):
+        read_part(tmp_path / "oof.npy", ["target"])
+
+
+def test_a_single_number_is_no_array_of_predictions(tmp_path):
+    np.save(tmp_path / "oof.npy", np.float64(0.5))
+    with pytest.raises(ValueError, match=r"oof\.npy: .*\(\)"):
+        read_part(tmp_path / "oof.npy", ["target"])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_zip_is_one_line(tmp_path, method):
+    (tmp_path / "train.zip").write_bytes(damaged_zip(method))
+    with pytest.raises(ValueError, match=r"train\.zip: .*unzip it$"):
+        read_table(tmp_path / "train.zip")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PAR1 nothing PAR1",
+        parquet(pa.array(["a"] * 99))[:-30] + b"PAR1",
+        parquet(pa.array([2**62], pa.timestamp("us"))),  # a year that no calendar has
+        parquet(pa.array([b"\xff\xfe"], pa.binary())),
+    ],
+)
+def test_a_parquet_file_that_cannot_be_read_is_one_line(tmp_path, content):
+    (tmp_path / "train.parquet").write_bytes(content)
+    with pytest.raises(ValueError, match=r"train\.parquet: .*CSV"):
+        read_table(tmp_path / "train.parquet")
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "{", "[1, 2]", '"text"', "\ud800", "9" * 5000])
+def test_json_of_any_other_shape_is_one_line(tmp_path, content):
+    (tmp_path / "run.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ValueError, match=r"run\.json: .*make it again"):
+        read_json(tmp_path / "run.json")
