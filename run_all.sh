@@ -20,9 +20,19 @@ for word in "$@"; do
     case $word in -*) ;; *.yaml | *.yml) config=() ;; esac
 done
 
-stage() {
-    "$PYTHON" -m "pipeline.$1" ${config[@]+"${config[@]}"} "${@:2}"
+stage() { # beside this shell, which hears SIGTERM and SIGINT while it waits
+    "$PYTHON" -m "pipeline.$1" ${config[@]+"${config[@]}"} "${@:2}" &
+    child=$!
+    wait "$child"
 }
+stop() {
+    trap '' INT TERM
+    kill -TERM "$child" 2>/dev/null
+    wait "$child" || true
+    exit "$1"
+}
+trap 'stop 130' INT
+trap 'stop 143' TERM
 
 # data/<c>/ and data/backbones/, where it is a demo; everything that the config names is checked
 stage prepare "$@"

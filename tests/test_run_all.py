@@ -1,6 +1,8 @@
 """run_all.sh runs the stages in order, each with the same arguments."""
 
+import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -68,6 +70,41 @@ def test_the_config_may_stand_anywhere_and_the_demo_is_left_out(told, words):
 def test_a_path_in_an_option_of_one_word_is_no_config(told):
     lines = told("--folds.path=own.yaml")
     assert lines[0] == "-m pipeline.prepare configs/tweets.yaml --folds.path=own.yaml"
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Writes the script's Python as a shell script and returns the command to run the stages."""
+    shutil.copy(ROOT / "run_all.sh", tmp_path)
+    (tmp_path / "scripts").mkdir()
+
+    def write(python: str) -> list[str]:
+        fake = tmp_path / "python"
+        fake.write_text(f"#!/bin/bash\n{python}\n")
+        fake.chmod(0o755)
+        environment = f"use_environment() {{ PYTHON={shlex.quote(str(fake))}; }}\n"
+        (tmp_path / "scripts" / "environment.sh").write_text(environment)
+        return ["bash", str(tmp_path / "run_all.sh")]
+
+    return write
+
+
+def test_a_failing_stage_stops_the_script_with_its_exit_code(script):
+    command = script('echo $2; [ "$2" != pipeline.train ] || exit 7')
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 7
+    assert done.stdout.split() == ["pipeline.prepare", "pipeline.make_folds", "pipeline.train"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_stage_and_starts_no_other(script, number, code):
+    told = "trap 'echo ended; exit 0' TERM; echo $2; while :; do sleep 0.05; done"
+    with subprocess.Popen(script(told), stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "pipeline.prepare\n"
+        run.send_signal(number)
+        assert run.stdout.read() == "ended\n"
+    assert run.returncode == code
 
 
 def test_a_word_that_is_no_config_stops_at_the_first_stage(workplace):

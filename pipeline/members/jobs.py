@@ -2,7 +2,9 @@
 
 import gc
 import os
+import signal
 import tempfile
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,6 +14,7 @@ from typing import Any
 
 import joblib
 from filelock import FileLock, Timeout
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -71,7 +74,7 @@ def run_all(
         tqdm(total=len(pieces), desc=title, unit="unit", smoothing=0, dynamic_ncols=True) as bar,
     ):
         calls = (
-            joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus, needs_torch)
+            joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus, needs_torch, os.getpid())
             for i, piece in enumerate(pieces)
         )
         try:
@@ -87,6 +90,10 @@ def run_all(
                 f"{title}: the system killed a worker, most likely for lack of memory; finished "
                 "work is saved, run it again with a lower jobs.n_jobs or training.batch_size"
             ) from None
+        except BaseException:  # SIGINT, SIGTERM: the workers would train on without this process
+            if backend == "loky":
+                get_reusable_executor().shutdown(wait=True, kill_workers=True)
+            raise
     return results
 
 
@@ -104,8 +111,15 @@ def _guarded(
     threads: int,
     n_gpus: int,
     needs_torch: bool,
+    caller: int,
 ) -> tuple[int, Any]:
-    """Run piece `i`; threads and GPU are set here, as loky may run it in the calling process."""
+    """Run piece `i`; threads and GPU are set here, as loky may run it in the calling process.
+
+    Args:
+        caller: id of the process that asked, which stops its workers on SIGINT.
+    """
+    if os.getpid() != caller and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the workers too
     try:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         if n_gpus:

@@ -2,7 +2,9 @@
 
 import argparse
 import difflib
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,16 +42,38 @@ YAML_ENDINGS = (".yaml", ".yml")
 YAML_NULLS = ("null", "Null", "NULL", "~")  # of YAML 1.2; `none` is a word there
 
 
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Print errors about the user's input as one line and exit with code 2."""
+    """Print errors about the user's input as one line and exit with code 2.
+
+    SIGINT and SIGTERM are one line too, and exit with 130 and 143.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:
         yield
+    except (KeyboardInterrupt, Terminated) as stop:
+        print(
+            "stopped; finished work is kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
+        raise SystemExit(143 if isinstance(stop, Terminated) else 130) from None
     except (ValueError, OSError) as error:
         # a name in the message may hold line breaks or control characters of the terminal
         line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
         print(f"error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
 def parse(

@@ -1,0 +1,79 @@
+"""SIGTERM and Ctrl-C: one line, the exit code of the signal, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import write_competition
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 120  # seconds; a busy machine takes long to load torch
+SETTINGS = {
+    "folds": {"n": 2},
+    "training": {"epochs": 5000, "batch_size": 4, "max_length": 32},
+    "members": [{"pooling": "mean"}],
+    "jobs": {"n_jobs": 2},
+}
+
+
+def session_of(pid: str) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[3])
+    except OSError:  # it has ended
+        return None
+
+
+def processes_in(session: int) -> list[str]:
+    return [pid for pid in os.listdir("/proc") if pid.isdigit() and session_of(pid) == session]
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def training(workplace, tiny_backbone):
+    """A train stage whose two workers are training, in a session of its own."""
+    settings = {**SETTINGS, "backbone": str(tiny_backbone)}
+    config = write_competition(workplace, "regression", settings=settings)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for stage in ("make_folds", "train"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"pipeline.{stage}", str(config)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        if stage == "make_folds":
+            assert process.wait(PATIENCE) == 0
+    logs = Path("models/tiny/mean")
+    wait_until(lambda: len(list(logs.glob(".fold*.tmp/train.log"))) == 2)
+    yield process
+    if processes_in(process.pid):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="sessions are read from /proc")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_the_workers_with_one_line_and_leaves_nothing(training, number, code):
+    if number == signal.SIGINT:  # Ctrl-C reaches all processes of the terminal
+        os.killpg(training.pid, number)
+    else:
+        training.send_signal(number)
+    _, told = training.communicate(timeout=PATIENCE)
+    assert training.returncode == code
+    lines = [line for line in told.replace("\r", "\n").splitlines() if "unit" not in line]
+    assert [line for line in lines if line.strip()] == [
+        "stopped; finished work is kept, and the same command goes on from there"
+    ]
+    wait_until(lambda: not processes_in(training.pid))
+    assert not list(Path("models/tiny/mean").glob("fold*"))
