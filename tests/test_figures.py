@@ -66,6 +66,15 @@ def test_a_point_of_the_gains_is_the_gain_and_its_line_the_interval(summary, axe
     assert spans_of(axes) == ends
 
 
+@pytest.mark.parametrize("figure", [figures.gains, figures.three_scores])
+def test_the_constant_is_in_no_figure_for_it_would_leave_the_others_no_room(
+    figure, summary, axes_of
+):
+    constant = {**summary["leaderboard"][0], "name": "constant", "kind": "constant", "gain": -9.0}
+    more = {**summary, "leaderboard": [*summary["leaderboard"], constant]}
+    assert names_at(axes_of(figure, more)) == names_at(axes_of(figure, summary))
+
+
 def test_each_of_the_three_scores_has_its_own_mark(summary, axes_of):
     axes, board = axes_of(figures.three_scores, summary), summary["leaderboard"]
     marks = {line.get_label(): line for line in axes.lines}

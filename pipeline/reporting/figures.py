@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.reporting.numbers import short, signed, value
 from pipeline.reporting.summary import Estimate, Summary
 from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, drawn
+from pipeline.reporting.verdict import Line
 
 KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
 LEAST_SPAN = 0.05  # of correlations, from the palest cell to the darkest
@@ -21,9 +23,14 @@ def height_of(n_lines: int) -> float:
     return 0.75 + 0.24 * n_lines
 
 
+def _without_constant(summary: Summary) -> list[Line]:
+    """The leaderboard without the constant, whose score would leave the others no room."""
+    return [line for line in summary["leaderboard"] if line["kind"] != CONSTANT]
+
+
 def gains(summary: Summary) -> str:
-    """The gain of each line of the leaderboard over the plain mean, with its interval."""
-    board = summary["leaderboard"]
+    """The gain of each predictor and blend over the plain mean, with its interval."""
+    board = _without_constant(summary)
 
     def draw(figure: Figure) -> None:
         axes = _lines(figure, [line["name"] for line in board])
@@ -43,8 +50,8 @@ def gains(summary: Summary) -> str:
 
 
 def three_scores(summary: Summary) -> str:
-    """The in-sample, held-out and test score of each line of the leaderboard."""
-    board, chosen = summary["leaderboard"], summary["chosen"]
+    """The in-sample, held-out and test score of each predictor and blend."""
+    board, chosen = _without_constant(summary), summary["chosen"]
     scores: list[tuple[str, Estimate, str, str, str]] = [
         ("in-sample", [line["in_sample"] for line in board], "o", PAPER, QUIET),
         ("held out", [line["score"] for line in board], "o", BLUE, BLUE),
