@@ -26,6 +26,7 @@ from benchmarks.shared.command import parser_of
 from benchmarks.shared.judge import read_judge
 from benchmarks.shared.record import record
 from pipeline.demos.fetch import DEMOS
+from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.alignment import in_order_of
 from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
 from pipeline.files.reading import read_csv_as_text
@@ -60,7 +61,8 @@ def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
     classes, columns = judge.train.classes, judge.train.columns
     external = external_folders(config)
     lines = []
-    for entry in read_board(name).to_dict("records"):
+    board = read_board(name)
+    for entry in board[board["kind"] != CONSTANT].to_dict("records"):
         folder = external.get(entry["name"], predictor_dir(name, entry["name"]))
         trusted = entry["name"] in config.blend.by_position
         predictions = read_predictions(
