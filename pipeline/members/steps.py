@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pipeline.settings.members import AnyMember, Member
 
 EPOCHS = 3.0
-LEAST_STEPS = 150  # of a unit
+LEAST_STEPS = 80  # optimizer steps that a unit takes at the least; measured in docs/LOG.md
 
 
 def epochs_for(epochs: float | None, n_rows: int, batch_size: int) -> float:
