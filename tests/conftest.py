@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import signal
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -99,6 +100,11 @@ def write_rows(path: Path, header: list[str], rows: list[list[str]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def hear_interrupts() -> None:
+    """For a child process: SIGINT as in a terminal; tests in the background inherit it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:

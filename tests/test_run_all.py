@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import hear_interrupts
 
 from pipeline import prepare
 
@@ -99,7 +100,10 @@ def test_a_failing_stage_stops_the_script_with_its_exit_code(script):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_stage_and_starts_no_other(script, number, code):
     told = "trap 'echo ended; exit 0' TERM; echo $2; while :; do sleep 0.05; done"
-    with subprocess.Popen(script(told), stdout=subprocess.PIPE, text=True) as run:
+    command = script(told)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+    ) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == "pipeline.prepare\n"
         run.send_signal(number)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_competition
+from conftest import hear_interrupts, write_competition
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds; a busy machine takes long to load torch
@@ -52,6 +52,7 @@ def training(workplace, tiny_backbone):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=hear_interrupts,
         )
         if stage == "make_folds":
             assert process.wait(PATIENCE) == 0
