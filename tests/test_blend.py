@@ -131,6 +131,9 @@ def test_a_constant_stands_on_the_leaderboard_and_a_choice_that_loses_to_it_is_w
     assert constant["kind"] == "constant"
     assert constant["score"] == pytest.approx(np.std(truth))  # the rmse of the mean
 
+    with pytest.raises(SystemExit, match="^2$"):  # it is a line to beat, no predictor
+        submit.main([str(config), "--predictor", "constant"])
+
     told = run(prepared("regression", spoilt=200.0), "--blend.methods", "mean")
     assert re.search(r"^warning: blend_\S+ .*constant: gain [+-]\d", told, re.MULTILINE)
 

@@ -142,7 +142,13 @@ def hold_contest(
         weights,
         _with_columns(board, entries, target, columns),
         _expected(candidates, target, folds, seed) if keep_pairs else None,
-        difference_interval(target, chosen.cross_fitted, constant.predictions, seed=seed),
+        difference_interval(
+            target,
+            chosen.cross_fitted,
+            constant.predictions,
+            seed=seed,
+            fit_variance=chosen.fit_variance,
+        ),
     )
 
 

@@ -186,7 +186,7 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
     board = read_board(config.competition).set_index("name", drop=False)
     if predictor is None:
         predictor = str(board.index[board["chosen"]][0])
-    if predictor in board.index:
+    if predictor in board.index and predictor != CONSTANT:
         scored = stamp.made_from["predictors"].get(predictor)
         if scored is not None and scored[0] != part_sha256(folder_of(config, predictor), "oof"):
             return predictor, {}  # trained again after the leaderboard
