@@ -110,6 +110,12 @@ def test_a_unit_that_learns_is_not_warned_about(train, capsys):
     assert "hardly learned" not in capsys.readouterr().out
 
 
+def test_a_unit_whose_losses_are_not_logged_is_not_warned_about(train, capsys):
+    train({"pooling": "mean", "trainer": {"logging_steps": 500}})
+    assert read_run(Unit("tiny", "mean", 0))["last_loss"] is None
+    assert "hardly learned" not in capsys.readouterr().out
+
+
 def test_a_small_set_takes_more_epochs_which_run_json_tells(train):
     train({"pooling": "mean"}, epochs=None, batch_size=1)
     run = read_run(Unit("tiny", "mean", 0))

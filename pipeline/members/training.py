@@ -225,9 +225,10 @@ def _run_on_record(to_train: UnitToTrain, outcome: Outcome, folder: Path) -> dic
 def _warn_of_little_learned(unit: Unit) -> None:
     """Warn if a fine-tuned unit's final loss is close to the constant prediction's."""
     run = read_run(unit)
-    if "last_loss" in run and not run["last_loss"] < LITTLE_LEARNED * run["constant_loss"]:
+    last = run.get("last_loss")
+    if last is not None and not last < LITTLE_LEARNED * run["constant_loss"]:
         print(
-            f"warning: {unit}: the training loss ends at {run['last_loss']:.4g}, a constant "
+            f"warning: {unit}: the training loss ends at {last:.4g}, a constant "
             f"prediction's is {run['constant_loss']:.4g}: the unit has hardly learned; raise "
             "training.epochs or training.learning_rate"
         )

@@ -1,6 +1,5 @@
 """Fit a network on a unit's training rows; predict with it. Letters: n rows, c outputs."""
 
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -38,14 +37,15 @@ class Effort:
 
     Attributes:
         tokens_per_second: real tokens, without padding.
-        last_loss: mean of the training loss over the last tenth of the steps.
+        last_loss: mean of the training loss over the last tenth of the steps; None if
+            `training.trainer` logs none.
     """
 
     seconds: float
     tokens_per_second: int
     epochs_trained: float
     steps: int
-    last_loss: float
+    last_loss: float | None
     precision: str
 
 
@@ -133,10 +133,10 @@ def fastest_attention(precision: str, longest: int) -> str | None:
     return "eager" if best_device().type == "cpu" and precision == "bf16" and short else None
 
 
-def _last_loss(log: Sequence[dict[str, float]]) -> float:
-    """Mean of the losses logged over the last tenth of the steps."""
+def _last_loss(log: Sequence[dict[str, float]]) -> float | None:
+    """Mean of the losses logged over the last tenth of the steps; None if none was logged."""
     losses = [line["loss"] for line in log if "loss" in line]
-    return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else math.nan
+    return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else None
 
 
 def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None) -> Floats:
