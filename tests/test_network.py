@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from scipy.special import expit, log_softmax
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer, save_backbone
 
 from pipeline.members.bert import finetune
@@ -196,6 +197,37 @@ def test_a_text_does_not_notice_what_it_is_batched_with(architecture, backbone_o
 
 
 # --- one architecture is enough
+
+
+def test_the_outputs_of_a_pair_depend_on_which_text_a_token_belongs_to(backbone_of):
+    network = build(backbone_of("bert")).eval()
+    pair = collate(tokenize(make_tokenizer("bert"), [("the film", "a train")], max_length=16), [0])
+    one_text = {**pair, "token_type_ids": torch.zeros_like(pair["token_type_ids"])}
+    outputs, of_one_text = (network(**batch)["logits"] for batch in (pair, one_text))
+    assert not torch.allclose(outputs, of_one_text, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "loss"),
+    [
+        ("regression", [[0.5], [-1.0]], lambda x, y: ((x - y) ** 2).mean()),
+        ("binary", [[1.0], [0.0]], lambda x, y: cross_entropy(x, y)),
+        ("multilabel", [[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]], lambda x, y: cross_entropy(x, y)),
+        ("multiclass", [2, 0], lambda x, y: -log_softmax(x, axis=1)[[0, 1], y].mean()),
+    ],
+)
+def test_the_loss_is_that_of_the_task_far_from_the_constant_too(task, labels, loss, backbone_of):
+    width = len(labels[0]) if task != "multiclass" else 3
+    settings = {"dropout": 0.0, "freeze_embeddings": False}
+    network = build_network(backbone_of("bert"), "mean", {}, width, task, **settings).eval()
+    found = network(**collate(tokens_of("bert"), [0, 1]), labels=torch.tensor(labels))
+    logits = found["logits"].detach().double().numpy()
+    assert found["loss"].item() == pytest.approx(loss(logits, np.array(labels)), rel=1e-5)
+
+
+def cross_entropy(logits, labels):
+    """Mean over rows and columns of the negative log of the truth's probability."""
+    return -np.log(np.where(labels == 1, expit(logits), expit(-logits))).mean()
 
 
 @pytest.mark.parametrize("pooling", sorted(POOLINGS))

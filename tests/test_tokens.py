@@ -173,6 +173,15 @@ def test_training_rows_carry_the_label_of_their_own_text():
     assert dataset.lengths.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("indices", [[0, 1], [1, 0]])
+def test_a_long_and_a_short_text_keep_their_own_labels(indices):
+    dataset = TrainingRows(tokens_of([5], [6, 7, 8]), np.array([0, 1]), torch.tensor([0, 1]))
+    batch = dataset.collate(indices)
+    rows = {0: [5, 9, 9], 1: [6, 7, 8]}
+    assert batch["input_ids"].tolist() == [rows[label] for label in batch["labels"].tolist()]
+    assert sorted(batch["labels"].tolist()) == [0, 1]
+
+
 # --- LengthBatches
 
 
