@@ -18,7 +18,7 @@ from pipeline.files.paths import folds_path
 from pipeline.settings.config import Folds
 
 IDS = ("007", "7", "a,b", "x", "y", "z")
-FOLDS = np.array([0, 1, 2, 2, 1, 0])
+FOLDS = np.array([0, 1, 2, 2, 0, 1])  # no palindrome: another order of rows is another deal
 PATH = "folds/tiny.csv"
 
 
