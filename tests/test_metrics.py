@@ -130,6 +130,12 @@ def test_decisions_by_hand():
     assert score("mcc", "binary", y, p) == pytest.approx((1 * 2 - 1 * 1) / 6)
 
 
+def test_a_class_that_is_decided_but_absent_costs_the_others_only_their_precision():
+    y, decided = np.array([0, 0, 1]), np.array([0, 2, 1])
+    # class 0: 2 * 1 / (2 + 1); class 1: 1; class 2 has no rows, so it does not count as 0
+    assert score("f1_macro", "multiclass", y, np.eye(3)[decided]) == pytest.approx(5 / 6)
+
+
 def test_mcc_of_one_decision_for_all_rows_is_0():
     y, p = np.array([1, 0, 1]), np.full((3, 1), 0.9)
     assert score("mcc", "binary", y, p) == 0

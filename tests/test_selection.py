@@ -71,6 +71,23 @@ def test_the_metric_itself_is_improved_whatever_its_direction():
     assert choose(preds, y, "pearson")[0] > 0.5
 
 
+def test_the_selection_steps_back_towards_the_mean_as_far_as_scores_best(monkeypatch):
+    monkeypatch.setattr(selection, "N_STEPS", 0)
+    y, error = np.random.default_rng(0).normal(size=(2, 200, 1))
+    # alone the first is best; half-way back to the mean, whose error is minus the first's, is y
+    preds = np.stack([y + error, y - 3 * error], axis=1)
+    assert choose(preds, y) == pytest.approx([0.75, 0.25])
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0])
+def test_the_shares_are_those_of_the_blend_that_was_scored(weight, monkeypatch):
+    monkeypatch.setattr(selection, "N_STEPS", 0)
+    monkeypatch.setattr(selection, "SHRINKAGE", (weight,))
+    y, error = np.random.default_rng(0).normal(size=(2, 200, 1))
+    preds = np.stack([y, y + error], axis=1)
+    assert choose(preds, y) == pytest.approx([0.5 + weight / 2, 0.5 - weight / 2])
+
+
 def test_nothing_but_noise_leaves_the_plain_mean():
     far = []
     for seed in range(3):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.competition.deal import NEED_GROUPS, SCHEMES, make_folds
+from pipeline.competition.deal import NEED_GROUPS, SCHEMES, make_folds, quantile_bins
 
 TASKS = ("regression", "binary", "multiclass", "multilabel")
 EVERY = [(scheme, task) for scheme in sorted(SCHEMES) for task in TASKS]
@@ -163,6 +163,24 @@ def test_stratified_brings_the_fold_means_of_targets_closer_than_kfold(n_targets
         for scheme in FREE
     }
     assert apart["stratified"] < apart["kfold"] / 2
+
+
+def test_the_bins_of_a_target_hold_equal_numbers_of_rows_in_its_order():
+    target = np.random.default_rng(0).permutation(70)
+    bins = quantile_bins(target)  # int(log2(70)) + 1 = 7
+    assert np.bincount(bins).tolist() == [10] * 7
+    assert (np.diff(bins[np.argsort(target)]) >= 0).all()
+
+
+def test_a_value_on_the_edge_of_two_bins_belongs_to_the_upper_one():
+    # log2(9) + 1 = 4 bins, whose edges are the values 12, 14 and 16
+    assert quantile_bins(np.arange(10.0, 19.0)).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 3]
+
+
+def test_as_many_values_as_bins_are_strata_of_their_own_and_one_more_is_binned():
+    few, more = np.array([1, 1, 1, 1, 1, 1, 2, 3, 9]), np.array([1, 1, 1, 1, 1, 2, 3, 4, 9])
+    assert quantile_bins(few) is few
+    assert quantile_bins(more).tolist() == [2, 2, 2, 2, 2, 2, 3, 3, 3]
 
 
 def test_a_rating_with_few_values_is_stratified_by_value():
