@@ -278,6 +278,12 @@ def test_a_backbone_is_read_by_those_that_embed_only(config_of):
     assert (one.backbone, other.backbone) == (None, "nobody/tiny")
 
 
+def test_a_members_own_backbone_wins_over_the_shared_one(config_of):
+    classic = {"model": "embedding_svr", "backbone": "nobody/own"}
+    members = config_of(classic, {"pooling": "mean", "backbone": "nobody/own"}).members
+    assert [member.backbone for member in members] == ["nobody/own", "nobody/own"]
+
+
 @pytest.mark.parametrize(
     ("member", "said"),
     [

@@ -193,6 +193,35 @@ def test_nothing_is_learnt_from_the_words_of_other_rows_than_those_it_is_fitted_
     )
 
 
+def test_the_options_of_each_model_reach_what_it_fits():
+    texts, y = example("tfidf_linear", "binary")
+    options = {"max_features": 7, "inverse_penalty": 0.3}
+    linear = fitted("tfidf_linear", "binary", texts, y, **options)
+    assert [len(v.vocabulary_) for v in linear.tfidf.vectorizers] == [7, 7]
+    assert [head.C for head in linear.heads.models] == [0.3]
+
+    options = {"max_features": 9, "rounds": 4, "directions": 3}
+    boosted = fitted("lightgbm_text", "binary", texts, y, **options)
+    assert [len(v.vocabulary_) for v in boosted.tfidf.vectorizers] == [9, 9]
+    assert [head.n_estimators_ for head in boosted.heads.models] == [4]
+    assert boosted.basis.shape[1] == 3
+
+    vectors, y = example("embedding_svr", "regression")
+    machines = fitted("embedding_svr", "regression", vectors, y, inverse_penalty=0.2).heads.models
+    assert [machine.C for machine in machines] == [0.2, 0.2]
+    vectors, y = example("embedding_svr", "binary")
+    (head,) = fitted("embedding_svr", "binary", vectors, y, inverse_penalty=0.2).heads.models
+    assert head.estimator.C == 0.2
+
+
+def test_another_seed_makes_other_directions_and_other_trees():
+    texts, y = example("lightgbm_text", "regression")
+    one, same, other = (fitted("lightgbm_text", "regression", texts, y, seed=s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(one.basis, same.basis)
+    assert not np.array_equal(one.basis, other.basis)
+    assert [head.random_state for head in other.heads.models] == [2, 2]
+
+
 # --- what each is for
 
 
