@@ -7,7 +7,7 @@ external predictor may see b too.
 import numpy as np
 import pytest
 
-from pipeline.predictors.leak_check import LEAST_TEST_ROWS, leak_check
+from pipeline.predictors.leak_check import LEAST_TEST_ROWS, LeakCheck, leak_check
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS
 
@@ -122,6 +122,22 @@ def test_a_leak_without_a_better_score_is_let_pass():
     found = verdict(y, ours, (leaked, test), "regression")
     assert found.gain < 0
     assert not found.is_too_good
+
+
+@pytest.mark.parametrize(
+    ("figures", "is_too_good"),
+    [
+        ({}, True),
+        ({"gain": 0.0}, False),
+        ({"z": 3.0}, False),
+        ({"far": 0.13}, False),
+        ({"explained": 0.13}, False),
+        ({"expected": 0.17}, False),
+    ],
+)
+def test_a_suspicion_takes_a_gain_a_clear_excess_and_a_large_one(figures, is_too_good):
+    just_enough = {"gain": 1e-9, "far": 0.14, "explained": 0.14, "expected": 0.1, "z": 3.01}
+    assert LeakCheck(**{**just_enough, **figures}).is_too_good == is_too_good
 
 
 def test_neither_scale_nor_place_of_a_regression_matter():
