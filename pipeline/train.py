@@ -31,15 +31,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         backbones = keep_backbones((m.backbone for m in config.members), config.competition)
         todo = []
         for member in config.members:
-            wanted = table.fingerprint(member, backbones)
-            units = table.units_of(member)
-            todo += [
-                (member, unit)
-                for unit in units
-                if not is_finished(unit, wanted, overwrite=flags.overwrite)
-            ]
-        n_units = len(config.members) * table.n_folds
-        print(f"train: {len(train.ids)} rows, {len(todo)} of {n_units} units to train")
+            wanted, how = table.fingerprint(member, backbones), {"overwrite": flags.overwrite}
+            units = [u for u in table.units_of(member) if not is_finished(u, wanted, **how)]
+            if units:
+                todo.append((member, units))
+        n_todo, n_units = sum(len(units) for _, units in todo), len(config.members) * table.n_folds
+        print(f"train: {len(train.ids)} rows, {n_todo} of {n_units} units to train")
         failures = []
         if todo:
             failures = train_units(todo, table, backbones, config.jobs, overwrite=flags.overwrite)
@@ -50,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if failures:
         first = failures[0]
         raise SystemExit(
-            f"{len(failures)} of {len(todo)} units failed, the others are written; "
+            f"{len(failures)} of {n_todo} units failed, the others are written; "
             f"first {first.label}:\n{first.details}"
         )
 

@@ -18,18 +18,18 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from tiny_backbones import TRAINING
 
+from pipeline.competition.rows import Train
+from pipeline.files.provenance import command_line, provenance
 from pipeline.members import training
 from pipeline.members.averaging import predict_unit
 from pipeline.members.backbones import keep_backbone
 from pipeline.members.kinds import KINDS
 from pipeline.members.reload_check import check_reloaded
-from pipeline.members.training import UnitToTrain, train_unit
+from pipeline.members.training import TrainingTable, train_unit
 from pipeline.members.units import (
     Encoding,
-    Outcome,
     Unit,
-    UnitRows,
-    fingerprint,
+    UnitToTrain,
     is_finished,
     locked,
     models_hash,
@@ -40,8 +40,6 @@ from pipeline.members.units import (
 from pipeline.settings.members import Member
 
 DATA = {
-    "backbone": "0123456789ab",
-    "task": "regression",
     "ids": ["a", "b"],
     "texts": [("one",), ("two",)],
     "y": np.array([[1.0], [2.0]]),
@@ -51,6 +49,15 @@ DATA = {
 SETTINGS = {"epochs": 2.0, "pooling": "mean", "options": {}, "seed": 7}
 N = 90
 BERT = KINDS["bert"]()
+
+
+def table_of(ids, texts, y, columns, folds) -> TrainingTable:
+    train = Train(ids, texts, y, classes=(), groups=None, columns=columns)
+    return TrainingTable("tiny", "regression", "rmse", "id", train, folds)
+
+
+def fingerprint(settings: dict, **data: Any) -> dict:
+    return {**settings, "backbone": "0123456789ab", **table_of(**data).hashes}
 
 
 def finished(unit: Unit, found: dict, n_folds: int = 2, weights: str = "w") -> None:
@@ -225,10 +232,6 @@ class Trained(NamedTuple):
     inputs: Any
 
     @property
-    def rows(self) -> UnitRows:
-        return self.to_train.rows
-
-    @property
     def backbone(self) -> Path:
         return self.to_train.encoding.backbone
 
@@ -255,28 +258,17 @@ def trained(tmp_path_factory, backbone_of):
         texts = [(" ".join(rng.choice(words, rng.integers(1, 12))),) for _ in range(N)]
         fold = np.arange(N) % 2 == 0
         ids = [f"a{i:02}" for i in range(N)]
-        held_out = np.flatnonzero(fold)
+        table = table_of(ids, texts, rng.normal(50, 20, (N, 1)), ["target"], np.where(fold, 0, 1))
         how = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "max_length": 16}
         of_member = {"name": "mean", "pooling": "mean", "seed": 7, "backbone": "tiny"}
         unit, encoding = Unit("tiny", "mean", 0), Encoding(copy, 16)
-        to_train = UnitToTrain(
-            unit=unit,
+        to_train = table.to_train(
+            unit,
             member=Member(**{**TRAINING.model_dump(), **how, **of_member}),
             encoding=encoding,
-            rows=UnitRows(
-                task="regression",
-                y=rng.normal(50, 20, (N, 1)),
-                fold=fold,
-                ids=[ids[i] for i in held_out],
-                texts=[texts[i] for i in held_out],
-                columns=["target"],
-                id_name="id",
-            ),
             fingerprint=fingerprint(SETTINGS, **DATA),
-            n_folds=2,
-            metric="rmse",
+            provenance=provenance(),
             overwrite=False,
-            command="train it",
         )
         inputs = BERT.inputs(encoding, texts, None)
         train_unit(to_train, inputs)
@@ -313,17 +305,17 @@ def test_run_json_says_what_was_trained_how_and_with_what_result(in_folder_of):
     assert run["fingerprint"] == wanted
     assert run["rows"] == {"training": 45, "held_out": 45}
     assert run["steps"] == 3
-    assert run["command"] == "train it"
+    assert run["command"] == command_line()
     assert run["score"] > 0
     for key in ("versions", "command", "git_commit", "seconds", "tokens_per_second", "metric"):
         assert run[key] is not None or key == "git_commit"
-    y, fold = in_folder_of.rows.y, in_folder_of.rows.fold
+    y, fold = in_folder_of.to_train.y, in_folder_of.to_train.fold
     assert run["scaling"]["mean"] == pytest.approx(y[~fold].mean())  # of the training rows alone
     assert run["scaling"]["sd"] == pytest.approx(y[~fold].std())
 
 
 def test_held_out_predictions_stand_under_their_ids(in_folder_of):
-    unit, rows, tokens = in_folder_of.unit, in_folder_of.rows, in_folder_of.inputs
+    unit, rows, tokens = in_folder_of.unit, in_folder_of.to_train, in_folder_of.inputs
     ids, predictions = read_oof([unit], ["target"])
     assert ids == rows.ids
     again = predict_unit(unit, tokens.take(np.flatnonzero(rows.fold)))
@@ -331,7 +323,7 @@ def test_held_out_predictions_stand_under_their_ids(in_folder_of):
 
 
 def test_the_texts_of_the_reload_check_are_spread_over_the_fold(in_folder_of):
-    unit, rows = in_folder_of.unit, in_folder_of.rows
+    unit, rows = in_folder_of.unit, in_folder_of.to_train
     kept = json.loads((unit.folder / "reload_check.json").read_text())
     assert len(kept["texts"]) == len(kept["predictions"]) == 32
     known = [list(text) for text in rows.texts]
@@ -444,13 +436,12 @@ def test_a_unit_with_a_prediction_that_is_not_finite_is_not_kept(value, in_folde
     """It would count as finished for ever, and hide all other members behind its empty cells."""
     unit = in_folder_of.unit
     shutil.rmtree(unit.folder)
-    predictions = np.zeros((len(in_folder_of.rows.ids), 1))
+    predictions = np.zeros((len(in_folder_of.to_train.ids), 1))
     predictions[3:5] = value
 
     class Diverging:
-        def fit(self, member, encoding, rows, inputs, folder):
-            (folder / "model").touch()
-            return Outcome(predictions, "model", None, "cpu", {})
+        def fit(self, *_):
+            return predictions, {}
 
     monkeypatch.setattr(training, "kind_of", lambda member: Diverging())
     said = r"models/tiny/mean/fold0: .*\b2\D+45\D.*learning_rate"

@@ -8,14 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 PACKAGES = ("torch", "transformers", "scikit-learn", "lightgbm", "pandas", "numpy")
 
 
-def provenance(command: str | None = None) -> dict[str, object]:
-    """The record that a result needs to be made again.
-
-    Args:
-        command: the command line; None means that of this process.
-    """
+def provenance() -> dict[str, object]:
+    """The record that a result needs to be made again."""
     return {
-        "command": command or command_line(),
+        "command": command_line(),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.members.jobs import Failure, run_all
-from pipeline.members.kinds import kind_of_unit
+from pipeline.members.kinds import device_of, kind_of_unit
 from pipeline.members.reload_check import check_reloaded, texts_to_predict_again
 from pipeline.members.units import Texts, Unit, encoding_of, read_run
 from pipeline.scoring.tasks import TASKS, Floats
@@ -66,11 +66,11 @@ def predict_unit(unit: Unit, inputs: Any) -> Floats:
     Raises:
         ValueError: its files cannot be loaded, or it fails the reload check.
     """
-    kind = kind_of_unit(unit)
-    predictor = kind.load(unit)
-    again = kind.inputs(encoding_of(unit), texts_to_predict_again(unit), None)
-    check_reloaded(unit, predictor.predict(again), predictor.device)
-    return predictor.predict(inputs)
+    kind, encoding = kind_of_unit(unit), encoding_of(unit)
+    predict = kind.load(unit)
+    again = kind.inputs(encoding, texts_to_predict_again(unit), None)
+    check_reloaded(unit, predict(again), device_of(encoding))
+    return predict(inputs)
 
 
 def mean_of_folds(task: str, by_fold: Mapping[int, Floats]) -> Floats:

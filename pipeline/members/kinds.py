@@ -8,23 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from pipeline.members.units import Encoding, Outcome, Texts, Unit, UnitRows, read_run
+from pipeline.members.units import Encoding, Texts, Unit, UnitToTrain, read_run
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, ClassicMember
 
 M = TypeVar("M", contravariant=True)  # the settings of the kind's members
-
-
-class Predictor(Protocol):
-    """A trained unit, loaded from disk."""
-
-    @property
-    def device(self) -> str:
-        """The device it computes on, "cpu" or "cuda"."""
-
-    def predict(self, inputs: Any) -> Floats:
-        """(n, c) predictions of n inputs, on the prediction scale; n may be 0."""
 
 
 class Kind(Protocol[M]):
@@ -50,16 +39,19 @@ class Kind(Protocol[M]):
         """A warning about training on `inputs`, if there is one to give."""
 
     def fit(
-        self, member: M, encoding: Encoding, rows: UnitRows, inputs: Any, folder: Path
-    ) -> Outcome:
+        self, unit: UnitToTrain, member: M, inputs: Any, folder: Path
+    ) -> tuple[Floats, dict[str, object]]:
         """Train a unit, write its model to `folder`, and predict its held-out rows.
 
         Args:
             inputs: of all training rows, the held-out rows included.
+        Returns:
+            (n, c) predictions of the held-out rows, and entries of `run.json`: the model's hash
+            `weights_sha256`, those that loading needs, and facts.
         """
 
-    def load(self, unit: Unit) -> Predictor:
-        """A trained unit, from `models/` alone.
+    def load(self, unit: Unit) -> Callable[[Any], Floats]:
+        """A trained unit, from `models/` alone: (n, c) predictions of n inputs; n may be 0.
 
         Raises:
             ValueError: its files are damaged or were replaced.
@@ -83,6 +75,15 @@ def kind_of_unit(unit: Unit) -> Kind[Any]:
             "another version wrote it: remove the folder and run train again"
         )
     return KINDS[name]()
+
+
+def device_of(encoding: Encoding) -> str:
+    """The device that a unit computes on, "cpu" or "cuda"; without torch always the CPU."""
+    if not encoding.needs_torch:
+        return "cpu"
+    from pipeline.members.bert.finetune import best_device
+
+    return best_device().type
 
 
 def settings_on_record(member: AnyMember) -> Mapping[str, object]:

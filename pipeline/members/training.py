@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.competition.rows import Train
-from pipeline.files.hashes import file_sha256
-from pipeline.files.provenance import command_line, provenance
+from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
 from pipeline.members.jobs import Failure, count_gpus, run_all
-from pipeline.members.kinds import check_members, kind_of, settings_on_record
+from pipeline.members.kinds import check_members, device_of, kind_of, settings_on_record
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.units import (
     OOF,
     RUN,
     Encoding,
-    Outcome,
     Unit,
-    UnitRows,
-    fingerprint,
+    UnitToTrain,
     is_finished,
     locked,
     read_run,
@@ -32,6 +31,9 @@ from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
 
 LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a final loss above it is a warning
+
+MemberUnits = tuple[AnyMember, Sequence[Unit]]
+Piece = tuple[str, tuple[UnitToTrain, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,55 +55,46 @@ class TrainingTable:
         """One unit per fold, trained or not."""
         return [Unit(self.competition, member.name, fold) for fold in range(self.n_folds)]
 
-    def rows_of(self, unit: Unit) -> UnitRows:
-        """The rows that a unit sees."""
-        held_out = np.flatnonzero(self.folds == unit.fold)
-        return UnitRows(
+    def to_train(self, unit: Unit, **facts: Any) -> UnitToTrain:
+        """The unit with the rows that it sees; `facts` are the fields that no table holds."""
+        fold = self.folds == unit.fold
+        return UnitToTrain(
+            unit=unit,
             task=self.task,
             y=self.train.y,
-            fold=self.folds == unit.fold,
-            ids=[self.train.ids[i] for i in held_out],
-            texts=[self.train.texts[i] for i in held_out],
+            fold=fold,
+            ids=[self.train.ids[i] for i in np.flatnonzero(fold)],
+            texts=[self.train.texts[i] for i in np.flatnonzero(fold)],
             columns=list(self.train.columns),
             id_name=self.id_name,
+            metric=self.metric,
+            n_folds=self.n_folds,
+            **facts,
         )
+
+    @cached_property
+    def hashes(self) -> dict[str, object]:
+        """The part of a fingerprint that all members share: task, columns, hashes of the data."""
+        return {
+            "task": self.task,
+            "columns": list(self.train.columns),
+            "ids": sha256_of_texts(self.train.ids),
+            "texts": self.train.sha256_of_texts,
+            "targets": sha256_of_array(self.train.y),
+            "folds": sha256_of_array(self.folds),
+        }
 
     def fingerprint(self, member: AnyMember, backbones: Mapping[str, Path]) -> dict[str, object]:
-        """All that determines the result of a member's units."""
-        return fingerprint(
-            settings_on_record(member),
-            backbone=backbones[member.backbone].name if member.backbone else None,
-            task=self.task,
-            ids=self.train.ids,
-            texts=self.train.texts,
-            y=self.train.y,
-            columns=self.train.columns,
-            folds=self.folds,
-        )
+        """All that determines the result of a member's units.
 
-
-@dataclass(frozen=True, eq=False)
-class UnitToTrain:
-    """All that a worker needs to train a unit, except its inputs.
-
-    Attributes:
-        overwrite: whether a unit with another fingerprint may be replaced.
-        command: the stage's command line; the worker's own is another.
-    """
-
-    unit: Unit
-    member: AnyMember
-    encoding: Encoding
-    rows: UnitRows
-    fingerprint: Mapping[str, object]
-    n_folds: int
-    metric: str
-    overwrite: bool
-    command: str
+        It is only compared; nothing is built from it.
+        """
+        backbone = backbones[member.backbone].name if member.backbone else None
+        return {**settings_on_record(member), "backbone": backbone, **self.hashes}
 
 
 def train_units(
-    todo: Sequence[tuple[AnyMember, Unit]],
+    todo: Sequence[MemberUnits],
     table: TrainingTable,
     backbones: Mapping[str, Path],
     jobs: Jobs,
@@ -111,7 +104,7 @@ def train_units(
     """Train units side by side, under one progress bar.
 
     Args:
-        todo: units to train, each with its member.
+        todo: members with their units to train.
         backbones: folder of the competition's copy, by the backbone's name.
         overwrite: whether units with other fingerprints may be replaced.
     Returns:
@@ -119,40 +112,30 @@ def train_units(
     Raises:
         ValueError: a setting does not fit; nothing is trained.
     """
-    members = list({member.name: member for member, _ in todo}.values())
+    members = [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)
     check_members(members, backbones)
-    fingerprints = {member.name: table.fingerprint(member, backbones) for member in members}
-    encodings: dict[str, Encoding] = {}
     inputs: dict[tuple[str, Encoding], Any] = {}  # shared by members of one kind and encoding
-    for member in members:
+    pieces: list[Piece] = []
+    shared = {"provenance": provenance(), "overwrite": overwrite}
+    # fine-tuned units first: they take longest, so the workers end together
+    for member, units in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
         kind, copy = kind_of(member), backbones[member.backbone] if member.backbone else None
-        encoding = encodings[member.name] = kind.encoding(member, copy)
+        encoding = kind.encoding(member, copy)
         if (member.kind, encoding) not in inputs:
-            encoded = kind.inputs(encoding, table.train.texts, jobs)
+            encoded = inputs[member.kind, encoding] = kind.inputs(encoding, table.train.texts, jobs)
             warning = kind.warning(member, encoded)
             if warning is not None:
                 print(f"warning: {warning}")
-            inputs[member.kind, encoding] = encoded
-    pieces = []
-    # fine-tuned units first: they take longest, so the workers end together
-    for member, unit in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
-        unit_to_train = UnitToTrain(
-            unit=unit,
-            member=member,
-            encoding=encodings[member.name],
-            rows=table.rows_of(unit),
-            fingerprint=fingerprints[member.name],
-            n_folds=table.n_folds,
-            metric=table.metric,
-            overwrite=overwrite,
-            command=command_line(),
-        )
-        pieces.append((str(unit), (unit_to_train, inputs[member.kind, encodings[member.name]])))
+        facts = {**shared, "member": member, "encoding": encoding}
+        facts["fingerprint"] = table.fingerprint(member, backbones)
+        for unit in units:
+            to_train = table.to_train(unit, **facts)
+            pieces.append((str(unit), (to_train, inputs[member.kind, encoding])))
     return _run(pieces, jobs)
 
 
-def _run(pieces: Sequence[tuple[str, tuple[UnitToTrain, Any]]], jobs: Jobs) -> list[Failure]:
+def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
     with_torch = [piece for piece in pieces if piece[1][0].encoding.needs_torch]
     groups = [(pieces, bool(with_torch))]
     if 0 < len(with_torch) < len(pieces) and count_gpus():
@@ -164,9 +147,9 @@ def _run(pieces: Sequence[tuple[str, tuple[UnitToTrain, Any]]], jobs: Jobs) -> l
         how = {**jobs.model_dump(), "title": "train", "needs_torch": needs_torch}
         results = run_all(train_unit, group, **how)
         failures += [result for result in results if isinstance(result, Failure)]
-        for (_, (unit_to_train, _)), result in zip(group, results, strict=True):
+        for (_, (to_train, _)), result in zip(group, results, strict=True):
             if not isinstance(result, Failure):
-                _warn_of_little_learned(unit_to_train.unit)
+                _warn_of_little_learned(to_train.unit)
     return failures
 
 
@@ -179,14 +162,12 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
         ValueError: another run wrote a unit with another fingerprint, or a prediction is not
             finite.
     """
-    unit, rows = to_train.unit, to_train.rows
+    unit, member = to_train.unit, to_train.member
     with locked(unit):
         if is_finished(unit, to_train.fingerprint, overwrite=to_train.overwrite):
             return  # another run finished it while this one waited
         with folder_written_whole(unit.folder) as folder:
-            kind = kind_of(to_train.member)
-            outcome = kind.fit(to_train.member, to_train.encoding, rows, inputs, folder)
-            predictions = outcome.predictions
+            predictions, facts = kind_of(member).fit(to_train, member, inputs, folder)
             n_bad = int((~np.isfinite(predictions)).sum())
             if n_bad:  # such a unit must not count as finished
                 raise ValueError(
@@ -194,32 +175,34 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
                     "training diverged; lower training.learning_rate, or change the options of a "
                     "classic member"
                 )
-            table = table_by_id(rows.ids, rows.id_name, rows.columns, predictions)
+            columns = to_train.columns
+            table = table_by_id(to_train.ids, to_train.id_name, columns, predictions)
             write_csv(folder / OOF, table)
-            write_reload_check(folder, rows.texts, predictions)
-            write_json(folder / RUN, _run_on_record(to_train, outcome, folder))
+            write_reload_check(folder, to_train.texts, predictions)
+            target = Target.of(to_train.y, to_train.task, to_train.metric)[to_train.held_out]
+            n_rows, n_held_out = len(to_train.y), len(to_train.ids)
+            # loading needs kind, encoding, task, columns, scaling and entries of `facts`
+            run = {
+                "fingerprint": to_train.fingerprint,
+                "n_folds": to_train.n_folds,
+                "kind": member.kind,
+                "encoding": _on_record(to_train.encoding),
+                "task": to_train.task,
+                "columns": columns,
+                "scaling": asdict(to_train.scaling) if to_train.scaling else None,
+                "metric": to_train.metric,
+                "score": target.score(predictions),
+                "rows": {"training": n_rows - n_held_out, "held_out": n_held_out},
+                "device": device_of(to_train.encoding),
+                **facts,
+                **to_train.provenance,
+            }
+            write_json(folder / RUN, run)
 
 
-def _run_on_record(to_train: UnitToTrain, outcome: Outcome, folder: Path) -> dict[str, Any]:
-    """Content of `run.json`; loading needs its kind, encoding, task, columns and scaling."""
-    rows = to_train.rows
-    target = Target.of(rows.y, rows.task, to_train.metric)
-    return {
-        "fingerprint": to_train.fingerprint,
-        "n_folds": to_train.n_folds,
-        "kind": to_train.member.kind,
-        "encoding": to_train.encoding.on_record,
-        "task": rows.task,
-        "columns": rows.columns,
-        "scaling": asdict(outcome.scaling) if outcome.scaling else None,
-        "weights_sha256": file_sha256(folder / outcome.model),
-        "metric": to_train.metric,
-        "score": target[rows.held_out].score(outcome.predictions),
-        "rows": {"training": len(rows.training), "held_out": len(rows.held_out)},
-        "device": outcome.device,
-        **outcome.facts,
-        **provenance(to_train.command),
-    }
+def _on_record(encoding: Encoding) -> dict[str, object]:
+    name = encoding.backbone.name if encoding.backbone else None
+    return {"backbone": name, "max_length": encoding.max_length}
 
 
 def _warn_of_little_learned(unit: Unit) -> None:

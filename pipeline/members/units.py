@@ -22,11 +22,12 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.files.hashes import sha256_of_texts
 from pipeline.files.paths import backbones_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
 from pipeline.scoring.tasks import Floats, Scaling
+from pipeline.settings.members import AnyMember
 
 RUN, OOF = "run.json", "oof.csv"
 
@@ -64,23 +65,22 @@ class Encoding:
         """Whether the unit uses torch, on a GPU if there is one."""
         return self.backbone is not None
 
-    @property
-    def on_record(self) -> dict[str, str | int | None]:
-        """The encoding as in `run.json`."""
-        name = None if self.backbone is None else self.backbone.name
-        return {"backbone": name, "max_length": self.max_length}
-
 
 @dataclass(frozen=True, eq=False)
-class UnitRows:
-    """The training table as one unit needs it.
+class UnitToTrain:
+    """A unit and all that its training takes but the inputs.
 
     Attributes:
         y: targets of all n rows, as in `scoring.tasks`.
         fold: (n,) bool, the rows of the unit's fold.
         ids: of the fold's rows, in their order, as `texts`.
+        provenance: of the stage that trains; the worker's command line is another.
+        overwrite: whether a unit with another fingerprint may be replaced.
     """
 
+    unit: Unit
+    member: AnyMember
+    encoding: Encoding
     task: str
     y: NDArray[Any]
     fold: NDArray[np.bool_]
@@ -88,6 +88,11 @@ class UnitRows:
     texts: list[tuple[str, ...]]
     columns: list[str]
     id_name: str
+    metric: str
+    n_folds: int
+    fingerprint: Mapping[str, object]
+    provenance: Mapping[str, object]
+    overwrite: bool
 
     @property
     def training(self) -> NDArray[np.int64]:
@@ -99,54 +104,10 @@ class UnitRows:
         """Row numbers of the unit's fold."""
         return np.flatnonzero(self.fold)
 
+    @property
     def scaling(self) -> Scaling | None:
         """Mean and sd of the training rows' targets; None if the task does not scale them."""
         return Scaling.of(self.y[self.training]) if self.task == "regression" else None
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """Result of training a unit.
-
-    Attributes:
-        predictions: (n, c) of the held-out rows.
-        model: name of the model's file in the unit's folder.
-        device: where the predictions were computed, "cpu" or "cuda".
-        facts: further entries of `run.json`, among them those that loading needs.
-    """
-
-    predictions: Floats
-    model: str
-    scaling: Scaling | None
-    device: str
-    facts: Mapping[str, object]
-
-
-def fingerprint(
-    settings: Mapping[str, object],
-    *,
-    backbone: str | None,
-    task: str,
-    ids: Sequence[str],
-    texts: Texts,
-    y: NDArray[Any],
-    columns: Sequence[str],
-    folds: NDArray[np.int64],
-) -> dict[str, object]:
-    """All that determines a unit's result: the settings, the hash of the backbone, of the data.
-
-    It is only compared; nothing is built from it.
-    """
-    return {
-        **settings,
-        "backbone": backbone,
-        "task": task,
-        "columns": list(columns),
-        "ids": sha256_of_texts(ids),
-        "texts": sha256_of_texts(part for text in texts for part in text),
-        "targets": sha256_of_array(y),
-        "folds": sha256_of_array(folds),
-    }
 
 
 def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) -> bool:

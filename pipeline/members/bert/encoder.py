@@ -1,9 +1,10 @@
 """Members that fine-tune an encoder with a pooling and a head; their inputs are `Tokens`."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import TrainingArguments
 
-from pipeline.members.bert.finetune import (
-    best_device,
-    fit,
-    labels_for_loss,
-    predict,
-    seed_everything,
-)
-from pipeline.members.bert.network import (
-    Network,
-    build_network,
-    load_trained_tensors,
-    trained_tensors,
-)
+from pipeline.files.hashes import file_sha256
+from pipeline.members.bert.finetune import fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.network import build_network, load_trained_tensors, trained_tensors
 from pipeline.members.bert.poolings import build_pooling, check_options, pooling_options
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.start import constant_loss, start_head
@@ -32,15 +23,14 @@ from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.steps import EPOCHS
 from pipeline.members.units import (
     Encoding,
-    Outcome,
     Texts,
     Unit,
-    UnitRows,
+    UnitToTrain,
     encoding_of,
     read_run,
     scaling_of,
 )
-from pipeline.scoring.tasks import Floats, Scaling
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import Member, Options
 
@@ -82,38 +72,37 @@ class Bert:
         )
 
     def fit(
-        self, member: Member, encoding: Encoding, rows: UnitRows, inputs: Tokens, folder: Path
-    ) -> Outcome:
-        backbone, _ = _backbone_and_length(encoding)
+        self, unit: UnitToTrain, member: Member, inputs: Tokens, folder: Path
+    ) -> tuple[Floats, dict[str, object]]:
+        backbone, _ = _backbone_and_length(unit.encoding)
         seed_everything(member.seed)
         network = build_network(
             backbone,
             member.pooling,
             _all_options(member.pooling, member.options, backbone),
-            len(rows.columns),
-            rows.task,
+            len(unit.columns),
+            unit.task,
             dropout=member.dropout,
             freeze_embeddings=member.freeze_embeddings,
         )
-        scaling = rows.scaling()
-        labels = labels_for_loss(rows.task, rows.y[rows.training], scaling)
-        start_head(network.head, rows.task, labels)
-        dataset = TrainingRows(inputs, rows.training, labels)
+        labels = labels_for_loss(unit.task, unit.y[unit.training], unit.scaling)
+        start_head(network.head, unit.task, labels)
+        dataset = TrainingRows(inputs, unit.training, labels)
         effort = fit(network, dataset, member, seed=member.seed, log=folder / LOG)
-        predictions = predict(network, inputs.take(rows.held_out), rows.task, scaling)
+        predictions = predict(network, inputs.take(unit.held_out), unit.task, unit.scaling)
         save_file(trained_tensors(network), folder / WEIGHTS)
-        facts = {
+        return predictions, {
+            "weights_sha256": file_sha256(folder / WEIGHTS),
             "network": {
                 "pooling": member.pooling,
                 "options": member.options,
                 "freeze_embeddings": member.freeze_embeddings,
             },
             **asdict(effort),
-            "constant_loss": constant_loss(rows.task, labels, len(rows.columns)),
+            "constant_loss": constant_loss(unit.task, labels, len(unit.columns)),
         }
-        return Outcome(predictions, WEIGHTS, scaling, best_device().type, facts)
 
-    def load(self, unit: Unit) -> "TrainedEncoder":
+    def load(self, unit: Unit) -> Callable[[Tokens], Floats]:
         run, (backbone, _) = read_run(unit), _backbone_and_length(encoding_of(unit))
         settings = run["network"]
         network = build_network(
@@ -129,23 +118,7 @@ class Bert:
             load_trained_tensors(network, load_file(unit.folder / WEIGHTS))
         except (ValueError, SafetensorError) as error:
             raise ValueError(f"{unit.folder / WEIGHTS}: {error}; train the unit again") from None
-        return TrainedEncoder(network, run["task"], scaling_of(unit))
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedEncoder:
-    """See `members.kinds.Predictor`."""
-
-    network: Network
-    task: str
-    scaling: Scaling | None
-
-    @property
-    def device(self) -> str:
-        return best_device().type
-
-    def predict(self, inputs: Tokens) -> Floats:
-        return predict(self.network, inputs, self.task, self.scaling)
+        return partial(predict, network, task=run["task"], scaling=scaling_of(unit))
 
 
 def _backbone_and_length(encoding: Encoding) -> tuple[Path, int]:

@@ -5,7 +5,8 @@ is the one in `run.json`.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,9 @@ from pipeline.members.classic.estimators import (
 )
 from pipeline.members.units import (
     Encoding,
-    Outcome,
     Texts,
     Unit,
-    UnitRows,
-    encoding_of,
+    UnitToTrain,
     read_run,
     scaling_of,
 )
@@ -67,57 +66,41 @@ class Classic:
         )
 
     def fit(
-        self, member: ClassicMember, encoding: Encoding, rows: UnitRows, inputs: Any, folder: Path
-    ) -> Outcome:
+        self, unit: UnitToTrain, member: ClassicMember, inputs: Any, folder: Path
+    ) -> tuple[Floats, dict[str, object]]:
         start = time.perf_counter()
         options = _options(member)
         model = ESTIMATORS[member.model](
-            task=rows.task, n_columns=len(rows.columns), seed=member.seed, **options
+            task=unit.task, n_columns=len(unit.columns), seed=member.seed, **options
         )
-        scaling, y = rows.scaling(), rows.y[rows.training]
-        model.fit(_take(inputs, rows.training), scaling.standardise(y) if scaling else y)
+        scaling, y = unit.scaling, unit.y[unit.training]
+        model.fit(_take(inputs, unit.training), scaling.standardise(y) if scaling else y)
         seconds = round(time.perf_counter() - start, 3)
         joblib.dump(model, folder / MODEL, compress=3)
-        trained = TrainedModel(model, len(rows.columns), scaling, _device(encoding))
-        predictions = trained.predict(_take(inputs, rows.held_out))
-        facts = {"model": member.model, "options": options, "seed": member.seed, "seconds": seconds}
-        return Outcome(predictions, MODEL, scaling, trained.device, facts)
+        return _predict(model, scaling, _take(inputs, unit.held_out)), {
+            "weights_sha256": file_sha256(folder / MODEL),
+            "model": member.model,
+            "options": options,
+            "seed": member.seed,
+            "seconds": seconds,
+        }
 
-    def load(self, unit: Unit) -> "TrainedModel":
-        run, path = read_run(unit), unit.folder / MODEL
-        if file_sha256(path) != run["weights_sha256"]:
+    def load(self, unit: Unit) -> Callable[[Any], Floats]:
+        path = unit.folder / MODEL
+        if file_sha256(path) != read_run(unit)["weights_sha256"]:
             raise ValueError(f"{path}: its hash is not the one in run.json; train the unit again")
-        device = _device(encoding_of(unit))
-        return TrainedModel(joblib.load(path), len(run["columns"]), scaling_of(unit), device)
+        return partial(_predict, joblib.load(path), scaling_of(unit))
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedModel:
-    """See `members.kinds.Predictor`."""
-
-    model: Estimator
-    n_columns: int
-    scaling: Scaling | None
-    device: str
-
-    def predict(self, inputs: Any) -> Floats:
-        if not len(inputs):
-            return np.empty((0, self.n_columns))
-        predictions = self.model.predict(inputs)
-        return self.scaling.restore(predictions) if self.scaling else predictions
+def _predict(model: Estimator, scaling: Scaling | None, inputs: Any) -> Floats:
+    if not len(inputs):
+        return np.empty((0, model.n_columns))
+    predictions = model.predict(inputs)
+    return scaling.restore(predictions) if scaling else predictions
 
 
 def _options(member: ClassicMember) -> Options:
     return {**default_options(member.model), **member.options}
-
-
-def _device(encoding: Encoding) -> str:
-    """The device that computes the embeddings; all else runs on the CPU."""
-    if not encoding.needs_torch:
-        return "cpu"
-    from pipeline.members.bert.finetune import best_device
-
-    return best_device().type
 
 
 def _take(inputs: Any, rows: NDArray[np.int64]) -> Any:
