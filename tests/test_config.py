@@ -1,6 +1,7 @@
 """The YAML and the command line: every setting is checked first, every error is one line."""
 
 import argparse
+import io
 import re
 import subprocess
 import sys
@@ -619,6 +620,14 @@ def test_a_complaint_is_one_line_on_stderr_and_exit_code_2(capsys, error):
     told = capsys.readouterr()
     assert told.err == "error: train.csv: no column 'a\\nb'\n"
     assert told.out == ""
+
+
+def test_characters_that_the_terminal_lacks_are_printed_as_escapes(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, "cp1252", write_through=True))
+    with one_line_errors():
+        print("gain −0.5 … über 日本")
+    assert written.getvalue().decode("cp1252") == "gain \\u22120.5 … über \\u65e5\\u672c\n"
 
 
 def test_a_bug_of_ours_keeps_its_traceback():

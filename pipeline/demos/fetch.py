@@ -153,7 +153,7 @@ def download(archive: Archive, scratch: Path, instead: str) -> Path:
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
     pip += ["--disable-pip-version-check", "--no-input"]
     pip += ["--dest", str(downloads), "-r", str(requirements)]
-    run = subprocess.run(pip, capture_output=True, text=True, check=False)
+    run = subprocess.run(pip, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if run.returncode:
         lines = (run.stdout + run.stderr).strip().splitlines() or ["no output"]
         errors = [line for line in lines if line.startswith("ERROR:")]

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import io
 import signal
 import sys
 import threading
@@ -50,8 +51,11 @@ class Terminated(BaseException):
 def one_line_errors() -> Iterator[None]:
     """Print errors about the user's input as one line and exit with code 2.
 
-    SIGINT and SIGTERM are one line too, and exit with 130 and 143.
+    SIGINT and SIGTERM are one line too, and exit with 130 and 143. Characters that the terminal's
+    encoding lacks are printed as escapes.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is from the start
     in_main_thread = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:
