@@ -17,6 +17,10 @@ from pipeline.competition.spelling import alike, spelling_key, told_apart
 from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
 from pipeline.files.reading import decoding, text_cells
+from pipeline.files.signatures import N_BYTES, refuse_other_kind
+
+LARGE = 2**28  # bytes; smaller tables are read however well they were packed
+MOST_PACKED = 100  # texts shrink to a tenth or a twentieth
 
 
 def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
@@ -36,6 +40,8 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
         )
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    with path.open("rb") as file:
+        refuse_other_kind(file.read(N_BYTES), str(path), path.suffix.lower())
     return FORMATS[path.suffix.lower()](path, dialect)
 
 
@@ -108,8 +114,16 @@ def _read_zip(path: Path, dialect: Dialect | None) -> pd.DataFrame:
         if len(names) != 1:
             held = ", ".join(names[:5]) or "none"
             raise ValueError(f"{path}: should hold one .csv or .tsv, holds {held}; unzip it")
-        content = archive.read(names[0])
-    return text_cells(content, f"{path}/{names[0]}", _delimiter(names[0]), dialect)
+        entry = archive.getinfo(names[0])
+        if entry.file_size > max(LARGE, MOST_PACKED * entry.compress_size):
+            raise ValueError(
+                f"{path}: {names[0]} unpacks to {entry.file_size / 2**20:,.0f} MB, "
+                f"{entry.file_size // entry.compress_size} times its size; unzip it if it is right"
+            )
+        content = archive.read(entry)
+    where = f"{path}/{names[0]}"
+    refuse_other_kind(content[:N_BYTES], where, Path(names[0]).suffix.lower())
+    return text_cells(content, where, _delimiter(names[0]), dialect)
 
 
 def _is_text_table(name: str) -> bool:
