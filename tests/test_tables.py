@@ -257,9 +257,25 @@ def test_an_encoding_is_a_setting_and_the_complaint_names_it(tmp_path):
         read_as(tmp_path, content, encoding="ascii")
 
 
-def test_a_lone_nul_is_named_with_its_line(tmp_path):
-    with pytest.raises(ValueError, match=r"line 3\b.*NUL; remove it$"):
+def test_a_lone_nul_is_named_with_its_line_and_a_way_to_remove_it(tmp_path):
+    with pytest.raises(ValueError, match=r"line 3\b.*NUL; .*\btr -d '.000'"):
         read_as(tmp_path, "id,text\n1,a\n2,b\0c\n3,d\n")
+
+
+@pytest.mark.parametrize("content", [b"", b"id,text\n1,a\n2,b"])
+def test_nuls_at_the_end_are_a_copy_that_broke_off(tmp_path, content):
+    with pytest.raises(ValueError, match=r"\b500 bytes\b.*\bagain$"):
+        read_as(tmp_path, content + bytes(500))
+
+
+@pytest.mark.parametrize(
+    "text", ["编号很长的中文文本在这里没有空格", "длинный текст", "日本語の文が　ここにある"]
+)
+def test_utf_16_without_a_mark_is_told_in_any_alphabet(tmp_path, text):
+    content = "id,text\n" + "".join(f"{row},{text}\n" for row in range(100))
+    for encoding in ("utf-16-le", "utf-16-be"):
+        with pytest.raises(ValueError, match=rf"data\.encoding: {encoding}$"):
+            read_as(tmp_path, content.encode(encoding))
 
 
 @pytest.mark.parametrize(

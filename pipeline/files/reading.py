@@ -26,6 +26,7 @@ MARKS = {  # longer first, because the mark of UTF-32 begins with that of UTF-16
 }
 AS_A_CHARACTER = "; where it is a character like others, set data.quoting: none"
 ALMOST_ALL = 0.8  # share of cells that must fit their columns for lines to count as rows
+SOME_NULS = 0.02  # share of bytes from which a text in UTF-8 is not just damaged
 MOST_SHAPES = 20  # different word shapes of a column, at most, to judge other cells by shape
 
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
@@ -259,16 +260,19 @@ def _cut(cell: str) -> str:
 
 
 def _refuse_nul(content: bytes, where: str, dialect: Dialect | None) -> NoReturn:
+    n_last = len(content) - len(content.rstrip(b"\0"))
     before = content[: content.index(b"\0")].decode("utf-8-sig")
-    remedy = "remove it"
-    if dialect is not None:  # Latin letters in UTF-16: every second byte
-        n_even, n_odd = content[:1000:2].count(b"\0"), content[1:1000:2].count(b"\0")
-        if max(n_even, n_odd) > 100 * min(len(content), 1000) / 1000:
-            remedy = f"set data.encoding: utf-16-{'le' if n_odd > n_even else 'be'}"
-    raise ValueError(
-        f"{where}: not a text file: character {len(before)}, on line {before.count(chr(10)) + 1}, "
-        f"is a NUL; {remedy}"
-    )
+    found = f"character {len(before)}, on line {before.count(chr(10)) + 1}, is a NUL"
+    remedy = "remove all of them, as tr -d '\\000' <OLD >NEW does"
+    n_even, n_odd = (content[start:1000:2].count(0) for start in (0, 1))
+    if n_last > 1:
+        found = f"its last {n_last} bytes are NULs"
+        remedy = "a copy or a download that broke off leaves them: fetch the file again"
+    elif dialect is not None and max(n_even, n_odd) > max(
+        1, SOME_NULS * min(len(content), 1000), 4 * min(n_even, n_odd)
+    ):  # in UTF-16, each Latin letter, digit or comma has its NUL on the same side
+        remedy = f"set data.encoding: utf-16-{'le' if n_odd > n_even else 'be'}"
+    raise ValueError(f"{where}: not a text file: {found}; {remedy}")
 
 
 def _refuse_bad_byte(content: bytes, where: str, dialect: Dialect | None) -> None:
