@@ -3,7 +3,7 @@
 Letters: n training rows, k test rows, c columns.
 """
 
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,41 +17,7 @@ N_BINS = 10
 N_BARS = 30
 
 
-class Calibration(TypedDict):
-    """Bins of cases: n cases, mean predicted probability, observed share of positives."""
-
-    bins: list[dict[str, float]]
-    expected_error: float
-
-
-class Residuals(TypedDict):
-    """Bins of cases: n cases, mean prediction, and the 10, 50 and 90 % quantiles of residuals."""
-
-    bins: list[dict[str, float]]
-    standardised: bool
-
-
-class Gap(TypedDict):
-    """Kolmogorov-Smirnov statistic of a predictor's OOF against its test predictions."""
-
-    name: str
-    ks: float
-    column: str
-
-
-class Drift(TypedDict):
-    """The gap of each predictor, and histograms of the chosen one's column with the largest gap."""
-
-    predictors: list[Gap]
-    chance: float
-    length_ks: float
-    column: str
-    edges: list[float]
-    oof_share: list[float]
-    test_share: list[float]
-
-
-def calibration(evidence: Evidence) -> Calibration:
+def calibration(evidence: Evidence) -> dict[str, Any]:
     """Predicted probability against the observed share, in ten bins, and the calibration error.
 
     Binary: the positive class. Multiclass: the most probable class. Multilabel: all labels pooled.
@@ -71,7 +37,7 @@ def calibration(evidence: Evidence) -> Calibration:
     return {"bins": bins, "expected_error": distance / len(p)}
 
 
-def residuals(evidence: Evidence) -> Residuals:
+def residuals(evidence: Evidence) -> dict[str, Any]:
     """Target minus prediction in ten bins of the prediction; several targets are standardised."""
     y, p = evidence.train.y, evidence.chosen_oof
     several = y.shape[1] > 1
@@ -86,7 +52,7 @@ def residuals(evidence: Evidence) -> Residuals:
     return {"bins": bins, "standardised": several}
 
 
-def drift(evidence: Evidence) -> Drift:
+def drift(evidence: Evidence) -> dict[str, Any]:
     """Out-of-fold against test predictions: the largest gap of their distributions (KS)."""
     train, test, stack = evidence.train, evidence.test, evidence.stack
     gaps = {name: _gaps(stack.oof[:, i], stack.test[:, i]) for i, name in enumerate(stack.names)}

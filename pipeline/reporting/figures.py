@@ -9,13 +9,15 @@ from matplotlib.patches import Rectangle
 
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.reporting.numbers import short, signed, value
-from pipeline.reporting.summary import Estimate, Summary
+from pipeline.reporting.summary import Summary
 from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, drawn
 from pipeline.reporting.verdict import Line
 
 KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
 LEAST_SPAN = 0.05  # of correlations, from the palest cell to the darkest
 MOST_CELLS = 12  # predictors up to which a heatmap's cells hold their numbers
+
+Estimate = list[float | None]  # value, and low and high of its 95 % interval
 
 
 def height_of(n_lines: int) -> float:
@@ -52,7 +54,7 @@ def gains(summary: Summary) -> str:
 def three_scores(summary: Summary) -> str:
     """The in-sample, held-out and test score of each predictor and blend."""
     board, chosen = _without_constant(summary), summary["chosen"]
-    scores: list[tuple[str, Estimate, str, str, str]] = [
+    scores = [
         ("in-sample", [line["in_sample"] for line in board], "o", PAPER, QUIET),
         ("held out", [line["score"] for line in board], "o", BLUE, BLUE),
         ("test", [line["test"] for line in board], "D", GREEN, GREEN),

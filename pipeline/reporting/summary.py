@@ -3,7 +3,7 @@
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,88 +12,15 @@ from pipeline.reporting import behaviour
 from pipeline.reporting.contributions import contributions
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
-from pipeline.reporting.examples import Example, by_length, telling_rows
-from pipeline.reporting.runs import Curve, learning_curves, minutes_of, run_facts
+from pipeline.reporting.examples import by_length, telling_rows
+from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
 from pipeline.reporting.sampling import standard_error
 from pipeline.reporting.screen import alone_of
 from pipeline.reporting.verdict import Line, verdict
 
 OUTLYING = 3.0  # standard errors: by chance alone, less than one fold in 100 is that far off
 
-Estimate = list[float | None]  # value, and low and high of its 95 % interval
-
-
-class Weight(TypedDict):
-    """A line of a blend's weight table; None for columns that the table lacks."""
-
-    predictor: str
-    target: str | None
-    weight: float
-    mean: float | None
-    sd: float | None
-    selected: float | None
-
-
-class Pair(TypedDict):
-    """Two predictors, with the error correlation and the measures of `diversity.Pairwise`."""
-
-    first: str
-    second: str
-    correlation: float | None
-    disagreement: float | None
-    double_fault: float | None
-    yule_q: float | None
-
-
-class Diversity(TypedDict):
-    order: list[str]
-    error_correlation: list[Estimate]
-    mean_correlation: float | None
-    loss: str
-    mean_member_loss: float
-    diversity: float
-    combined_loss: float
-    pairs: list[Pair]
-
-
-class Contribution(TypedDict):
-    name: str
-    shapley: Estimate
-    leave_one_out: Estimate
-    minutes: float | None
-    gain_per_minute: float | None
-
-
-class Contributions(TypedDict):
-    predictors: list[Contribution]
-    whole: float | None
-    sampling_error: float
-    rows: int
-    draws: int
-
-
-class Summary(TypedDict):
-    verdict: str
-    competition: str
-    task: str
-    metric: str
-    greater_is_better: bool
-    rows: dict[str, object]
-    chosen: Line
-    leaderboard: list[Line]
-    expected: dict[str, object] | None
-    over_constant: Estimate | None
-    folds: dict[str, list[dict[str, float | None]]]
-    diversity: Diversity
-    contributions: Contributions
-    weights: dict[str, list[Weight]]
-    learning: dict[str, list[Curve]]
-    calibration: behaviour.Calibration | None
-    residuals: behaviour.Residuals | None
-    drift: behaviour.Drift
-    length: list[dict[str, float | None]]
-    examples: dict[str, list[Example]]
-    run: dict[str, Any]
+Summary = dict[str, Any]
 
 
 def summarise(evidence: Evidence) -> Summary:
@@ -102,7 +29,7 @@ def summarise(evidence: Evidence) -> Summary:
     chosen, metric = next(line for line in board if line["chosen"]), evidence.target.metric
     over_constant = evidence.board_stamp.about["over_constant"]
     is_probability = evidence.target.task.is_probability
-    summary: Summary = {
+    summary = {
         "verdict": verdict(chosen, board, metric, over_constant),
         "competition": evidence.config.competition,
         "task": evidence.config.task,
@@ -131,7 +58,7 @@ def summarise(evidence: Evidence) -> Summary:
         "examples": telling_rows(evidence),
         "run": run_facts(evidence),
     }
-    return cast(Summary, without_nan(summary))
+    return dict(without_nan(summary))
 
 
 def without_nan(value: Any) -> Any:
@@ -149,22 +76,22 @@ def without_nan(value: Any) -> Any:
 
 def _leaderboard(evidence: Evidence) -> list[Line]:
     """The leaderboard with in-sample scores and, where the test targets are known, test scores."""
-    lines = []
-    for line in evidence.board.to_dict("records"):
-        name, chosen, target = line["name"], bool(line["chosen"]), evidence.test_target
-        in_sample = float(line["score"]) + evidence.target.metric.sign * float(line["optimism"])
-        test = None if target is None else target.score(evidence.test_predictions[name])
-        more = {"alone": alone_of(line), "chosen": chosen, "in_sample": in_sample, "test": test}
-        lines.append(cast(Line, {**line, **more}))
-    return cast(list[Line], without_nan(lines))
+    board, target, sign = evidence.board.copy(), evidence.test_target, evidence.target.metric.sign
+    board["alone"] = [alone_of(line) for line in board.to_dict("records")]
+    board["in_sample"] = board["score"] + sign * board["optimism"]
+    board["test"] = None
+    if target is not None:
+        board["test"] = [target.score(evidence.test_predictions[name]) for name in board["name"]]
+    return list(without_nan(board.to_dict("records")))
 
 
-def _weights(table: pd.DataFrame) -> list[Weight]:
-    keys = Weight.__annotations__
-    return [cast(Weight, {key: line.get(key) for key in keys}) for line in table.to_dict("records")]
+def _weights(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The lines of a weight table, with None for a column that it lacks."""
+    columns = ["predictor", "target", "weight", "mean", "sd", "selected"]
+    return list(without_nan(table.reindex(columns=columns).to_dict("records")))
 
 
-def _fold_scores(evidence: Evidence) -> dict[str, list[dict[str, float | None]]]:
+def _fold_scores(evidence: Evidence) -> dict[str, Any]:
     """Each predictor's score on each fold.
 
     Outlying folds are more than 3 standard errors, of a score on that fold's rows, away from the
@@ -179,14 +106,12 @@ def _fold_scores(evidence: Evidence) -> dict[str, list[dict[str, float | None]]]
         errors = np.array([standard_error(evidence, oof, r, rng) for r in rows])
         median = np.nan if np.isnan(scores).all() else np.nanmedian(scores)
         outlying = (errors > 0) & (np.abs(scores - median) > OUTLYING * errors)
-        columns = {"score": scores, "se": errors, "outlying": outlying}
-        lines[name] = [
-            {"fold": k, **{key: v[k] for key, v in columns.items()}} for k in range(len(rows))
-        ]
+        table = pd.DataFrame({"score": scores, "se": errors, "outlying": outlying})
+        lines[name] = table.reset_index(names="fold").to_dict("records")
     return lines
 
 
-def _diversity(evidence: Evidence) -> Diversity:
+def _diversity(evidence: Evidence) -> dict[str, Any]:
     task, y, names = evidence.config.task, evidence.train.y, evidence.stack.names
     correlation = error_correlation(evidence.stack.oof, y, task)
     order = clustered(correlation)
@@ -206,29 +131,28 @@ def _diversity(evidence: Evidence) -> Diversity:
     ]
     return {
         "order": [names[i] for i in order],
-        "error_correlation": correlation[np.ix_(order, order)].tolist(),
-        "mean_correlation": float(correlation[first, second].mean()) if pairs else None,
+        "error_correlation": correlation[np.ix_(order, order)],
+        "mean_correlation": correlation[first, second].mean() if pairs else None,
         "loss": losses.loss,
-        "mean_member_loss": float(losses.members.mean()),
+        "mean_member_loss": losses.members.mean(),
         "diversity": losses.diversity,
         "combined_loss": losses.combined,
-        "pairs": cast(list[Pair], pairs),
+        "pairs": pairs,
     }
 
 
-def _contributions(evidence: Evidence) -> Contributions:
+def _contributions(evidence: Evidence) -> dict[str, Any]:
     measured = contributions(evidence.stack.oof, evidence.target, seed=evidence.config.seed)
-    lines: list[Contribution] = []
+    lines = []
     for i, name in enumerate(evidence.stack.names):
         minutes = minutes_of(evidence.runs.get(name, {}), evidence.n_folds)
-        marginal = measured.leave_one_out[i].tolist()
         lines.append(
             {
                 "name": name,
-                "shapley": measured.shapley[i].tolist(),
-                "leave_one_out": marginal,
+                "shapley": measured.shapley[i],
+                "leave_one_out": measured.leave_one_out[i],
                 "minutes": minutes,
-                "gain_per_minute": marginal[0] / minutes if minutes else None,
+                "gain_per_minute": measured.leave_one_out[i, 0] / minutes if minutes else None,
             }
         )
     return {

@@ -1,33 +1,14 @@
 """The report's verdict: which predictor to submit, and how sure that is."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any
 
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
 from pipeline.reporting.numbers import signed, value
 from pipeline.reporting.screen import is_no_better_than_constant
 from pipeline.scoring.metrics import Metric
 
-
-class Line(TypedDict):
-    """A line of the leaderboard, with the in-sample and the test score."""
-
-    name: str
-    kind: str
-    alone: str | None
-    chosen: bool
-    score: float
-    fold_mean: float | None
-    fold_sd: float | None
-    optimism: float | None
-    gain: float | None
-    gain_low: float | None
-    gain_high: float | None
-    gain_over_single: float | None
-    gain_over_single_low: float | None
-    gain_over_single_high: float | None
-    in_sample: float | None
-    test: float | None
+Line = dict[str, Any]  # of the report's leaderboard
 
 
 def verdict(
