@@ -19,7 +19,7 @@ from pipeline.members.steps import steps_of_units
 from pipeline.predictors.board import check_external
 from pipeline.predictors.external import check_parts
 from pipeline.settings.command import one_line_errors, parse
-from pipeline.settings.config import Config
+from pipeline.settings.config import Blend, Config
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -55,18 +55,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _check_names(config: Config) -> None:
-    """Check the names of poolings, models, blenders and post-processing, unless all are trained."""
-    # units are written whole, so the first fold's folder stands for a trained member
-    if all(unit_dir(config.competition, member.name, 0).is_dir() for member in config.members):
-        return
-    # imported here: torch and LightGBM take seconds to load, in vain if all members are trained
-    from pipeline.ensemble.blenders import check_methods
-    from pipeline.ensemble.postprocessing import check_postprocessing
+    """Check the names of blenders and post-processing, and of poolings and models to train."""
+    # imported here: torch and LightGBM take seconds to load, in vain for the default blenders
+    if not set(config.blend.methods) <= set(Blend().methods):
+        from pipeline.ensemble.blenders import check_methods
 
-    check_members(config.members, backbones={})
-    check_methods(config.blend.methods)
+        check_methods(config.blend.methods)
     if config.blend.postprocessing != ("all",):
+        from pipeline.ensemble.postprocessing import check_postprocessing
+
         check_postprocessing(config.blend.postprocessing)
+    # units are written whole, so the first fold's folder stands for a trained member
+    if not all(unit_dir(config.competition, m.name, 0).is_dir() for m in config.members):
+        check_members(config.members, backbones={})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from pipeline.files.paths import submission_path
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import FLAGS, load_config, one_line_errors, parse
@@ -253,11 +254,38 @@ def test_a_missing_setting_is_named(config_of, raw, key):
         ("{blend: {methods: [mean, mean]}}", r"blend\.methods.*\bmean, mean\b"),
         ("{submit: {as: classes}}", r"submit\.as: .*'classes'"),
         ("{jobs: {n_jobs: 0}}", r"jobs\.n_jobs: .*\b1\b.*\b0\b"),
+        ("{jobs: {threads: 1025}}", r"jobs\.threads: .*\b1024\b.*\b1025\b"),
+        *(
+            (f"{{{section}: {{{key}: 1{'0' * 30}}}}}", rf"{section}\.{key}: .*\b10{{30}}\b")
+            for section, key in [
+                ("jobs", "threads"),
+                ("jobs", "n_jobs"),
+                ("folds", "seed"),
+                ("training", "batch_size"),
+                ("training", "max_length"),
+            ]
+        ),
+        (f"{{competition: {'a' * 201}}}", "competition: .*200.*'a{20}"),
+        (f"{{members: [{{pooling: mean, name: {'a' * 243}}}]}}", r"members\.0\.name: .*200.*'a{20}"),
+        (f"{{blend: {{external: [my/{'a' * 201}]}}}}", r"blend\.external: .*'my/a{20}.*200"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_place(config_of, settings, said):
     with pytest.raises(ValueError, match=rf"tiny\.yaml: {said}"):
         config_of(settings)
+
+
+def test_the_longest_names_and_the_greatest_seeds_are_fine(config_of):
+    config = config_of(
+        competition="a" * 200,
+        members=[{"pooling": "mean", "name": "b" * 200, "seed": 2**32 - 1}],
+        seed=2**32 - 1,
+        folds={"seed": 2**32 - 1},
+        jobs={"threads": 1024},
+        blend={"external": ["my/" + "c" * 200]},
+    )
+    path = submission_path(config.competition, config.members[0].name)
+    assert len(f".{path.name}.01234567.tmp") <= 255  # as it is written
 
 
 @pytest.mark.parametrize("name", TAKEN)

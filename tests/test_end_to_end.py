@@ -446,6 +446,13 @@ def test_any_predictor_can_be_submitted(copy, capsys):
     assert re.search(r"--predictor: .*'idff'.*\bidf\b", line)
 
 
+@pytest.mark.parametrize("predictor", ["../other/idf", "/tmp", "..", ".", "idf/", "a" * 300])
+def test_only_a_predictor_of_this_competition_is_submitted(copy, capsys, predictor):
+    shutil.copytree("oof/tiny", "oof/other")
+    line = refused(capsys, "submit", "--predictor", predictor)
+    assert line.startswith(f"error: --predictor: '{predictor[:30]}")
+
+
 # --- odd tables
 
 

@@ -338,16 +338,18 @@ def test_an_unknown_option_is_refused_with_the_known_ones(name):
         ("inverse_penalty", "10"),
         ("inverse_penalty", float("inf")),
         ("inverse_penalty", float("nan")),
+        ("max_features", 1_000_001),
+        ("max_features", 10**12),
     ],
 )
-def test_a_value_that_is_no_positive_number_is_refused(option, value):
+def test_a_value_that_is_no_positive_number_within_reason_is_refused(option, value):
     shown = re.escape(repr(value))
     with pytest.raises(ValueError, match=rf"\b{option}\b.*\btfidf_linear\b.* {shown}"):
         check_options("tfidf_linear", {option: value})
 
 
 def test_a_whole_number_does_where_a_number_is_wanted():
-    check_options("tfidf_linear", {"inverse_penalty": 3})
+    check_options("tfidf_linear", {"inverse_penalty": 3, "max_features": 1_000_000})
 
 
 # --- files

@@ -11,6 +11,8 @@ from conftest import MAKERS, read_rows, write_competition, write_rows
 
 from pipeline.demos import fetch
 from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS
+from pipeline.ensemble.blenders import check_methods
+from pipeline.settings.config import Blend
 
 STAGE = "prepare"
 ROOT = Path(__file__).parent.parent
@@ -262,10 +264,18 @@ def test_a_key_that_the_trainer_does_not_take_is_named(workplace, refused, run):
     assert run(config, "--training.trainer", "{max_grad_norm: 0.5}")
 
 
-def test_an_unknown_blend_method_is_named(workplace, refused):
-    config = write_competition(workplace, "binary", settings={"blend": {"methods": ["meen"]}})
-    said = r"error: blend\.methods: .*'meen'.*\bconvex, "
-    assert re.match(said, refused(config))
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("key", ["methods", "postprocessing"])
+def test_an_unknown_name_of_blend_is_named_whatever_is_trained(workplace, refused, key, trained):
+    config = write_competition(workplace, "binary", settings={"blend": {key: ["meen"]}})
+    for member in ("mean", "max"):
+        (workplace / "models/tiny" / member / f"fold{0 if trained else 1}").mkdir(parents=True)
+    known = {"methods": "convex", "postprocessing": "clip"}[key]
+    assert re.match(rf"error: blend\.{key}: .*'meen'.*\b{known}, ", refused(config))
+
+
+def test_the_default_blenders_are_known():
+    check_methods(Blend().methods)
 
 
 def test_a_method_that_does_not_fit_the_task_is_left_to_blend(workplace, run):

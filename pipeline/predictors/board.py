@@ -1,5 +1,6 @@
 """The predictors that a config names, and the leaderboard made from them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.files.messages import short
 from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.stamp import Stamp, is_current, read_stamp, require_current, written_with_stamp
 from pipeline.files.writing import save_csv, write_csv
@@ -23,6 +25,7 @@ from pipeline.predictors.predictions import (
 )
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
+from pipeline.settings.section import NAME
 
 if TYPE_CHECKING:
     from pipeline.ensemble.contest import Contest
@@ -180,6 +183,11 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
         ValueError: the leaderboard is out of date, or there is no such predictor.
     """
     path = leaderboard_path(config.competition)
+    if predictor in (".", "..") or re.fullmatch(NAME, predictor or "a") is None:
+        raise ValueError(  # ../other/mean is a predictor too, but of another competition
+            f"--predictor: {short(predictor)} is no name of a predictor; give the name of a folder "
+            f"in {path.parent}"
+        )
     stamp = require_board(config) if predictor is None else read_stamp(path)
     if stamp is None:
         return str(predictor), {}

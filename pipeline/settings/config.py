@@ -191,7 +191,9 @@ class Jobs(Section):
     n_jobs: Whole | None = Field(
         None, ge=1, description="units at a time; null: one for each core or GPU"
     )
-    threads: Whole | None = Field(None, ge=1, description="threads of each unit; null: 1 on CPU")
+    threads: Whole | None = Field(
+        None, ge=1, le=1024, description="threads of each unit; null: 1 on CPU"
+    )
 
 
 class Config(Section):

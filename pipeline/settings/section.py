@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
-NAME = r"^[a-z0-9_.-]+$"
+NAME = r"^[a-z0-9_.-]{1,200}$"  # with our endings, file systems allow 255 bytes
+LARGEST_WHOLE = 2**32 - 1  # of a seed, and more than any library takes as a number of rows or tokens
 
 
 def _as_spelled(value: object) -> object:
@@ -61,7 +62,7 @@ Columns = Annotated[tuple[Spelled, ...], BeforeValidator(_listed)]
 Ids = Annotated[str | Mapping[str, str] | None, PlainValidator(_ids)]
 Separator = Annotated[str, AfterValidator(_separator)]
 Encoding = Annotated[str, AfterValidator(_encoding)]
-Whole = Annotated[int, BeforeValidator(_not_bool)]
+Whole = Annotated[int, BeforeValidator(_not_bool), Field(le=LARGEST_WHOLE)]
 Real = Annotated[float, BeforeValidator(_not_bool)]
 Name = Annotated[Spelled, Field(pattern=NAME)]
 

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.utils.extmath import randomized_svd
 
+from pipeline.files.messages import short
 from pipeline.members.classic.heads import fit_heads, shares_of
 from pipeline.members.classic.statistics import statistics
 from pipeline.members.classic.tfidf import Tfidf
@@ -22,6 +23,7 @@ from pipeline.scoring.tasks import Floats
 from pipeline.settings.members import Options
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0)  # Ridge's, of unit rows and standardised targets
+LARGEST_OPTION = 1_000_000  # a million trees take hours; LightGBM cannot count much further
 N_INNER = 3  # folds of the unit's own rows that choose a penalty or calibrate
 BOOSTING: Options = {
     "num_leaves": 7,
@@ -208,7 +210,7 @@ def default_options(name: str) -> Options:
 
 
 def check_options(name: str, options: Options) -> None:
-    """Raise a ValueError for an unknown model or option, or a value that is not positive."""
+    """Raise a ValueError for an unknown model or option, or a value out of range."""
     known = default_options(name)
     for option, value in options.items():
         if option not in known:
@@ -216,6 +218,9 @@ def check_options(name: str, options: Options) -> None:
                 f"model {name} has no option {option!r}; it takes {', '.join(known) or 'none'}"
             )
         number = isinstance(value, int | type(known[option])) and not isinstance(value, bool)
-        if not number or not 0 < value < float("inf"):
+        if not number or not 0 < value <= LARGEST_OPTION:
             kind = "whole number" if isinstance(known[option], int) else "number"
-            raise ValueError(f"option {option} of {name} is a positive {kind}, got {value!r}")
+            raise ValueError(
+                f"option {option} of {name} is a positive {kind} up to {LARGEST_OPTION:,}, "
+                f"got {short(value)}"
+            )
