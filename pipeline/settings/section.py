@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 NAME = r"^[a-z0-9_.-]{1,200}$"  # with our endings, file systems allow 255 bytes
-LARGEST_WHOLE = 2**32 - 1  # of a seed, and more than any library takes as a number of rows or tokens
+LARGEST_WHOLE = 2**32 - 1  # of a seed; more rows or tokens than there can be
 
 
 def _as_spelled(value: object) -> object:
