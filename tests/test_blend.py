@@ -10,7 +10,15 @@ import yaml
 from conftest import read_rows, write_competition, write_rows
 
 from pipeline import make_folds, submit
+from pipeline.competition.folds import read_folds
+from pipeline.competition.rows import read_train
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.choice import score_of_choice
+from pipeline.ensemble.crossfit import cross_fit_pairs, of_own_fold
 from pipeline.files.reading import read_json
+from pipeline.scoring.intervals import difference_interval, estimate_fit_variance
+from pipeline.scoring.target import Target
+from pipeline.settings.command import load_config
 
 STAGE = "blend"
 METRICS = {"regression": "rmse", "binary": "f1"}
@@ -53,6 +61,12 @@ def board():
     return pd.read_csv(OOF / "leaderboard.csv").set_index("name")
 
 
+def oof_of(name, ids):
+    """(n, 1) the column of a predictor's oof.csv, by id."""
+    rows = dict(read_rows(OOF / name / "oof.csv")[1])
+    return np.array([[float(rows[i])] for i in ids])
+
+
 @pytest.mark.parametrize("task", METRICS)
 def test_a_decided_blend_is_a_predictor_of_its_own(task, prepared, run):
     run(prepared(task))
@@ -64,6 +78,55 @@ def test_a_decided_blend_is_a_predictor_of_its_own(task, prepared, run):
         for part, n in (("oof", 90), ("test", 20)):
             assert len(read_rows(OOF / name / f"{part}.csv")[1]) == n
     assert not (OOF / "blend_convex.clip/weights.csv").exists()
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_every_score_is_the_metric_of_the_oof_beside_it(task, prepared, run):
+    config = load_config(prepared(task))
+    run(Path("configs/tiny.yaml"))
+    train = read_train(config.data, task)
+    target = Target.of(train.y, task, METRICS[task])
+    folds = read_folds("tiny", train.ids)
+    for name, line in board().drop("constant").iterrows():
+        oof = oof_of(name, train.ids)
+        assert line["score"] == pytest.approx(target.score(oof), rel=1e-12), name
+        by_fold = [target[folds == k].score(oof[folds == k]) for k in range(3)]
+        assert line["fold_mean"] == pytest.approx(np.mean(by_fold), rel=1e-12), name
+    fitted = board().loc[["blend_convex", f"blend_convex.{POSTPROCESSING[task]}"]]
+    assert (fitted["optimism"] != 0).all()  # the score in-sample is another
+
+
+def test_intervals_draw_whole_groups_and_hold_the_variance_of_fits(prepared, run):
+    """Also those of the choice, and of its gain over the constant."""
+    config = prepared("regression", methods=["mean", "convex", "ridge"], postprocessing=[])
+    run(config, "--data.group", "document", "--seed", "3")
+    settings = load_config(config, {"data.group": "document"})
+    train = read_train(settings.data, "regression")
+    target = Target.of(train.y, "regression", "rmse", train.groups)
+    folds = read_folds("tiny", train.ids)
+    oof = np.stack([oof_of(name, train.ids) for name in ("mean", "max")], axis=1)
+    methods = ("mean", "convex", "ridge")
+    pairs = {
+        f"blend_{m}": cross_fit_pairs(BLENDERS[m], oof, target, folds, seed=3) for m in methods
+    }
+    variances = {m: estimate_fit_variance(target, p, folds, seed=3) for m, p in pairs.items()}
+    plain = of_own_fold(pairs["blend_mean"], folds)
+    found = board()
+    for name in ("mean", "max", *pairs):
+        settings = {"seed": 3, "fit_variance": variances.get(name, 0.0)}
+        expected = difference_interval(target, oof_of(name, train.ids), plain, **settings)
+        ends = found.loc[name, ["gain", "gain_low", "gain_high"]].tolist()
+        assert ends == pytest.approx(expected, abs=1e-9), name
+    assert variances["blend_ridge"] > 0
+    stamp = read_json(OOF / "leaderboard.json")
+    choice = score_of_choice(pairs, target, folds, fit_variance=variances, seed=3).as_json()
+    assert stamp["expected"]["chosen"] == choice.pop("chosen")
+    assert {name: stamp["expected"][name] for name in choice} == pytest.approx(choice, abs=1e-9)
+    (chosen,) = found.index[found["chosen"]]
+    constant = np.full_like(plain, train.y.mean())
+    settings = {"seed": 3, "fit_variance": variances[chosen]}
+    expected = difference_interval(target, oof_of(chosen, train.ids), constant, **settings)
+    assert stamp["over_constant"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_post_processing_is_what_is_named(prepared, run):
