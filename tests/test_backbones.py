@@ -74,6 +74,18 @@ def test_a_folder_is_copied_under_the_hash_of_its_files(workplace, hub, tiny_bac
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= copied
 
 
+def test_other_bytes_under_the_same_names_are_another_backbone(workplace, tiny_backbone):
+    changed = Path(shutil.copytree(tiny_backbone, "changed"))
+    with (changed / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        (last,) = file.read()
+        file.seek(-1, 2)
+        file.write(bytes([last ^ 1]))
+    before, after = (keep_backbone(str(folder), "tiny") for folder in (tiny_backbone, changed))
+    assert before != after
+    assert (after / "model.safetensors").read_bytes()[-1] == last ^ 1
+
+
 def test_a_folder_without_a_configuration_or_weights_is_refused(workplace):
     Path("empty").mkdir()
     with pytest.raises(ValueError, match=r"\bempty\b.*config\.json"):

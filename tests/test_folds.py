@@ -133,6 +133,7 @@ def test_folds_from_a_file_depend_on_ids_alone():
     same = origin_of(settings, train_of(y=[[1.0]] * 6, texts=(("x",),) * 6))
     assert same == origin_of(settings, train_of())
     assert same != origin_of(settings, train_of(ids=("1", *IDS[1:])))
+    assert same != origin_of(Folds(scheme="file", path="other.csv"), train_of())
 
 
 # --- a file of one's own

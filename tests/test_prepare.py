@@ -233,6 +233,19 @@ def test_a_foreign_predictor_that_is_not_there_is_named(workplace, refused, run,
     assert run(config)
 
 
+@pytest.mark.parametrize("part", ["oof", "test"])
+def test_either_part_of_a_foreign_predictor_that_does_not_fit_is_refused(workplace, refused, part):
+    settings = {"blend": {"external": ["theirs/tfidf"]}}
+    config = write_competition(workplace, "regression", settings=settings)
+    for table, name in (("train", "oof"), ("test", "test")):
+        _, rows = read_rows(workplace / f"data/tiny/{table}.csv")
+        cells = [
+            [row[0], "much" if name == part and at == 7 else "1"] for at, row in enumerate(rows)
+        ]
+        write_rows(workplace / f"theirs/tfidf/{name}.csv", ["id", "target"], cells)
+    assert re.search(rf"theirs/tfidf/{part}\.csv: .*\bmuch\b", refused(config))
+
+
 def test_a_folds_file_that_is_not_there_is_named(workplace, refused):
     config = write_competition(workplace, "regression", settings={"folds": None})
     line = refused(config, "--folds.scheme", "file", "--folds.path", "own.csv")

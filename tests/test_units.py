@@ -101,6 +101,8 @@ def test_another_setting_is_refused_by_its_name_and_both_values(setting, value, 
         ("texts", [("one",), ("two ",)], "texts"),
         ("y", np.array([[1.0], [2.5]]), "targets"),
         ("folds", np.array([1, 0]), "folds"),
+        ("task", "multilabel", "task"),
+        ("columns", ["other"], "columns"),
     ],
 )
 def test_changed_data_is_refused_by_its_name_without_hashes(part, value, name, workplace):

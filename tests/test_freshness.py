@@ -1,0 +1,220 @@
+"""Whatever a file was made from: once it changes, the file is made again or refused by its name.
+
+A finished competition without models is copied; each test changes one thing.
+"""
+
+import re
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import read_rows, write_rows
+
+from pipeline.files.stamp import is_current, read_stamp, written_with_stamp
+from pipeline.files.writing import write_json
+from pipeline.reporting.evidence import made_from
+from pipeline.settings.command import load_config
+
+CONFIG = Path("configs/tiny.yaml")
+OOF, BOARD = Path("oof/tiny"), Path("oof/tiny/leaderboard.csv")
+PAGE = Path("reports/tiny/index.html")
+TRAIN, TEST = Path("data/tiny/train.csv"), Path("data/tiny/test.csv")
+
+
+@pytest.fixture
+def stage(reported, workplace, capsys):
+    """Runs a stage on a copy of the regression with its report; what it printed."""
+    shutil.copytree(reported("regression"), workplace, dirs_exist_ok=True)
+
+    def run(name, *words):
+        import_module(f"pipeline.{name}").main([str(CONFIG), *words])
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def refused(stage, capsys):
+    """The line with which a stage refuses."""
+
+    def line(name, *words):
+        with pytest.raises(SystemExit, match="^2$"):
+            stage(name, *words)
+        return capsys.readouterr().err
+
+    return line
+
+
+@pytest.fixture
+def own_folds(stage):
+    """The same folds from a file of one's own, which look at no text, target or group."""
+    shutil.copy("folds/tiny.csv", "own.csv")
+    settings = yaml.safe_load(CONFIG.read_text())
+    CONFIG.write_text(yaml.safe_dump({**settings, "folds": {"scheme": "file", "path": "own.csv"}}))
+    stage("make_folds", "--overwrite")
+    stage("blend")
+
+
+def change_cell(path, column, change, row=50):
+    header, rows = read_rows(path)
+    at = header.index(column)
+    rows[row][at] = change(rows[row][at])
+    write_rows(path, header, rows)
+
+
+def change_last_digit(path):
+    """Change a file by hand and leave its stamp alone."""
+    content = path.read_text(encoding="utf-8")
+    at = max(i for i, character in enumerate(content) if character in "0123456789")
+    digit = str((int(content[at]) + 1) % 10)
+    path.write_text(content[:at] + digit + content[at + 1 :], encoding="utf-8")
+
+
+# --- folds and members
+
+
+def test_targets_that_changed_under_folds_of_ones_own_are_refused(own_folds, refused):
+    change_cell(TRAIN, "target", lambda y: f"{float(y) + 1}")
+    said = r"oof/tiny/mean/oof\.csv: .*\btargets\b"
+    for name, words in (("blend", ()), ("report", ()), ("submit", ("--predictor", "mean"))):
+        assert re.search(said, refused(name, *words))
+
+
+def test_groups_that_changed_under_folds_of_ones_own_make_the_leaderboard_again(own_folds, stage):
+    boards = {BOARD.read_bytes()}
+    stage("blend", "--data.group", "document")
+    boards.add(BOARD.read_bytes())
+    for row in range(40):
+        change_cell(TRAIN, "document", lambda _: "one", row)
+    stage("blend", "--data.group", "document")
+    boards.add(BOARD.read_bytes())
+    assert len(boards) == 3
+
+
+def test_another_path_of_folds_is_refused_by_both_names(own_folds, refused):
+    shutil.copy("own.csv", "other.csv")
+    line = refused("blend", "--folds.path", "other.csv")
+    assert re.search(r"folds/tiny\.csv: .*folds\.path\b.*'own\.csv'.*'other\.csv'", line)
+
+
+@pytest.mark.parametrize("column", ["id", "text"])
+def test_another_test_row_is_refused(column, stage, refused):
+    """Other texts under the same ids, and the same texts under other ids in the sample too."""
+    change_cell(TEST, column, lambda cell: f"{cell}x", row=3)
+    if column == "id":
+        sample = Path("data/tiny/sample_submission.csv")
+        header, rows = read_rows(sample)
+        write_rows(sample, header, [[{"b003": "b003x"}.get(r[0], r[0]), *r[1:]] for r in rows])
+        for path in OOF.glob("*/test.csv"):
+            ids = path.read_text().replace("b003,", "b003x,")
+            path.write_text(ids)
+            restamp(path)
+    for name, words in (("blend", ()), ("submit", ("--predictor", "mean"))):
+        assert re.search(r"oof/tiny/mean/test\.csv: .*\btest rows\b", refused(name, *words))
+
+
+def restamp(path):
+    """Give a changed file the hash in its stamp, as if it had been written so."""
+    content, stamp = path.read_bytes(), read_stamp(path)
+    with written_with_stamp(path, stamp.made_from) as temporary:
+        temporary.write_bytes(content)
+
+
+# --- blends
+
+
+def test_another_test_part_of_a_member_makes_the_blends_again(stage, refused):
+    before = (OOF / "blend_mean/test.csv").read_bytes()
+    change_last_digit(OOF / "max/test.csv")
+    restamp(OOF / "max/test.csv")
+    for name in ("submit", "report"):
+        line = refused(name)
+        assert re.search(r"leaderboard\.csv: .*\bpredictors\b.*'max'.*\brun blend\b", line)
+    line = refused("submit", "--predictor", "blend_mean")
+    assert re.search(r"oof/tiny/blend_mean: max .*\brun blend\b", line)
+    stage("blend")
+    assert (OOF / "blend_mean/test.csv").read_bytes() != before
+
+
+@pytest.mark.parametrize("name", ["blend_convex/oof.csv", "blend_mean/test.csv"])
+def test_a_blend_that_was_edited_is_refused_and_made_again(name, stage, refused):
+    before = (OOF / name).read_bytes()
+    change_last_digit(OOF / name)
+    line = refused("submit", "--predictor", name.partition("/")[0])
+    assert re.search(rf"oof/tiny/{re.escape(name)}: ", line)
+    stage("blend")
+    assert (OOF / name).read_bytes() == before
+
+
+def test_a_leaderboard_that_was_edited_is_refused_and_made_again(stage, refused):
+    before = BOARD.read_bytes()
+    header, rows = read_rows(BOARD)
+    at = header.index("chosen")
+    for row in rows:
+        row[at] = str(row[0] == "blend_convex" and row[at] == "False")
+    write_rows(BOARD, header, rows)
+    for name in ("submit", "report"):
+        assert re.search(r"oof/tiny/leaderboard\.csv: .*\brun blend\b", refused(name))
+    stage("blend")
+    assert BOARD.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--seed", "7"),
+        ("--metric", "spearman"),
+        ("--blend.methods", "mean"),
+        ("--blend.postprocessing", "clip"),
+        ("--members", "mean", "max"),
+    ],
+)
+def test_a_leaderboard_of_other_settings_is_made_again_and_not_taken(words, stage, refused):
+    for name in ("submit", "report"):
+        assert re.search(r"oof/tiny/leaderboard\.csv: .*\brun blend\b", refused(name, *words))
+    before = BOARD.with_suffix(".json").read_bytes()
+    stage("blend", *words)
+    assert BOARD.with_suffix(".json").read_bytes() != before
+    stage("submit", *words)
+
+
+# --- the report
+
+
+CHANGES = {
+    "the text of a training row": lambda patch: change_cell(TRAIN, "text", lambda t: f"{t} more"),
+    "the text of a test row": lambda patch: change_cell(TEST, "text", lambda t: f"{t} more", 3),
+    "a solution": lambda patch: write_rows(
+        TEST.with_name("solution.csv"), ["id", "target"], read_rows(OOF / "max/test.csv")[1]
+    ),
+    "a setting": lambda patch: CONFIG.write_text(CONFIG.read_text() + "submit: {as: labels}\n"),
+    "a member's predictions": lambda patch: change_last_digit(OOF / "max/oof.csv"),
+    "the leaderboard": lambda patch: change_last_digit(BOARD),
+    "the expected score": lambda patch: change_last_digit(BOARD.with_suffix(".json")),
+    "a member's run": lambda patch: write_json(
+        Path("models/tiny/max/fold0/run.json"), {"seconds": 30}
+    ),
+    "a member's log": lambda patch: write_json(
+        Path("models/tiny/max/fold0/train.log"), {"loss": 1, "epoch": 1}
+    ),
+    "the page": lambda patch: change_last_digit(PAGE),
+    "the version": lambda patch: patch.setattr("pipeline.files.stamp.__version__", "0.0.1"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_report_is_up_to_date_until_something_changes(what, stage, monkeypatch):
+    config = load_config(CONFIG)
+    assert is_current(PAGE, made_from(config))
+    CHANGES[what](monkeypatch)
+    assert not is_current(PAGE, made_from(load_config(CONFIG)))
+
+
+def test_a_report_without_its_numbers_is_made_again(stage):
+    numbers = PAGE.with_name("summary.json")
+    before = numbers.read_bytes()
+    numbers.unlink()
+    stage("report")
+    assert numbers.read_bytes() == before

@@ -1,0 +1,56 @@
+"""The submit stage on predictions written by hand: which predictor goes into which file."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import read_rows
+from report_cases import write_members
+
+from pipeline import blend
+
+STAGE = "submit"
+SUBMISSION = Path("submissions/tiny/submission.csv")
+
+
+@pytest.fixture
+def case(reported, workplace):
+    """A copy of the regression with its blends, in the current folder; its YAML."""
+    shutil.copytree(reported("regression"), workplace, dirs_exist_ok=True)
+    return Path("configs/tiny.yaml")
+
+
+def predictions_of(path):
+    return {name: float(value) for name, value in read_rows(Path(path))[1]}
+
+
+def test_the_chosen_predictor_is_submitted_and_not_the_first_line(case, run):
+    def spoil(name, oof, folds):
+        if name != "mean":
+            oof *= -1
+
+    write_members(case, spoil)
+    words = ("--blend.methods", "mean")
+    blend.main([str(case), *words])
+    header, lines = read_rows(Path("oof/tiny/leaderboard.csv"))
+    first = dict(zip(header, lines[0], strict=True))
+    assert (first["name"], first["chosen"]) == ("mean", "False")
+    run(case, *words)
+    assert predictions_of(SUBMISSION) == predictions_of("oof/tiny/blend_mean/test.csv")
+    assert SUBMISSION.read_bytes() == SUBMISSION.with_name("blend_mean.csv").read_bytes()
+    record = json.loads(SUBMISSION.with_suffix(".json").read_text(encoding="utf-8"))
+    assert record["predictor"] == record["leaderboard"]["name"] == "blend_mean"
+    assert record["leaderboard"]["chosen"] is True
+
+
+def test_a_predictor_that_is_named_leaves_the_chosen_ones_file_alone(case, run):
+    run(case)
+    before = {path.name: path.read_bytes() for path in SUBMISSION.parent.iterdir()}
+    told = run(case, "--predictor", "max")
+    assert re.search(r"^submissions/tiny/max\.csv: .*\bfrom max$", told, re.MULTILINE)
+    after = {path.name: path.read_bytes() for path in SUBMISSION.parent.iterdir()}
+    assert after.keys() - before.keys() == {"max.csv", "max.json"}
+    assert {name: after[name] for name in before} == before
+    assert predictions_of("submissions/tiny/max.csv") == predictions_of("oof/tiny/max/test.csv")
