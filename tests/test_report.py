@@ -14,7 +14,7 @@ from conftest import read_rows, write_rows
 from report_cases import HOSTILE, HOSTILE_CLASS, write_members
 
 from pipeline import blend
-from pipeline.reporting.evidence import read_evidence
+from pipeline.reporting.evidence import made_from, read_evidence
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.page import page
 from pipeline.reporting.summary import summarise
@@ -238,6 +238,14 @@ def test_groups_are_counted(case):
     blend.main([str(case), *words])
     summary = summary_of(case, *words)
     assert summary["rows"]["groups"] == 45
+
+
+def test_a_dot_file_beside_predictions_does_not_count(case):
+    config = parse("", [str(case)])[0]
+    before = made_from(config)
+    for name in (".oof.csv.0123abcd.tmp", ".DS_Store"):
+        Path("oof/tiny/mean", name).touch()
+    assert made_from(config) == before
 
 
 def test_torch_is_not_needed(case, monkeypatch):

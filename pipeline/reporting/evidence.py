@@ -83,7 +83,7 @@ def made_from(config: Config) -> dict[str, Any]:
     board = leaderboard_path(config.competition)
     tables = [Path(config.data.train), Path(config.data.test), solution_path(config.data)]
     files = [*tables, board, board.with_suffix(".json")]
-    files += [path for folder in folders for path in sorted(folder.glob("*"))]
+    files += [path for folder in folders for path in sorted(folder.glob("[!.]*"))]
     units = Path("models") / config.competition
     files += sorted(units.glob("*/fold*/run.json")) + sorted(units.glob("*/fold*/train.log"))
     return {
