@@ -23,12 +23,11 @@ from pipeline.predictors.duplicates import lines_about_duplicates
 from pipeline.predictors.stack import read_stack, with_doubts
 from pipeline.reporting.screen import summary
 from pipeline.scoring.target import Target
-from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.command import stage
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with one_line_errors():
-        config, _ = parse(__doc__, argv)
+    with stage(__doc__, argv) as (config, _):
         train, test = read_train(config.data, config.task), read_test(config.data)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         target = Target.of(train.y, config.task, config.metric, train.groups)

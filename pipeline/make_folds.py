@@ -20,13 +20,12 @@ from pipeline.competition.folds import (
 )
 from pipeline.competition.rows import Train, joined_unordered, read_train
 from pipeline.files.paths import folds_path
-from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.command import stage
 from pipeline.settings.config import Config
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with one_line_errors():
-        config, flags = parse(__doc__, argv, "overwrite")
+    with stage(__doc__, argv, "overwrite") as (config, flags):
         train = read_train(config.data, config.task)
         path = folds_path(config.competition)
         origin = origin_of(config.folds, train)

@@ -14,12 +14,11 @@ from pipeline.members.averaging import predict_members
 from pipeline.members.units import models_hash, read_run, units_of
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.command import stage
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with one_line_errors():
-        config, _ = parse(__doc__, argv)
+    with stage(__doc__, argv) as (config, _):
         test = read_test(config.data)
         members = {m.name: units_of(config.competition, m.name) for m in config.members}
         folders = {name: predictor_dir(config.competition, name) for name in members}

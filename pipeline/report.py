@@ -11,12 +11,11 @@ from pipeline.files.paths import report_path
 from pipeline.files.stamp import is_current, written_with_stamp
 from pipeline.files.writing import write_json
 from pipeline.reporting.evidence import made_from, read_evidence
-from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.command import stage
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with one_line_errors():
-        config, _ = parse(__doc__, argv)
+    with stage(__doc__, argv) as (config, _):
         path = report_path(config.competition)
         numbers, inputs = path.with_name("summary.json"), made_from(config)
         if is_current(path, inputs) and numbers.is_file():

@@ -23,13 +23,12 @@ from pipeline.predictors.predictions import (
     check_newer_than_its_predictors,
     check_same_models,
 )
-from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.command import stage
 from pipeline.settings.config import Config
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with one_line_errors():
-        config, flags = parse(__doc__, argv, "predictor")
+    with stage(__doc__, argv, "predictor") as (config, flags):
         data = config.data
         train, test = read_train(data, config.task), read_test(data)
         form = read_form(config, train, test)

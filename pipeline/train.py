@@ -17,13 +17,12 @@ from pipeline.members.training import TrainingTable, train_units
 from pipeline.members.units import is_finished, models_hash, read_oof
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.target import Target
-from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.command import stage
 from pipeline.settings.members import AnyMember
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with one_line_errors():
-        config, flags = parse(__doc__, argv, "overwrite")
+    with stage(__doc__, argv, "overwrite") as (config, flags):
         train = read_train(config.data, config.task)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         names = (config.competition, config.task, config.metric, config.data.id_name)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files.reading import read_json
-from pipeline.files.writing import write_json
 from pipeline.members import backbones
 from pipeline.members.backbones import keep_backbone, locate_backbone
 
@@ -30,21 +28,6 @@ def test_the_hub_is_asked_once_for_a_competition(workplace, hub):
     assert hub == ["somebody/tiny"]
     keep_backbone("somebody/tiny", "other")
     assert hub == ["somebody/tiny"] * 2
-
-
-def test_two_runs_that_fetch_different_backbones_both_remember_theirs(workplace, hub, monkeypatch):
-    known = Path("models/tiny/backbones/hub.json")
-
-    def while_fetching(name: str) -> Path:
-        folder = fetch(name)
-        write_json(known, {**read_json(known), "other/run": "0" * 12})
-        return folder
-
-    keep_backbone("somebody/first", "tiny")
-    fetch = backbones._fetched_from_hub
-    monkeypatch.setattr(backbones, "_fetched_from_hub", while_fetching)
-    keep_backbone("somebody/tiny", "tiny")
-    assert set(read_json(known)) == {"somebody/first", "somebody/tiny", "other/run"}
 
 
 def test_whatever_the_hubs_client_raises_is_told_in_a_line(workplace, monkeypatch):

@@ -104,7 +104,7 @@ def test_a_new_training_row_is_an_error(workplace, run, refused):
 def test_too_few_distinct_texts_are_an_error(workplace, refused):
     config = write_competition(workplace, "regression", n_rows=4)
     assert re.search(r"folds\.n: .*\b5\b.*\btexts\b.*\b4\b", refused(config, "--folds.n", "5"))
-    assert not (workplace / "folds").exists()
+    assert not (workplace / CSV).exists()
 
 
 def test_classes_with_fewer_rows_than_folds_are_a_warning(workplace, run):

@@ -66,7 +66,7 @@ def template(task: str) -> Path:
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {path: path.read_bytes() for path in folder.rglob("[!.]*") if path.is_file()}
 
 
 def check(stage: Callable[[list[str]], None], variant: Variant) -> None:

@@ -7,6 +7,10 @@ def folds_path(competition: str) -> Path:
     return Path("folds") / f"{competition}.csv"
 
 
+def lock_path(competition: str) -> Path:
+    return Path("folds") / f".{competition}.lock"
+
+
 def unit_dir(competition: str, member: str, fold: int) -> Path:
     return Path("models") / competition / member / f"fold{fold}"
 
@@ -29,3 +33,9 @@ def submission_path(competition: str, predictor: str) -> Path:
 
 def report_path(competition: str) -> Path:
     return Path("reports") / competition / "index.html"
+
+
+def folders_of(competition: str) -> list[Path]:
+    """The folders that stages write to, except those of units, which have locks of their own."""
+    parts = [Path(part) / competition for part in ("oof", "submissions", "reports")]
+    return [*parts, backbones_dir(competition)]

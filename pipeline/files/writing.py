@@ -6,7 +6,7 @@ A file with its final name is complete; a killed run leaves only dot-files.
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +14,9 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+MARK = "[0-9a-f]" * 8
+TEMPORARY = f".*.{MARK}.tmp"  # matches the names that `_temporary` gives
 
 
 @contextmanager
@@ -33,7 +36,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
 
     The caller holds a lock on `path`, so remains of a killed process may be removed.
     """
-    _remove_temporary_folders(path)
+    remove_remains(remains_of(path))
     temporary = _temporary(path)
     temporary.mkdir()
     try:
@@ -42,12 +45,21 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
             path.rename(_temporary(path))
         temporary.rename(path)
     finally:
-        _remove_temporary_folders(path)
+        remove_remains(remains_of(path))
 
 
-def _remove_temporary_folders(path: Path) -> None:
-    for folder in path.parent.glob(f".{path.name}.*.tmp"):
-        shutil.rmtree(folder)
+def remains_of(path: Path) -> Iterator[Path]:
+    """Temporary files and folders that have not got the name `path`."""
+    return path.parent.glob(f".{path.name}.{MARK}.tmp")
+
+
+def remove_remains(paths: Iterable[Path]) -> None:
+    """Remove temporary files and folders; the caller holds a lock, so their writers are dead."""
+    for path in list(paths):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

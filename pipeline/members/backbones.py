@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from filelock import FileLock
-
 from pipeline.demos.fetch import DEMO_BACKBONES, demo_backbone_dir
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
@@ -77,15 +75,12 @@ def keep_backbone(name: str, competition: str) -> Path:
         digest.update(f"{file.name} {file_sha256(file)}\n".encode())
     sha = digest.hexdigest()[:12]
     copy = backbones_dir(competition) / sha
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(copy.parent / f".{sha}.lock"):
-        if not copy.exists():
-            with folder_written_whole(copy) as temporary:
-                for file in files:
-                    shutil.copy(file, temporary / file.name)
+    if not copy.exists():
+        with folder_written_whole(copy) as temporary:
+            for file in files:
+                shutil.copy(file, temporary / file.name)
     if name not in DEMO_BACKBONES and not Path(name).is_dir():
-        with FileLock(hub_json.with_name(".hub.lock")):  # another run may add another backbone
-            write_json(hub_json, {**_copies_from_hub(hub_json), name: sha})
+        write_json(hub_json, {**copies, name: sha})
     return copy
 
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from pipeline.files.lock import competition_locked
 from pipeline.files.messages import short
 from pipeline.settings.config import Config
 from pipeline.settings.errors import in_plain_words
@@ -45,6 +46,20 @@ YAML_NULLS = ("null", "Null", "NULL", "~")  # of YAML 1.2; `none` is a word ther
 
 class Terminated(BaseException):
     """SIGTERM arrived."""
+
+
+@contextmanager
+def stage(
+    doc: str | None, argv: Sequence[str] | None, *flags: str
+) -> Iterator[tuple[Config, argparse.Namespace]]:
+    """What `parse` gives, with errors of one line, while no other stage works on the competition.
+
+    A second stage waits until the first has ended.
+    """
+    with one_line_errors():
+        config, own = parse(doc, argv, *flags)
+        with competition_locked(config.competition):
+            yield config, own
 
 
 @contextmanager

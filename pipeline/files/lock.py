@@ -1,0 +1,53 @@
+"""Locks that one process holds at a time; they end with their process, however that ends."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.files.paths import folders_of, folds_path, lock_path
+from pipeline.files.provenance import command_line
+from pipeline.files.writing import TEMPORARY, remains_of, remove_remains
+
+
+@contextmanager
+def locked(path: Path, work: str) -> Iterator[None]:
+    """Hold the lock `path`; while another process holds it, wait, and say so in one line.
+
+    Args:
+        work: what is done under the lock, for that line: "works on tweets".
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(path), path.with_suffix(".holder")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting: {_words(holder)} {work}", flush=True)
+        lock.acquire()
+    try:
+        holder.write_text(f"{command_line()} (process {os.getpid()})", "utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _words(holder: Path) -> str:
+    try:
+        return holder.read_text("utf-8", errors="replace") or "another process"
+    except FileNotFoundError:  # the lock was taken, or left, at this moment
+        return "another process"
+
+
+@contextmanager
+def competition_locked(competition: str) -> Iterator[None]:
+    """Keep other stages off a competition's files; remains of killed stages are removed."""
+    with locked(lock_path(competition), f"works on {competition}"):
+        folds = folds_path(competition)
+        for path in (folds, folds.with_suffix(".json")):
+            remove_remains(remains_of(path))
+        for folder in folders_of(competition):
+            remove_remains(folder.rglob(TEMPORARY))
+        yield
