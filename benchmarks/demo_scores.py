@@ -61,7 +61,7 @@ def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
     classes, columns = judge.train.classes, judge.train.columns
     external = external_folders(config)
     lines = []
-    board = read_board(name)
+    board = read_board(leaderboard_path(name))
     for entry in board[board["kind"] != CONSTANT].to_dict("records"):
         folder = external.get(entry["name"], predictor_dir(name, entry["name"]))
         trusted = entry["name"] in config.blend.by_position

@@ -2,8 +2,8 @@
 
 Reads the training table, folds/<c>.csv and oof/<c>/<member>/{oof,test}.csv, and the folders of
 blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv (weights.csv too, if it has any), the
-same for blend_<method>.<post-processing>, and oof/<c>/leaderboard.csv, whose stamp says what to
-expect of the choice.
+same for blend_<method>.<post-processing>, the fitted blends in models/<c>/blend/, and
+oof/<c>/leaderboard.csv, whose stamp says what to expect of the choice.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from pipeline.predictors.board import (
     write_contest,
 )
 from pipeline.predictors.duplicates import lines_about_duplicates
+from pipeline.predictors.saved_blends import save_blends, saved_blends_are_current
 from pipeline.predictors.stack import read_stack, with_doubts
 from pipeline.reporting.screen import summary
 from pipeline.scoring.target import Target
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for line in [*trained_otherwise(config), *lines_about_duplicates(stack), *doubts]:
             print(f"warning: {line}")
         made_from = made_from_of_blends(config, train, test, folds, stack.kinds)
-        if not blends_are_current(config.competition, made_from):
+        saved = saved_blends_are_current(config.competition, made_from)
+        if not (saved and blends_are_current(config.competition, made_from)):
             # imported here: LightGBM takes a second to load, in vain where all is current
             from pipeline.ensemble.contest import hold_contest, methods_that_fit
 
@@ -58,10 +60,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 train.columns,
                 seed=config.seed,
             )
+            save_blends(config, contest, train, made_from)
             write_contest(config, contest, train, test, made_from)
         path = leaderboard_path(config.competition)
         stamp = require_current(path, made_from, "run blend again")
-        board = read_board(config.competition)
+        board = read_board(path)
         print(f"\n{summary(board, config.metric, **stamp.about)}\n{path}: all columns\n")
 
 

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_own_folds(config.folds.path)
         check_parts([external.folder for external in config.blend.external])
         train, test = read_train(data, config.task), read_test(data)
-        form = read_form(config, train, test)
+        form = read_form(config, train.columns, train.classes, test.ids)
         check_positive(data.positive, form)
         check_grades(config.metric, data.train, train.classes)
         check_external(config, train, test)

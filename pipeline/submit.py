@@ -7,17 +7,12 @@ submissions/<c>/submission.csv.
 
 from collections.abc import Sequence
 
-from pipeline.competition.labels import lines_about, read_form
+from pipeline.competition.labels import read_form
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
-from pipeline.competition.sample import table_of
-from pipeline.competition.submission import constant_label, submission_cells
-from pipeline.files.alignment import in_order_of
+from pipeline.competition.submission import submission
 from pipeline.files.hashes import sha256_of_array
-from pipeline.files.paths import submission_path
-from pipeline.files.stamp import written_with_stamp
-from pipeline.files.writing import save_csv
 from pipeline.predictors.board import external_folders, folder_of, read_named, standing_of
-from pipeline.predictors.history import made_from_of, record_of
+from pipeline.predictors.history import made_from_of, record_of, write_submission
 from pipeline.predictors.predictions import (
     check_made_for,
     check_newer_than_its_predictors,
@@ -31,29 +26,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv, "predictor") as (config, flags):
         data = config.data
         train, test = read_train(data, config.task), read_test(data)
-        form = read_form(config, train, test)
+        form = read_form(config, train.columns, train.classes, test.ids)
         predictor, standing = standing_of(config, flags.predictor)
         _check_current(config, predictor, train, test)
         predictions = read_named(config, predictor, "test", test.ids, train.columns)
-        order = in_order_of(form.sample.ids, test.ids, data.test, "correct the sample submission")
-        cells = submission_cells(
-            form,
-            predictions[order],
-            columns=train.columns,
-            y=train.y,
-            texts_differ=len(set(test.texts)) > 1,
-        )
-        table, record = table_of(form.sample, cells), record_of(config, predictor, standing)
-        for name in [predictor] if flags.predictor else [predictor, "submission"]:
-            path = submission_path(config.competition, name)
-            with written_with_stamp(path, made_from_of(config, predictor), **record) as temporary:
-                save_csv(temporary, table)
-        for line in lines_about(form, data.sample_submission):
-            print(line)
-        label = constant_label(cells)
-        if label is not None:
-            print(f"warning: every row of {path} holds {label!r}")
-        print(f"{path}: {len(table)} rows of {', '.join(form.sample.header)}, from {predictor}")
+        table, notes = submission(form, predictions, test, data, train.columns, train.y)
+        made_from, record = made_from_of(config, predictor), record_of(config, predictor, standing)
+        names = (config.competition, predictor)
+        is_chosen = flags.predictor is None
+        path = write_submission(*names, table, made_from, record, is_chosen=is_chosen)
+        rows = f"{len(table)} rows of {', '.join(form.sample.header)}"
+        print(*notes, f"{path}: {rows}, from {predictor}", sep="\n")
 
 
 def _check_current(config: Config, predictor: str, train: Train, test: TestRows) -> None:

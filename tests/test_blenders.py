@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, softmax
-from scored import score, through_json
+from scored import score
 
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.ensemble.fitted import Fitted
+from pipeline.ensemble.saved import load_fitted, save_fitted
 from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, out_of_range
@@ -71,13 +71,22 @@ def test_a_blend_has_one_valid_prediction_a_new_row(name, task):
 
 @pytest.mark.parametrize(("name", "task"), FITTING)
 @pytest.mark.parametrize("n", [1, 90])
-def test_a_blend_is_the_same_from_its_state_written_as_json(name, task, n):
+def test_a_blend_is_the_same_from_its_file(name, task, n, tmp_path):
     preds, y, new_preds = example(task)
     y[:40] = y[0]  # a class, a label or a target hardly varies
     blend = fit(name, preds[:n], y[:n], task)
-    again = Fitted.from_state(through_json(blend.state), BLENDERS[name].model)
+    save_fitted(tmp_path / "a", blend)
+    again = load_fitted(tmp_path / "a")
     assert again.apply(new_preds).tobytes() == blend.apply(new_preds).tobytes()
-    assert through_json(again.state) == through_json(blend.state)
+    save_fitted(tmp_path / "b", again)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 200, b"\xff" * 8, b"\x02" + bytes(7) + b"{}"])
+def test_a_damaged_file_of_a_blend_is_named(tmp_path, damage):
+    (tmp_path / "convex").write_bytes(damage)
+    with pytest.raises(ValueError, match="convex.*run blend again"):
+        load_fitted(tmp_path / "convex")
 
 
 @pytest.mark.parametrize(("name", "task"), FITTING)

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit, softmax
-from scored import score, through_json
+from scored import score
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
-from pipeline.ensemble.fitted import Fitted
 from pipeline.ensemble.postprocessing import POSTPROCESSING, check_postprocessing
+from pipeline.ensemble.saved import load_fitted, save_fitted
 from pipeline.ensemble.thresholds import _best_cut, _sums_while_turning
 from pipeline.scoring.counts import COUNTED
 from pipeline.scoring.metrics import METRICS
@@ -120,12 +120,13 @@ def test_a_new_row_does_not_depend_on_the_other_new_rows(name, task, metric):
 
 
 @pytest.mark.parametrize(("name", "task", "metric"), FITTING)
-def test_post_processing_is_the_same_from_its_state_written_as_json(name, task, metric):
+def test_post_processing_is_the_same_from_its_file(name, task, metric, tmp_path):
     blend, y = example(task)
     blend = spoilt(name, task, blend)
     for target in (Target.of(y[:300], task, metric), Target.of(y[:1], task, metric)):
         fitted = POSTPROCESSING[name].fit(blend[: len(target)], target)
-        again = Fitted.from_state(through_json(fitted.state), POSTPROCESSING[name].model)
+        save_fitted(tmp_path / name, fitted)
+        again = load_fitted(tmp_path / name)
         assert again.apply(blend[300:]).tobytes() == fitted.apply(blend[300:]).tobytes()
 
 

@@ -6,7 +6,6 @@ Labels are spelled as in the training file, or as in the sample where one rule g
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.competition.rows import TestRows, Train
 from pipeline.competition.sample import Sample, read_sample
 from pipeline.competition.spelling import in_print, spelling_key
 from pipeline.competition.targets import as_number, says_yes_or_no
@@ -67,14 +66,19 @@ class Form:
             )
 
 
-def read_form(config: Config, train: Train, test: TestRows) -> Form:
+def read_form(
+    config: Config, columns: Sequence[str], classes: Sequence[str], ids: Sequence[str]
+) -> Form:
     """The form of the submission, from the config and the sample submission.
 
+    Args:
+        columns: the prediction columns.
+        ids: of the test rows.
     Raises:
         FileNotFoundError, ValueError: as for `read_sample` and `Form`.
     """
-    sample = read_sample(config.data, test.ids, config.task, train.columns, train.classes)
-    return Form(config.task, config.metric, config.submit.as_, sample, train.classes)
+    sample = read_sample(config.data, ids, config.task, columns, classes)
+    return Form(config.task, config.metric, config.submit.as_, sample, classes)
 
 
 def labels_as_sampled(sample: Sample, classes: Sequence[str]) -> tuple[str, ...] | None:

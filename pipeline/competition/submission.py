@@ -7,17 +7,46 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.labels import Form, labels_as_sampled
-from pipeline.competition.sample import Sample
+from pipeline.competition.labels import Form, labels_as_sampled, lines_about
+from pipeline.competition.rows import TestRows
+from pipeline.competition.sample import Sample, table_of
 from pipeline.competition.spelling import same_numbers, spelling_key
+from pipeline.files.alignment import in_order_of
 from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.tasks import Floats, decide
+from pipeline.settings.config import Data
 
 ZERO_ONE = ("0", "1")
 
 Cells = dict[str, list[Any]]
+
+
+def submission(
+    form: Form,
+    predictions: Floats,
+    test: TestRows,
+    data: Data,
+    columns: Sequence[str],
+    y: NDArray[Any],
+) -> tuple[pd.DataFrame, list[str]]:
+    """The submission with the sample's columns and rows, and notes about it, a line each.
+
+    Args:
+        predictions: (k, c) of the test rows, in their order.
+        columns, y: as for `submission_cells`.
+    Raises:
+        ValueError: as for `submission_cells`.
+    """
+    order = in_order_of(form.sample.ids, test.ids, data.test, "correct the sample submission")
+    differ = len(set(test.texts)) > 1
+    cells = submission_cells(form, predictions[order], columns=columns, y=y, texts_differ=differ)
+    notes, label = lines_about(form, data.sample_submission), constant_label(cells)
+    if label is not None:
+        notes.append(f"warning: every row of the submission holds {label!r}")
+    return table_of(form.sample, cells), notes
 
 
 def submission_cells(

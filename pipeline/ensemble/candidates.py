@@ -18,6 +18,7 @@ from pipeline.ensemble.crossfit import (
     cross_postprocess_pairs,
     of_own_fold,
 )
+from pipeline.ensemble.fitted import Fitted
 from pipeline.ensemble.leaderboard import Entry
 from pipeline.ensemble.postprocessing import Postprocessing
 from pipeline.scoring.intervals import estimate_fit_variance
@@ -34,6 +35,7 @@ class Candidate:
         cross_fitted: (n, c).
         in_sample: (n, c), fitted on the same rows.
         test: (k, c), fitted on all training rows.
+        fitted: on all training rows: the blend, then its post-processing, if it has one.
         held_out_pairs: (K, n, c) for `score_of_choice`, or None.
         fit_variance: `estimate_fit_variance` of the cross-fitted score; 0 without `held_out_pairs`.
     """
@@ -42,6 +44,7 @@ class Candidate:
     cross_fitted: Floats
     in_sample: Floats
     test: Floats
+    fitted: tuple[Fitted, ...]
     held_out_pairs: Floats | None = None
     fit_variance: float = 0.0
 
@@ -74,11 +77,11 @@ def candidates_of(
         test: (k, m, c).
         keep_pairs: fill `held_out_pairs` and `fit_variance`.
     """
-    fitted = blender.fit(oof, target, seed=seed)
-    in_sample, new = fitted.apply(oof), fitted.apply(test)
+    blend = blender.fit(oof, target, seed=seed)
+    in_sample, new = blend.apply(oof), blend.apply(test)
     if not keep_pairs and not postprocessing:
         cross_fitted = cross_fit(blender, oof, target, folds, seed=seed)
-        yield Candidate(blender.name, cross_fitted, in_sample, new)
+        yield Candidate(blender.name, cross_fitted, in_sample, new, (blend,))
         return
 
     def for_choice(pairs: Floats) -> tuple[Floats, float]:
@@ -87,10 +90,11 @@ def candidates_of(
     pairs = cross_fit_pairs(blender, oof, target, folds, seed=seed)
     cross_fitted = of_own_fold(pairs, folds)
     extra = for_choice(pairs) if keep_pairs else ()
-    yield Candidate(blender.name, cross_fitted, in_sample, new, *extra)
+    yield Candidate(blender.name, cross_fitted, in_sample, new, (blend,), *extra)
     for name, step in postprocessing.items():
         processed = cross_postprocess(step, pairs, target, folds)
-        processed_new = step.fit(cross_fitted, target).apply(new)
+        fitted = step.fit(cross_fitted, target)
+        processed_new = fitted.apply(new)
         if np.array_equal(processed, cross_fitted) and np.array_equal(processed_new, new):
             continue
         if not target.metric.decides and (_is_constant(processed_new) & ~_is_constant(new)).any():
@@ -102,6 +106,7 @@ def candidates_of(
             processed,
             step.fit(in_sample, target).apply(in_sample),
             processed_new,
+            (blend, fitted),
             *extra,
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats, Task
@@ -73,6 +74,14 @@ class Fitted:
         applied = self.model.apply(self.values, new, self.task)
         # weights may sum to 1 + 1e-16, which is more than 1 where all members predict 1
         return np.clip(applied, 0, 1) if self.task.is_probability else applied
+
+    @property
+    def uses(self) -> NDArray[np.bool_]:
+        """(m,) whether the blend needs each predictor; False where all its weights are 0."""
+        weights = self.values.get("weights")
+        if weights is None:
+            return np.ones(self.row[0], dtype=bool)
+        return np.any(np.reshape(weights, (self.row[0], -1)) != 0, axis=1)
 
     @property
     def state(self) -> State:

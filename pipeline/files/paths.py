@@ -19,6 +19,10 @@ def backbones_dir(competition: str) -> Path:
     return Path("models") / competition / "backbones"
 
 
+def blends_dir(competition: str) -> Path:
+    return Path("models") / competition / "blend"
+
+
 def predictor_dir(competition: str, predictor: str) -> Path:
     return Path("oof") / competition / predictor
 

@@ -86,11 +86,11 @@ def settings_of(config: Config) -> dict[str, object]:
     }
 
 
-def read_board(competition: str) -> pd.DataFrame:
+def read_board(path: Path) -> pd.DataFrame:
     """The leaderboard as it is on disk."""
     # a member may be called nan, so only an empty cell is missing
     return pd.read_csv(
-        leaderboard_path(competition),
+        path,
         dtype={"name": str, "alone": str},
         keep_default_na=False,
         na_values=[""],
@@ -122,10 +122,10 @@ def blends_are_current(competition: str, made_from: Mapping[str, object]) -> boo
     """Whether the leaderboard and all its blends are unchanged and made from exactly this."""
     if not is_current(leaderboard_path(competition), made_from):
         return False
-    board = read_board(competition)
+    board = read_board(leaderboard_path(competition))
     return all(
         is_current(
-            predictor_dir(competition, name) / f"{part}.csv", _made_from_of_blend(made_from, name)
+            predictor_dir(competition, name) / f"{part}.csv", made_from_of_blend(made_from, name)
         )
         for name in board.loc[board["kind"] == "blend", "name"]
         for part in PARTS
@@ -144,7 +144,7 @@ def write_contest(
     path.unlink(missing_ok=True)  # a run killed between blends must leave no leaderboard
     for candidate in contest.candidates:
         name = candidate.entry.name
-        folder, own = predictor_dir(config.competition, name), _made_from_of_blend(made_from, name)
+        folder, own = predictor_dir(config.competition, name), made_from_of_blend(made_from, name)
         parts = (("oof", train.ids, candidate.cross_fitted), ("test", test.ids, candidate.test))
         for part, ids, values in parts:
             write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
@@ -158,7 +158,7 @@ def write_contest(
         save_csv(temporary, contest.board)
 
 
-def _made_from_of_blend(made_from: Mapping[str, object], name: str) -> dict[str, object]:
+def made_from_of_blend(made_from: Mapping[str, object], name: str) -> dict[str, object]:
     return {**made_from, "method": name.removeprefix("blend_")}
 
 
@@ -191,7 +191,7 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
     stamp = require_board(config) if predictor is None else read_stamp(path)
     if stamp is None:
         return str(predictor), {}
-    board = read_board(config.competition).set_index("name", drop=False)
+    board = read_board(path).set_index("name", drop=False)
     if predictor is None:
         predictor = str(board.index[board["chosen"]][0])
     if predictor in board.index and predictor != CONSTANT:

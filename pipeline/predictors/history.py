@@ -1,11 +1,16 @@
-"""The record beside a submission: scores, settings and data from which it can be made again."""
+"""A submission on disk, with the record from which it can be made again beside it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from pipeline.files.hashes import file_sha256
+from pipeline.files.paths import submission_path
 from pipeline.files.provenance import provenance
 from pipeline.files.reading import read_csv_as_text
-from pipeline.files.stamp import read_stamp
+from pipeline.files.stamp import read_stamp, written_with_stamp
+from pipeline.files.writing import save_csv
 from pipeline.predictors.board import folder_of, member_folders
 from pipeline.settings.config import Config
 
@@ -35,6 +40,27 @@ def record_of(config: Config, predictor: str, standing: dict[str, object]) -> di
         "data": {path: file_sha256(Path(path)) for path in tables},
         **provenance(),
     }
+
+
+def write_submission(
+    competition: str,
+    predictor: str,
+    table: pd.DataFrame,
+    made_from: Mapping[str, object],
+    record: Mapping[str, object],
+    *,
+    is_chosen: bool,
+) -> Path:
+    """Write a submission under its predictor's name, and as submission.csv if it is the chosen one.
+
+    Returns:
+        The last path.
+    """
+    for name in [predictor, "submission"] if is_chosen else [predictor]:
+        path = submission_path(competition, name)
+        with written_with_stamp(path, made_from, **record) as temporary:
+            save_csv(temporary, table)
+    return path
 
 
 def _trained_settings(folder: Path) -> dict[str, object] | None:

@@ -105,7 +105,7 @@ def read_evidence(config: Config) -> Evidence:
     folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
     n_folds = int(folds.max()) + 1
     stamp = require_board(config)
-    board = read_board(config.competition)
+    board = read_board(leaderboard_path(config.competition))
     stack = read_stack(config, train, test, folds)
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
     test_y = read_solution(data, config.task, test.ids, train.classes)

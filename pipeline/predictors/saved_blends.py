@@ -1,0 +1,191 @@
+"""The blends of a competition as models: all that a submission for other rows needs.
+
+    models/<competition>/blend/
+      <method>.safetensors                     a fitted blender
+      <method>.<post-processing>.safetensors   what is then applied to that blend
+      leaderboard.csv                          the scores and the choice; its stamp has the rest
+
+Letters: k new rows, m predictors, c columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.competition.rows import Train
+from pipeline.ensemble.leaderboard import CONSTANT
+from pipeline.ensemble.saved import load_fitted, save_fitted
+from pipeline.files.paths import blends_dir, predictor_dir
+from pipeline.files.stamp import is_current, read_stamp, require_current, written_with_stamp
+from pipeline.files.writing import save_csv
+from pipeline.predictors.board import made_from_of_blend, read_board
+from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.tasks import Floats
+from pipeline.settings.config import Config
+
+if TYPE_CHECKING:
+    from pipeline.ensemble.contest import Contest
+    from pipeline.ensemble.fitted import Fitted
+
+REMEDY = "run blend again"
+
+
+@dataclass(frozen=True, eq=False)
+class SavedBlends:
+    """The saved blends of a competition.
+
+    Attributes:
+        ranking: names of blends, members and external predictors, best first.
+        chosen: the blend to submit.
+        models: hash of the trained models by member, in the order of the m predictors; None for an
+            external predictor.
+        columns: (c,) the prediction columns.
+        classes: as in `competition.rows.Train`.
+        y: (q,) or (q, c) targets with the values or the range of the training targets, from which
+            a submission is the same.
+    """
+
+    folder: Path
+    ranking: tuple[str, ...]
+    chosen: str
+    models: Mapping[str, str | None]
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    y: NDArray[Any]
+
+    def members_of(self, name: str) -> list[str]:
+        """The members that a predictor needs: itself, or those with a weight in a blend.
+
+        Raises:
+            ValueError: there is no such predictor, or it needs an external one, which has no
+                predictions of new rows.
+        """
+        if name not in self.ranking:
+            raise ValueError(
+                f"--predictor: no predictor {name!r}; choose one of: {', '.join(self.ranking)}"
+            )
+        needed = self._needed_by(name)
+        external = self._external(needed)
+        if external:
+            best = next(n for n in self.ranking if not self._external(self._needed_by(n)))
+            raise ValueError(
+                f"{name} needs {', '.join(external)}, made elsewhere, whose predictions of these "
+                f"rows are unknown; the best predictor without it: --predictor {best}"
+            )
+        return needed
+
+    def apply(self, name: str, predictions: Mapping[str, Floats]) -> Floats:
+        """(k, c) predictions of new rows by a blend or a member.
+
+        Args:
+            predictions: (k, c) of each of `members_of`.
+        """
+        if name in self.models:
+            return predictions[name]
+        without_weight = np.zeros_like(next(iter(predictions.values())))
+        stack = [predictions.get(member, without_weight) for member in self.models]
+        blend, *processing = self._steps(name)
+        result = blend.apply(np.stack(stack, axis=1))
+        for step in processing:
+            result = step.apply(result)
+        return result
+
+    def _external(self, names: list[str]) -> list[str]:
+        return [name for name in names if self.models[name] is None]
+
+    def _needed_by(self, name: str) -> list[str]:
+        if name in self.models:
+            return [name]
+        uses = self._steps(name)[0].uses
+        return [member for member, used in zip(self.models, uses, strict=True) if used]
+
+    def _steps(self, name: str) -> list["Fitted"]:
+        """The fitted blend, then its post-processing if it has one."""
+        method = name.removeprefix("blend_")
+        blender = method.partition(".")[0]
+        paths = [self.folder / f"{part}.safetensors" for part in dict.fromkeys((blender, method))]
+        for path in paths:
+            require_current(path, {}, REMEDY)
+        return [load_fitted(path) for path in paths]
+
+
+def save_blends(
+    config: Config, contest: "Contest", train: Train, made_from: Mapping[str, Any]
+) -> None:
+    """Save every fitted blend, then the leaderboard."""
+    folder = blends_dir(config.competition)
+    path = folder / "leaderboard.csv"
+    path.unlink(missing_ok=True)  # a run killed between blends must leave no leaderboard
+    for candidate in contest.candidates:
+        own = made_from_of_blend(made_from, candidate.entry.name)
+        with written_with_stamp(folder / f"{candidate.method}.safetensors", own) as temporary:
+            save_fitted(temporary, candidate.fitted[-1])
+    about = {
+        "columns": list(train.columns),
+        "classes": list(train.classes),
+        "y": _summary_of(train.y, METRICS[config.metric].decides).tolist(),
+        "members": {name: _models_of(config, name) for name in made_from["predictors"]},
+    }
+    with written_with_stamp(path, made_from, **about) as temporary:
+        save_csv(temporary, contest.board)
+
+
+def saved_blends_are_current(competition: str, made_from: Mapping[str, object]) -> bool:
+    """Whether all saved blends are unchanged and made from exactly this."""
+    folder = blends_dir(competition)
+    path = folder / "leaderboard.csv"
+    if not is_current(path, made_from):
+        return False
+    board = read_board(path)
+    return all(
+        is_current(
+            folder / f"{name.removeprefix('blend_')}.safetensors",
+            made_from_of_blend(made_from, name),
+        )
+        for name in board.loc[board["kind"] == "blend", "name"]
+    )
+
+
+def _models_of(config: Config, name: str) -> str | None:
+    """Hash of a member's trained models; None for an external predictor."""
+    if name not in {member.name for member in config.members}:
+        return None
+    stamp = read_stamp(predictor_dir(config.competition, name) / "test.csv")
+    return stamp.made_from["models"] if stamp else None
+
+
+def read_saved_blends(config: Config) -> SavedBlends:
+    """The blends that blend saved.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: a file was changed, or the config has another task or metric.
+    """
+    folder = blends_dir(config.competition)
+    path = folder / "leaderboard.csv"
+    stamp = require_current(path, {"task": config.task, "metric": config.metric}, REMEDY)
+    board, about = read_board(path), stamp.about
+    return SavedBlends(
+        folder,
+        tuple(name for name in board["name"] if name != CONSTANT),
+        board.loc[board["chosen"], "name"].item(),
+        about["members"],
+        tuple(about["columns"]),
+        tuple(about["classes"]),
+        np.array(about["y"]),
+    )
+
+
+def _summary_of(y: NDArray[Any], decides: bool) -> NDArray[Any]:
+    """The distinct codes, or (q, c) the distinct values of each column, or their range."""
+    if y.ndim == 1:
+        return np.unique(y)
+    if not decides:
+        return np.stack([y.min(axis=0), y.max(axis=0)])
+    values = [np.unique(column) for column in y.T]
+    longest = max(map(len, values))
+    return np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in values], axis=1)

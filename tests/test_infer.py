@@ -1,0 +1,243 @@
+"""A submission from `models/` and two tables alone."""
+
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_competition, write_rows
+
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.postprocessing import POSTPROCESSING
+from pipeline.members import averaging
+
+CONFIG = "configs/tiny.yaml"
+CASES = [
+    ("regression", "rmse"),
+    ("regression", "qwk"),
+    ("binary", "f1"),
+    ("multiclass", "logloss"),
+    ("multilabel", "logloss"),
+]
+MEMBERS = [
+    {"model": "tfidf_linear"},
+    {"model": "tfidf_linear", "name": "few", "options": {"max_features": 12}},
+]
+
+pytestmark = pytest.mark.usefixtures("few_steps")
+
+
+def stage(name, *words):
+    import_module(f"pipeline.{name}").main([CONFIG, *words])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a competition that went through all stages; only to be read."""
+    folders = {}
+
+    def folder_of(task, metric):
+        if (task, metric) not in folders:
+            folder = tmp_path_factory.mktemp(f"{task}-{metric}")
+            settings = {"metric": metric, "members": MEMBERS, "jobs": {"n_jobs": 1}}
+            write_competition(folder, task, settings=settings | {"backbone": None})
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)
+                for name in ("make_folds", "train", "predict", "blend", "submit"):
+                    stage(name)
+            folders[task, metric] = folder
+        return folders[task, metric]
+
+    return folder_of
+
+
+@pytest.fixture
+def models_only(finished, workplace):
+    """What a code competition has of a finished one: the YAML, `models/` and two tables."""
+
+    def copy(task, metric):
+        made = finished(task, metric)
+        for part in ("configs", "models"):
+            shutil.copytree(made / part, part)
+        Path("data/tiny").mkdir(parents=True)
+        for name in ("test.csv", "sample_submission.csv"):
+            shutil.copy(made / "data" / "tiny" / name, Path("data/tiny") / name)
+        return made
+
+    return copy
+
+
+def infer(*words):
+    stage("infer", *words)
+
+
+def refused(capsys, *words):
+    """The one line with which infer refuses."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        infer(*words)
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def _predict_each_member_once(monkeypatch):
+    """Let further runs take the members' predictions of the first, which are the same."""
+    predict, predictions = averaging.predict_members, {}
+
+    def remembered(members, texts, jobs, on_member):
+        todo = {name: units for name, units in members.items() if name not in predictions}
+        if todo:
+            predict(todo, texts, jobs, predictions.__setitem__)
+        for name in members:
+            on_member(name, predictions[name])
+
+    monkeypatch.setattr("pipeline.infer.predict_members", remembered)
+
+
+def submission(name="submission"):
+    return Path(f"submissions/tiny/{name}.csv")
+
+
+@pytest.mark.parametrize(("task", "metric"), CASES)
+def test_old_test_rows_get_the_same_bytes_as_from_submit(models_only, task, metric, monkeypatch):
+    made, here = models_only(task, metric), Path.cwd()
+    board = pd.read_csv(made / "oof/tiny/leaderboard.csv")
+    infer()
+    assert submission().read_bytes() == (made / submission()).read_bytes()
+    _predict_each_member_once(monkeypatch)
+    for name in board.loc[board["kind"] != "constant", "name"]:
+        infer("--predictor", name)
+        with monkeypatch.context() as patch:
+            patch.chdir(made)
+            stage("submit", "--predictor", name)
+        assert submission(name).read_bytes() == (made / submission(name)).read_bytes()
+    assert sorted(path.name for path in here.iterdir()) == [
+        "configs",
+        "data",
+        "models",
+        "submissions",
+    ]
+
+
+def test_the_cases_hold_every_blender_and_every_post_processing(finished):
+    methods = set()
+    for case in CASES:
+        board = pd.read_csv(finished(*case) / "oof/tiny/leaderboard.csv")
+        for name in board.loc[board["kind"] == "blend", "name"]:
+            methods |= set(name.removeprefix("blend_").split("."))
+    assert methods == {*BLENDERS, *POSTPROCESSING}
+
+
+def test_hidden_rows_of_another_number_and_order_are_predicted_by_id(models_only):
+    models_only("regression", "rmse")
+    infer()
+    before = pd.read_csv(submission(), dtype=str).set_index("id")["target"]
+    test = pd.read_csv("data/tiny/test.csv", dtype=str)
+    hidden = pd.concat([test[::-1], test.assign(id="new" + test["id"])]).iloc[3:]
+    write_rows(Path("hidden.csv"), list(hidden), hidden.to_numpy().tolist())
+    write_rows(Path("sample.csv"), ["id", "target"], [[name, "0"] for name in sorted(hidden["id"])])
+    infer("--data.test", "hidden.csv", "--data.sample_submission", "sample.csv")
+    after = pd.read_csv(submission(), dtype=str).set_index("id")["target"]
+    assert list(after.index) == sorted(hidden["id"])
+    for name, value in after.items():
+        assert value == before[name.removeprefix("new")]
+
+
+def test_members_without_a_weight_are_not_predicted(models_only, monkeypatch):
+    made = models_only("regression", "rmse")
+    from pipeline.predictors import saved_blends
+
+    read = saved_blends.load_fitted
+
+    def one_sided(path):
+        blend = read(path)
+        blend.values["weights"] = np.array([0.0, 1.0])
+        return blend
+
+    monkeypatch.setattr(saved_blends, "load_fitted", one_sided)
+    shutil.rmtree("models/tiny/tfidf_linear")
+    infer("--predictor", "blend_convex")
+    assert submission("blend_convex").read_bytes() == (made / submission("few")).read_bytes()
+
+
+@pytest.fixture
+def with_external(workplace):
+    """A finished competition with an external predictor, the best of all."""
+    settings = {"members": MEMBERS, "jobs": {"n_jobs": 1}, "backbone": None}
+    write_competition(workplace, "regression", settings=settings)
+    for name in ("make_folds", "train", "predict"):
+        stage(name)
+    truth = pd.read_csv("data/tiny/train.csv")[["id", "target"]]
+    member = pd.read_csv("oof/tiny/few/oof.csv").merge(truth, on="id", suffixes=("", "_true"))
+    mates = Path("mates")
+    mates.mkdir()
+    member.assign(target=0.1 * member["target"] + 0.9 * member["target_true"])[
+        ["id", "target"]
+    ].to_csv(mates / "oof.csv", index=False)
+    shutil.copy("oof/tiny/few/test.csv", mates / "test.csv")
+    stage("blend", "--blend.external", "mates")
+
+
+def test_an_external_predictor_is_named_with_the_best_that_does_without(
+    with_external, capsys, monkeypatch
+):
+    monkeypatch.setattr("pipeline.infer.predict_members", None)  # nothing may run
+    board = pd.read_csv("oof/tiny/leaderboard.csv")
+    ours = board[board["kind"] == "member"]["name"].iloc[0]
+    line = refused(capsys)
+    assert "mates" in line
+    assert line.endswith(f"--predictor {ours}")
+
+
+def test_a_member_is_inferred_where_an_external_predictor_was_blended(with_external):
+    infer("--predictor", "few")
+    stage_words = ("--blend.external", "mates", "--predictor", "few")
+    by_infer = submission("few").read_bytes()
+    stage("submit", *stage_words)
+    assert submission("few").read_bytes() == by_infer
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda: shutil.rmtree("models/tiny/blend"), "models/tiny/blend/leaderboard.csv"),
+        (lambda: Path("models/tiny/blend/mean.safetensors").write_bytes(b"x"), "mean.safetensors"),
+        (lambda: Path("models/tiny/blend/leaderboard.csv").write_bytes(b"x"), "leaderboard.csv"),
+        (lambda: shutil.rmtree("models/tiny/few/fold1"), "models/tiny/few/fold1"),
+    ],
+)
+def test_what_is_missing_or_changed_is_named(models_only, capsys, spoil, said):
+    models_only("regression", "rmse")
+    spoil()
+    assert said in refused(capsys, "--predictor", "blend_mean")
+    assert not submission("blend_mean").exists()
+
+
+def test_members_trained_again_since_they_were_blended_are_refused(models_only, capsys):
+    made = models_only("regression", "rmse")
+    for part in ("data", "folds"):
+        shutil.copytree(made / part, part, dirs_exist_ok=True)
+    few = [{"model": "tfidf_linear", "name": "few", "options": {"max_features": 11}}]
+    write_competition(
+        Path.cwd(), "regression", settings={"members": few, "backbone": None, "jobs": {"n_jobs": 1}}
+    )
+    stage("train", "--overwrite")
+    assert "models/tiny/few" in refused(capsys, "--predictor", "few")
+
+
+def test_another_metric_or_an_unknown_predictor_is_refused(models_only, capsys):
+    models_only("regression", "rmse")
+    assert "'rmse'" in refused(capsys, "--metric", "mae")
+    assert "'blend_men'" in refused(capsys, "--predictor", "blend_men")
+
+
+def test_blend_saves_its_blends_again_where_they_are_gone(finished, workplace):
+    made = finished("regression", "rmse")
+    shutil.copytree(made, workplace, dirs_exist_ok=True)
+    saved = Path("models/tiny/blend/ridge.safetensors")
+    saved.unlink()
+    stage("blend")
+    assert saved.read_bytes() == (made / saved).read_bytes()
