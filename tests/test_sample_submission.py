@@ -17,10 +17,10 @@ PATH = "sample.csv"
 def sample_of(workplace):
     """Write a sample submission and read it."""
 
-    def read(header, rows, task="regression", columns=("target",), classes=(), name="id"):
+    def read(header, rows, task="regression", columns=("target",), classes=(), name="id", ids=IDS):
         write_rows(workplace / PATH, header, rows)
         data = Data(train="", test="", sample_submission=PATH, id=name, text="t", target="target")
-        return read_sample(data, IDS, task, columns, classes)
+        return read_sample(data, ids, task, columns, classes)
 
     return read
 
@@ -177,6 +177,20 @@ def test_the_complaint_about_another_name_says_what_to_set(workplace, name):
         read_sample(data, ("b1", "b2"), "regression", ["target"], ())
 
 
+def test_ids_that_are_the_same_numbers_are_matched_and_keep_the_samples_spelling(sample_of):
+    for cells in (("1002.0", "1000.0", "1001.0"), ("1002", "1e3", "01001")):
+        sample = sample_of(["id", "target"], rows(*cells), ids=("1000", "1001", "1002"))
+        assert sample.ids == ("1002", "1000", "1001")
+        assert sample.id_cells == cells
+        assert re.search(rf"{PATH}: .*'{cells[0]}'.*'1002'", sample.note or "")
+
+
+@pytest.mark.parametrize("cells", [("1000.0", "1003.0"), ("1000.0", "1000", "1001")])
+def test_ids_of_which_only_some_are_the_same_numbers_are_refused(sample_of, cells):
+    with pytest.raises(ValueError, match=rf"{PATH}: .*'{cells[0]}'"):
+        sample_of(["id", "target"], rows(*cells), ids=("1000", "1001", "1002")[: len(cells)])
+
+
 # --- what does not fit
 
 
@@ -185,7 +199,7 @@ def test_the_complaint_about_another_name_says_what_to_set(workplace, name):
     [
         (("b1", "b2"), r".*\b1\D+3\D.*'b3'"),
         (("b1", "b2", "b3", "b4"), r".*\b1\b.*'b4'"),
-        (("b1", "b2", "B3"), r".*\b1\D+3\D.*'b3'"),
+        (("b1", "b2", "B3"), r".*\b1\D+3\D.*'b3'.*'B3'"),
         (("b1", "b2", "b3", "b3"), r"\D*'b3'"),
     ],
 )

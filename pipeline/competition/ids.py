@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from pipeline.competition.spelling import alike, spelling_key
+from pipeline.competition.spelling import alike, same_numbers, spelling_key
 from pipeline.competition.tables import column, no_column, open_table
 from pipeline.files.messages import first_few
 from pipeline.settings.config import Data
@@ -143,6 +143,19 @@ def refuse_other_order(table: pd.DataFrame, test: pd.DataFrame, where: str) -> N
                     f"{test[other].iloc[differs[0] - 1]!r} there; set data.id, or remove the "
                     "column if rows go by their order"
                 )
+
+
+def same_numbers_as(cells: Sequence[str], ids: Sequence[str]) -> list[str] | None:
+    """The id of each cell, where both are the same numbers, as 1000.0 and 1000; None elsewhere.
+
+    Args:
+        cells: (k,) ids as a sample spells them.
+        ids: (k,) distinct ids of the test rows.
+    """
+    if set(cells) == set(ids) or not same_numbers(cells, ids):
+        return None
+    spelled = {spelling_key(name): name for name in ids}
+    return [spelled[spelling_key(cell)] for cell in cells]
 
 
 def _is_lone(table: pd.DataFrame, name: str) -> bool:

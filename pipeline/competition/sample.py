@@ -11,6 +11,7 @@ from pipeline.competition.ids import (
     no_id_column,
     open_test,
     refuse_other_order,
+    same_numbers_as,
 )
 from pipeline.competition.spelling import alike, same_numbers, told_apart
 from pipeline.competition.tables import open_table
@@ -31,7 +32,7 @@ class Sample:
         id_at: position of the id column; None without an id column.
         ids: (k,) test ids in the sample's order.
         id_cells: (k,) cells of the id column: the ids, or the sample's own cells if the test
-            table has no ids.
+            table has no ids or spells the same numbers in another way.
         note: how rows were matched to those of the test table, if the config does not say.
         cells: distinct cells of the columns to predict, without white space around them.
     """
@@ -82,10 +83,15 @@ def read_sample(
         ids = [ids[row] for row in order]
     id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
     if name is not None:
-        in_order_of(ids, id_cells, where, REMEDY)
+        sampled = same_numbers_as(id_cells, ids)
+        if sampled is None:
+            in_order_of(ids, id_cells, where, REMEDY)
+        else:
+            note = f"{where}: id {id_cells[0]!r} is {sampled[0]!r} of {data.test}, and so on"
+        ids = sampled or id_cells
     columns_at = [at for at in range(len(header)) if at != id_at]
     cells = frozenset(cell.strip() for at in columns_at for cell in table.iloc[:, at]) - {""}
-    sample = Sample(header, id_at, tuple(ids) if name is None else id_cells, id_cells, note, cells)
+    sample = Sample(header, id_at, tuple(ids), id_cells, note, cells)
     _check_columns(sample.columns, data, task, columns, classes)
     return sample
 

@@ -25,12 +25,13 @@ def in_order_of(
         raise ValueError(f"{where}: id {first!r} appears more than once; {remedy}")
     positions = index.get_indexer(pd.Index(ids))
     missing = np.flatnonzero(positions < 0)
+    extra = index.difference(pd.Index(ids), sort=False)
     if len(missing):
+        instead = f", it has {extra[0]!r} instead" if len(extra) else ""
         raise ValueError(
-            f"{where}: {len(missing)} of {len(ids)} ids missing, first {ids[missing[0]]!r}; "
-            f"{remedy}"
+            f"{where}: {len(missing)} of {len(ids)} ids missing, first {ids[missing[0]]!r}"
+            f"{instead}; {remedy}"
         )
-    if len(index) > len(ids):
-        extra = index.difference(pd.Index(ids), sort=False)
+    if len(extra):
         raise ValueError(f"{where}: {len(extra)} unexpected ids, first {extra[0]!r}; {remedy}")
     return positions
