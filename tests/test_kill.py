@@ -27,7 +27,8 @@ SETTINGS = {
     "members": [{"pooling": "mean"}, {"pooling": "attention"}],
     "jobs": {"n_jobs": 1},
 }
-RESULTS = ("oof/tiny/[!b]*/*.csv", "models/tiny/*/fold*/*.safetensors", "models/tiny/*/fold*/oof.csv")
+UNITS = "models/tiny/*/fold*"
+RESULTS = ("oof/tiny/[!b]*/*.csv", f"{UNITS}/*.safetensors", f"{UNITS}/oof.csv")  # of members
 PATIENCE = 300  # seconds; a busy machine takes long to load torch
 UNIT = {"weights.safetensors", "run.json", "oof.csv", "reload_check.json", "train.log"}
 
