@@ -126,6 +126,7 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "as it was": Arm(starts=False),
         "base rates": Arm(),
         "both": Arm(head=10),
+        "both, head 20x": Arm(head=20),
         "both, head 50x": OURS,
         "both, head 200x": Arm(head=200),
         "both, sum of labels": Arm(head=10, change=sum_of_labels),
