@@ -9,7 +9,6 @@ from pipeline.scoring.bootstrap import (
     BOOTSTRAP,
     bootstrap_clusters,
     bootstrap_counts,
-    bootstrap_rows,
     bootstrap_score,
 )
 from pipeline.scoring.metrics import METRICS
@@ -104,11 +103,3 @@ def test_a_sample_draws_as_many_clusters_as_there_are_each_with_all_its_rows():
     assert counts[:, 0].sum() == 30
     assert 0 in counts
     assert counts.max() > 1
-
-
-def test_a_sample_repeats_a_row_as_often_as_it_is_drawn():
-    cluster = bootstrap_clusters(50)
-    counts, rows = (
-        draw(cluster, np.random.default_rng(1)) for draw in (bootstrap_counts, bootstrap_rows)
-    )
-    np.testing.assert_array_equal(np.bincount(rows, minlength=50), counts)

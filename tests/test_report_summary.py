@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from report_numbers import whole_evidence
 
-from pipeline.reporting.sampling import standard_error
 from pipeline.reporting.summary import summarise
+from pipeline.scoring.intervals import standard_error
 
 
 @pytest.mark.parametrize(("metric", "sign"), [("rmse", -1), ("pearson", 1)])
@@ -36,9 +36,9 @@ def test_five_copies_of_a_row_as_a_group_hold_the_evidence_of_one():
         assert narrow[:, 0] == pytest.approx(wide[:, 0])
         widths = [np.diff(of[:, 1:]).mean() for of in (narrow, wide)]
         assert widths[1] / widths[0] == pytest.approx(np.sqrt(5), rel=0.15)
-    rows, rng = np.arange(200), np.random.default_rng(0)
+    rows, rng = slice(0, 200), np.random.default_rng(0)
     errors = [
-        np.mean([standard_error(of, of.chosen_oof, rows, rng) for _ in range(20)])
+        np.mean([standard_error(of.target[rows], of.chosen_oof[rows], rng) for _ in range(20)])
         for of in (alone, together)
     ]
     assert errors[1] / errors[0] == pytest.approx(np.sqrt(5), rel=0.15)

@@ -8,7 +8,7 @@ import pytest
 from scored import score
 from test_diversity import made_up
 
-from pipeline.ensemble.moments import MOMENT_METRICS, moments_of, weighted_moments
+from pipeline.ensemble.moments import MOMENT_METRICS, moments_of
 from pipeline.reporting.contributions import contributions, every_set, sampled_orders, set_values
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
@@ -40,7 +40,8 @@ def test_moments_score_every_set_as_the_rows_do(metric):
     preds, y = preds + 1e4, y + 1e4
     sets = every_set(4).sets
     by_rows = set_values(preds, Target.of(y, "regression", metric), sets)
-    by_moments = METRICS[metric].sign * MOMENT_METRICS[metric](moments_of(preds, y), sets)
+    (moments,) = moments_of(preds, y, [np.ones(len(y))])
+    by_moments = METRICS[metric].sign * MOMENT_METRICS[metric](moments, sets)
     assert by_moments == pytest.approx(by_rows, abs=1e-9)
 
 
@@ -53,10 +54,9 @@ def test_draws_that_hold_one_of_two_values_score_as_their_rows_do(metric):
     preds[:, 2] = rng.choice([0.3, 0.4], size=(12, 1), p=[0.8, 0.2])  # and apart from it
     sets = every_set(3).sets[1:]
     times = rng.multinomial(12, np.full(12, 1 / 12), size=200)
-    joined = np.concatenate([preds.transpose(0, 2, 1), y[:, :, None]], axis=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = [MOMENT_METRICS[metric](of, sets) for of in weighted_moments(joined, times)]
+        found = [MOMENT_METRICS[metric](of, sets) for of in moments_of(preds, y, times)]
     rows = [np.repeat(np.arange(12), t) for t in times]
     expected = [
         [score(metric, "regression", y[r], preds[r][:, members].mean(axis=1)) for members in sets]

@@ -1,19 +1,17 @@
 """Scores of plain means of predictors from second moments, without a pass over the rows.
 
-Letters: n rows, m predictors, c columns, s sets of predictors, B bootstrap samples.
+Letters: n rows, m predictors, c columns, s sets of predictors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.bootstrap import bootstrap_counts
 from pipeline.scoring.formulas import NO_VARIANCE, ROW_MEANS, correlation, mean_of_defined, r2
 from pipeline.scoring.tasks import Floats
-
-BLOCK = 8192  # rows per block of products, to limit memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,52 +22,28 @@ class Moments:
     covariances: Floats
 
 
-def moments_of(preds: Floats, y: Floats) -> Moments:
-    """Moments of all rows; `y` is (n, c)."""
-    return weighted_moments(_joined(preds, y), np.ones((1, len(y))))[0]
+def moments_of(preds: Floats, y: Floats, samples: Iterable[NDArray[Any]]) -> Iterator[Moments]:
+    """The moments of each sample.
 
-
-def bootstrap_moments(
-    preds: Floats, y: Floats, clusters: NDArray[np.int64], n_draws: int, rng: np.random.Generator
-) -> list[Moments]:
-    """Moments of B bootstrap samples of the (n,) clusters."""
-    counts = np.empty((n_draws, len(clusters)), dtype=np.float32)  # counts: exact
-    for line in counts:
-        line[:] = bootstrap_counts(clusters, rng)
-    return weighted_moments(_joined(preds, y), counts)
-
-
-def weighted_moments(joined: Floats, counts: NDArray[np.floating]) -> list[Moments]:
-    """Moments of (n, c, m + 1) values of B samples that hold row i `counts[b, i]` times."""
-    n, c, width = joined.shape
+    Args:
+        preds: (n, m, c).
+        y: (n, c).
+        samples: (n,) how often a sample holds each row.
+    """
+    values = np.concatenate([preds, y[:, None]], axis=1).transpose(2, 1, 0)  # (c, m + 1, n)
     # centred against cancellation; a constant is centred on itself, so its variance is exactly 0
-    centre = np.where(np.ptp(joined, axis=0) > 0, joined.mean(axis=0), joined[0])
-    first, second = np.triu_indices(width)
-    sums = np.zeros((len(counts), c, width))
-    products = np.zeros((len(counts), c, len(first)))
-    for start in range(0, n, BLOCK):
-        rows = slice(start, start + BLOCK)
-        weights = counts[:, rows].astype(np.float64)
-        for j in range(c):
-            x = joined[rows, j] - centre[j]
-            sums[:, j] += weights @ x
-            products[:, j] += weights @ (x[:, first] * x[:, second])
-    total = counts.sum(axis=1, dtype=np.float64)[:, None, None]
-    means = sums / total
-    second_moments = np.empty((len(counts), c, width, width))
-    second_moments[..., first, second] = products / total
-    second_moments[..., second, first] = products / total
-    covariances = second_moments - means[..., :, None] * means[..., None, :]
-    # a value that is constant within one sample has a variance of rounding error only
-    squares = np.diagonal(second_moments, axis1=2, axis2=3)
-    variances = np.diagonal(covariances, axis1=2, axis2=3)
-    varies = variances > NO_VARIANCE * squares
-    covariances *= varies[..., :, None] & varies[..., None, :]
-    return [Moments(a + centre, b) for a, b in zip(means, covariances, strict=True)]
-
-
-def _joined(preds: Floats, y: Floats) -> Floats:
-    return np.concatenate([preds.transpose(0, 2, 1), y[:, :, None]], axis=2)
+    is_constant = np.ptp(values, axis=2, keepdims=True) == 0
+    center = np.where(is_constant, values[..., :1], values.mean(axis=2, keepdims=True))
+    centered = values - center
+    for counts in samples:
+        weighted = centered * (counts / counts.sum())
+        means = weighted.sum(axis=2)
+        products = weighted @ centered.transpose(0, 2, 1)
+        covariances = products - means[:, :, None] * means[:, None, :]
+        variances, squares = (np.diagonal(of, axis1=1, axis2=2) for of in (covariances, products))
+        varies = variances > NO_VARIANCE * squares  # the rest is rounding error
+        covariances *= varies[:, :, None] & varies[:, None, :]
+        yield Moments(means + center[..., 0], covariances)
 
 
 def _shares(sets: NDArray[np.bool_]) -> Floats:

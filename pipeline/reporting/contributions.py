@@ -8,16 +8,18 @@ join (Shapley 1953). Shapley values sum to the gain of the mean of all over that
 Letters: n rows, m predictors, c columns, s sets of predictors, b draws of rows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import factorial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.moments import MOMENT_METRICS, bootstrap_moments, moments_of
+from pipeline.ensemble.moments import MOMENT_METRICS, moments_of
 from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
+from pipeline.scoring.intervals import intervals_of
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
@@ -63,16 +65,7 @@ class SetPlan:
         return values[-1] - values[self.without]
 
 
-class Bootstrap(NamedTuple):
-    """A plan, the (s,) values of its sets on all rows, and the (b, s) on draws of rows."""
-
-    plan: SetPlan
-    values: Floats
-    drawn: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Contributions:
+class Contributions(NamedTuple):
     """Contributions in the metric's unit, positive is better.
 
     Attributes:
@@ -95,40 +88,48 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     """Leave-one-out and Shapley values of every predictor in the plain mean.
 
     Exact up to 12 predictors, from sampled orders beyond. Metrics of second moments use all rows,
-    other metrics a random sample of at most 5,000.
+    other metrics a random sample of at most 5,000. Draws of rows may use a plan of one circle,
+    whose sampling error cancels in the difference of a draw and all rows.
 
     Args:
         preds: (n, m, c) predictions.
     """
-    m = preds.shape[1]
-    rng = np.random.default_rng(seed)
-    plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
-    n_rows, metric = len(target), target.metric
-    cluster = bootstrap_clusters(n_rows, target.groups)
-    if metric.name in MOMENT_METRICS:
-        value_of = MOMENT_METRICS[metric.name]
-        truth = target.as_columns(preds.shape[2])
-        values = metric.sign * value_of(moments_of(preds, truth), plan.sets)
-        draws = bootstrap_moments(preds, truth, cluster, N_DRAWS_OF_MOMENTS, rng)
-        drawn = metric.sign * np.stack([value_of(moments, plan.sets) for moments in draws])
-        on_draws = Bootstrap(plan, values, drawn)
+    m, sign, rng = preds.shape[1], target.metric.sign, np.random.default_rng(seed)
+    plan = drawn_plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
+    value_of = MOMENT_METRICS.get(target.metric.name)
+    if value_of is None and len(target) > MOST_ROWS:
+        rows = np.sort(rng.choice(len(target), MOST_ROWS, replace=False))
+        preds, target = preds[rows], target.only(rows)
+    clusters = bootstrap_clusters(len(target), target.groups)
+    if value_of:
+        draws = (bootstrap_counts(clusters, rng) for _ in range(N_DRAWS_OF_MOMENTS))
+        samples = chain([np.ones(len(target))], draws)
+        moments = moments_of(preds, target.as_columns(preds.shape[2]), samples)
+        values, *drawn = (sign * value_of(of, plan.sets) for of in moments)
+        drawn_values = values
     else:
-        if n_rows > MOST_ROWS:
-            rows = np.sort(rng.choice(n_rows, MOST_ROWS, replace=False))
-            preds, target, cluster = preds[rows], target.only(rows), cluster[rows]
-            n_rows = MOST_ROWS
-        values = set_values(preds, target, plan.sets)
-        on_draws = _scored_draws(preds, target, cluster, plan, values, rng)
+        values = drawn_values = set_values(preds, target, plan.sets)
+        if len(plan.sets) > SETS_PER_DRAW:  # each on every draw would take minutes
+            drawn_plan = sampled_orders(m, 1, rng)
+            drawn_values = set_values(preds, target, drawn_plan.sets)
+        counts = np.array([bootstrap_counts(clusters, rng) for _ in range(N_DRAWS)], np.float64)
+        means = _plain_means(preds, target, drawn_plan.sets)
+        scores = np.column_stack([bootstrap_score(target, mean)(counts) for mean in means])
+        drawn = list(_no_skill_where_undefined(sign * scores))
     by_circle = plan.shapley(values)
-    n_circles, shapley = len(by_circle), by_circle.mean(axis=0)
-    sampling = by_circle.std(axis=0, ddof=1) / np.sqrt(n_circles) if n_circles > 1 else np.zeros(1)
+    shapley, left_out = by_circle.mean(axis=0), plan.leave_one_out(values)
+    sampling = by_circle.std(axis=0, ddof=1) if len(by_circle) > 1 else np.zeros(1)
+    shapley_of_all = drawn_plan.shapley(drawn_values).mean(axis=0)
+    changes = [drawn_plan.shapley(line).mean(axis=0) - shapley_of_all for line in drawn]
+    left_out_of_all = drawn_plan.leave_one_out(drawn_values)
+    left_out_changes = [drawn_plan.leave_one_out(line) - left_out_of_all for line in drawn]
     return Contributions(
-        _with_interval(shapley, on_draws, lambda plan, v: plan.shapley(v).mean(axis=0)),
-        _with_interval(plan.leave_one_out(values), on_draws, SetPlan.leave_one_out),
+        intervals_of(shapley, shapley + np.array(changes)),
+        intervals_of(left_out, left_out + np.array(left_out_changes)),
         float(shapley.sum()),
-        float(sampling.max()),
-        n_rows,
-        len(on_draws.drawn),
+        float(sampling.max() / np.sqrt(len(by_circle))),
+        len(target),
+        len(drawn),
     )
 
 
@@ -184,43 +185,6 @@ def _no_skill_where_undefined(values: Floats) -> Floats:
     """(b, s) with 0 in place of NaN, except in rows that are all NaN."""
     undefined = np.isnan(values)
     return np.where(undefined & ~undefined.all(axis=1, keepdims=True), 0.0, values)
-
-
-def _scored_draws(
-    preds: Floats,
-    target: Target,
-    cluster: NDArray[Any],
-    plan: SetPlan,
-    values: Floats,
-    rng: np.random.Generator,
-) -> Bootstrap:
-    """Draws of rows, with a plan of one circle if all sets would take minutes."""
-    if len(plan.sets) > SETS_PER_DRAW:
-        plan = sampled_orders(preds.shape[1], 1, rng)
-        values = set_values(preds, target, plan.sets)
-    cluster = bootstrap_clusters(len(cluster), cluster)  # renumbered for the sampled rows
-    times = np.array([bootstrap_counts(cluster, rng) for _ in range(N_DRAWS)], dtype=np.float64)
-    blends = _plain_means(preds, target, plan.sets)
-    drawn = np.column_stack([bootstrap_score(target, p)(times) for p in blends])
-    return Bootstrap(plan, values, _no_skill_where_undefined(target.metric.sign * drawn))
-
-
-def _with_interval(
-    point: Floats, on_draws: Bootstrap, statistic: Callable[[SetPlan, Floats], Floats]
-) -> Floats:
-    """(m, 3) the point and its interval.
-
-    The interval is the point plus the draws' changes: the draws' plan may hold fewer orders, whose
-    sampling error cancels in the difference of one plan on a draw and on all rows.
-    """
-    plan, values, drawn = on_draws
-    changes = np.array([statistic(plan, line) for line in drawn]) - statistic(plan, values)
-    interval = np.full((len(point), 3), np.nan)
-    interval[:, 0] = point
-    changes = changes[~np.isnan(changes).any(axis=1)]
-    if len(changes):
-        interval[:, 1:] = point[:, None] + np.percentile(changes, [2.5, 97.5], axis=0).T
-    return interval
 
 
 def _exact_weights(sets: Sets) -> Floats:

@@ -11,8 +11,8 @@ from pipeline.competition.rows import joined
 from pipeline.reporting.diversity import ambiguity, errors
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.numbers import MINUS
-from pipeline.reporting.sampling import standard_error
 from pipeline.scoring.formulas import ROW_MEANS
+from pipeline.scoring.intervals import standard_error
 from pipeline.scoring.tasks import TASKS, Floats
 
 N_ROWS = 20
@@ -91,8 +91,8 @@ def by_length(evidence: Evidence) -> list[dict[str, float | None]]:
         rows = np.flatnonzero(fifths == fifth)
         score = error = np.nan
         if len(rows) >= FEWEST:
-            score = evidence.target[rows].score(evidence.chosen_oof[rows])
-            error = standard_error(evidence, evidence.chosen_oof, rows, rng)
+            target, predictions = evidence.target[rows], evidence.chosen_oof[rows]
+            score, error = target.score(predictions), standard_error(target, predictions, rng)
         span = {"shortest": int(lengths[rows].min()), "longest": int(lengths[rows].max())}
         bins.append({**span, "rows": len(rows), "score": score, "se": error})
     return bins

@@ -14,9 +14,9 @@ from pipeline.reporting.diversity import ambiguity, clustered, error_correlation
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.examples import by_length, telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
-from pipeline.reporting.sampling import standard_error
 from pipeline.reporting.screen import alone_of
 from pipeline.reporting.verdict import Line, verdict
+from pipeline.scoring.intervals import standard_error
 
 OUTLYING = 3.0  # standard errors: by chance alone, less than one fold in 100 is that far off
 
@@ -103,7 +103,7 @@ def _fold_scores(evidence: Evidence) -> dict[str, Any]:
     for i, name in enumerate(evidence.stack.names):
         oof = evidence.stack.oof[:, i]
         scores = np.array([evidence.target[r].score(oof[r]) for r in rows])
-        errors = np.array([standard_error(evidence, oof, r, rng) for r in rows])
+        errors = np.array([standard_error(evidence.target[r], oof[r], rng) for r in rows])
         median = np.nan if np.isnan(scores).all() else np.nanmedian(scores)
         outlying = (errors > 0) & (np.abs(scores - median) > OUTLYING * errors)
         table = pd.DataFrame({"score": scores, "se": errors, "outlying": outlying})

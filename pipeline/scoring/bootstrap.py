@@ -43,11 +43,6 @@ def bootstrap_counts(clusters: NDArray[np.int64], rng: np.random.Generator) -> N
     return np.bincount(rng.integers(n_clusters, size=n_clusters), minlength=n_clusters)[clusters]
 
 
-def bootstrap_rows(clusters: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Row numbers of one bootstrap sample, each repeated as often as it is drawn."""
-    return np.repeat(np.arange(len(clusters)), bootstrap_counts(clusters, rng))
-
-
 def bootstrap_score(target: Target, predictions: Floats) -> SampleScore:
     """A function from (B, n) `counts` to the (B,) scores of the samples; NaN where undefined."""
     columns = target.scored_columns(predictions)

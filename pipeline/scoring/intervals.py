@@ -17,6 +17,7 @@ from pipeline.scoring.tasks import Floats
 
 N_BOOTSTRAP = 1000
 AT_ONCE = 4_000_000  # counts in a block of bootstrap samples: 32 MB
+N_FOR_ERROR, MOST_FOR_ERROR = 50, 5000  # bootstrap samples and rows of a standard error
 
 
 def bootstrap_scores(
@@ -36,9 +37,8 @@ def bootstrap_scores(
     scores = np.empty((n_bootstrap, len(predictions)))
     block = max(1, AT_ONCE // n)
     for start in range(0, n_bootstrap, block):
-        counts = np.empty((min(block, n_bootstrap - start), n))
-        for sample in counts:
-            sample[:] = bootstrap_counts(clusters, rng)
+        n_samples = min(block, n_bootstrap - start)
+        counts = np.array([bootstrap_counts(clusters, rng) for _ in range(n_samples)], np.float64)
         for j, score_of in enumerate(prepared):
             scores[start : start + len(counts), j] = score_of(counts)
     return scores
@@ -123,3 +123,20 @@ def difference_interval(
         fit_variance,
     )[0].tolist()
     return difference, low, high
+
+
+def standard_error(target: Target, predictions: Floats, rng: np.random.Generator) -> float:
+    """Standard error of the score, by bootstrap over rows or whole groups.
+
+    It comes from at most 5,000 rows, scaled to all. Samples on which the metric is undefined, such
+    as those without a positive, are left out; NaN if fewer than two are left.
+    """
+    rows = rng.permutation(len(target))[:MOST_FOR_ERROR]
+    drawn = target[rows]
+    clusters = bootstrap_clusters(len(rows), drawn.groups)
+    counts = np.array([bootstrap_counts(clusters, rng) for _ in range(N_FOR_ERROR)], np.float64)
+    scores = bootstrap_score(drawn, predictions[rows])(counts)
+    scores = scores[~np.isnan(scores)]
+    if len(scores) < 2:
+        return np.nan
+    return float(scores.std(ddof=1) * np.sqrt(len(rows) / len(target)))
