@@ -1,9 +1,12 @@
 """A backbone is looked up once and copied once."""
 
 import shutil
+import socket
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from pipeline.members import backbones
 from pipeline.members.backbones import keep_backbone, locate_backbone
@@ -30,16 +33,57 @@ def test_the_hub_is_asked_once_for_a_competition(workplace, hub):
     assert hub == ["somebody/tiny"] * 2
 
 
-def test_whatever_the_hubs_client_raises_is_told_in_a_line(workplace, monkeypatch):
-    class ProxyError(Exception):
-        """As of an HTTP client, no OSError."""
+@pytest.fixture
+def hub_that(monkeypatch, tmp_path):
+    """Let the hub's client raise an error, and find nothing in its cache."""
 
-    def refuse(*_, **__):
-        raise ProxyError("407 Proxy\n Authentication Required")
+    def answers(error: Exception) -> None:
+        def refuse(*_, **__):
+            raise error
 
-    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    with pytest.raises(FileNotFoundError, match="'somebody/tiny'.*407 Proxy Authentication"):
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", refuse)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    return answers
+
+
+class ProxyError(Exception):
+    """As of an HTTP client, no OSError."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ProxyError("407 Proxy\n Authentication Required"), "407 Proxy Authentication.*internet"),
+        (ConnectionError("Name or service not known"), "not known.*internet"),
+        (TimeoutError(), "TimeoutError.*internet"),
+        (HfHubHTTPError("404 Not Found", response=MagicMock()), "404 Not Found; check the name"),
+        (HFValidationError("Repo id must use"), "Repo id must use; check the name"),
+    ],
+)
+def test_no_internet_and_no_such_model_are_told_apart(workplace, hub_that, error, said):
+    hub_that(error)
+    with pytest.raises(FileNotFoundError, match=f"^[^\n]*'somebody/tiny'[^\n]*{said}"):
         locate_backbone("somebody/tiny")
+
+
+def test_a_hub_that_never_answers_is_left_after_a_while(workplace, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(workplace / "cache"))
+    monkeypatch.setattr(backbones, "HUB_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+        with pytest.raises(FileNotFoundError, match="'somebody/tiny'.*internet"):
+            locate_backbone("somebody/tiny")
+
+
+def test_without_internet_the_copy_in_the_hubs_cache_is_taken(workplace, hub_that, tiny_backbone):
+    cached = workplace / "cache/models--somebody--tiny"
+    shutil.copytree(tiny_backbone, cached / "snapshots/abc")
+    (cached / "refs").mkdir()
+    (cached / "refs/main").write_text("abc")
+    hub_that(ConnectionError("no route to host"))
+    assert locate_backbone("somebody/tiny") == cached / "snapshots/abc"
 
 
 def test_the_hub_is_asked_again_when_the_copy_is_gone(workplace, hub):

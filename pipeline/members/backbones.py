@@ -15,6 +15,7 @@ from pipeline.files.writing import folder_written_whole, write_json
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 FILES = ("*.json", "*.txt", "*.model")
 SAFETENSORS, PICKLED = "model*.safetensors", "pytorch_model*.bin"
+HUB_SECONDS = 10.0  # to wait for the hub's answer
 LFS_POINTER = b"version https://git-lfs"  # first bytes of a file cloned without Git LFS
 
 
@@ -103,17 +104,34 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _fetched_from_hub(name: str) -> Path:
+    """The folder of a model that the hub has now, else of the copy in the hub's cache."""
     # imported here: the hub's client takes a second to load and a local backbone needs none
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
 
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=[*FILES, SAFETENSORS]))
-        if not list(folder.glob(SAFETENSORS)):
-            folder = Path(snapshot_download(name, allow_patterns=[*FILES, PICKLED]))
-        return folder
+    problem = None
+    try:  # snapshot_download itself waits for ever for a hub that does not answer
+        HfApi().model_info(name, timeout=HUB_SECONDS)
     except Exception as error:  # of the hub's client, of its HTTP client, or of the system
-        reason = " ".join(str(error).split())[:200]
-        raise FileNotFoundError(
-            f"backbone {name!r}: neither a folder here nor a demo ({', '.join(DEMO_BACKBONES)}), "
-            f"and the hub gave none: {reason}; check the name, or download the model to a folder"
-        ) from None
+        problem = error
+    offline = problem is not None
+    try:
+        for weights in (SAFETENSORS, PICKLED):
+            patterns = [*FILES, weights]
+            folder = snapshot_download(name, allow_patterns=patterns, local_files_only=offline)
+            if list(Path(folder).glob(weights)):
+                break
+        return Path(folder)
+    except Exception as error:
+        problem = problem or error
+    reason = " ".join(str(problem).split())[:200] or type(problem).__name__
+    told = f"the hub gave none: {reason}; check the name, or download the model to a folder"
+    if not isinstance(problem, HfHubHTTPError | ValueError):
+        told = (
+            f"the hub cannot be reached ({reason}): connect to the internet, or download the model "
+            "elsewhere and name its folder here"
+        )
+    raise FileNotFoundError(
+        f"backbone {name!r}: neither a folder here nor a demo ({', '.join(DEMO_BACKBONES)}), "
+        f"and {told}"
+    )
