@@ -658,6 +658,26 @@ def test_characters_that_the_terminal_lacks_are_printed_as_escapes(monkeypatch):
     assert written.getvalue().decode("cp1252") == "gain \\u22120.5 … über \\u65e5\\u672c\n"
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "said"),
+    [
+        ({"train": "a.csv"}, "train", "data.train"),
+        ({"data": {"epochs": 3}}, "data.epochs", "training.epochs"),
+        ({"DATA": {}}, "DATA", "data"),
+        ({"folds": {"N": 3}}, "folds.N", "folds.n"),
+    ],
+)
+def test_a_key_of_another_section_or_case_is_told_where_it_belongs(config_of, section, key, said):
+    with pytest.raises(ValueError, match=rf"'{re.escape(key)}'.*'{re.escape(said)}'\?$"):
+        config_of(**section)
+
+
+@pytest.mark.parametrize("key", ["test", "sample_submission"])
+def test_the_three_tables_are_three_files(config_of, key):
+    with pytest.raises(ValueError, match=r"'train\.csv'.*'train\.csv'"):
+        config_of(data={"train": "train.csv", key: "train.csv"})
+
+
 def test_a_bug_of_ours_keeps_its_traceback():
     with pytest.raises(KeyError, match="oops"), one_line_errors():
         raise KeyError("oops")

@@ -233,6 +233,12 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
+        tables = (self.data.train, self.data.test, self.data.sample_submission)
+        if len(set(tables)) < len(tables):
+            raise ValueError(
+                "data.train, data.test and data.sample_submission are three tables, got "
+                f"{', '.join(map(short, tables))}; correct the path that is repeated"
+            )
         fitting = [name for name, tasks in TASKS_OF_METRIC.items() if self.task in tasks]
         if self.metric not in fitting:
             complaint = "does not fit" if self.metric in TASKS_OF_METRIC else "is unknown for"

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.files.messages import short
 from pipeline.settings.config import Config
-from pipeline.settings.listing import default_of
+from pipeline.settings.listing import default_of, settings_by_section
 from pipeline.settings.members import KINDS
 from pipeline.settings.section import Section
 
@@ -76,8 +76,13 @@ def _advice(location: Sequence[Any]) -> str:
 def _unknown_key(location: Sequence[Any]) -> str:
     section = _section_at(location[:-1]) or Config
     known = [field.alias or name for name, field in section.model_fields.items()]
-    near = difflib.get_close_matches(str(location[-1]), known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(known)}"
+    key = str(location[-1])
+    keys = [key for settings in settings_by_section().values() for key in settings]
+    elsewhere = [name for name in keys if name.rpartition(".")[2] == key.casefold()]
+    near = elsewhere or difflib.get_close_matches(key.casefold(), known, n=1)
+    hint = f"choose one of: {', '.join(known)}"
+    if near:
+        hint = f"did you mean {' or '.join(map(repr, near))}?"
     return f"unknown key {short(_dotted(location))}; {hint}"
 
 
