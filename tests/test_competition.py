@@ -22,7 +22,8 @@ def tables(workplace):
     def write(train, test=None, task="regression", **settings):
         (workplace / "train.csv").write_text(train, encoding="utf-8", newline="")
         (workplace / "test.csv").write_text(test or "id,text\nb1,x\n", encoding="utf-8", newline="")
-        data = Data(train="train.csv", test="test.csv", sample_submission="", **settings)
+        settings = {"sample_submission": "", **settings}
+        data = Data(train="train.csv", test="test.csv", **settings)
         return read_train(data, task), read_test(data), data
 
     return write
@@ -397,6 +398,17 @@ def test_tables_that_are_swapped_are_told_so(tables):
         tables("id,text\n9,x\n", "id,text,target\n1,a,2\n")
     with pytest.raises(ValueError, match=r"train\.csv: (?!.*\bswap\b).*'target'"):
         tables("id,text\n9,x\n", "id,text\n1,a\n")
+
+
+def test_a_test_table_swapped_with_the_sample_is_told_so(tables, workplace):
+    (workplace / "sample.csv").write_text("id,text\n9,x\n")
+    with pytest.raises(ValueError, match=r"test\.csv: .*'text'.*sample\.csv.*\bswap\b"):
+        tables("id,text,target\n1,a,2\n", "id,target\n9,0\n", sample_submission="sample.csv")
+
+
+def test_a_line_that_is_one_cell_asks_for_the_separator(tables):
+    with pytest.raises(ValueError, match=r"data\.separator.*'id:text:target'"):
+        tables("id:text:target\n1:a:2\n")
 
 
 def test_the_settings_of_a_file_hold_for_both_tables(tables):

@@ -234,6 +234,17 @@ def test_columns_that_are_not_predicted_are_an_error_that_shows_both_lists(
         sample_of(["id", *header], rows(*IDS, cells=["0"] * len(header)), task, columns, classes)
 
 
+def test_the_test_table_is_no_sample(sample_of):
+    with pytest.raises(ValueError, match=rf"{PATH}: column 't' .*data\.sample_submission"):
+        sample_of(["id", "t"], rows(*IDS))
+
+
+@pytest.mark.parametrize("header", [["target", ""], ["", "target"], ["Unnamed: 0", "target"]])
+def test_a_column_without_a_name_is_to_be_removed(sample_of, header):
+    with pytest.raises(ValueError, match=rf"{PATH}: .*\bremove the column\b"):
+        sample_of(["id", *header], rows(*IDS, cells=("0", "0")))
+
+
 def test_columns_that_are_the_classes_as_numbers_fit(sample_of):
     cells = rows(*IDS, cells=("0", "0"))
     names = ("1.0", "2.0")

@@ -13,7 +13,7 @@ from pipeline.competition.tables import column, no_column, open_table
 from pipeline.files.messages import first_few
 from pipeline.settings.config import Data
 
-PARTS = ("train", "test", "sample")
+SETTINGS = {"train": "train", "test": "test", "sample": "sample_submission"}  # by key of data.id
 
 
 def read_ids(table: pd.DataFrame, data: Data, part: str) -> list[str]:
@@ -50,19 +50,19 @@ def read_ids(table: pd.DataFrame, data: Data, part: str) -> list[str]:
 def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
     """The message about a table without data.id, with the names that the tables have for it."""
     name = data.id_of(part) or ""
-    where = {"train": data.train, "test": data.test, "sample": data.sample_submission}[part]
+    where = getattr(data, SETTINGS[part])
     names: dict[str, str | None] = {}
-    for other in PARTS:
-        other_table = table if other == part else _open(data, other)
+    for other in SETTINGS:
+        other_table = table if other == part else open_other(data, SETTINGS[other])
         if other_table is not None:
             names[other] = _name_in(other_table, data.id_of(other) or name)
-    if part == "sample" and names[part] is None and (test := _open(data, "test")) is not None:
+    if part == "sample" and names[part] is None and (test := open_other(data, "test")) is not None:
         test_id = data.id_of("test")
         if test_id in test.columns.tolist():
             match = matching_columns(table, test[[test_id]])
             names["sample"] = match[0] if match else None
     remedy = None
-    if len(names) == len(PARTS) and all(names.values()):
+    if len(names) == len(SETTINGS) and all(names.values()):
         same = len(set(names.values())) == 1
         value = names[part] if same else names
         spelled = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
@@ -70,11 +70,10 @@ def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
     return no_column(name, table.columns.tolist(), where, "data.id", remedy)
 
 
-def _open(data: Data, part: str) -> pd.DataFrame | None:
+def open_other(data: Data, setting: str) -> pd.DataFrame | None:
     """Another table, for a better message; None if it cannot be read."""
-    path = {"train": data.train, "test": data.test, "sample": data.sample_submission}[part]
     try:
-        return open_table(path, f"data.{part}", data.dialect)
+        return open_table(getattr(data, setting), f"data.{setting}", data.dialect)
     except (OSError, ValueError):
         return None
 

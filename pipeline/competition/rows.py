@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.deal import text_key
-from pipeline.competition.ids import open_test, read_ids
+from pipeline.competition.ids import open_other, read_ids
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
 from pipeline.files.hashes import sha256_of_texts
@@ -72,7 +72,7 @@ def read_train(data: Data, task: str) -> Train:
     """
     table = open_table(data.train, "data.train", data.dialect)
     ids = read_ids(table, data, "train")
-    _refuse_swapped(data, table)
+    _refuse_swapped(data, table, "train", "target", "test")
     cells = {name: column(table, name, data.train, "data.target") for name in data.target}
     as_written = data.classes == "as_written"
     y, classes = read_targets(task, data.train, ids, cells, data.positive, as_written)
@@ -105,6 +105,7 @@ def read_test(data: Data) -> TestRows:
     """
     table = open_table(data.test, "data.test", data.dialect)
     ids = read_ids(table, data, "test")
+    _refuse_swapped(data, table, "test", "text", "sample_submission")
     return TestRows(tuple(ids), tuple(_texts(table, data.text, data.test)))
 
 
@@ -118,15 +119,16 @@ def joined_unordered(texts: Texts) -> list[str]:
     return joined(tuple(tuple(sorted(pair, key=text_key)) for pair in texts))
 
 
-def _refuse_swapped(data: Data, table: pd.DataFrame) -> None:
-    """Raise a ValueError if the targets are in data.test and not in data.train."""
-    if not set(data.target).isdisjoint(table.columns):
+def _refuse_swapped(data: Data, table: pd.DataFrame, part: str, setting: str, other: str) -> None:
+    """Raise a ValueError if another table has all columns of a setting, and this one has none."""
+    names = getattr(data, setting)
+    if not set(names).isdisjoint(table.columns):
         return
-    test = open_test(data)
-    if test is not None and set(data.target) <= set(test.columns):
+    other_table = open_other(data, other)
+    if other_table is not None and set(names) <= set(other_table.columns):
         raise ValueError(
-            f"{data.train}: no column {data.target[0]!r} (data.target), which {data.test} has; "
-            "swap data.train and data.test"
+            f"{getattr(data, part)}: no column {names[0]!r} (data.{setting}), which "
+            f"{getattr(data, other)} has; swap data.{part} and data.{other}"
         )
 
 

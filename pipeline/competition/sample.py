@@ -119,12 +119,20 @@ def _check_columns(
     where = data.sample_submission
     wanted = classes if TASKS[task].has_classes else columns
     may_be_one = TASKS[task].has_classes or len(wanted) == 1
+    texts = [name for name in header if name in data.text and name not in wanted]
+    if texts:
+        raise ValueError(
+            f"{where}: column {texts[0]!r} holds texts (data.text): name the sample submission as "
+            "data.sample_submission, not the test table"
+        )
     if len(header) == 1 and may_be_one:
         return
     if sorted(header) != sorted(wanted) and not same_numbers(header, wanted):
         pairs = [(name, other) for name in header for other in alike(name, wanted)]
         shown = [" is ".join(told_apart(*pair)) for pair in pairs if pair[0] not in wanted]
         hint = f"; {shown[0]} in {data.train}: rename the column in one of them" if shown else ""
+        if any(name == "" or name.startswith("Unnamed:") for name in header):
+            hint = "; remove the column without a name: an index, or a separator too many"
         raise ValueError(
             f"{where}: columns to predict are {first_few(header) or 'none'}, should be "
             f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}{hint}"

@@ -81,6 +81,8 @@ def no_column(
             remedy
             or f"write it so in {setting}, or rename it in {where} if the others have {shown}"
         )
+    if len(header) == 1:
+        hint += ", or set data.separator to the character that separates its cells"
     return f"{where}: no column {shown} ({setting}); {hint}; it has {first_few(header)}"
 
 

@@ -21,8 +21,8 @@ from pipeline.scoring.tasks import TASKS
 LARGEST = 1e30  # beyond, sums of squares and LightGBM's float32 overflow
 NUMBERS = f"no finite numbers up to {LARGEST:g}; task regression needs them, written like 1234.5"
 LABELS = (
-    "neither 0 nor 1; task multilabel needs these: write a column of 0 and 1 for each label, and "
-    "list them as data.target"
+    "neither 0 nor 1; task multilabel needs these: write a column of 0 and 1 for each label, as "
+    "pandas' str.get_dummies makes them of 'sea|rail', and list the columns as data.target"
 )
 
 Cells = dict[str, list[str]]
