@@ -66,7 +66,7 @@ def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
     return {
         "pooling": pooling,
         "parameters": sum(p.numel() for p in network.pooling.parameters()),
-        "training_s": effort.seconds,
+        "training_s": effort["seconds"],
         "prediction_s": time.perf_counter() - start,
     }
 

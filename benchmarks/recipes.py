@@ -238,7 +238,7 @@ def train_and_predict(
     with tempfile.TemporaryDirectory() as folder:
         effort = fit(network, dataset, settings, seed=seed, log=Path(folder, "train.log"))
     predictions = predict(network, rows.tokens.take(held_out), rows.task, scaling)
-    return predictions, effort.seconds, effort.steps
+    return predictions, effort["seconds"], effort["steps"]
 
 
 def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -> pd.DataFrame:

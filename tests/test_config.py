@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -387,6 +388,22 @@ def test_a_trainer_key_that_we_set_is_refused_and_ours_is_named(config_of, key):
 def test_any_other_trainer_key_is_left_to_transformers(config_of):
     config = config_of(training={"trainer": {"max_grad_norm": 0.5}})
     assert config.members[0].trainer == {"max_grad_norm": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("run_name", date(2026, 1, 2), r"datetime\.date\(2026, 1, 2\)"),
+        ("optim_args", {1: 2}, r"\{1: 2\}"),
+        ("max_grad_norm", float("nan"), "nan"),
+    ],
+)
+def test_a_value_that_run_json_cannot_hold_is_refused(key, value, shown, config_of):
+    with pytest.raises(ValueError, match=rf"training\.trainer\.{key}: .*{shown}"):
+        config_of(training={"trainer": {key: value}})
+    with pytest.raises(ValueError, match=rf"members\.0\.options\.{key}: .*{shown}"):
+        config_of(members=[{"pooling": "mean", "options": {key: value}}])
+    config_of(training={"trainer": {key: [float("inf"), {"a": None}]}})
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ def test_a_unit_that_cannot_be_read_is_named_and_the_other_members_are_predicted
 def test_a_member_that_is_predicted_stands_whatever_happens_to_the_next(copy, monkeypatch):
     shutil.rmtree("oof")
 
-    def ends_early(function, pieces, *, on_result, **_):
+    def ends_early(function, pieces, jobs, *, on_result, **_):
         for i, (_, arguments) in enumerate(pieces[:3]):  # mean whole, idf by half
             on_result(i, function(*arguments))
         raise KeyboardInterrupt("after three units")

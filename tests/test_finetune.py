@@ -193,7 +193,7 @@ def test_a_network_predicts_in_float32_whatever_it_was_trained_in(
     """As the one that is built anew from its tensors does, bit for bit."""
     training = trained_with(precision=precision)
     network, effort, _ = fitted(tiny_backbone, tokenizer, tmp_path, training)
-    assert effort.precision == precision
+    assert effort["precision"] == precision
     assert AcceleratorState().mixed_precision == {"fp32": "no", "bf16": "bf16"}[precision]
     rebuilt = build(tiny_backbone)
     rebuilt.load_state_dict(network.state_dict())
@@ -284,10 +284,10 @@ def test_the_log_is_a_json_a_line_with_falling_loss(tiny_backbone, tokenizer, tm
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) >= 5
     assert losses[-1] < losses[0] / 2
-    assert lines[-1]["step"] == effort.steps == 30
-    assert effort.seconds > 0
-    assert effort.tokens_per_second > 0
-    assert effort.precision == finetune.best_precision()
+    assert lines[-1]["step"] == effort["steps"] == 30
+    assert effort["seconds"] > 0
+    assert effort["tokens_per_second"] > 0
+    assert effort["precision"] == finetune.best_precision()
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_accumulated_gradients_are_those_of_one_batch(tiny_backbone, tokenizer, 
     accumulated = {**whole.trainer, "gradient_accumulation_steps": 3}
     parts = whole.model_copy(update={"batch_size": 8, "trainer": accumulated})
     results = [fitted(tiny_backbone, tokenizer, tmp_path, how) for how in (whole, parts)]
-    assert [effort.steps for _, effort, _ in results] == [3, 3]
+    assert [effort["steps"] for _, effort, _ in results] == [3, 3]
     one, other = (weights_of(network) for network, _, _ in results)
     start = weights_of(build(tiny_backbone))
     assert (one - start).abs().max() > 1e-3

@@ -75,7 +75,7 @@ def test_units_without_torch_run_apart_where_there_are_gpus(n_gpus, calls, train
     """As many side by side as there are GPUs, they would leave the other cores idle."""
     made = []
 
-    def kept(function, pieces, *, needs_torch, **_):
+    def kept(function, pieces, jobs, *, needs_torch, **_):
         labels = [label for label, _ in pieces]
         made.append((labels, needs_torch))
         return [Failure(label, "not trained", "not trained") for label in labels]

@@ -6,7 +6,6 @@ import re
 import shutil
 import threading
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -394,12 +393,12 @@ def test_another_device_may_differ_more(in_folder_of):
     unit = in_folder_of.unit
     written = np.array(json.loads((unit.folder / "reload_check.json").read_text())["predictions"])
     sd = read_run(unit)["scaling"]["sd"][0]
-    check_reloaded(unit, written + 0.0009 * sd, "cpu")
+    check_reloaded(unit, lambda _: written + 0.0009 * sd, "cpu")
     with pytest.raises(ValueError, match=r"\b0\.0011\b.*\b0\.001\b"):
-        check_reloaded(unit, written + 0.0011 * sd, "cpu")
-    check_reloaded(unit, written + 0.019 * sd, "cuda")
+        check_reloaded(unit, lambda _: written + 0.0011 * sd, "cpu")
+    check_reloaded(unit, lambda _: written + 0.019 * sd, "cuda")
     with pytest.raises(ValueError, match=r"\b0\.021\b.*\b0\.02\b"):
-        check_reloaded(unit, written + 0.021 * sd, "cuda")
+        check_reloaded(unit, lambda _: written + 0.021 * sd, "cuda")
 
 
 def test_a_unit_that_another_run_finished_meanwhile_is_left_alone(in_folder_of):
@@ -463,9 +462,6 @@ def test_a_unit_with_a_prediction_that_is_not_finite_is_not_kept(value, in_folde
         ({"logging_steps": 0}, "--logging_steps"),
         ({"logging_steps": "often"}, "'str'.*'int'"),
         ({"max_grad_nrm": 1}, "'max_grad_nrm'"),
-        ({"run_name": date(2026, 1, 2)}, r"\brun_name\b.*datetime\.date\(2026, 1, 2\)"),
-        ({"optim_args": {1: 2}}, r"\boptim_args\b.*\{1: 2\}"),
-        ({"max_grad_norm": float("nan")}, r"\bmax_grad_norm\b.*\bnan\b"),
     ],
 )
 def test_a_wrong_value_of_the_trainer_is_refused_before_training_in_one_line(

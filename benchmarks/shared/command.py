@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.members.jobs import Failure, run_all
+from pipeline.settings.config import Jobs
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
@@ -25,8 +26,7 @@ def run_pieces(
     Raises:
         SystemExit: a piece failed.
     """
-    how = {"backend": "loky", "n_jobs": n_jobs, "threads": 1, "title": title}
-    results = run_all(function, pieces, **how)
+    results = run_all(function, pieces, Jobs(n_jobs=n_jobs, threads=1), title=title)
     for result in results:
         if isinstance(result, Failure):
             raise SystemExit(f"{result.label} failed:\n{result.details}")

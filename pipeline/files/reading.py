@@ -7,13 +7,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
@@ -30,6 +30,15 @@ SOME_NULS = 0.02  # share of bytes from which a text in UTF-8 is not just damage
 MOST_SHAPES = 20  # different word shapes of a column, at most, to judge other cells by shape
 
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Separator, quoting and encoding from the settings of `data`; None means detected."""
+
+    separator: str | None = None
+    quoting: str | None = None
+    encoding: str | None = None
 
 
 @contextmanager
@@ -222,7 +231,7 @@ def _refuse_swallowed(
         line, cell, n = swallowing[0]
         more = f" ({len(swallowing)} such cells in all)" if len(swallowing) > 1 else ""
         raise ValueError(
-            f"{where}: line {line}: the quoted cell {_cut(cell)} looks like {n} rows{more}; set "
+            f"{where}: line {line}: the quoted cell {short(cell)} looks like {n} rows{more}; set "
             "data.quoting: none if a double quote is a character like others there, csv if it "
             "is one cell"
         )
@@ -253,10 +262,6 @@ def _looks_like(column: list[str]) -> Callable[[str], bool] | None:
 
 def _shape(word: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", word))
-
-
-def _cut(cell: str) -> str:
-    return repr(cell if len(cell) <= 40 else cell[:39] + "…")
 
 
 def _refuse_nul(content: bytes, where: str, dialect: Dialect | None) -> NoReturn:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.files.hashes import file_sha256
+from pipeline.files.messages import short
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_json, written_whole
 
@@ -106,13 +107,8 @@ def first_difference(old: Mapping[str, object], new: Mapping[str, object]) -> st
             return f"made from other {key}, first {changed!r}"
         if any(isinstance(value, str) and len(value) == 64 for value in (then, now)):
             return f"made from other {key}"
-        return f"made with {key} {_short(then)}, now it is {_short(now)}"
+        return f"made with {key} {short(then)}, now it is {short(now)}"
     return None
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _stamp_path(path: Path) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.members.jobs import Failure, run_all
 from pipeline.members.kinds import device_of, kind_of_unit
-from pipeline.members.reload_check import check_reloaded, texts_to_predict_again
+from pipeline.members.reload_check import check_reloaded
 from pipeline.members.units import Texts, Unit, encoding_of, read_run
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.config import Jobs
@@ -41,7 +41,7 @@ def predict_members(
         if shared_by not in inputs:
             inputs[shared_by] = kind.inputs(encoding, texts, jobs)
         pieces += [(str(unit), (unit, inputs[shared_by])) for unit in units]
-        needs_torch = needs_torch or encoding.needs_torch
+        needs_torch = needs_torch or encoding is not None
     by_fold: dict[str, dict[int, Floats]] = {name: {} for name in members}
 
     def collect(i: int, result: Floats | Failure) -> None:
@@ -53,8 +53,9 @@ def predict_members(
         if len(done) == len(members[unit.member]):
             on_member(unit.member, mean_of_folds(read_run(unit)["task"], by_fold.pop(unit.member)))
 
-    settings = {**jobs.model_dump(), "title": "predict", "needs_torch": needs_torch}
-    results = run_all(predict_unit, pieces, **settings, on_result=collect)
+    results = run_all(
+        predict_unit, pieces, jobs, title="predict", needs_torch=needs_torch, on_result=collect
+    )
     failures = [result for result in results if isinstance(result, Failure)]
     if failures:
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
@@ -68,8 +69,11 @@ def predict_unit(unit: Unit, inputs: Any) -> Floats:
     """
     kind, encoding = kind_of_unit(unit), encoding_of(unit)
     predict = kind.load(unit)
-    again = kind.inputs(encoding, texts_to_predict_again(unit), None)
-    check_reloaded(unit, predict(again), device_of(encoding))
+
+    def of_texts(texts: Texts) -> Floats:
+        return predict(kind.inputs(encoding, texts, None))
+
+    check_reloaded(unit, of_texts, device_of(encoding))
     return predict(inputs)
 
 

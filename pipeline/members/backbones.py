@@ -26,7 +26,7 @@ def locate_backbone(name: str) -> Path:
         FileNotFoundError: there is no such folder, and the hub has no such model.
         ValueError: the folder does not hold a model.
     """
-    folder = demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
+    folder = _folder(name)
     if not folder.is_dir():
         folder = _fetched_from_hub(name)
     files = _files(folder)
@@ -42,7 +42,7 @@ def check_backbone(name: str) -> None:
 
     The hub is not contacted: only training needs the network.
     """
-    folder = demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
+    folder = _folder(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(
@@ -71,10 +71,8 @@ def keep_backbone(name: str, competition: str) -> Path:
     if name in copies and (hub_json.parent / copies[name]).is_dir():
         return hub_json.parent / copies[name]
     files = _files(locate_backbone(name))
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.name} {file_sha256(file)}\n".encode())
-    sha = digest.hexdigest()[:12]
+    lines = "".join(f"{file.name} {file_sha256(file)}\n" for file in files)
+    sha = hashlib.sha256(lines.encode()).hexdigest()[:12]
     copy = backbones_dir(competition) / sha
     if not copy.exists():
         with folder_written_whole(copy) as temporary:
@@ -83,6 +81,11 @@ def keep_backbone(name: str, competition: str) -> Path:
     if name not in DEMO_BACKBONES and not Path(name).is_dir():
         write_json(hub_json, {**copies, name: sha})
     return copy
+
+
+def _folder(name: str) -> Path:
+    """The folder of a demo backbone or a local model; that of a hub id does not exist."""
+    return demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
 
 
 def _copies_from_hub(hub_json: Path) -> dict[str, str]:

@@ -19,6 +19,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from pipeline.settings.config import Jobs
+
 _held: list[FileLock] = []  # the GPU that this process claimed, until it ends
 
 
@@ -34,10 +36,8 @@ class Failure:
 def run_all(
     function: Callable[..., Any],
     pieces: Sequence[tuple[str, tuple[Any, ...]]],
+    jobs: Jobs,
     *,
-    backend: str,
-    n_jobs: int | None,
-    threads: int | None,
     title: str,
     needs_torch: bool = True,
     on_result: Callable[[int, Any], None] | None = None,
@@ -47,30 +47,28 @@ def run_all(
     Args:
         function: a module's function, so that workers can import it.
         pieces: (label, arguments) of each call.
-        backend: joblib's; "dask" and "ray" need their own package.
-        n_jobs: pieces side by side; None: the number of GPUs, or of CPU cores.
-        threads: of each piece; None: one on a CPU, with GPUs an equal share of the cores.
         needs_torch: whether the pieces use torch; if not, they get no GPU.
         on_result: called in this process with a piece's number and result when it ends.
     Returns:
         The results in the order of `pieces`; a `Failure` for each piece that raised.
     Raises:
-        ValueError: the backend is unknown, its package is not installed, or a worker was killed.
+        ValueError: the backend's package is not installed, or a worker was killed.
     """
     n_gpus = count_gpus() if needs_torch else 0
-    n_jobs = n_jobs or n_gpus or joblib.cpu_count()
+    n_jobs = jobs.n_jobs or n_gpus or joblib.cpu_count()
     # with GPUs even a single piece runs in a worker: here it would hide the other GPUs for good
     n_jobs = min(n_jobs, max(2 if n_gpus > 1 else 1, len(pieces)))
     side_by_side = max(1, min(n_jobs, len(pieces)))
-    threads = threads or (max(1, joblib.cpu_count() // side_by_side) if n_gpus else 1)
-    _register(backend)
+    # with GPUs an equal share of the cores
+    threads = jobs.threads or (max(1, joblib.cpu_count() // side_by_side) if n_gpus else 1)
+    _register(jobs.backend)
     # joblib restarts a worker whose memory has grown; no work is lost
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     results: list[Any] = [None] * len(pieces)
-    return_as = "list" if backend == "ray" else "generator_unordered"  # Ray has no generator
+    return_as = "list" if jobs.backend == "ray" else "generator_unordered"  # Ray has no generator
     # smoothing=0: the remaining time is estimated from all pieces, not the last few
     with (
-        joblib.parallel_config(backend=backend, n_jobs=n_jobs),
+        joblib.parallel_config(backend=jobs.backend, n_jobs=n_jobs),
         tqdm(total=len(pieces), desc=title, unit="unit", smoothing=0, dynamic_ncols=True) as bar,
     ):
         calls = (
@@ -91,7 +89,7 @@ def run_all(
                 "work is saved, run it again with a lower jobs.n_jobs or training.batch_size"
             ) from None
         except BaseException:  # SIGINT, SIGTERM: the workers would train on without this process
-            if backend == "loky":
+            if jobs.backend == "loky":
                 get_reusable_executor().shutdown(wait=True, kill_workers=True)
             raise
     return results
@@ -164,7 +162,7 @@ def claim_gpu(n_gpus: int, folder: Path) -> None:
 
 
 def _register(backend: str) -> None:
-    """Connect joblib to a cluster; a ValueError if the backend is unknown or not installed."""
+    """Connect joblib to a cluster; a ValueError if its package is not installed."""
     try:
         if backend == "ray":
             from ray.util.joblib import register_ray
@@ -181,10 +179,6 @@ def _register(backend: str) -> None:
                     f"jobs.backend: a Dask worker has {threads} threads, which would share a seed "
                     "and a GPU; start workers with --nthreads 1"
                 )
-        elif backend != "loky":  # threads would share one seed and one GPU
-            raise ValueError(
-                f"jobs.backend: unknown backend {backend!r}; choose one of: dask, loky, ray"
-            )
     except ImportError as error:
         raise ValueError(
             f"jobs.backend: {backend} is not installed ({error}); "

@@ -6,20 +6,18 @@ seconds to load.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pipeline.members.units import Encoding, Texts, Unit, UnitToTrain, read_run
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, ClassicMember
 
-M = TypeVar("M", contravariant=True)  # the settings of the kind's members
 
+class Kind(Protocol):
+    """The methods that the stages call on a kind of member, whose settings are its own class."""
 
-class Kind(Protocol[M]):
-    """The methods that the stages call on a kind of member."""
-
-    def check(self, member: M, backbone: Path | None) -> None:
+    def check(self, member: Any, backbone: Path | None) -> None:
         """Check a member's settings before any unit is trained.
 
         Args:
@@ -29,17 +27,17 @@ class Kind(Protocol[M]):
             ValueError: a setting does not fit.
         """
 
-    def encoding(self, member: M, backbone: Path | None) -> Encoding:
-        """How the member's units encode texts; `backbone` is None for a member without one."""
+    def encoding(self, member: Any, backbone: Path | None) -> Encoding | None:
+        """How the member's units encode texts; None for a member without a backbone."""
 
-    def inputs(self, encoding: Encoding, texts: Texts, jobs: Jobs | None) -> Any:
+    def inputs(self, encoding: Any, texts: Texts, jobs: Jobs | None) -> Any:
         """Inputs of the units, such as tokens; without `jobs`, computed in this process."""
 
-    def warning(self, member: M, inputs: Any) -> str | None:
+    def warning(self, member: Any, inputs: Any) -> str | None:
         """A warning about training on `inputs`, if there is one to give."""
 
     def fit(
-        self, unit: UnitToTrain, member: M, inputs: Any, folder: Path
+        self, unit: UnitToTrain, member: Any, encoding: Any, inputs: Any, folder: Path
     ) -> tuple[Floats, dict[str, object]]:
         """Train a unit, write its model to `folder`, and predict its held-out rows.
 
@@ -58,11 +56,11 @@ class Kind(Protocol[M]):
         """
 
 
-def kind_of(member: AnyMember) -> Kind[Any]:
+def kind_of(member: AnyMember) -> Kind:
     return KINDS[member.kind]()
 
 
-def kind_of_unit(unit: Unit) -> Kind[Any]:
+def kind_of_unit(unit: Unit) -> Kind:
     """The kind of a trained unit, from its `run.json`.
 
     Raises:
@@ -77,9 +75,9 @@ def kind_of_unit(unit: Unit) -> Kind[Any]:
     return KINDS[name]()
 
 
-def device_of(encoding: Encoding) -> str:
+def device_of(encoding: Encoding | None) -> str:
     """The device that a unit computes on, "cpu" or "cuda"; without torch always the CPU."""
-    if not encoding.needs_torch:
+    if encoding is None:
         return "cpu"
     from pipeline.members.bert.finetune import best_device
 
@@ -115,17 +113,17 @@ def check_members(members: Sequence[AnyMember], backbones: Mapping[str, Path]) -
             raise ValueError(f"member {member.name}: {error}") from None
 
 
-def _bert() -> Kind[Any]:
+def _bert() -> Kind:
     from pipeline.members.bert.encoder import Bert
 
     return Bert()
 
 
-def _classic() -> Kind[Any]:
+def _classic() -> Kind:
     from pipeline.members.classic.shallow import Classic
 
     return Classic()
 
 
 # by the `kind` of a member's settings, which run.json repeats
-KINDS: dict[str, Callable[[], Kind[Any]]] = {"bert": _bert, "classic": _classic}
+KINDS: dict[str, Callable[[], Kind]] = {"bert": _bert, "classic": _classic}

@@ -4,6 +4,7 @@
 rows, c prediction columns.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,23 +26,21 @@ def write_reload_check(folder: Path, texts: Texts, predictions: Floats) -> None:
     write_json(folder / RELOAD_CHECK, content)
 
 
-def texts_to_predict_again(unit: Unit) -> list[tuple[str, ...]]:
-    """The texts in `reload_check.json`."""
-    return [tuple(text) for text in read_json(unit.folder / RELOAD_CHECK)["texts"]]
-
-
-def check_reloaded(unit: Unit, predictions: Floats, device: str) -> None:
+def check_reloaded(unit: Unit, predict: Callable[[Texts], Floats], device: str) -> None:
     """Compare a reloaded unit's predictions with those in `reload_check.json`.
 
     Args:
-        device: where `predictions` were computed, "cpu" or "cuda".
+        predict: (n, c) predictions of the reloaded unit for texts.
+        device: where it predicts, "cpu" or "cuda".
     Raises:
-        ValueError: they differ by more than rounding.
+        ValueError: the predictions differ by more than rounding.
     """
-    written = np.array(read_json(unit.folder / RELOAD_CHECK)["predictions"])
+    written = read_json(unit.folder / RELOAD_CHECK)
+    predictions = predict([tuple(text) for text in written["texts"]])
     scaling = scaling_of(unit)
     unit_of_difference = 1.0 if scaling is None else np.array(scaling.sd)  # (c,)
-    difference = float((np.abs(predictions - written) / unit_of_difference).max())
+    differences = np.abs(predictions - np.array(written["predictions"]))
+    difference = float((differences / unit_of_difference).max())
     allowed = SAME_DEVICE if read_run(unit)["device"] == device else OTHER_DEVICE
     if not difference <= allowed:
         raise ValueError(

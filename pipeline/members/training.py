@@ -115,7 +115,9 @@ def train_units(
     members = [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)
     check_members(members, backbones)
-    inputs: dict[tuple[str, Encoding], Any] = {}  # shared by members of one kind and encoding
+    inputs: dict[
+        tuple[str, Encoding | None], Any
+    ] = {}  # shared by members of one kind and encoding
     pieces: list[Piece] = []
     shared = {"provenance": provenance(), "overwrite": overwrite}
     # fine-tuned units first: they take longest, so the workers end together
@@ -136,16 +138,15 @@ def train_units(
 
 
 def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
-    with_torch = [piece for piece in pieces if piece[1][0].encoding.needs_torch]
+    with_torch = [piece for piece in pieces if piece[1][0].encoding]
     groups = [(pieces, bool(with_torch))]
     if 0 < len(with_torch) < len(pieces) and count_gpus():
         # separately: classic units use all cores, not one process for each GPU
-        without = [piece for piece in pieces if not piece[1][0].encoding.needs_torch]
+        without = [piece for piece in pieces if not piece[1][0].encoding]
         groups = [(with_torch, True), (without, False)]
     failures = []
     for group, needs_torch in groups:
-        how = {**jobs.model_dump(), "title": "train", "needs_torch": needs_torch}
-        results = run_all(train_unit, group, **how)
+        results = run_all(train_unit, group, jobs, title="train", needs_torch=needs_torch)
         failures += [result for result in results if isinstance(result, Failure)]
         for (_, (to_train, _)), result in zip(group, results, strict=True):
             if not isinstance(result, Failure):
@@ -167,7 +168,8 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
         if is_finished(unit, to_train.fingerprint, overwrite=to_train.overwrite):
             return  # another run finished it while this one waited
         with folder_written_whole(unit.folder) as folder:
-            predictions, facts = kind_of(member).fit(to_train, member, inputs, folder)
+            encoding = to_train.encoding
+            predictions, facts = kind_of(member).fit(to_train, member, encoding, inputs, folder)
             n_bad = int((~np.isfinite(predictions)).sum())
             if n_bad:  # such a unit must not count as finished
                 raise ValueError(
@@ -186,23 +188,21 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
                 "fingerprint": to_train.fingerprint,
                 "n_folds": to_train.n_folds,
                 "kind": member.kind,
-                "encoding": _on_record(to_train.encoding),
+                "encoding": {
+                    "backbone": encoding.backbone.name if encoding else None,
+                    "max_length": encoding.max_length if encoding else None,
+                },
                 "task": to_train.task,
                 "columns": columns,
                 "scaling": asdict(to_train.scaling) if to_train.scaling else None,
                 "metric": to_train.metric,
                 "score": target.score(predictions),
                 "rows": {"training": n_rows - n_held_out, "held_out": n_held_out},
-                "device": device_of(to_train.encoding),
+                "device": device_of(encoding),
                 **facts,
                 **to_train.provenance,
             }
             write_json(folder / RUN, run)
-
-
-def _on_record(encoding: Encoding) -> dict[str, object]:
-    name = encoding.backbone.name if encoding.backbone else None
-    return {"backbone": name, "max_length": encoding.max_length}
 
 
 def _warn_of_little_learned(unit: Unit) -> None:

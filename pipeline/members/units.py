@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -48,22 +48,14 @@ class Unit:
         return unit_dir(self.competition, self.member, self.fold)
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """How a unit's texts become its inputs; units of one kind and encoding share them.
+class Encoding(NamedTuple):
+    """How a backbone's tokenizer encodes a unit's texts; units of one encoding share the inputs.
 
-    Attributes:
-        backbone: folder of the competition's copy; None: the inputs are the texts.
-        max_length: tokens kept of a text; None without a backbone.
+    A unit without a backbone has none: its inputs are the texts, and it needs no torch.
     """
 
-    backbone: Path | None
-    max_length: int | None
-
-    @property
-    def needs_torch(self) -> bool:
-        """Whether the unit uses torch, on a GPU if there is one."""
-        return self.backbone is not None
+    backbone: Path  # folder of the competition's copy
+    max_length: int  # tokens kept of a text
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +72,7 @@ class UnitToTrain:
 
     unit: Unit
     member: AnyMember
-    encoding: Encoding
+    encoding: Encoding | None
     task: str
     y: NDArray[Any]
     fold: NDArray[np.bool_]
@@ -132,12 +124,12 @@ def read_run(unit: Unit) -> dict[str, Any]:
     return read_json(unit.folder / RUN)
 
 
-def encoding_of(unit: Unit) -> Encoding:
+def encoding_of(unit: Unit) -> Encoding | None:
     """Encoding of a trained unit."""
     written = read_run(unit)["encoding"]
-    name = written["backbone"]
-    backbone = None if name is None else backbones_dir(unit.competition) / name
-    return Encoding(backbone, written["max_length"])
+    if written["backbone"] is None:
+        return None
+    return Encoding(backbones_dir(unit.competition) / written["backbone"], written["max_length"])
 
 
 def scaling_of(unit: Unit) -> Scaling | None:

@@ -1,9 +1,10 @@
 """Settings of the members, fine-tuned and classic, and the values that they inherit."""
 
 import hashlib
+import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator
 
 from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usable_name
 from pipeline.settings.trainer_keys import TRAINER_KEYS
@@ -11,7 +12,22 @@ from pipeline.settings.trainer_keys import TRAINER_KEYS
 HEAD_RATE = 50  # of the head, in units of learning_rate; measured in docs/LOG.md
 EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
 
-Options = dict[str, Any]  # of a pooling, a classic model or Trainer, which check them
+
+def _as_json(value: Any) -> Any:
+    """The value if JSON gives it back: no date, and not NaN, which equals nothing."""
+    try:
+        if json.loads(json.dumps(value)) == value:
+            return value
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"is {value!r}, which run.json cannot hold; give a number, a text, true or false, or lists "
+        "and maps of these"
+    )
+
+
+# of a pooling, a classic model or Trainer, which check the names
+Options = dict[str, Annotated[Any, AfterValidator(_as_json)]]
 
 
 class Training(Section):

@@ -33,7 +33,7 @@ def embed_texts(
         (f"rows from {k}", (backbone, max_length, texts[k : k + ROWS_A_PIECE]))
         for k in range(0, max(1, len(texts)), ROWS_A_PIECE)
     ]
-    parts = run_all(embed, pieces, **jobs.model_dump(), title="embed")
+    parts = run_all(embed, pieces, jobs, title="embed")
     for part in parts:
         if isinstance(part, Failure):
             raise ValueError(f"embedding with {backbone.name}: {part.label}: {part.reason}")

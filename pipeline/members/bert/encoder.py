@@ -1,8 +1,7 @@
 """Members that fine-tune an encoder with a pooling and a head; their inputs are `Tokens`."""
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainingArguments
 
 from pipeline.files.hashes import file_sha256
+from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.finetune import fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import build_network, load_trained_tensors, trained_tensors
 from pipeline.members.bert.poolings import build_pooling, check_options, pooling_options
@@ -26,7 +26,6 @@ from pipeline.members.units import (
     Texts,
     Unit,
     UnitToTrain,
-    encoding_of,
     read_run,
     scaling_of,
 )
@@ -56,12 +55,11 @@ class Bert:
                 f"but the backbone reads at most {limit} tokens"
             )
 
-    def encoding(self, member: Member, backbone: Path | None) -> Encoding:
-        return Encoding(backbone, member.max_length)
+    def encoding(self, member: Member, backbone: Path | None) -> Encoding | None:
+        return Encoding(backbone, member.max_length) if backbone else None
 
     def inputs(self, encoding: Encoding, texts: Texts, jobs: Jobs | None) -> Tokens:
-        backbone, max_length = _backbone_and_length(encoding)
-        return tokenize(read_tokenizer(backbone), texts, max_length)
+        return tokenize(read_tokenizer(encoding.backbone), texts, encoding.max_length)
 
     def warning(self, member: Member, inputs: Tokens) -> str | None:
         if not inputs.n_cut:
@@ -72,9 +70,9 @@ class Bert:
         )
 
     def fit(
-        self, unit: UnitToTrain, member: Member, inputs: Tokens, folder: Path
+        self, unit: UnitToTrain, member: Member, encoding: Encoding, inputs: Tokens, folder: Path
     ) -> tuple[Floats, dict[str, object]]:
-        backbone, _ = _backbone_and_length(unit.encoding)
+        backbone = encoding.backbone
         seed_everything(member.seed)
         network = build_network(
             backbone,
@@ -98,13 +96,14 @@ class Bert:
                 "options": member.options,
                 "freeze_embeddings": member.freeze_embeddings,
             },
-            **asdict(effort),
+            **effort,
             "constant_loss": constant_loss(unit.task, labels, len(unit.columns)),
         }
 
     def load(self, unit: Unit) -> Callable[[Tokens], Floats]:
-        run, (backbone, _) = read_run(unit), _backbone_and_length(encoding_of(unit))
+        run = read_run(unit)
         settings = run["network"]
+        backbone = backbones_dir(unit.competition) / run["encoding"]["backbone"]
         network = build_network(
             backbone,
             settings["pooling"],
@@ -121,13 +120,6 @@ class Bert:
         return partial(predict, network, task=run["task"], scaling=scaling_of(unit))
 
 
-def _backbone_and_length(encoding: Encoding) -> tuple[Path, int]:
-    """Backbone and max_length, which every encoding of this kind has."""
-    if encoding.backbone is None or encoding.max_length is None:
-        raise TypeError(f"a fine-tuned unit has a backbone and a max_length, got {encoding}")
-    return encoding.backbone, encoding.max_length
-
-
 def _all_options(pooling: str, options: Options, backbone: Path) -> Mapping[str, Any]:
     """The pooling's options, with those that come from the backbone."""
     from_backbone = {
@@ -140,25 +132,12 @@ def _all_options(pooling: str, options: Options, backbone: Path) -> Mapping[str,
 
 def _check_trainer(member: Member) -> None:
     known = [field.name for field in fields(TrainingArguments)]
-    for key, value in member.trainer.items():
+    for key in member.trainer:
         if key not in known:
             near = get_close_matches(key, known, n=1)
             raise ValueError(
                 f"training.trainer: {key!r} is no field of "
                 f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
             )
-        if not _survives_json(value):
-            raise ValueError(
-                f"training.trainer: {key} is {value!r}, which run.json cannot hold; "
-                "give a number, a text, true or false, or lists and maps of these"
-            )
     # Trainer checks the rest; device and precision are checked by the workers
     training_arguments(member, member.seed, member.epochs or EPOCHS, Path("unused"), "cpu", "fp32")
-
-
-def _survives_json(value: object) -> bool:
-    """Whether JSON gives an equal value back: not for a date, nor for NaN, which equals nothing."""
-    try:
-        return bool(json.loads(json.dumps(value)) == value)
-    except (TypeError, ValueError):
-        return False

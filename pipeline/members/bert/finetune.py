@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +28,6 @@ from pipeline.settings.members import Training
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 SHORT_TEXT = 128  # tokens
 PREDICTION_TEXTS = 256  # at most: DeBERTa needs 1.6 MB for each text, however short
-
-
-@dataclass(frozen=True)
-class Effort:
-    """Cost and final loss of a training.
-
-    Attributes:
-        tokens_per_second: real tokens, without padding.
-        last_loss: mean of the training loss over the last tenth of the steps; None if
-            `training.trainer` logs none.
-    """
-
-    seconds: float
-    tokens_per_second: int
-    epochs_trained: float
-    steps: int
-    last_loss: float | None
-    precision: str
 
 
 def seed_everything(seed: int) -> None:
@@ -79,8 +60,8 @@ def best_precision() -> str:
 
 def fit(
     network: Network, dataset: TrainingRows, training: Training, *, seed: int, log: Path
-) -> Effort:
-    """Train `network` in place.
+) -> dict[str, Any]:
+    """Train `network` in place; cost and final loss of the training, for `run.json`.
 
     Args:
         dataset: rows to train on, with labels as from `labels_for_loss`.
@@ -114,14 +95,15 @@ def fit(
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     network.attend_by(attention)
     network.zero_grad()  # frees memory for the predictions
-    return Effort(
-        seconds=round(seconds, 3),
-        tokens_per_second=round(float(dataset.lengths.sum()) * epochs / seconds),
-        epochs_trained=epochs,
-        steps=steps,
-        last_loss=_last_loss(trainer.state.log_history),
-        precision=precision,
-    )
+    return {
+        "seconds": round(seconds, 3),
+        # without padding
+        "tokens_per_second": round(float(dataset.lengths.sum()) * epochs / seconds),
+        "epochs_trained": epochs,
+        "steps": steps,
+        "last_loss": _last_loss(trainer.state.log_history),
+        "precision": precision,
+    }
 
 
 def fastest_attention(precision: str, longest: int) -> str | None:

@@ -43,18 +43,16 @@ class Classic:
     def check(self, member: ClassicMember, backbone: Path | None) -> None:
         check_options(member.model, member.options)
 
-    def encoding(self, member: ClassicMember, backbone: Path | None) -> Encoding:
-        return Encoding(backbone, _options(member)["max_length"] if backbone else None)
+    def encoding(self, member: ClassicMember, backbone: Path | None) -> Encoding | None:
+        return Encoding(backbone, _options(member)["max_length"]) if backbone else None
 
-    def inputs(self, encoding: Encoding, texts: Texts, jobs: Jobs | None) -> Any:
-        if encoding.backbone is None or encoding.max_length is None:
+    def inputs(self, encoding: Encoding | None, texts: Texts, jobs: Jobs | None) -> Any:
+        if encoding is None:
             return texts
         # imported here: torch takes seconds to load, and other models do not need it
         from pipeline.members.bert.embeddings import embed, embed_texts
 
-        if jobs is None:
-            return embed(encoding.backbone, encoding.max_length, texts)
-        return embed_texts(encoding.backbone, encoding.max_length, texts, jobs)
+        return embed_texts(*encoding, texts, jobs) if jobs else embed(*encoding, texts)
 
     def warning(self, member: ClassicMember, inputs: Any) -> str | None:
         if member.model != "embedding_svr" or len(inputs) <= MANY_ROWS:
@@ -66,7 +64,12 @@ class Classic:
         )
 
     def fit(
-        self, unit: UnitToTrain, member: ClassicMember, inputs: Any, folder: Path
+        self,
+        unit: UnitToTrain,
+        member: ClassicMember,
+        encoding: Encoding | None,
+        inputs: Any,
+        folder: Path,
     ) -> tuple[Floats, dict[str, object]]:
         start = time.perf_counter()
         options = _options(member)
