@@ -1,14 +1,10 @@
 """TF-IDF of words and characters. Letters: n rows, k new rows, f features."""
 
-from functools import lru_cache
-
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from pipeline.members.units import Texts
-
-LONGEST_WORD = 100  # characters; longer ones are texts without spaces, or data
 
 
 class Tfidf:
@@ -62,26 +58,5 @@ class Tfidf:
         common = {"min_df": 2, "sublinear_tf": True, "max_features": self.max_features}
         return [
             TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common),
-            TfidfVectorizer(analyzer=character_grams, **common),
+            TfidfVectorizer(ngram_range=(2, 5), analyzer="char_wb", **common),
         ]
-
-
-def character_grams(text: str) -> list[str]:
-    """Runs of 2 to 5 characters of each word, its ends marked by a space.
-
-    Longer words are cut into pieces, which bounds the cache below.
-    """
-    pieces = (
-        word[k : k + LONGEST_WORD]
-        for word in text.lower().split()
-        for k in range(0, len(word), LONGEST_WORD)
-    )
-    return [gram for piece in pieces for gram in _grams_of_word(piece)]
-
-
-@lru_cache(maxsize=2**14)  # scikit-learn's char_wb has no cache
-def _grams_of_word(word: str) -> tuple[str, ...]:
-    marked = f" {word} "
-    return tuple(
-        marked[k : k + size] for size in (2, 3, 4, 5) for k in range(len(marked) - size + 1)
-    )
