@@ -41,10 +41,9 @@ from pipeline.competition.deal import make_folds
 from pipeline.competition.rows import joined_unordered
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
-from pipeline.members.bert.network import Network, build_network
+from pipeline.members.bert.network import Network, build_network, start_head
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.pretrained import read_tokenizer
-from pipeline.members.bert.start import start_head
 from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target

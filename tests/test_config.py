@@ -17,9 +17,8 @@ from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import FLAGS, load_config, one_line_errors, parse
 from pipeline.settings.listing import default_of, settings_by_section
-from pipeline.settings.members import KINDS, derived_seed
+from pipeline.settings.members import KINDS, TRAINER_KEYS, derived_seed
 from pipeline.settings.section import TAKEN
-from pipeline.settings.trainer_keys import TRAINER_KEYS
 
 ROOT = Path(__file__).parents[1]
 

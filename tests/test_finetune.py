@@ -18,7 +18,7 @@ from pipeline.members.bert.network import build_network
 from pipeline.members.bert.tokens import TrainingRows, collate, tokenize
 from pipeline.members.bert.trainer import refuse_overflow, training_arguments
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.trainer_keys import TRAINER_KEYS
+from pipeline.settings.members import TRAINER_KEYS
 
 
 @pytest.fixture(scope="module")

@@ -26,10 +26,9 @@ from pipeline import make_folds, prepare
 from pipeline.competition.targets import as_number
 from pipeline.scoring.metrics import METRICS
 from pipeline.settings.config import Blend, Config, Data, Folds, Jobs, Submit
-from pipeline.settings.members import Member
+from pipeline.settings.members import TRAINER_KEYS, Member
 from pipeline.settings.members import Training as TrainingSection
 from pipeline.settings.section import TAKEN
-from pipeline.settings.trainer_keys import TRAINER_KEYS
 
 YAML = "configs/tiny.yaml"
 TABLES = {name: f"data/tiny/{name}.csv" for name in ("train", "test", "sample_submission")}

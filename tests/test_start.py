@@ -6,9 +6,14 @@ import pytest
 import torch
 from tiny_backbones import make_tokenizer
 
-from pipeline.members.bert.network import LOSSES, build_network
+from pipeline.members.bert.network import (
+    LOSSES,
+    build_network,
+    constant_loss,
+    constant_outputs,
+    start_head,
+)
 from pipeline.members.bert.poolings import POOLINGS
-from pipeline.members.bert.start import constant_loss, constant_outputs, start_head
 from pipeline.members.bert.tokens import collate, tokenize
 
 N = 200

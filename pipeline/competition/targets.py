@@ -9,6 +9,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,20 +96,14 @@ def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
         )
 
 
-def _numbers(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
-    return _parsed(where, ids, cells, lambda number: abs(number) <= LARGEST, NUMBERS)
-
-
-def _labels(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
-    return _parsed(where, ids, cells, lambda number: number in (0, 1), LABELS)
-
-
-def _parsed(
+def _numbers(
     where: str,
     ids: Sequence[str],
     cells: Cells,
-    is_valid: Callable[[float], bool],
-    complaint: str,
+    _: str | None,
+    *,
+    is_valid: Callable[[float], bool] = lambda number: abs(number) <= LARGEST,
+    complaint: str = NUMBERS,
 ) -> Targets:
     columns = []
     for name, column in cells.items():
@@ -171,5 +166,5 @@ TARGETS: dict[str, Callable[[str, Sequence[str], Cells, str | None], Targets]] =
     "regression": _numbers,
     "binary": _two_codes,
     "multiclass": _codes,
-    "multilabel": _labels,
+    "multilabel": partial(_numbers, is_valid=lambda x: x in (0, 1), complaint=LABELS),
 }

@@ -14,10 +14,15 @@ from transformers import TrainingArguments
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.finetune import fit, labels_for_loss, predict, seed_everything
-from pipeline.members.bert.network import build_network, load_trained_tensors, trained_tensors
+from pipeline.members.bert.network import (
+    build_network,
+    constant_loss,
+    load_trained_tensors,
+    start_head,
+    trained_tensors,
+)
 from pipeline.members.bert.poolings import build_pooling, check_options, pooling_options
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
-from pipeline.members.bert.start import constant_loss, start_head
 from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, tokenize
 from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.steps import EPOCHS

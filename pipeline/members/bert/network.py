@@ -1,6 +1,6 @@
-"""Backbone, pooling and head as one network with its loss.
+"""Backbone, pooling and head as one network with its loss; the head's start.
 
-Letters: B texts, T tokens, H hidden, L layers, c outputs.
+Letters: B texts, T tokens, H hidden, L layers, n rows, c outputs.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from pipeline.members.bert.poolings import build_pooling
 from pipeline.members.bert.pretrained import read_config, read_model
+from pipeline.scoring.tasks import TASKS
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "regression": functional.mse_loss,  # on standardised targets
@@ -20,6 +21,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "multiclass": functional.cross_entropy,
     "multilabel": functional.binary_cross_entropy_with_logits,
 }
+HEAD_SD = 5e-3  # of the initial weights: near the constant, yet gradients reach the backbone
 
 
 class Network(nn.Module):
@@ -103,6 +105,35 @@ def build_network(
         getattr(model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
     module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
     return Network(model, module, n_outputs, task)
+
+
+def start_head(head: nn.Linear, task: str, labels: Tensor) -> None:
+    """Make the head predict almost the best constant of the training rows; seed torch first.
+
+    With a zero bias a label of 1 % of the rows starts at one half, and AdamW, which moves a bias by
+    the learning rate per step, spends the first hundred steps on base rates (Lin et al. 2017,
+    arXiv:1708.02002, section 4.1).
+    """
+    nn.init.normal_(head.weight, std=HEAD_SD)
+    with torch.no_grad():
+        head.bias.copy_(constant_outputs(task, labels, head.out_features))
+
+
+def constant_outputs(task: str, labels: Tensor, n_outputs: int) -> Tensor:
+    """Outputs (c,) of the constant with the least loss on (n, c) or (n,) labels, smoothed."""
+    if not TASKS[task].is_probability:  # labels are standardised
+        return torch.zeros(n_outputs)
+    if labels.ndim == 1:  # classes
+        counts = torch.bincount(labels, minlength=n_outputs) + 0.5
+        return (counts / counts.sum()).log()
+    # half a row is added to both sides, so that a label without rows has finite log-odds
+    return ((labels.sum(0) + 0.5) / (len(labels) + 1)).logit()
+
+
+def constant_loss(task: str, labels: Tensor, n_outputs: int) -> float:
+    """The loss of the constant prediction, which a network that learns falls below."""
+    outputs = constant_outputs(task, labels, n_outputs).expand(len(labels), -1)
+    return float(LOSSES[task](outputs, labels))
 
 
 def trained_tensors(network: Network) -> dict[str, Tensor]:
