@@ -7,7 +7,7 @@ data/backbones/<demo>/ if they are missing, nothing else.
 from collections.abc import Sequence
 
 from pipeline.competition.doubts import warnings_about
-from pipeline.competition.folds import check_own_folds
+from pipeline.competition.folds import read_own_folds
 from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.targets import check_grades
@@ -32,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(line, flush=True)
         for backbone in backbones:
             check_backbone(backbone)
-        check_own_folds(config.folds.path)
         check_parts([external.folder for external in config.blend.external])
         train, test = read_train(data, config.task), read_test(data)
+        if config.folds.path is not None:
+            read_own_folds(config.folds.path, train.ids, data.train_rows is not None)
         form = read_form(config, train.columns, train.classes, test.ids)
         check_positive(data.positive, form)
         check_grades(config.metric, data.train, train.classes)

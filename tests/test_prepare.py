@@ -249,7 +249,10 @@ def test_either_part_of_a_foreign_predictor_that_does_not_fit_is_refused(workpla
 def test_a_folds_file_that_is_not_there_is_named(workplace, refused):
     config = write_competition(workplace, "regression", settings={"folds": None})
     line = refused(config, "--folds.scheme", "file", "--folds.path", "own.csv")
-    assert line.startswith("error: folds.path: own.csv: ")
+    assert re.match(r"error: own\.csv: .*folds\.path", line)
+    Path("own.csv").write_text("id,fold\na000,0\n")
+    line = refused(config, "--folds.scheme", "file", "--folds.path", "own.csv")
+    assert re.match(r"error: own\.csv: 59 of 60\b.*folds\.path", line)
 
 
 def test_an_unknown_pooling_is_named(workplace, refused):

@@ -35,20 +35,8 @@ def make_folds(
     Returns:
         (n_rows,) int64 from 0 to n - 1; no fold is empty.
     Raises:
-        ValueError: unknown scheme, group scheme without groups, fewer than two folds, or fewer
-            atoms than folds.
+        ValueError: fewer atoms than folds.
     """
-    if scheme not in SCHEMES:
-        known = ", ".join(sorted(SCHEMES))
-        raise ValueError(f"folds.scheme: unknown scheme {scheme!r}; choose one of: {known}")
-    if scheme in NEED_GROUPS and groups is None:
-        free = ", ".join(sorted(set(SCHEMES) - NEED_GROUPS))
-        raise ValueError(
-            f"folds.scheme: {scheme} needs data.group, which is not set; "
-            f"name the column whose values stay together, or choose one of: {free}"
-        )
-    if n < 2:
-        raise ValueError(f"folds.n is at least 2, got {n}; 5 is usual")
     atoms = connect(texts, groups)
     n_atoms = len(np.unique(atoms))
     if n_atoms < n:
@@ -155,11 +143,10 @@ def one_hot(column: np.ndarray) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(column)), (rows, code)), (len(column), len(values)))
 
 
+# groups stay together under every scheme; the last two need them
 SCHEMES: dict[str, Callable[..., np.ndarray]] = {
     "kfold": kfold,
     "stratified": stratified,
     "group": kfold,
     "stratified_group": stratified,
 }
-# groups stay together under every scheme; these two need them
-NEED_GROUPS = frozenset({"group", "stratified_group"})

@@ -5,7 +5,6 @@ Letters: n rows; folds are numbered from 0 and none is empty.
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,12 +79,6 @@ def read_folds(
     path = folds_path(competition)
     require_current(path, origin or {}, REMEDY if path.is_file() else "run make_folds first")
     return _aligned(read_csv_as_text(path), ids, str(path), REMEDY)
-
-
-def check_own_folds(path: str | None) -> None:
-    """Raise a FileNotFoundError if `folds.path` names no file."""
-    if path is not None and not Path(path).is_file():
-        raise FileNotFoundError(f"folds.path: {path}: no such file; correct the path")
 
 
 def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArray:
