@@ -33,9 +33,7 @@ def make_folds(
         texts: (n_rows,) sentence pairs joined, (a, b) and (b, a) to the same string.
         groups: (n_rows,) values that can be compared; a missing value is a group of its own.
     Returns:
-        (n_rows,) int64 from 0 to n - 1; no fold is empty.
-    Raises:
-        ValueError: fewer atoms than folds.
+        (n_rows,) int64 from 0 to n - 1; no fold is empty, or a ValueError is raised.
     """
     atoms = connect(texts, groups)
     n_atoms = len(np.unique(atoms))

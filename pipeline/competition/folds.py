@@ -64,17 +64,12 @@ def write_folds(
 def read_folds(
     competition: str, ids: Sequence[str], origin: dict[str, Any] | None = None
 ) -> IntArray:
-    """Read a competition's folds in the order of `ids`.
+    """(n,) a competition's folds by the (n,) ids of the training rows.
 
     Args:
-        ids: (n,) ids of the training rows.
         origin: as `origin_of` gives it, to compare with the stamp.
-    Returns:
-        (n,) the fold of each row.
     Raises:
-        FileNotFoundError: make_folds has not been run.
-        ValueError: the folds belong to other rows, have another origin, or were changed since they
-            were written.
+        FileNotFoundError, ValueError: there are none, or they were made from something else.
     """
     path = folds_path(competition)
     require_current(path, origin or {}, REMEDY if path.is_file() else "run make_folds first")
@@ -82,15 +77,12 @@ def read_folds(
 
 
 def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArray:
-    """Read the user's own folds: two columns of any names, the id and then the fold.
+    """(n,) the user's own folds, from two columns of any names, the id and then the fold.
 
     Args:
         ids: (n,) ids of the training rows.
         has_more_ids: whether the file may hold further ids.
-    Returns:
-        (n,) the fold of each row.
     Raises:
-        FileNotFoundError: there is no such file.
         ValueError: an id is absent, repeated or unexpected, or the folds are not numbers from 0.
     """
     table = open_table(path, "folds.path")

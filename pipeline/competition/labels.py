@@ -25,8 +25,6 @@ class Form:
     Attributes:
         submit_as: labels or probabilities; auto: labels where the metric scores decisions.
         classes: as the training file spells them; for binary the negative, then the positive.
-    Raises:
-        ValueError: the sample's columns cannot hold this form.
     """
 
     task: str
@@ -69,14 +67,7 @@ class Form:
 def read_form(
     config: Config, columns: Sequence[str], classes: Sequence[str], ids: Sequence[str]
 ) -> Form:
-    """The form of the submission, from the config and the sample submission.
-
-    Args:
-        columns: the prediction columns.
-        ids: of the test rows.
-    Raises:
-        FileNotFoundError, ValueError: as for `read_sample` and `Form`.
-    """
+    """The form of the submission; arguments and errors are those of `read_sample` and `Form`."""
     sample = read_sample(config.data, ids, config.task, columns, classes)
     return Form(config.task, config.metric, config.submit.as_, sample, classes)
 
@@ -107,11 +98,7 @@ def _spellings(classes: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def lines_about(form: Form, where: str) -> list[str]:
-    """Notes and warnings about the submission, a line each.
-
-    Args:
-        where: the sample's file.
-    """
+    """Notes and warnings about the submission, a line each; `where` is the sample's file."""
     sample, classes = form.sample, form.classes
     lines = [sample.note] if sample.note else []
     if form.task == "binary" and form.has_one_column:

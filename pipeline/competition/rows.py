@@ -66,9 +66,7 @@ def read_train(data: Data, task: str) -> Train:
     """Read and check the whole training table, then keep `data.train_rows` of its rows.
 
     Raises:
-        FileNotFoundError: there is no training table.
-        ValueError: it is unreadable, a column is missing, an id is empty or repeated, a target is
-            missing or does not fit the task, or all rows have one class.
+        FileNotFoundError, ValueError: a table, column, id or target is missing or does not fit.
     """
     table = open_table(data.train, "data.train", data.dialect)
     ids = read_ids(table, data, "train")
@@ -97,12 +95,7 @@ def read_train(data: Data, task: str) -> Train:
 
 
 def read_test(data: Data) -> TestRows:
-    """Read the test table.
-
-    Raises:
-        FileNotFoundError: there is no test table.
-        ValueError: it is unreadable, a column is missing, or an id is empty or repeated.
-    """
+    """Read and check the test table; raises as `read_train`."""
     table = open_table(data.test, "data.test", data.dialect)
     ids = read_ids(table, data, "test")
     _refuse_swapped(data, table, "test", "text", "sample_submission")

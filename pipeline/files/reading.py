@@ -43,11 +43,7 @@ class Dialect:
 
 @contextmanager
 def decoding(path: Path, remedy: str) -> Iterator[None]:
-    """Turn any exception of a decoder into one line: on damaged bytes they raise what they like.
-
-    Raises:
-        ValueError: the decoder failed, or the file claims more than the memory holds.
-    """
+    """Turn any exception of a decoder, which raises what it likes, into a ValueError of a line."""
     try:
         yield
     except Exception as error:
@@ -58,12 +54,7 @@ def decoding(path: Path, remedy: str) -> Iterator[None]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is not a JSON object.
-    """
+    """The JSON object in `path`; a FileNotFoundError or ValueError if there is none."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     with decoding(path, "remove it and make it again"):
@@ -74,12 +65,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_csv_as_text(path: Path) -> pd.DataFrame:
-    """The cells of a CSV as text, under the names of its first row.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is not a CSV.
-    """
+    """The cells of a CSV of ours as text; a FileNotFoundError or ValueError if it is none."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     return text_cells(path.read_bytes(), str(path))

@@ -22,19 +22,12 @@ OWN_KEYS = ("made_from", "sha256", "version")
 
 @dataclass(frozen=True)
 class Stamp:
-    """The content of a stamp.
-
-    Attributes:
-        made_from: settings and hashes of data, by name.
-        sha256: hash of the file as it was written.
-        version: version of the package that wrote it.
-        about: any other record.
-    """
+    """The content of a stamp."""
 
     made_from: dict[str, Any]
     sha256: str
     version: str
-    about: dict[str, Any]
+    about: dict[str, Any]  # any other record
 
 
 @contextmanager
@@ -50,11 +43,7 @@ def written_with_stamp(
 
 
 def read_stamp(path: Path) -> Stamp | None:
-    """The stamp of the file at `path`; None if there is no file, or no stamp of ours.
-
-    Raises:
-        ValueError: the stamp is not valid JSON.
-    """
+    """The stamp of the file at `path`; None if there is no file, or no stamp of ours."""
     if not path.is_file() or not _stamp_path(path).is_file():
         return None
     content = read_json(_stamp_path(path))

@@ -18,13 +18,9 @@ class Kind(Protocol):
     """The methods that the stages call on a kind of member, whose settings are its own class."""
 
     def check(self, member: Any, backbone: Path | None) -> None:
-        """Check a member's settings before any unit is trained.
+        """Raise a ValueError if a setting does not fit, before any unit is trained.
 
-        Args:
-            backbone: folder of the competition's copy; None before it is copied: the settings that
-                depend on it are not checked.
-        Raises:
-            ValueError: a setting does not fit.
+        Settings that depend on the backbone are not checked without its folder.
         """
 
     def encoding(self, member: Any, backbone: Path | None) -> Encoding | None:
@@ -51,8 +47,7 @@ class Kind(Protocol):
     def load(self, unit: Unit) -> Callable[[Any], Floats]:
         """A trained unit, from `models/` alone: (n, c) predictions of n inputs; n may be 0.
 
-        Raises:
-            ValueError: its files are damaged or were replaced.
+        Damaged or replaced files raise a ValueError.
         """
 
 
@@ -61,11 +56,7 @@ def kind_of(member: AnyMember) -> Kind:
 
 
 def kind_of_unit(unit: Unit) -> Kind:
-    """The kind of a trained unit, from its `run.json`.
-
-    Raises:
-        ValueError: `run.json` names no kind of this version.
-    """
+    """The kind of a trained unit; a ValueError if `run.json` names none of this version."""
     name = read_run(unit).get("kind")
     if name not in KINDS:
         raise ValueError(
@@ -85,11 +76,7 @@ def device_of(encoding: Encoding | None) -> str:
 
 
 def settings_on_record(member: AnyMember) -> Mapping[str, object]:
-    """A member's settings for its fingerprint, with the default options of a classic model.
-
-    Raises:
-        ValueError: there is no such model.
-    """
+    """A member's settings for its fingerprint, with the default options of a classic model."""
     if not isinstance(member, ClassicMember):
         return member.settings
     from pipeline.members.classic.estimators import default_options
@@ -98,12 +85,10 @@ def settings_on_record(member: AnyMember) -> Mapping[str, object]:
 
 
 def check_members(members: Sequence[AnyMember], backbones: Mapping[str, Path]) -> None:
-    """Check all members' settings before any unit is trained.
+    """Raise a ValueError, which names the member, if a setting of a member does not fit.
 
     Args:
         backbones: folder of the competition's copy, by the backbone's name; may be empty.
-    Raises:
-        ValueError: a setting of a member does not fit; the message names the member.
     """
     for member in members:
         copy = backbones.get(member.backbone) if member.backbone else None

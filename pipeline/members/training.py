@@ -108,9 +108,8 @@ def train_units(
         backbones: folder of the competition's copy, by the backbone's name.
         overwrite: whether units with other fingerprints may be replaced.
     Returns:
-        The failures, after all other units are written.
-    Raises:
-        ValueError: a setting does not fit; nothing is trained.
+        The failures, after all other units are written; a setting that does not fit raises a
+        ValueError before.
     """
     members = [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)

@@ -103,11 +103,7 @@ class UnitToTrain:
 
 
 def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) -> bool:
-    """Whether the unit is on disk with this fingerprint.
-
-    Raises:
-        ValueError: it is there with another fingerprint, and must not be overwritten.
-    """
+    """Whether the unit is on disk with this fingerprint; another is an error unless `overwrite`."""
     if not unit.folder.exists():
         return False
     difference = first_difference(read_run(unit)["fingerprint"], wanted)
@@ -150,7 +146,6 @@ def models_hash(units: Sequence[Unit]) -> str:
     """One hash of a member's trained models and of their fingerprint.
 
     Raises:
-        FileNotFoundError: a unit is missing.
         ValueError: units were trained on different data, folds or settings.
     """
     runs = [read_run(unit) for unit in units]
@@ -163,11 +158,7 @@ def models_hash(units: Sequence[Unit]) -> str:
 
 
 def units_of(competition: str, member: str) -> list[Unit]:
-    """The units of a trained member; fold 0 has their number.
-
-    Raises:
-        FileNotFoundError: a unit is missing.
-    """
+    """The units of a trained member, as many as fold 0 says; a missing one is an error."""
     first = Unit(competition, member, 0)
     if not first.folder.exists():
         raise FileNotFoundError(f"{first.folder}: not there; run train first")

@@ -105,9 +105,6 @@ def parse(
         flags: the names in `FLAGS` that this stage has.
     Returns:
         The config, its members filtered by `--members` or `--quick`, and the values of the flags.
-    Raises:
-        ValueError: the YAML, a setting or an argument is invalid.
-        FileNotFoundError: there is no such YAML.
     """
     parser = _parser(doc, flags)
     known, unknown = parser.parse_known_args(_config_first(sys.argv[1:] if argv is None else argv))

@@ -173,12 +173,7 @@ AnyMember = Annotated[
 
 
 def filled_in(member: object, training: Training, backbone: str | None, seed: int) -> object:
-    """A member with what it leaves out: name, seed, and what its kind inherits.
-
-    Raises:
-        ValueError: it has both a pooling and a model, its model is no name, or its backbone is
-            missing or not used.
-    """
+    """A member with what it leaves out: name, seed, and what its kind inherits."""
     if not isinstance(member, dict):
         return member
     if "model" in member:

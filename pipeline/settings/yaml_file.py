@@ -20,12 +20,7 @@ UNCAUGHT_BY_YAML = (ValueError, AttributeError, TypeError, OverflowError)
 
 
 def read_yaml(path: Path) -> dict[Any, Any]:
-    """The keys and values of a file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not UTF-8 or not YAML, or does not hold keys and values.
-    """
+    """The keys and values of a file; a FileNotFoundError or ValueError if it has none."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such config; see the folder configs/ for examples")
     try:

@@ -231,11 +231,7 @@ def check_options(name: str, options: Iterable[str]) -> None:
 
 
 def build_pooling(name: str, hidden_size: int, num_layers: int, **options: Any) -> Pooling:
-    """The pooling that a config calls `name`, for a backbone of H features and L layers.
-
-    Raises:
-        ValueError: there is no such pooling, or an option is unknown, wrong or missing.
-    """
+    """The pooling called `name`; a ValueError for an unknown name, or an option that is wrong."""
     check_options(name, options)
     return POOLINGS[name](hidden_size, num_layers, **options)
 

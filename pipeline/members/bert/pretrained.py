@@ -15,11 +15,7 @@ def read_config(folder: Path) -> Any:
 
 
 def read_tokenizer(folder: Path) -> Any:
-    """The backbone's tokenizer.
-
-    Raises:
-        ValueError: a file or package is missing, or only code in the folder could read it.
-    """
+    """The backbone's tokenizer; a ValueError if a file or package of it is missing."""
     try:
         return _read(AutoTokenizer.from_pretrained, folder)
     except (TypeError, ImportError) as error:
@@ -28,11 +24,7 @@ def read_tokenizer(folder: Path) -> Any:
 
 
 def read_model(folder: Path, config: Any) -> Any:
-    """The pretrained encoder in float32, even where its checkpoint has half precision.
-
-    Raises:
-        ValueError: weights are missing, or only code in the folder could read them.
-    """
+    """The pretrained encoder, always in float32; a ValueError if weights are missing."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     model, report = _read(

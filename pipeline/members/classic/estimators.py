@@ -198,11 +198,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 
 def default_options(name: str) -> Options:
-    """The options of a model with their defaults.
-
-    Raises:
-        ValueError: there is no such model.
-    """
+    """The options of a model with their defaults; a ValueError if there is no such model."""
     if name not in ESTIMATORS:
         raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(sorted(ESTIMATORS))}")
     arguments = signature(ESTIMATORS[name]).parameters.values()
