@@ -50,9 +50,9 @@ N = 90
 BERT = KINDS["bert"]()
 
 
-def table_of(ids, texts, y, columns, folds) -> TrainingTable:
+def table_of(ids, texts, y, columns, folds, task="regression") -> TrainingTable:
     train = Train(ids, texts, y, classes=(), groups=None, columns=columns)
-    return TrainingTable("tiny", "regression", "rmse", "id", train, folds)
+    return TrainingTable("tiny", task, "rmse", "id", train, folds)
 
 
 def fingerprint(settings: dict, **data: Any) -> dict:
