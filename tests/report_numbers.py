@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from pipeline.files.stamp import Stamp
 from pipeline.scoring.target import Target
@@ -32,10 +33,11 @@ def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()
     )
 
 
-def whole_evidence(*, metric="rmse", copies=1, grouped=False):
+def whole_evidence(*, task="regression", metric="rmse", copies=1, grouped=False):
     """Evidence that `summarise` is content with: five predictors, of which m0 and m3 are alike.
 
     Args:
+        task: regression, or binary, where the sign of the target is predicted.
         copies: of each row, one behind the other.
         grouped: the copies of a row are a group.
     """
@@ -44,10 +46,14 @@ def whole_evidence(*, metric="rmse", copies=1, grouped=False):
     noise[:, 3] = noise[:, 0] + 0.1 * noise[:, 3]
     noise *= np.array([0.5, 1.0, 0.7, 0.6, 1.4])[:, None]
     y, oof = (np.repeat(of, copies, axis=0) for of in (y, y[:, None] + noise))
-    n = len(y)
-    of = evidence("regression", y, oof, metric=metric, chosen=oof[:, :3].mean(axis=1))
+    classes, test_y, n = (), y[::-1] + 0.3, len(y)
+    if task == "binary":
+        y, oof, classes = (y[:, 0] > 0).astype(np.int64), expit(oof), ("no", "yes")
+        test_y = y[::-1]
+    chosen = oof[:, :3].mean(axis=1)
+    of = evidence(task, y, oof, metric=metric, chosen=chosen, classes=classes)
     of.config = SimpleNamespace(
-        task="regression",
+        task=task,
         metric=metric,
         seed=0,
         competition="tiny",
@@ -57,7 +63,7 @@ def whole_evidence(*, metric="rmse", copies=1, grouped=False):
     )
     if grouped:
         of.train.groups = [f"g{i // copies}" for i in range(n)]
-        of.target = Target.of(y, "regression", metric, of.train.groups)
+        of.target = Target.of(y, task, metric, of.train.groups)
     of.folds, of.n_folds = np.arange(n) // copies % 3, 3
     of.chosen_name = "blend_convex"
     made_from = {"folds": "f" * 64, "targets": "t" * 64}
@@ -65,7 +71,7 @@ def whole_evidence(*, metric="rmse", copies=1, grouped=False):
     of.board_stamp = Stamp(
         made_from, "b" * 64, "0.2.0", {"expected": None, "over_constant": [0.5, 0.4, 0.6]}
     )
-    of.test_target = Target.of(y[::-1] + 0.3, "regression", metric, labels=y)
+    of.test_target = Target.of(test_y, task, metric, labels=y)
     of.test_predictions = {
         "blend_convex": oof[::-1, 0],
         "blend_mean": oof[::-1, 1],

@@ -1,5 +1,7 @@
 """The report's figures, read from the axes before they become SVG."""
 
+import re
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -148,3 +150,83 @@ def test_the_outlines_of_drift_are_those_of_their_labels(summary, axes_of):
         values, edges, _ = outlines[label]
         assert list(values) == drift[key]
         assert list(edges) == drift["edges"]
+
+
+def line_of(axes, marker="o"):
+    (line,) = (line for line in axes.lines if line.get_marker() == marker)
+    return [list(of) for of in line.get_data()]
+
+
+def test_residuals_lie_over_their_prediction_between_their_quantiles(axes_of):
+    bins = [
+        {"predicted": 1.0, "low": -3.0, "median": 0.5, "high": 2.0},
+        {"predicted": 4.0, "low": -1.0, "median": 0.25, "high": 5.0},
+    ]
+    axes = axes_of(curves.residuals, {"residuals": {"bins": bins, "standardised": True}})
+    assert line_of(axes) == [[1.0, 4.0], [0.5, 0.25]]
+    (band,) = axes.collections
+    corners = {(x, y) for x, y in band.get_paths()[0].vertices.tolist()}
+    assert corners == {(1.0, -3.0), (1.0, 2.0), (4.0, -1.0), (4.0, 5.0)}
+    assert re.search("prediction.*standard deviations", axes.get_xlabel())
+    assert axes.get_ylabel() == "target − prediction"
+
+
+def test_a_score_by_length_has_a_bar_of_two_standard_errors_over_its_span(axes_of):
+    bins = [
+        {"shortest": 1, "longest": 9, "score": 0.5, "se": 0.125},
+        {"shortest": 10, "longest": 19, "score": None, "se": None},
+        {"shortest": 20, "longest": 40, "score": 0.75, "se": 0.0625},
+    ]
+    axes = axes_of(curves.length, {"length": bins, "chosen": {"score": 0.625}, "metric": "auc"})
+    assert line_of(axes) == [[0, 2], [0.5, 0.75]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1–9", "10–19", "20–40"]
+    lines = [[list(of) for of in line.get_data()] for line in axes.lines]
+    assert [[0, 0], [0.25, 0.75]] in lines
+    assert [[2, 2], [0.625, 0.875]] in lines
+    assert [[0, 1], [0.625, 0.625]] in lines  # the score of all rows
+    assert axes.get_ylabel() == "auc"
+
+
+def test_shapley_values_stand_around_an_equal_share(summary, axes_of):
+    axes = axes_of(figures.shapley, summary)
+    share = summary["contributions"]["whole"] / 5
+    assert [[share, share], [0, 1]] in [[list(of) for of in line.get_data()] for line in axes.lines]
+
+
+def test_the_chosen_point_is_larger_and_kinds_have_their_colours(summary, axes_of):
+    axes, board = axes_of(figures.gains, summary), summary["leaderboard"]
+    points = {line.get_ydata()[0]: line for line in axes.lines if line.get_marker() == "o"}
+    sizes = [points[at].get_markersize() for at in range(len(board))]
+    assert [size == max(sizes) for size in sizes] == [line["chosen"] for line in board]
+    assert sizes.count(max(sizes)) == 1
+    colours = {line["kind"]: points[at].get_color() for at, line in enumerate(board)}
+    assert {points[at].get_color() for at in range(len(board))} == set(colours.values())
+    assert len(set(colours.values())) == len(colours) == 2
+
+
+def test_a_loss_without_a_predictor_is_coloured_by_its_sign(axes_of):
+    lines = [
+        {"name": name, "leave_one_out": [loss, loss - 1, loss + 1]}
+        for name, loss in (("a", 0.5), ("b", 0.25), ("c", -0.5))
+    ]
+    made = {"metric": "rmse", "contributions": {"predictors": lines}}
+    a, b, c = (bar.get_facecolor() for bar in axes_of(figures.leave_one_out, made).patches)
+    assert a == b != c
+
+
+def test_a_curve_of_learning_is_its_units_and_lies_under_its_members_name(monkeypatch):
+    units = {
+        "mean": [{"fold": 0, "epoch": [0.5, 1.0], "loss": [2.0, 1.0]}],
+        "max": [{"fold": k, "epoch": [0.25, 0.75], "loss": [4.0 + k, 3.0 + k]} for k in range(2)],
+    }
+    figure = Figure()
+    monkeypatch.setattr(curves, "drawn", lambda draw, height, alt: draw(figure) or alt)
+    told = curves.learning({"learning": units})
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    for name, of_member in units.items():
+        found = [[list(of) for of in line.get_data()] for line in panels[name].lines]
+        assert found == [[unit["epoch"], unit["loss"]] for unit in of_member]
+    assert re.search(r"\bmean 1\.0000\b.*\bmax 3\.5000\b", told)
+    low, high = panels["mean"].get_ylim()
+    assert low == 0
+    assert high > 5

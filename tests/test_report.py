@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import read_rows, write_rows
+from conftest import read_rows, write_competition, write_rows
 from report_cases import HOSTILE, HOSTILE_CLASS, write_members
+from sklearn.metrics import cohen_kappa_score
 
-from pipeline import blend
+from pipeline import blend, make_folds
 from pipeline.reporting.evidence import made_from, read_evidence
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.page import page
@@ -172,6 +173,35 @@ def test_the_test_score_is_that_of_the_solution(case):
     assert board["max"]["test"] > board["min"]["test"]
 
 
+def test_the_test_score_of_grades_rounds_to_those_of_the_training_rows(workplace, run):
+    members = [{"pooling": "mean"}, {"pooling": "max"}]
+    settings = {"members": members, "metric": "qwk", "blend": {"methods": ["mean"]}}
+    config = write_competition(workplace, "regression", n_rows=90, n_test=40, settings=settings)
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    grades = [*row_grades(row[-1] for row in rows)]
+    write_rows(
+        Path("data/tiny/train.csv"),
+        header,
+        [[*row[:-1], grade] for row, grade in zip(rows, grades, strict=True)],
+    )
+    make_folds.main([str(config)])
+    write_members(config)
+    _, predicted = read_rows(Path("oof/tiny/max/test.csv"))
+    solution = [[i, "1" if k % 2 else "4"] for k, (i, _) in enumerate(predicted)]  # no 2
+    write_rows(Path("data/tiny/solution.csv"), ["id", "target"], solution)
+    blend.main([str(config)])
+    line = {line["name"]: line for line in summary_of(config)["leaderboard"]}["max"]
+    nearest = [min((1, 2, 4), key=lambda grade: abs(grade - float(p))) for _, p in predicted]
+    assert set(nearest) == {1, 2, 4}
+    truth, grades = [int(y) for _, y in solution], [1, 2, 3, 4]
+    expected = cohen_kappa_score(truth, nearest, labels=grades, weights="quadratic")
+    assert line["test"] == pytest.approx(expected)
+
+
+def row_grades(targets):
+    return ("1" if float(y) < -0.5 else "2" if float(y) < 1 else "4" for y in targets)
+
+
 def test_a_solution_of_other_rows_is_refused(case, refused):
     write_rows(Path("data/tiny/solution.csv"), ["id", "target"], [["b000", "1"]])
     assert re.search(r"solution\.csv: .*\b39\D+40\D", refused(case))
@@ -227,8 +257,6 @@ def test_the_page_says_of_a_choice_what_it_is_worth_and_of_one_blend_nothing(cas
 
 def test_groups_are_counted(case):
     words = ("--data.group", "document", "--competition", "grouped")
-    from pipeline import make_folds
-
     make_folds.main([str(case), *words])
     shutil.copytree("oof/tiny", "oof/grouped")
     for path in Path("oof/grouped").glob("*/*.json"):

@@ -1,8 +1,12 @@
 """The summary of a report: scores, correlations and their errors."""
 
+import json
+
 import numpy as np
 import pytest
+from conftest import METRICS, read_rows
 from report_numbers import whole_evidence
+from scipy.stats import ks_2samp
 
 from pipeline.reporting.summary import summarise
 from pipeline.scoring.intervals import standard_error
@@ -42,3 +46,102 @@ def test_five_copies_of_a_row_as_a_group_hold_the_evidence_of_one():
         for of in (alone, together)
     ]
     assert errors[1] / errors[0] == pytest.approx(np.sqrt(5), rel=0.15)
+
+
+def test_a_score_of_a_fold_is_that_of_its_rows():
+    of = whole_evidence()
+    of.folds = np.random.default_rng(0).choice(3, size=120, p=[0.6, 0.3, 0.1])
+    for i, (name, cells) in enumerate(summarise(of)["folds"].items()):
+        assert name == of.stack.names[i]
+        off = (of.stack.oof[:, i] - of.train.y)[:, 0]
+        for k, cell in enumerate(cells):
+            assert cell["fold"] == k
+            assert cell["score"] == pytest.approx(np.sqrt(np.mean(off[of.folds == k] ** 2)))
+
+
+def test_a_fold_is_marked_where_it_is_three_standard_errors_off():
+    of = whole_evidence()
+    worse = np.array([1.35, 1.4, 1.8, 2.5, 0.8])[:, None]  # by so much, on the rows of fold 0
+    off = of.stack.oof - of.train.y[:, None]
+    of.stack.oof = of.train.y[:, None] + off * np.where(of.folds[:, None, None] == 0, worse, 1)
+    distances, marks = [], []
+    for cells in summarise(of)["folds"].values():
+        median = np.median([cell["score"] for cell in cells])
+        distances += [abs(cell["score"] - median) / cell["se"] for cell in cells]
+        marks += [cell["outlying"] for cell in cells]
+    assert marks == [distance > 3 for distance in distances]
+    assert [sum(low < d < low + 1 for d in distances) > 0 for low in (2, 3)] == [True, True]
+
+
+def test_measures_of_a_pair_are_those_of_its_two_predictors():
+    of = whole_evidence(task="binary", metric="auc")
+    off = of.stack.oof[:, :, 0] - of.train.y[:, None]
+    pairs = summarise(of)["diversity"]["pairs"]
+    for pair in pairs:
+        of_pair = off[:, [of.stack.names.index(pair[key]) for key in ("first", "second")]]
+        a, b = (np.abs(of_pair) > 0.5).T  # wrong
+        assert pair["double_fault"] == pytest.approx((a & b).mean())
+        assert pair["disagreement"] == pytest.approx((a ^ b).mean())
+        assert pair["correlation"] == pytest.approx(np.corrcoef(of_pair.T)[0, 1])
+    assert len({pair["double_fault"] for pair in pairs}) > 4
+
+
+# --- against the files
+
+
+@pytest.fixture(params=sorted(METRICS))
+def files(request, reported):
+    """Of a task: its name, the summary, and the columns of its CSVs by id."""
+    folder = reported(request.param)
+
+    def table(path):
+        header, rows = read_rows(folder / path)
+        return {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
+
+    path = folder / "reports/tiny/summary.json"
+    return request.param, json.loads(path.read_text(encoding="utf-8")), table
+
+
+def as_told(task, cells):
+    """A prediction as an example shows it, from the cells of its CSV."""
+    values = {name: float(cell) for name, cell in cells.items()}
+    if task == "multiclass":
+        top = max(values, key=values.get)
+        return f"{top} {values[top]:.2f}"
+    if task == "binary":
+        return f"yes {values['target']:.2f}"
+    texts = {name: f"{value:.3g}".replace("-", "−") for name, value in values.items()}
+    return texts.get("target") or ", ".join(" ".join(pair) for pair in texts.items())
+
+
+def test_an_example_holds_the_text_truth_and_predictions_of_its_id(files):
+    task, summary, table = files
+    rows, names = table("data/tiny/train.csv"), ["mean", "max", "min"]
+    oof = {name: table(f"oof/tiny/{name}/oof.csv") for name in names}
+    chosen = table(f"oof/tiny/{summary['chosen']['name']}/oof.csv")
+    for example in [*summary["examples"]["worst"], *summary["examples"]["disagreement"]]:
+        row = rows[example["id"]]
+        assert row["text"].startswith(example["text"])
+        targets = {name: cell for name, cell in row.items() if name not in ("document", "text")}
+        number = task in ("regression", "multilabel")
+        assert example["truth"] == (as_told(task, targets) if number else row["target"])
+        assert example["predicted"] == as_told(task, chosen[example["id"]])
+        members = {name: as_told(task, oof[name][example["id"]]) for name in names}
+        assert example["members"] == members
+
+
+def test_the_gap_of_lengths_and_of_predictions_is_that_of_the_files(files):
+    _, summary, table = files
+    lengths = [
+        [len(r["text"]) for r in table(f"data/tiny/{t}.csv").values()] for t in ("train", "test")
+    ]
+    assert summary["drift"]["length_ks"] == pytest.approx(ks_2samp(*lengths).statistic)
+    assert summary["drift"]["length_ks"] > 0
+    for line in summary["drift"]["predictors"]:
+        parts = [table(f"oof/tiny/{line['name']}/{part}.csv").values() for part in ("oof", "test")]
+        gaps = {
+            name: ks_2samp(*([float(row[name]) for row in part] for part in parts)).statistic
+            for name in summary["rows"]["columns"]
+        }
+        assert line["ks"] == pytest.approx(max(gaps.values()))
+        assert gaps[line["column"]] == max(gaps.values())

@@ -152,6 +152,39 @@ def test_residuals_are_truth_less_prediction():
     assert [b["high"] for b in found] == pytest.approx([5] * 10)
 
 
+def test_residuals_of_two_targets_are_in_standard_deviations_of_each():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(200, 2)) * [1, 100] + [5, -300]
+    off = np.tile([0.5, -200.0], (200, 1))
+    found = residuals(evidence("regression", y, (y + off)[:, None]))
+    assert found["standardised"]
+    sd = y.std(axis=0)
+    p, residual = (((y + off - y.mean(axis=0)) / sd).ravel(), (-off / sd).ravel())
+    order = np.argsort(p)
+    assert [b["cases"] for b in found["bins"]] == [40] * 10
+    for k, b in enumerate(found["bins"]):
+        at = order[40 * k : 40 * k + 40]
+        assert b["predicted"] == pytest.approx(p[at].mean())
+        told = [b["low"], b["median"], b["high"]]
+        assert told == pytest.approx(np.quantile(residual[at], [0.1, 0.5, 0.9]).tolist())
+
+
+def test_shares_of_drift_are_those_of_all_rows_of_their_table():
+    oof = np.random.default_rng(0).normal(size=(50, 2, 2))
+    of = evidence("regression", oof[:, 0], oof, chosen=oof[:, 1])
+    of.chosen_test = oof[:20, 1] + [0.5, 3.0]
+    of.test.ids = of.test.ids[:20]
+    found = drift(of)
+    assert found["column"] == "t1"
+    rows = {"oof_share": oof[:, 1, 1], "test_share": of.chosen_test[:, 1]}
+    assert found["edges"][0] == min(of.min() for of in rows.values())
+    assert found["edges"][-1] == max(of.max() for of in rows.values())
+    for key, values in rows.items():
+        expected = np.histogram(values, found["edges"])[0] / len(values)
+        assert found[key] == pytest.approx(expected.tolist())
+    assert found["chance"] == pytest.approx(chance_gap(50, 20, 2))
+
+
 def test_equal_predictions_do_not_drift():
     oof = np.random.default_rng(0).normal(size=(50, 2, 1))
     found = drift(evidence("regression", oof[:, 0], oof))
