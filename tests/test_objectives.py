@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from scored import score
 
-from pipeline.ensemble import objectives
 from pipeline.ensemble.objectives import (
     OBJECTIVES,
     TIE,
@@ -53,13 +52,6 @@ def example(task, n=80, m=6, seed=0, bits=30):
 def both_ways(task, metric, preds, y):
     target = Target.of(y, task, metric)
     return objective_of(preds, target), Objective(preds, target)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_rows_are_few():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objectives, "FEW", 51)
-        yield
 
 
 @pytest.mark.parametrize(("task", "metric"), CASES)
@@ -125,13 +117,6 @@ def test_members_that_cancel_to_a_constant_have_no_correlation():
     short = Correlation(preds, Target.of(y, "regression", "pearson"))
     assert short.value(short.members.sum(axis=0), 2) == -np.inf
     assert np.isfinite(short.values(short.members[0], 1)[0])
-
-
-def test_few_rows_are_sorted_at_once(monkeypatch):
-    y, preds = example("binary", n=50, m=4)
-    auc = Auc(preds, Target.of(y, "binary", "auc"))
-    monkeypatch.setattr(auc, "_upper_bound", None)
-    assert np.isfinite(auc.values(auc.members[0], 1)).all()
 
 
 def test_auc_sorts_few_candidates(monkeypatch):
