@@ -3,6 +3,7 @@
 A finished competition without models is copied; each test changes one thing.
 """
 
+import json
 import re
 import shutil
 from importlib import import_module
@@ -93,10 +94,25 @@ def test_groups_that_changed_under_folds_of_ones_own_make_the_leaderboard_again(
     assert len(boards) == 3
 
 
+@pytest.mark.parametrize("column", ["text", "fold"])
+def test_texts_or_folds_that_changed_under_folds_of_ones_own_are_refused(
+    column, own_folds, stage, refused
+):
+    if column == "fold":
+        change_cell(Path("own.csv"), "fold", lambda fold: str((int(fold) + 1) % 3))
+        stage("make_folds", "--overwrite")
+    else:
+        change_cell(TRAIN, "text", lambda text: f"{text} more")
+    for name in ("blend", "report"):
+        line = refused(name)
+        assert re.search(rf"oof/tiny/mean/oof\.csv: .*\b{column}s\b", line)
+
+
 def test_another_path_of_folds_is_refused_by_both_names(own_folds, refused):
     shutil.copy("own.csv", "other.csv")
-    line = refused("blend", "--folds.path", "other.csv")
-    assert re.search(r"folds/tiny\.csv: .*folds\.path\b.*'own\.csv'.*'other\.csv'", line)
+    for name in ("blend", "report"):
+        line = refused(name, "--folds.path", "other.csv")
+        assert re.search(r"folds/tiny\.csv: .*folds\.path\b.*'own\.csv'.*'other\.csv'", line)
 
 
 @pytest.mark.parametrize("column", ["id", "text"])
@@ -115,11 +131,17 @@ def test_another_test_row_is_refused(column, stage, refused):
         assert re.search(r"oof/tiny/mean/test\.csv: .*\btest rows\b", refused(name, *words))
 
 
-def restamp(path):
-    """Give a changed file the hash in its stamp, as if it had been written so."""
+def restamp(path, **made_from):
+    """Give a changed file a stamp as if it had been written so, made from other things if given."""
     content, stamp = path.read_bytes(), read_stamp(path)
-    with written_with_stamp(path, stamp.made_from) as temporary:
+    with written_with_stamp(path, {**stamp.made_from, **made_from}) as temporary:
         temporary.write_bytes(content)
+
+
+def test_parts_from_other_models_are_not_submitted(stage, refused):
+    restamp(OOF / "max/test.csv", models="other")
+    line = refused("submit", "--predictor", "max")
+    assert re.search(r"oof/tiny/max: .*\boof\.csv\b.*\btest\.csv\b", line)
 
 
 # --- blends
@@ -136,6 +158,22 @@ def test_another_test_part_of_a_member_makes_the_blends_again(stage, refused):
     assert re.search(r"oof/tiny/blend_mean: max .*\brun blend\b", line)
     stage("blend")
     assert (OOF / "blend_mean/test.csv").read_bytes() != before
+
+
+def test_a_blend_whose_predictor_is_gone_is_not_submitted(stage, refused):
+    shutil.rmtree(OOF / "max")
+    line = refused("submit", "--predictor", "blend_mean")
+    assert re.search(r"oof/tiny/blend_mean: max .*\brun blend\b", line)
+
+
+def test_a_line_of_the_leaderboard_about_other_predictions_is_not_recorded(stage):
+    record = Path("submissions/tiny/max.json")
+    stage("submit", "--predictor", "max")
+    assert json.loads(record.read_text(encoding="utf-8"))["leaderboard"]["name"] == "max"
+    change_last_digit(OOF / "max/oof.csv")
+    restamp(OOF / "max/oof.csv")
+    stage("submit", "--predictor", "max")
+    assert json.loads(record.read_text(encoding="utf-8"))["leaderboard"] == {}
 
 
 @pytest.mark.parametrize("name", ["blend_convex/oof.csv", "blend_mean/test.csv"])

@@ -14,6 +14,7 @@ from pipeline.scoring.intervals import (
     difference_interval,
     estimate_fit_variance,
     intervals_of,
+    standard_error,
 )
 from pipeline.scoring.target import Target
 
@@ -124,6 +125,17 @@ def test_what_rounding_makes_is_no_difference():
     assert found == (0, 0, 0)
     found = interval("rmse", y, a * (1 - 1e-9), a)
     assert found[0] != 0
+
+
+@pytest.mark.parametrize("n", [400, 20_000])
+def test_the_standard_error_of_an_rmse_is_that_of_the_formula(n):
+    """sd of the squared errors / (2 rmse sqrt n); beyond 5,000 rows from some of them."""
+    y, (predictions,) = errors(n=n, scales=(1.0,))
+    predictions[: n // 4] = y[: n // 4]  # no error on the first rows
+    squared = (predictions - y) ** 2
+    expected = squared.std() / (2 * np.sqrt(squared.mean() * n))
+    found = [standard_error(target_of(y), predictions, np.random.default_rng(k)) for k in range(4)]
+    assert np.mean(found) == pytest.approx(expected, rel=0.15)
 
 
 # what fits add

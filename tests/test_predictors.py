@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.files.stamp import is_current
 from pipeline.predictors.predictions import (
+    changed_settings,
     check_made_for,
     check_same_models,
     read_predictions,
@@ -202,3 +203,10 @@ def test_what_predictions_come_from_stands_beside_them(tmp_path):
     write(tmp_path, "binary", models="m1", members=["mean"])
     beside = json.loads((tmp_path / "oof.json").read_text())
     assert beside["made_from"] == {"models": "m1", "members": ["mean"]}
+
+
+def test_settings_that_differ_are_told_with_those_that_are_new(tmp_path):
+    write(tmp_path, "binary", models="m1", settings={"epochs": 2, "seed": 7})
+    assert changed_settings(tmp_path, {"epochs": 2, "seed": 7}) is None
+    told = changed_settings(tmp_path, {"epochs": 3, "seed": 7, "warmup": 0.1})
+    assert re.fullmatch(r"epochs 2\b.*\b3; warmup None\b.*\b0\.1", told)

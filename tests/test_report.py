@@ -266,6 +266,9 @@ def test_groups_are_counted(case):
     blend.main([str(case), *words])
     summary = summary_of(case, *words)
     assert summary["rows"]["groups"] == 45
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    evidence = read_evidence(parse("", [str(case), *words])[0])
+    assert evidence.target.groups.tolist() == [row[header.index("document")] for row in rows]
 
 
 def test_a_dot_file_beside_predictions_does_not_count(case):

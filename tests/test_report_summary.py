@@ -1,5 +1,6 @@
 """The summary of a report: scores, correlations and their errors."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -46,6 +47,17 @@ def test_five_copies_of_a_row_as_a_group_hold_the_evidence_of_one():
         for of in (alone, together)
     ]
     assert errors[1] / errors[0] == pytest.approx(np.sqrt(5), rel=0.15)
+
+
+def test_the_combined_loss_is_that_of_the_mean_and_the_members_mean_loss_is_theirs():
+    of = whole_evidence()
+    found, sd = summarise(of)["diversity"], of.train.y.std()
+    off = (of.stack.oof - of.train.y[:, None])[:, :, 0] / sd
+    assert found["mean_member_loss"] == pytest.approx((off**2).mean())
+    assert found["combined_loss"] == pytest.approx((off.mean(axis=1) ** 2).mean())
+    assert found["diversity"] == pytest.approx(off.var(axis=1).mean())
+    cells = np.corrcoef(off.T)[np.triu_indices(5, 1)]
+    assert found["mean_correlation"] == pytest.approx(cells.mean())
 
 
 def test_a_score_of_a_fold_is_that_of_its_rows():
@@ -128,6 +140,23 @@ def test_an_example_holds_the_text_truth_and_predictions_of_its_id(files):
         assert example["predicted"] == as_told(task, chosen[example["id"]])
         members = {name: as_told(task, oof[name][example["id"]]) for name in names}
         assert example["members"] == members
+
+
+def test_rows_and_hashes_are_those_of_the_files(files, reported):
+    task, summary, table = files
+    assert (summary["rows"]["train"], summary["rows"]["test"]) == (90, 40)
+    folds = {row["fold"] for row in table("folds/tiny.csv").values()}
+    assert summary["rows"]["folds"] == len(folds)
+    for member in summary["run"]["members"]:
+        for part in ("oof", "test"):
+            content = (reported(task) / f"oof/tiny/{member['name']}/{part}.csv").read_bytes()
+            assert member[f"{part}_sha256"] == hashlib.sha256(content).hexdigest()
+    board = (reported(task) / "oof/tiny/leaderboard.csv").with_suffix(".json")
+    stamp = json.loads(board.read_text(encoding="utf-8"))
+    for name in ("folds", "targets"):
+        assert summary["run"][f"{name}_sha256"] == stamp["made_from"][name]
+    assert summary["run"]["leaderboard_sha256"] == stamp["sha256"]
+    assert summary["run"]["better"] == "higher"  # pearson, auc and accuracy
 
 
 def test_the_gap_of_lengths_and_of_predictions_is_that_of_the_files(files):

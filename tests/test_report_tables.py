@@ -1,6 +1,7 @@
 """The page's tables and facts: every number is under its own heading."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -147,3 +148,22 @@ def test_weights_stand_beside_their_predictor(tables):
         ("m1 · t0", 0.125, 0.14, 0.03, 0.7),
         ("m2 · t0", 0.25, 0.27, 0.04, 0.9),
     ]
+
+
+def test_the_best_and_the_worst_fold_of_all_have_the_strongest_and_no_tint():
+    summary = summarise(whole_evidence(metric="pearson"))
+    tints = [int(tint) for tint in re.findall(r"--t:(\d+)", page(summary))]
+    scores = [cell["score"] for line in summary["folds"].values() for cell in line]
+    low, high = min(scores), max(scores)
+    assert tints == [round(100 * (score - low) / (high - low)) for score in scores]
+    assert {0, 100} < set(tints)
+
+
+@pytest.mark.parametrize("most", [2, 5])
+def test_the_most_and_the_least_correlated_pairs_are_shown_in_order(most, summary, monkeypatch):
+    monkeypatch.setattr("pipeline.reporting.page.MOST_PAIRS", most)
+    pairs = sorted(summary["diversity"]["pairs"], key=lambda pair: -pair["correlation"])
+    shown = [*pairs[:most], *pairs[-most:]]
+    table = Tables(page(summary)).table("diversity")
+    assert list(table) == [f"{pair['first']} · {pair['second']}" for pair in shown]
+    assert [cells[0][1] for cells in table.values()] == [[pair["correlation"]] for pair in shown]

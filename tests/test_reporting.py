@@ -226,6 +226,7 @@ def test_the_worst_row_comes_first_and_long_texts_are_cut():
     assert found["disagreement"][0]["id"] == "r3"
     assert found["disagreement"][0]["members"] == {"m0": "0", "m1": "5"}
     assert len(found["worst"]) == len(found["disagreement"]) == 20
+    assert [row["measure"] for row in found["worst"]] == pytest.approx([81] + [0] * 19)
     assert (len(found["worst"][0]["text"]), found["worst"][0]["characters_left_out"]) == (400, 100)
 
 
@@ -277,5 +278,12 @@ def test_lengths_are_cut_into_fifths_and_few_rows_have_no_score():
     found = by_length(evidence("regression", y, y[:, None] + 1, texts=texts))
     assert [(b["shortest"], b["rows"]) for b in found] == [(k, 40) for k in (1, 2, 3, 4, 5)]
     assert [b["score"] for b in found] == pytest.approx([1] * 5)
+    of = evidence("regression", y, y[:, None] + 1, texts=texts, chosen=y + y % 2)
+    errors = [np.sqrt(np.mean((y[k::5] % 2) ** 2)) for k in range(5)]
+    chosen = by_length(of)
+    assert [b["score"] for b in chosen] == pytest.approx(errors)
+    assert [b["longest"] for b in chosen] == [1, 2, 3, 4, 5]
+    of.chosen_oof = np.where((np.arange(200) % 5 == 0)[:, None], y, y + y % 2)  # no error of fold 0
+    assert [b["se"] > 0 for b in by_length(of)] == [False, True, True, True, True]
     few = by_length(evidence("regression", y[:30], y[:30, None], texts=texts[:30]))
     assert np.isnan([b["score"] for b in few]).all()

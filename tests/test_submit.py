@@ -1,5 +1,6 @@
 """The submit stage on predictions written by hand: which predictor goes into which file."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -20,6 +21,10 @@ def case(reported, workplace):
     """A copy of the regression with its blends, in the current folder; its YAML."""
     shutil.copytree(reported("regression"), workplace, dirs_exist_ok=True)
     return Path("configs/tiny.yaml")
+
+
+def sha256_of(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def predictions_of(path):
@@ -54,3 +59,19 @@ def test_a_predictor_that_is_named_leaves_the_chosen_ones_file_alone(case, run):
     assert after.keys() - before.keys() == {"max.csv", "max.json"}
     assert {name: after[name] for name in before} == before
     assert predictions_of("submissions/tiny/max.csv") == predictions_of("oof/tiny/max/test.csv")
+
+
+def test_the_record_holds_the_weights_settings_and_files_behind_the_submission(case, run):
+    run(case, "--predictor", "blend_convex")
+    path = Path("submissions/tiny/blend_convex.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    header, rows = read_rows(Path("oof/tiny/blend_convex/weights.csv"))
+    weights = {row[0]: float(row[header.index("weight")]) for row in rows}
+    assert record["weights"] == weights
+    tables = [f"data/tiny/{name}.csv" for name in ("train", "test", "sample_submission")]
+    assert record["data"] == {table: sha256_of(table) for table in tables}
+    assert set(record["members"]) == {"mean", "max", "min"}
+    assert record["config"]["metric"] == "pearson"
+    assert record["sha256"] == sha256_of(path.with_suffix(".csv"))
+    run(case, "--predictor", "max")
+    assert json.loads(path.with_name("max.json").read_text(encoding="utf-8"))["weights"] is None
