@@ -1,11 +1,13 @@
 """Make the tables of docs/*.md that follow from the code: `python -m scripts.reference`.
 
+With `--list`, print what a YAML can name instead, a line each.
 A table stands between `<!-- made by python -m scripts.reference: NAME -->` and `<!-- end -->`.
 """
 
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -66,7 +68,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
 # the room, the registry's name (before or after it was renamed), the first words of the columns
 TABLES = {
     "poolings": ("members", "POOLINGS", "what options parameters"),
-    "classics": ("members", "ESTIMATORS", "what options"),
+    "models": ("members", "ESTIMATORS", "what options"),
     "blenders": ("ensemble", "BLENDERS", "what tasks"),
     "postprocessing": ("ensemble", "POSTPROCESSING", "what tasks metrics"),
     "metrics": ("scoring", "METRICS", "better scores tasks"),
@@ -89,7 +91,27 @@ def renewed(page: str) -> str:
     return BLOCK.sub(lambda block: block[1] + made(block[2]) + block[3], page)
 
 
+def how_it_scores(metric: Any) -> str:
+    cells = (COLUMNS[column](metric) for column in ("scores", "tasks", "better"))
+    return "Scores {} ({}); {} is better.".format(*cells)
+
+
+def listing() -> str:
+    """The names in every registry, a line each: what it is, or for a metric how it scores."""
+    lines = []
+    for title, (room, names, words) in TABLES.items():
+        entries, _ = registry(room, names)
+        lines += ["", title]
+        for key, entry in entries.items():
+            about = first_line(entry) if "what" in words else how_it_scores(entry)
+            lines.append(f"  {key:<16} {about}")
+    return "\n".join(lines[1:])
+
+
 def main() -> None:
+    if "--list" in sys.argv[1:]:
+        print(listing())
+        return
     for path in sorted((ROOT / "docs").glob("*.md")):
         path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"docs: {', '.join(TABLES)} are up to date")

@@ -49,6 +49,7 @@ LAYERS = (  # a room imports from those to its left only
     {"members", "predictors"},
     {"reporting"},
     set(STAGES),
+    {"__main__"},
 )
 
 

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from scripts.reference import BLOCK, ROOT, TABLES, first_line, made, renewed
+from scripts.reference import (
+    BLOCK,
+    ROOT,
+    TABLES,
+    first_line,
+    listing,
+    made,
+    registry,
+    renewed,
+)
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
@@ -48,3 +57,11 @@ def test_the_first_line_is_found_behind_partials_and_made_functions() -> None:
     assert first_line(inner) == "Inner."
     assert first_line(outer(inner)) == "Inner."
     assert first_line(partial(outer, outer(inner))) == "Inner."
+
+
+def test_the_listing_names_every_entry_of_every_registry_with_a_line() -> None:
+    lines = listing().splitlines()
+    for name, (room, names, _) in TABLES.items():
+        assert name in lines
+        for key in registry(room, names)[0]:
+            assert any(line.split()[:1] == [key] and len(line.split()) > 2 for line in lines), key

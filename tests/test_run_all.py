@@ -1,114 +1,86 @@
-"""run_all.sh runs the stages in order, each with the same arguments."""
+"""`python -m pipeline` runs the stages in order, each with the same words."""
 
-import shlex
-import shutil
-import signal
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from conftest import hear_interrupts
 
 from pipeline import prepare
+from pipeline.__main__ import STAGES, main
 
 ROOT = Path(__file__).parents[1]
-STAGES = ["prepare", "make_folds", "train", "predict", "blend", "submit", "report"]
 
 
 @pytest.fixture
-def told(tmp_path):
-    """Runs the script with an `echo` for its Python and returns the lines."""
-    shutil.copy(ROOT / "run_all.sh", tmp_path)
-    (tmp_path / "scripts").mkdir()
-    (tmp_path / "scripts" / "environment.sh").write_text("use_environment() { PYTHON=echo; }\n")
+def told(monkeypatch):
+    """Run all stages, which only note that they ran; (stage, words) of each."""
+    made: list[tuple[str, tuple[str, ...]]] = []
 
-    def run(*words: str) -> list[str]:
-        command = ["bash", str(tmp_path / "run_all.sh"), *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split(
-            "\n"
-        )[:-1]
+    def run(*words: str, failing: str = "") -> list[tuple[str, tuple[str, ...]]]:
+        def stage(name, argv):
+            made.append((name, tuple(argv)))
+            if name == failing:
+                raise SystemExit(7)
+
+        for name in STAGES:
+            module = import_module(f"pipeline.{name}")
+            monkeypatch.setattr(module, "main", lambda argv, name=name: stage(name, argv))
+        try:
+            main(words)
+        finally:
+            run.stages = [name for name, _ in made]
+        return made
 
     return run
 
 
-def test_without_words_all_stages_run_on_the_demo(told):
-    assert told() == [f"-m pipeline.{stage} configs/tweets.yaml" for stage in STAGES]
+def test_stages_run_in_their_order_and_say_how_long_they_took(told, capsys):
+    stages = ["prepare", "make_folds", "train", "predict", "blend", "submit", "report"]
+    assert [name for name, _ in told("configs/a.yaml")] == stages
+    assert capsys.readouterr().out == "".join(f"{name}: 0 s\n\n" for name in stages)
 
 
-def test_help_shows_the_usage_and_starts_nothing(told):
-    for words in (("--help",), ("-h",), ("configs/r8.yaml", "--help")):
-        usage = told(*words)
-        assert "  ./run_all.sh --quick" in "\n".join(usage)
-        assert len(usage) < 10
-        assert not any(line.startswith(("#", "-m")) for line in usage)
-
-
-def test_another_config_and_overrides_reach_every_stage(told):
-    lines = told("configs/r8.yaml", "--training.epochs", "1", "--members", "a b", "c")
-    words = "configs/r8.yaml --training.epochs 1 --members a b c"
-    assert lines == [f"-m pipeline.{stage} {words}" for stage in STAGES]
-
-
-def test_quick_is_passed_on_to_the_stages(told):
-    assert told("--quick") == [
-        f"-m pipeline.{stage} configs/tweets.yaml --quick" for stage in STAGES
-    ]
+@pytest.mark.parametrize("words", [(), ("--quick",), ("--folds.path=own.yaml",)])
+def test_without_a_config_the_demo_is_run(told, words):
+    assert {argv for _, argv in told(*words)} == {("configs/tweets.yaml", *words)}
 
 
 @pytest.mark.parametrize(
     "words",
     [
+        ("configs/r8.yaml", "--training.epochs", "1", "--members", "a b", "c"),
         ("--quick", "configs/senti.yaml"),
         ("configs/senti.yaml", "--quick"),
         ("--members", "mean", "max", "configs/senti.yml", "--seed", "1"),
         ("--blend.external", "configs/My File.yaml"),
     ],
 )
-def test_the_config_may_stand_anywhere_and_the_demo_is_left_out(told, words):
-    assert told(*words) == [f"-m pipeline.{stage} {' '.join(words)}" for stage in STAGES]
+def test_the_config_may_stand_anywhere_and_every_stage_gets_the_words(told, words):
+    assert {argv for _, argv in told(*words)} == {words}
 
 
-def test_a_path_in_an_option_of_one_word_is_no_config(told):
-    lines = told("--folds.path=own.yaml")
-    assert lines[0] == "-m pipeline.prepare configs/tweets.yaml --folds.path=own.yaml"
+def test_a_failing_stage_stops_the_run_with_its_exit_code(told, capsys):
+    with pytest.raises(SystemExit, match="^7$"):
+        told(failing="train")
+    assert told.stages == ["prepare", "make_folds", "train"]
+    assert "train" not in capsys.readouterr().out
 
 
-@pytest.fixture
-def script(tmp_path):
-    """Writes the script's Python as a shell script and returns the command to run the stages."""
-    shutil.copy(ROOT / "run_all.sh", tmp_path)
-    (tmp_path / "scripts").mkdir()
-
-    def write(python: str) -> list[str]:
-        fake = tmp_path / "python"
-        fake.write_text(f"#!/bin/bash\n{python}\n")
-        fake.chmod(0o755)
-        environment = f"use_environment() {{ PYTHON={shlex.quote(str(fake))}; }}\n"
-        (tmp_path / "scripts" / "environment.sh").write_text(environment)
-        return ["bash", str(tmp_path / "run_all.sh")]
-
-    return write
+def test_help_shows_the_usage_and_starts_nothing(told, capsys):
+    for words in (("--help",), ("-h",), ("configs/r8.yaml", "--help")):
+        assert told(*words) == []
+        assert "  ./run_all.sh --quick" in capsys.readouterr().out
 
 
-def test_a_failing_stage_stops_the_script_with_its_exit_code(script):
-    command = script('echo $2; [ "$2" != pipeline.train ] || exit 7')
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 7
-    assert done.stdout.split() == ["pipeline.prepare", "pipeline.make_folds", "pipeline.train"]
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_the_stage_and_starts_no_other(script, number, code):
-    told = "trap 'echo ended; exit 0' TERM; echo $2; while :; do sleep 0.05; done"
-    command = script(told)
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
-    ) as run:
-        assert run.stdout is not None
-        assert run.stdout.readline() == "pipeline.prepare\n"
-        run.send_signal(number)
-        assert run.stdout.read() == "ended\n"
-    assert run.returncode == code
+def test_the_script_shows_the_same_help_and_installs_nothing(tmp_path):
+    """Without any Python at hand."""
+    command = ["/bin/bash", str(ROOT / "run_all.sh"), "configs/r8.yaml", "--help"]
+    (tmp_path / "sed").symlink_to("/bin/sed")
+    (tmp_path / "dirname").symlink_to("/usr/bin/dirname")
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": str(tmp_path)})
+    assert done.stdout.strip() == import_module("pipeline.__main__").__doc__.strip()
+    assert done.stderr == ""
 
 
 def test_a_word_that_is_no_config_stops_at_the_first_stage(workplace):

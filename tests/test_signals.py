@@ -40,22 +40,19 @@ def wait_until(condition) -> None:
 
 @pytest.fixture
 def training(workplace, tiny_backbone):
-    """A train stage whose two workers are training, in a session of its own."""
+    """A run of all stages whose two workers are training, in a session of its own."""
     settings = {**SETTINGS, "backbone": str(tiny_backbone)}
     config = write_competition(workplace, "regression", settings=settings)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for stage in ("make_folds", "train"):
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"pipeline.{stage}", str(config)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=hear_interrupts,
-        )
-        if stage == "make_folds":
-            assert process.wait(PATIENCE) == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", str(config)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear_interrupts,
+    )
     logs = Path("models/tiny/mean")
     wait_until(lambda: len(list(logs.glob(".fold*.tmp/train.log"))) == 2)
     yield process

@@ -3,13 +3,16 @@
 import re
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import read_rows, write_competition
+from joblib.externals.loky import get_reusable_executor
 
 from pipeline.files.provenance import command_line
 from pipeline.members.jobs import Failure
 from pipeline.members.steps import epochs_for
+from pipeline.members.training import _under_way
 from pipeline.members.units import Unit, read_run
 
 
@@ -107,7 +110,49 @@ def test_a_unit_that_cannot_move_predicts_the_shares_of_its_training_rows_and_sa
 
 def test_a_unit_that_learns_is_not_warned_about(train, capsys):
     train({"pooling": "mean"}, task="multiclass", epochs=8)
-    assert "hardly learned" not in capsys.readouterr().out
+    assert "warning" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_each_unit_says_its_score_as_it_ends_and_what_is_left(train, capsys, n_jobs):
+    get_reusable_executor().shutdown()  # workers of another test are in its folder
+    train({"pooling": "mean"}, {"model": "tfidf_linear"}, n_jobs=n_jobs)
+    told, errors = capsys.readouterr()
+    lines = [line for line in told.splitlines() if " fold " in line and "warning" not in line]
+    for n_done, line in enumerate(lines, start=1):
+        said = re.fullmatch(r"(\w+) fold (\d): rmse (\d\.\d{4}), \d+ s \((.*)\)", line)
+        assert said[3] == f"{read_run(Unit('tiny', said[1], int(said[2])))['score']:.4f}"
+        assert re.fullmatch(rf"{n_done} of 4(, about \d+ s left)?", said[4])
+        assert ("left" in said[4]) == (n_done < 4)
+    assert len(lines) == 4
+    assert "\r" not in told + errors  # no terminal, no bar
+
+
+def test_a_unit_that_decides_for_one_class_is_told_at_once(train, capsys):
+    stuck = {"learning_rate": 1e-12, "head_learning_rate": 1e-12}
+    train({"pooling": "mean"}, task="multiclass", **stuck)
+    lines = capsys.readouterr().out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("mean fold 0: accuracy"))
+    assert re.match(r"warning: mean fold 0: .*\bone class\b.*\b30 held-out rows", lines[at + 1])
+
+
+def test_the_share_of_a_unit_under_way_is_read_from_its_log(workplace):
+    unit = Unit("tiny", "mean", 0)
+    logs = [
+        unit.folder.with_name(".fold0.aa.tmp") / "train.log",
+        unit.folder.with_name(".fold1.aa.tmp") / "train.log",
+    ]
+    for log in logs:
+        log.parent.mkdir(parents=True)
+        log.write_text('{"step": 1, "steps": 8}\n{"step": 3, "steps": 8}\n{"st')
+
+    def under_way(*units):
+        return _under_way([("", (SimpleNamespace(unit=unit), None)) for unit in units])
+
+    assert under_way(unit) == 3 / 8
+    assert under_way(unit, Unit("tiny", "mean", 1), Unit("tiny", "max", 0)) == 6 / 8
+    logs[0].write_text('{"step"')
+    assert under_way(unit) == 0
 
 
 def test_a_unit_whose_losses_are_not_logged_is_not_warned_about(train, capsys):

@@ -17,6 +17,11 @@ def first_few(names: Sequence[str]) -> str:
     return f"{shown}, … {len(names)} in all" if len(names) > N_SHOWN else shown
 
 
+def duration(seconds: float) -> str:
+    """Seconds below two minutes, else minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def short(value: object) -> str:
     """The repr of a value for a message, cut to 80 characters."""
     try:

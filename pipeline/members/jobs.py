@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from pipeline.settings.config import Jobs
 
+BAR_SECONDS = 2.0  # between two looks at unfinished pieces
+
 _held: list[FileLock] = []  # the GPU that this process claimed, until it ends
 
 
@@ -41,6 +43,7 @@ def run_all(
     title: str,
     needs_torch: bool = True,
     on_result: Callable[[int, Any], None] | None = None,
+    under_way: Callable[[], float] | None = None,
 ) -> list[Any]:
     """Call `function(*arguments)` for each labelled piece, side by side; a failure stops no other.
 
@@ -49,6 +52,7 @@ def run_all(
         pieces: (label, arguments) of each call.
         needs_torch: whether the pieces use torch; if not, they get no GPU.
         on_result: called in this process with a piece's number and result when it ends.
+        under_way: work done in unfinished pieces, in pieces; a terminal's bar shows it.
     Returns:
         The results in the order of `pieces`; a `Failure` for each piece that raised.
     Raises:
@@ -66,21 +70,18 @@ def run_all(
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     results: list[Any] = [None] * len(pieces)
     return_as = "list" if jobs.backend == "ray" else "generator_unordered"  # Ray has no generator
-    # smoothing=0: the remaining time is estimated from all pieces, not the last few
-    with (
-        joblib.parallel_config(backend=jobs.backend, n_jobs=n_jobs),
-        tqdm(total=len(pieces), desc=title, unit="unit", smoothing=0, dynamic_ncols=True) as bar,
-    ):
+    bar = _Bar(title, len(pieces), under_way)
+    with joblib.parallel_config(backend=jobs.backend, n_jobs=n_jobs), bar:
         calls = (
             joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus, needs_torch, os.getpid())
             for i, piece in enumerate(pieces)
         )
         try:
             for i, result in joblib.Parallel(return_as=return_as)(calls):
-                bar.update()
+                bar.add_piece()
                 results[i] = result
                 if isinstance(result, Failure):
-                    bar.write(f"{result.label} failed: {result.reason}")
+                    tqdm.write(f"{result.label} failed: {result.reason}")
                 if on_result is not None:
                     on_result(i, result)
         except TerminatedWorkerError:
@@ -93,6 +94,38 @@ def run_all(
                 get_reusable_executor().shutdown(wait=True, kill_workers=True)
             raise
     return results
+
+
+class _Bar:
+    """A progress bar in a terminal, which also shows work under way; nothing elsewhere."""
+
+    def __init__(self, title: str, n: int, under_way: Callable[[], float] | None) -> None:
+        # smoothing=0: the remaining time is estimated from all pieces, not the last few
+        how = {"desc": title, "unit": "unit", "smoothing": 0, "dynamic_ncols": True}
+        self.bar = tqdm(total=n, disable=None, **how)
+        self.n_done = 0
+        self.under_way = under_way or (lambda: 0)
+        self.closing = threading.Event()
+
+    def __enter__(self) -> None:
+        if not self.bar.disable:
+            threading.Thread(target=self._look, daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self.bar.close()
+
+    def add_piece(self) -> None:
+        self.n_done += 1
+        self._show(self.n_done)
+
+    def _look(self) -> None:
+        while not self.closing.wait(BAR_SECONDS):
+            self._show(self.n_done + self.under_way())
+
+    def _show(self, n: float) -> None:
+        self.bar.n = round(n, 1)
+        self.bar.refresh()
 
 
 def count_gpus() -> int:

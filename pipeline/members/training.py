@@ -1,16 +1,20 @@
 """Train units side by side, each into a folder that is written whole."""
 
-from collections.abc import Mapping, Sequence
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from pipeline.competition.rows import Train
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
 from pipeline.members.jobs import Failure, count_gpus, run_all
@@ -24,9 +28,12 @@ from pipeline.members.units import (
     UnitToTrain,
     is_finished,
     locked,
+    read_oof,
     read_run,
 )
+from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import TASKS, decide
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
 
@@ -143,29 +150,44 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         # separately: classic units use all cores, not one process for each GPU
         without = [piece for piece in pieces if not piece[1][0].encoding]
         groups = [(with_torch, True), (without, False)]
-    failures = []
+    failures, start, n_done = [], time.monotonic(), 0
+
+    def tell(group: Sequence[Piece], i: int, result: float | Failure) -> None:
+        nonlocal n_done
+        n_done += 1
+        if isinstance(result, Failure):
+            return
+        trained = group[i][1][0]
+        left = (time.monotonic() - start) / n_done * (len(pieces) - n_done)
+        more = f", about {duration(left)} left" if left else ""
+        score = f"{trained.metric} {read_run(trained.unit)['score']:.4f}, {duration(result)}"
+        tqdm.write(f"{trained.unit}: {score} ({n_done} of {len(pieces)}{more})")
+        for line in _doubts_about(trained):
+            tqdm.write(f"warning: {line}")
+
     for group, needs_torch in groups:
-        results = run_all(train_unit, group, jobs, title="train", needs_torch=needs_torch)
+        seen = {"on_result": partial(tell, group), "under_way": partial(_under_way, group)}
+        how: dict[str, Any] = {"title": "train", "needs_torch": needs_torch, **seen}
+        results = run_all(train_unit, group, jobs, **how)
         failures += [result for result in results if isinstance(result, Failure)]
-        for (_, (to_train, _)), result in zip(group, results, strict=True):
-            if not isinstance(result, Failure):
-                _warn_of_little_learned(to_train.unit)
     return failures
 
 
-def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
+def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
     """Train a unit unless it is finished, and write its folder whole. Workers run this.
 
     Args:
         inputs: all training rows, as the unit's kind takes them.
+    Returns:
+        Seconds.
     Raises:
         ValueError: another run wrote a unit with another fingerprint, or a prediction is not
             finite.
     """
-    unit, member = to_train.unit, to_train.member
+    unit, member, start = to_train.unit, to_train.member, time.monotonic()
     with locked(unit):
         if is_finished(unit, to_train.fingerprint, overwrite=to_train.overwrite):
-            return  # another run finished it while this one waited
+            return 0.0  # another run finished it while this one waited
         with folder_written_whole(unit.folder) as folder:
             encoding = to_train.encoding
             predictions, facts = kind_of(member).fit(to_train, member, encoding, inputs, folder)
@@ -202,18 +224,39 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> None:
                 **to_train.provenance,
             }
             write_json(folder / RUN, run)
+    return time.monotonic() - start
 
 
-def _warn_of_little_learned(unit: Unit) -> None:
-    """Warn if a fine-tuned unit's final loss is close to the constant prediction's."""
-    run = read_run(unit)
+def _doubts_about(trained: UnitToTrain) -> Iterator[str]:
+    """Lines about a unit that predicts a constant, or whose final loss is hardly below its own."""
+    unit, run = trained.unit, read_run(trained.unit)
+    _, predictions = read_oof([unit], trained.columns)
+    task, rows = TASKS[trained.task], f"all {len(predictions)} held-out rows"
+    if len(predictions) > 1 and (np.ptp(predictions, axis=0) == 0).all():
+        yield f"{unit}: predicts one value for {rows}"
+    elif task.has_classes and METRICS[trained.metric].decides:
+        codes = np.unique(decide(trained.task, predictions))
+        if len(codes) == 1 < len(predictions):
+            yield f"{unit}: decides for one class on {rows}"
     last = run.get("last_loss")
     if last is not None and not last < LITTLE_LEARNED * run["constant_loss"]:
-        print(
-            f"warning: {unit}: the training loss ends at {last:.4g}, a constant "
-            f"prediction's is {run['constant_loss']:.4g}: the unit has hardly learned; raise "
-            "training.epochs or training.learning_rate"
+        yield (
+            f"{unit}: the training loss ends at {last:.4g}, a constant prediction's is "
+            f"{run['constant_loss']:.4g}: the unit has hardly learned; raise training.epochs or "
+            "training.learning_rate"
         )
+
+
+def _under_way(pieces: Sequence[Piece]) -> float:
+    """Steps done in unfinished fine-tuned units, as a number of units, from their logs."""
+    share = 0.0
+    for folder in (to_train.unit.folder for _, (to_train, _) in pieces):
+        for log in folder.parent.glob(f".{folder.name}.*.tmp/train.log"):
+            *lines, _ = log.read_text("utf-8").split("\n")  # the last line may be unfinished
+            if lines:
+                logged = json.loads(lines[-1])
+                share += logged["step"] / logged["steps"]
+    return share
 
 
 def _refuse_fp16_without_gpu(members: Sequence[AnyMember], jobs: Jobs) -> None:

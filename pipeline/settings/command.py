@@ -144,16 +144,17 @@ def load_config(path: Path, typed: dict[str, Any] | None = None, *, quick: bool 
         raise ValueError(f"{path}: {in_plain_words(error)}") from None
 
 
+def configs_in(words: Sequence[str]) -> list[str]:
+    """The words that name a YAML."""
+    return [w for w in words if w.lower().endswith(YAML_ENDINGS) and not w.startswith("-")]
+
+
 def _config_first(words: Sequence[str]) -> list[str]:
     """The words with the YAML in front, so that no option of several values takes it."""
-
-    def is_yaml(word: str) -> bool:
-        return word.lower().endswith(YAML_ENDINGS) and not word.startswith("-")
-
-    configs = [word for word in words if is_yaml(word)]
+    configs = configs_in(words)
     if len(configs) > 1:
         raise ValueError(f"two configs, {configs[0]!r} and {configs[1]!r}; name one")
-    return configs + [word for word in words if not is_yaml(word)]
+    return configs + [word for word in words if word not in configs]
 
 
 def _with_value(settings: dict[Any, Any], key: str, value: object) -> dict[Any, Any]:

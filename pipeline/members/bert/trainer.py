@@ -102,4 +102,5 @@ class LogFile(TrainerCallback):
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+            steps = {"step": state.global_step, "steps": state.max_steps}
+            file.write(json.dumps({**steps, **(logs or {})}) + "\n")
