@@ -14,6 +14,7 @@ import pytest
 import yaml
 from conftest import read_rows, write_competition, write_rows
 
+from pipeline.files.hashes import file_sha256
 from pipeline.members.averaging import predict_unit
 from pipeline.members.classic.estimators import ESTIMATORS, default_options
 from pipeline.members.kinds import KINDS, kind_of_unit
@@ -170,6 +171,20 @@ def test_a_model_file_that_is_not_the_trained_one_is_refused_without_being_opene
     assert "models/tiny/tfidf_linear/fold0/model.joblib: " in line
     assert not Path("sprung").exists()
     assert Path("oof/tiny/lightgbm_text/test.csv").is_file()
+
+
+def test_a_model_file_that_another_version_wrote_says_what_to_do(copy, capsys):
+    class Gone:
+        def __reduce__(self):
+            return getattr, (Path, "of_an_older_version")
+
+    path = Path("models/tiny/tfidf_linear/fold0/model.joblib")
+    joblib.dump(Gone(), path)
+    run = json.loads(path.with_name("run.json").read_text())
+    run["weights_sha256"] = file_sha256(path)
+    path.with_name("run.json").write_text(json.dumps(run))
+    Path("oof/tiny/tfidf_linear/test.csv").unlink()
+    assert re.search(rf"{path}: .*of_an_older_version.*fold0\b", refused(capsys, "predict"))
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))

@@ -198,19 +198,19 @@ def test_the_options_of_each_model_reach_what_it_fits():
     options = {"max_features": 7, "inverse_penalty": 0.3}
     linear = fitted("tfidf_linear", "binary", texts, y, **options)
     assert [len(v.vocabulary_) for v in linear.tfidf.vectorizers] == [7, 7]
-    assert [head.C for head in linear.heads.models] == [0.3]
+    assert [head.C for head in linear.heads] == [0.3]
 
     options = {"max_features": 9, "rounds": 4, "directions": 3}
     boosted = fitted("lightgbm_text", "binary", texts, y, **options)
     assert [len(v.vocabulary_) for v in boosted.tfidf.vectorizers] == [9, 9]
-    assert [head.n_estimators_ for head in boosted.heads.models] == [4]
+    assert [head.n_estimators_ for head in boosted.heads] == [4]
     assert boosted.basis.shape[1] == 3
 
     vectors, y = example("embedding_svr", "regression")
-    machines = fitted("embedding_svr", "regression", vectors, y, inverse_penalty=0.2).heads.models
+    machines = fitted("embedding_svr", "regression", vectors, y, inverse_penalty=0.2).heads
     assert [machine.C for machine in machines] == [0.2, 0.2]
     vectors, y = example("embedding_svr", "binary")
-    (head,) = fitted("embedding_svr", "binary", vectors, y, inverse_penalty=0.2).heads.models
+    (head,) = fitted("embedding_svr", "binary", vectors, y, inverse_penalty=0.2).heads
     assert head.estimator.C == 0.2
 
 
@@ -219,7 +219,7 @@ def test_another_seed_makes_other_directions_and_other_trees():
     one, same, other = (fitted("lightgbm_text", "regression", texts, y, seed=s) for s in (1, 1, 2))
     np.testing.assert_array_equal(one.basis, same.basis)
     assert not np.array_equal(one.basis, other.basis)
-    assert [head.random_state for head in other.heads.models] == [2, 2]
+    assert [head.random_state for head in other.heads] == [2, 2]
 
 
 # --- what each is for
@@ -229,7 +229,7 @@ def test_ridge_shrinks_where_the_target_is_noise_and_trusts_where_it_is_not():
     texts, y = example("tfidf_linear", "regression")
     noise = np.random.default_rng(1).normal(size=(120, 1))
     model = fitted("tfidf_linear", "regression", texts, np.hstack([y[:, :1], noise]))
-    clear, vague = (head.alpha for head in model.heads.models)
+    clear, vague = (head.alpha for head in model.heads)
     assert clear < vague == max(estimators.PENALTIES)
 
 

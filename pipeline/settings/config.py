@@ -288,7 +288,7 @@ def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:
         if member.name in names:
             raise ValueError(
                 f"two members are called {member.name!r}; name one of them, "
-                f"say {member.default_name + '-2'!r}, with {member.variation}"
+                f"say {member.name + '-2'!r}, with {member.variation}"
             )
         names.add(member.name)
     for folder, name in ((external.folder, external.name) for external in blend.external):

@@ -134,10 +134,6 @@ class Member(Training, Named):
     options: Options = Field({}, description="options of the pooling")
     backbone: Spelled = Field(description="a demo name, a folder or a hub id")
 
-    @property
-    def default_name(self) -> str:
-        return self.pooling
-
 
 class ClassicMember(Named):
     """A model that is not fine-tuned; it inherits nothing from `training`."""
@@ -148,10 +144,6 @@ class ClassicMember(Named):
     model: Spelled = Field(description="name of the classic model, instead of a pooling")
     options: Options = Field({}, description="options of the model")
     backbone: Spelled | None = Field(None, description="backbone of a model that reads embeddings")
-
-    @property
-    def default_name(self) -> str:
-        return self.model
 
 
 FINE_TUNED, CLASSIC = "fine-tuned", "classic"

@@ -15,7 +15,7 @@ from sklearn.svm import SVC, SVR
 from sklearn.utils.extmath import randomized_svd
 
 from pipeline.files.messages import short
-from pipeline.members.classic.heads import fit_heads, shares_of
+from pipeline.members.classic.heads import Estimator, shares_of
 from pipeline.members.classic.statistics import statistics
 from pipeline.members.classic.tfidf import Tfidf
 from pipeline.members.units import Texts
@@ -40,27 +40,6 @@ BOOSTING: Options = {
 
 
 @dataclass(kw_only=True, eq=False)
-class Estimator:
-    """A classic model; the fields of a subclass are its options, each with a default.
-
-    Inputs are rows of texts, or embeddings (n, P, H) for `settings.members.EMBEDDING_MODELS`. `y`
-    is as in `scoring.tasks`, regression targets standardised. Vocabularies, scalers and all other
-    parameters are learned from the rows passed to `fit`.
-    """
-
-    task: str
-    n_columns: int
-    seed: int
-
-    def fit(self, inputs: Any, y: NDArray[Any]) -> None:
-        raise NotImplementedError
-
-    def predict(self, inputs: Any) -> Floats:
-        """Predictions (n, c) on the scale of `y`."""
-        raise NotImplementedError
-
-
-@dataclass(kw_only=True, eq=False)
 class TfidfLinear(Estimator):
     """Ridge or logistic regression on TF-IDF of words and characters.
 
@@ -75,15 +54,14 @@ class TfidfLinear(Estimator):
     max_features: int = 100_000
     inverse_penalty: float = 10.0
 
-    def fit(self, inputs: Texts, y: NDArray[Any]) -> None:
+    def learn_features(self, inputs: Texts) -> Any:
         self.tfidf = Tfidf(self.max_features)
-        features = self.tfidf.fit_transform(inputs)
-        self.heads = fit_heads(self.task, self.n_columns, features, y, self._fit_head)
+        return self.tfidf.fit_transform(inputs)
 
-    def predict(self, inputs: Texts) -> Floats:
-        return self.heads.predict(self.tfidf.transform(inputs))
+    def features(self, inputs: Texts) -> Any:
+        return self.tfidf.transform(inputs)
 
-    def _fit_head(self, features: Any, target: NDArray[Any]) -> Any:
+    def fit_head(self, features: Any, target: NDArray[Any]) -> Any:
         if self.task != "regression":
             model = LogisticRegression(C=self.inverse_penalty, max_iter=1000)
             return model.fit(features, target)
@@ -112,15 +90,14 @@ class EmbeddingSvr(Estimator):
     max_length: int = 256
     inverse_penalty: float = 1.0
 
-    def fit(self, inputs: NDArray[Any], y: NDArray[Any]) -> None:
+    def learn_features(self, inputs: NDArray[Any]) -> Floats:
         self.scaler = StandardScaler()
-        features = self.scaler.fit_transform(_of_pairs(inputs))
-        self.heads = fit_heads(self.task, self.n_columns, features, y, self._fit_head)
+        return self.scaler.fit_transform(_of_pairs(inputs))
 
-    def predict(self, inputs: NDArray[Any]) -> Floats:
-        return self.heads.predict(self.scaler.transform(_of_pairs(inputs)))
+    def features(self, inputs: NDArray[Any]) -> Floats:
+        return self.scaler.transform(_of_pairs(inputs))
 
-    def _fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
+    def fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
         if self.task == "regression":
             return SVR(C=self.inverse_penalty, epsilon=0.1, cache_size=500).fit(features, target)
         frequent = np.bincount(target)[target] >= N_INNER  # (n,) enough for the inner folds
@@ -149,22 +126,18 @@ class LightgbmText(Estimator):
     rounds: int = 300
     max_features: int = 20_000
 
-    def fit(self, inputs: Texts, y: NDArray[Any]) -> None:
+    def learn_features(self, inputs: Texts) -> Floats:
         self.tfidf = Tfidf(self.max_features)
         counts = self.tfidf.fit_transform(inputs)
         n = min(self.directions, *counts.shape)
         _, _, basis = randomized_svd(counts, n, n_iter=4, random_state=self.seed)
         self.basis = basis.T.astype(np.float32)  # (f, n), most of what the unit's folder holds
-        features = self._features(inputs, counts)
-        self.heads = fit_heads(self.task, self.n_columns, features, y, self._fit_head)
-
-    def predict(self, inputs: Texts) -> Floats:
-        return self.heads.predict(self._features(inputs, self.tfidf.transform(inputs)))
-
-    def _features(self, inputs: Texts, counts: Any) -> Floats:
         return np.hstack([counts @ self.basis, statistics(inputs)])
 
-    def _fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
+    def features(self, inputs: Texts) -> Floats:
+        return np.hstack([self.tfidf.transform(inputs) @ self.basis, statistics(inputs)])
+
+    def fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
         boosting = LGBMRegressor if self.task == "regression" else LGBMClassifier
         least_rows = max(1, min(20, len(target) // 20))
         model = boosting(

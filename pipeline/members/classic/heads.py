@@ -1,10 +1,9 @@
-"""Predictions (n, c) of any task from scikit-learn regressors or classifiers, one per target.
+"""The base class of classic models: one head per target, from scikit-learn's models.
 
-They also cover what a classifier cannot learn: a class without training rows, a label of none or
-all of them. Letters: n rows, c columns, f features.
+It also covers what a classifier cannot learn: a class without training rows, a label of none or all
+of them. Letters: n rows, k new rows, c columns, f features.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,61 +14,62 @@ from sklearn.dummy import DummyClassifier
 from pipeline.scoring.tasks import TASKS, Floats
 
 
-@dataclass(frozen=True)
-class Heads:
-    """Fitted models: one per regression target or label, or one for all classes.
+@dataclass(kw_only=True, eq=False)
+class Estimator:
+    """A classic model; the fields of a subclass are its options, each with a default.
 
-    Attributes:
-        unseen: the probability of each class without training rows.
+    Inputs are rows of texts, or embeddings (n, P, H) for `settings.members.EMBEDDING_MODELS`.
+    Vocabularies, scalers and all other parameters are learned from the rows passed to `fit`.
     """
 
     task: str
     n_columns: int
-    models: list[Any]
-    unseen: float
+    seed: int
 
-    def predict(self, features: Any) -> Floats:
-        """Predictions (k, c) of features (k, f), k at least 1."""
+    def learn_features(self, inputs: Any) -> Any:
+        """Learn how to make features, and return those of `inputs`, an array or sparse (n, f)."""
+        raise NotImplementedError
+
+    def features(self, inputs: Any) -> Any:
+        """The (k, f) features of new inputs."""
+        raise NotImplementedError
+
+    def fit_head(self, features: Any, target: NDArray[Any]) -> Any:
+        """A fitted model of one target: (n,) numbers, or codes of at least two classes."""
+        raise NotImplementedError
+
+    def fit(self, inputs: Any, y: NDArray[Any]) -> None:
+        """Fit one head per target or label, or one for all classes.
+
+        Args:
+            y: targets as in `scoring.tasks`, those of regression standardised.
+        """
+        features, has_codes = self.learn_features(inputs), TASKS[self.task].is_probability
+        columns = y.astype(np.int64 if has_codes else np.float64).reshape(len(y), -1).T
+        self.heads = [
+            shares_of(column)
+            if has_codes and column.min() == column.max()
+            else self.fit_head(features, column)
+            for column in columns
+        ]
+        # probability of a class without rows: as if every class had one more row (Laplace)
+        self.unseen = 1 / (len(y) + (self.n_columns if self.task == "multiclass" else 2))
+
+    def predict(self, inputs: Any) -> Floats:
+        """Predictions (k, c) on the scale of `y`; k is at least 1."""
+        features = self.features(inputs)
         if self.task == "regression":
-            return np.column_stack([model.predict(features) for model in self.models])
+            return np.column_stack([head.predict(features) for head in self.heads])
         if self.task == "multiclass":
-            return self._probabilities(self.models[0], features, self.n_columns)
-        return np.column_stack(
-            [self._probabilities(model, features, 2)[:, 1] for model in self.models]
-        )
+            return self._probabilities(self.heads[0], features, self.n_columns)
+        return np.column_stack([self._probabilities(h, features, 2)[:, 1] for h in self.heads])
 
-    def _probabilities(self, model: Any, features: Any, n_classes: int) -> Floats:
-        seen = np.asarray(model.classes_)
+    def _probabilities(self, head: Any, features: Any, n_classes: int) -> Floats:
+        seen = np.asarray(head.classes_)
         probabilities = np.full((features.shape[0], n_classes), self.unseen)
         seen_share = 1 - self.unseen * (n_classes - len(seen))
-        probabilities[:, seen] = seen_share * model.predict_proba(features)
+        probabilities[:, seen] = seen_share * head.predict_proba(features)
         return probabilities
-
-
-def fit_heads(
-    task: str,
-    n_columns: int,
-    features: Any,
-    y: NDArray[Any],
-    fit: Callable[[Any, NDArray[Any]], Any],
-) -> Heads:
-    """Fit a model for each target, label or set of classes.
-
-    Args:
-        features: (n, f) array or sparse matrix.
-        y: targets as in `scoring.tasks`, those of regression standardised.
-        fit: `(features, target)` to a fitted model; the target is (n,) numbers, or codes of at
-            least two classes.
-    """
-    has_codes = TASKS[task].is_probability
-    columns = y.astype(np.int64 if has_codes else np.float64).reshape(len(y), -1).T
-    models = [
-        shares_of(column) if has_codes and column.min() == column.max() else fit(features, column)
-        for column in columns
-    ]
-    # as if every class had one more row (Laplace's rule of succession)
-    n_classes = n_columns if task == "multiclass" else 2
-    return Heads(task, n_columns, models, 1 / (len(y) + n_classes))
 
 
 def shares_of(target: NDArray[Any]) -> DummyClassifier:

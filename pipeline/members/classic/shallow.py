@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.files.hashes import file_sha256
-from pipeline.members.classic.estimators import (
-    ESTIMATORS,
-    Estimator,
-    check_options,
-    default_options,
-)
+from pipeline.files.reading import decoding
+from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
+from pipeline.members.classic.heads import Estimator
 from pipeline.members.units import (
     Encoding,
     Texts,
@@ -92,7 +89,8 @@ class Classic:
         path = unit.folder / MODEL
         if file_sha256(path) != read_run(unit)["weights_sha256"]:
             raise ValueError(f"{path}: its hash is not the one in run.json; train the unit again")
-        return partial(_predict, joblib.load(path), scaling_of(unit))
+        with decoding(path, f"remove {unit.folder} and train the unit again"):  # of other versions
+            return partial(_predict, joblib.load(path), scaling_of(unit))
 
 
 def _predict(model: Estimator, scaling: Scaling | None, inputs: Any) -> Floats:
