@@ -20,7 +20,7 @@ from pipeline.files.messages import first_few
 from pipeline.files.paths import folds_path
 from pipeline.files.reading import read_csv_as_text
 from pipeline.files.stamp import require_current, written_with_stamp
-from pipeline.files.writing import save_csv
+from pipeline.files.writing import save_csv, table_by_id
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Folds
 
@@ -55,10 +55,8 @@ def write_folds(
     competition: str, ids: Sequence[str], id_name: str, folds: IntArray, origin: dict[str, Any]
 ) -> None:
     """Write a competition's folds with a stamp; an older file is replaced."""
-    table = pd.DataFrame({"fold": folds})
-    table.insert(0, id_name, list(ids), allow_duplicates=True)
     with written_with_stamp(folds_path(competition), origin) as temporary:
-        save_csv(temporary, table)
+        save_csv(temporary, table_by_id(ids, id_name, ["fold"], folds[:, None]))
 
 
 def read_folds(

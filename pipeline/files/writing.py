@@ -9,9 +9,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -78,7 +78,7 @@ def save_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def table_by_id(
-    ids: Sequence[str], id_name: str, columns: Sequence[str], values: NDArray[np.float64]
+    ids: Sequence[str], id_name: str, columns: Sequence[str], values: NDArray[Any]
 ) -> pd.DataFrame:
     """(n,) ids and (n, c) values as a table; a column may have the id's name."""
     table = pd.DataFrame(values, columns=list(columns))

@@ -155,7 +155,7 @@ def outputs_of(
         longest = max(1, int(lengths[order[start]]))
         n_texts = min(max(1, PREDICTION_TOKENS[device.type] // longest), PREDICTION_TEXTS)
         rows = order[start : start + n_texts]
-        batch = collate(tokens, rows.tolist())
+        batch = collate(tokens, rows)
         vectors = forward({name: tensor.to(device) for name, tensor in batch.items()})
         outputs[rows] = vectors.double().cpu().numpy()
         start += n_texts

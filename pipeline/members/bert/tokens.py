@@ -45,16 +45,11 @@ class Tokens:
 
     def take(self, rows: NDArray[np.int64]) -> "Tokens":
         """The tokens of some texts."""
-        spans = [slice(self.starts[row], self.starts[row + 1]) for row in rows]
-        return Tokens(
-            np.concatenate([self.ids[:0], *(self.ids[s] for s in spans)]),
-            None
-            if self.type_ids is None
-            else np.concatenate([self.type_ids[:0], *(self.type_ids[s] for s in spans)]),
-            np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64),
-            self.n_cut,
-            self.pad_id,
-        )
+        lengths = self.lengths[rows]
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        at = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
+        types = None if self.type_ids is None else self.type_ids[at]
+        return Tokens(self.ids[at], types, starts, self.n_cut, self.pad_id)
 
     def of(self, row: int) -> NDArray[np.int32]:
         """The token ids of one text."""
@@ -115,20 +110,19 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
     )
 
 
-def collate(tokens: Tokens, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+def collate(tokens: Tokens, rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:
     """A batch of texts, padded on the right to the longest: (B, T) tensors by argument name."""
-    lengths = tokens.lengths[list(rows)]
-    real = np.arange(lengths.max()) < lengths[:, None]
+    taken = tokens.take(rows)
+    real = np.arange(taken.lengths.max()) < taken.lengths[:, None]
     input_ids = np.full(real.shape, tokens.pad_id, dtype=np.int64)
-    input_ids[real] = np.concatenate([tokens.of(row) for row in rows])
+    input_ids[real] = taken.ids
     batch = {
         "input_ids": torch.from_numpy(input_ids),
         "attention_mask": torch.from_numpy(real.astype(np.int64)),
     }
-    if tokens.type_ids is not None:
+    if taken.type_ids is not None:
         types = np.zeros(real.shape, dtype=np.int64)
-        spans = [tokens.type_ids[tokens.starts[row] : tokens.starts[row + 1]] for row in rows]
-        types[real] = np.concatenate(spans)
+        types[real] = taken.type_ids
         batch["token_type_ids"] = torch.from_numpy(types)
     return batch
 
@@ -148,10 +142,7 @@ class TrainingRows(Dataset[int]):
         return index
 
     def collate(self, indices: list[int]) -> dict[str, torch.Tensor]:
-        return {
-            **collate(self.tokens, self.rows[indices].tolist()),
-            "labels": self.labels[indices],
-        }
+        return {**collate(self.tokens, self.rows[indices]), "labels": self.labels[indices]}
 
     @property
     def lengths(self) -> NDArray[np.int64]:
