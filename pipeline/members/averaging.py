@@ -30,7 +30,7 @@ def predict_members(
         on_member: called with a member's name and its (n, c) predictions as soon as its last unit
             has predicted, so that a later crash does not lose them.
     Raises:
-        ValueError: units failed; the message names them, and all other members are predicted.
+        ValueError: units failed; all other members are predicted.
     """
     inputs: dict[Hashable, Any] = {}
     pieces: list[tuple[str, tuple[Unit, Any]]] = []
@@ -62,11 +62,7 @@ def predict_members(
 
 
 def predict_unit(unit: Unit, inputs: Any) -> Floats:
-    """Predictions (n, c) of a unit on disk for `inputs` of its kind. Workers run this.
-
-    Raises:
-        ValueError: its files cannot be loaded, or it fails the reload check.
-    """
+    """Predictions (n, c) of a unit on disk, if it passes the reload check. Workers run this."""
     kind, encoding = kind_of_unit(unit), encoding_of(unit)
     predict = kind.load(unit)
 

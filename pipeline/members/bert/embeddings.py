@@ -24,11 +24,7 @@ ROWS_A_PIECE = 1_000  # loading the backbone takes as long as a hundred short te
 def embed_texts(
     backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]], jobs: Jobs
 ) -> Embeddings:
-    """Vectors (n, P, H) of all texts, cut at `max_length` tokens, computed side by side.
-
-    Raises:
-        ValueError: a piece failed.
-    """
+    """Vectors (n, P, H) of all texts, cut at `max_length` tokens, computed side by side."""
     pieces = [
         (f"rows from {k}", (backbone, max_length, texts[k : k + ROWS_A_PIECE]))
         for k in range(0, max(1, len(texts)), ROWS_A_PIECE)

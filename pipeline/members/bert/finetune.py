@@ -67,8 +67,6 @@ def fit(
         dataset: rows to train on, with labels as from `labels_for_loss`.
         seed: of the order of the rows and of dropout.
         log: file for Trainer's log, one JSON per line.
-    Raises:
-        ValueError: `training_arguments` does; the gradients do not fit into fp16.
     """
     texts = (dataset.tokens.of(row) for row in dataset.rows)
     network.pooling.fit(texts)  # type: ignore[operator]

@@ -90,11 +90,7 @@ def build_network(
     dropout: float | None,
     freeze_embeddings: bool,
 ) -> Network:
-    """A network on the pretrained backbone in a folder, in float32; seed torch before the call.
-
-    Raises:
-        ValueError: the folder lacks weights that the backbone needs, or a pooling option is wrong.
-    """
+    """A network on the pretrained backbone in a folder, in float32; seed torch before the call."""
     config = read_config(backbone)
     if dropout is not None:
         _set_dropout(config, dropout)

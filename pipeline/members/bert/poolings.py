@@ -1,8 +1,8 @@
 """Poolings: how the `(layers, tokens)` of a backbone become one vector per text.
 
 B texts, T tokens, H hidden, L layers of the backbone. Padding, on either side, changes neither the
-output nor a gradient. A new pooling is a subclass of `Pooling` and a line in `POOLINGS`. "The
-article" is Coggle, "BERT Pooling methods", 2022.
+output nor a gradient. A new pooling is a subclass of `Pooling` and a line in `POOLINGS`. Formulas,
+and differences from the article that the project started from: docs/poolings.md.
 """
 
 import inspect
@@ -65,10 +65,7 @@ class MeanPooling(Pooling):
 
 
 class MaxPooling(Pooling):
-    """Largest value of each feature over the last layer's real tokens (Kim 2014, arXiv:1408.5882).
-
-    The article fills the padding with -1e4, which is the maximum if all real values lie below it.
-    """
+    """Largest value of each feature over the last layer's real tokens (Kim 2014, arXiv:1408.5882)."""
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         largest = fill_padding(hidden_states[-1], real, -torch.inf).amax(1)  # (B, H)
@@ -76,11 +73,7 @@ class MaxPooling(Pooling):
 
 
 class MinPooling(Pooling):
-    """Smallest value of each feature over the real tokens (De Boom et al. 2016, arXiv:1607.00570).
-
-    The article fills the padding with 1e-4, which is the minimum if all real values are larger, so
-    that a text's vector depends on its batch.
-    """
+    """Smallest value of each feature over the real tokens (De Boom et al. 2016, arXiv:1607.00570)."""
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         smallest = fill_padding(hidden_states[-1], real, torch.inf).amin(1)  # (B, H)
@@ -90,8 +83,7 @@ class MinPooling(Pooling):
 class WeightedLayerPooling(Pooling):
     """Learned average of upper layers, then of tokens (Peters et al. 2018, arXiv:1802.05365).
 
-    The weights start equal and pass a softmax, so they stay positive and sum to 1; the article
-    divides raw weights by their sum, which can become 0, and leaves the tokens unpooled.
+    The weights start equal and pass a softmax, so they stay positive and sum to 1.
     """
 
     def __init__(
@@ -116,11 +108,7 @@ class WeightedLayerPooling(Pooling):
 
 
 class AttentionPooling(Pooling):
-    """Average of the real tokens by a learned score of each (Lin et al. 2017, arXiv:1703.03130).
-
-    The article masks its scores in place, returns NaN for a text without real tokens, and has a
-    last bias, which softmax cancels, so that it never learns.
-    """
+    """Average of the real tokens by a learned score of each (Lin et al. 2017, arXiv:1703.03130)."""
 
     def __init__(self, hidden_size: int, num_layers: int) -> None:
         super().__init__(hidden_size, num_layers)
@@ -128,7 +116,7 @@ class AttentionPooling(Pooling):
             nn.Linear(hidden_size, hidden_size),
             nn.LayerNorm(hidden_size),
             nn.GELU(),
-            nn.Linear(hidden_size, 1, bias=False),
+            nn.Linear(hidden_size, 1, bias=False),  # softmax would cancel a bias
         )
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
@@ -144,8 +132,7 @@ class IdfPooling(Pooling):
     """Average of the real tokens, weighted by rarity (De Boom et al. 2016, arXiv:1607.00570).
 
     A token in df of n training texts has the weight `log((1 + n) / (1 + df)) + 1`, a special token
-    0; before `fit` all others have 1. A text of special tokens only is averaged evenly. The article
-    proposes IDF weights without code.
+    0; before `fit` all others have 1. A text of special tokens only is averaged evenly.
     """
 
     idf: Tensor  # (vocab_size,) float32, saved with the model
