@@ -67,7 +67,7 @@ def keep_backbone(name: str, competition: str) -> Path:
     A hub id is looked up once: the model behind it may change, and later runs need no network.
     """
     hub_json = backbones_dir(competition) / "hub.json"
-    copies = _copies_from_hub(hub_json)
+    copies = read_json(hub_json) if hub_json.is_file() else {}  # their folders, by hub id
     if name in copies and (hub_json.parent / copies[name]).is_dir():
         return hub_json.parent / copies[name]
     files = _files(locate_backbone(name))
@@ -86,11 +86,6 @@ def keep_backbone(name: str, competition: str) -> Path:
 def _folder(name: str) -> Path:
     """The folder of a demo backbone or a local model; that of a hub id does not exist."""
     return demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
-
-
-def _copies_from_hub(hub_json: Path) -> dict[str, str]:
-    """Folder names of the copies, by hub id."""
-    return read_json(hub_json) if hub_json.is_file() else {}
 
 
 def _files(folder: Path) -> list[Path]:

@@ -74,8 +74,7 @@ def _advice(location: Sequence[Any]) -> str:
 
 
 def _unknown_key(location: Sequence[Any]) -> str:
-    section = _section_at(location[:-1]) or Config
-    known = [field.alias or name for name, field in section.model_fields.items()]
+    known = list(_fields_at(location[:-1]))
     key = str(location[-1])
     keys = [key for settings in settings_by_section().values() for key in settings]
     elsewhere = [name for name in keys if name.rpartition(".")[2] == key.casefold()]
@@ -86,8 +85,8 @@ def _unknown_key(location: Sequence[Any]) -> str:
     return f"unknown key {short(_dotted(location))}; {hint}"
 
 
-def _section_at(location: Sequence[Any]) -> type[Section] | None:
-    """The section at a location such as ("blend", "external", 0); None if it is a value."""
+def _fields_at(location: Sequence[Any]) -> dict[str, FieldInfo]:
+    """The keys of a section at a location such as ("blend", "external", 0); none of a value."""
     section: Any = Config
     for part in location:
         if part in KINDS:  # pydantic's tag of a member
@@ -96,7 +95,8 @@ def _section_at(location: Sequence[Any]) -> type[Section] | None:
             fields = section.model_fields if _is_section(section) else {}
             annotation = fields[part].annotation if part in fields else None
             section = next(iter(get_args(annotation)), annotation)  # a list's entries
-    return section if _is_section(section) else None
+    fields = section.model_fields if _is_section(section) else {}
+    return {field.alias or name: field for name, field in fields.items()}
 
 
 def _is_section(annotation: object) -> bool:
@@ -105,10 +105,7 @@ def _is_section(annotation: object) -> bool:
 
 def _field_at(location: Sequence[Any]) -> FieldInfo | None:
     """The field of a setting; None for an entry of a list."""
-    section = _section_at(location[:-1])
-    fields = {} if section is None else section.model_fields
-    by_key = {field.alias or name: field for name, field in fields.items()}
-    return by_key.get(location[-1])
+    return _fields_at(location[:-1]).get(location[-1])
 
 
 def _dotted(location: Sequence[Any]) -> str:

@@ -65,7 +65,7 @@ class MeanPooling(Pooling):
 
 
 class MaxPooling(Pooling):
-    """Largest value of each feature over the last layer's real tokens (Kim 2014, arXiv:1408.5882)."""
+    """Largest value per feature over the real tokens (Kim 2014, arXiv:1408.5882)."""
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         largest = fill_padding(hidden_states[-1], real, -torch.inf).amax(1)  # (B, H)
@@ -73,7 +73,7 @@ class MaxPooling(Pooling):
 
 
 class MinPooling(Pooling):
-    """Smallest value of each feature over the real tokens (De Boom et al. 2016, arXiv:1607.00570)."""
+    """Smallest value per feature over the real tokens (De Boom et al. 2016, arXiv:1607.00570)."""
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         smallest = fill_padding(hidden_states[-1], real, torch.inf).amin(1)  # (B, H)
