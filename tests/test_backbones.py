@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from pipeline.members import backbones
-from pipeline.members.backbones import keep_backbone, locate_backbone
+from pipeline.members.backbones import check_backbone, keep_backbone, locate_backbone
 
 
 @pytest.fixture
@@ -116,19 +116,19 @@ def test_other_bytes_under_the_same_names_are_another_backbone(workplace, tiny_b
 def test_a_folder_without_a_configuration_or_weights_is_refused(workplace):
     Path("empty").mkdir()
     with pytest.raises(ValueError, match=r"\bempty\b.*config\.json"):
-        locate_backbone("empty")
+        check_backbone("empty")
     Path("empty/config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"\bempty\b.*model\*\.safetensors"):
-        locate_backbone("empty")
+        check_backbone("empty")
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
 def test_a_pointer_of_git_lfs_is_refused_by_name(workplace, tiny_backbone, name):
     folder = Path(shutil.copytree(tiny_backbone, "cloned"))
-    locate_backbone("cloned")
+    check_backbone("cloned")
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     message = rf"^cloned/{name}: [^\n]*git lfs pull"
     with pytest.raises(ValueError, match=message):
-        locate_backbone("cloned")
+        check_backbone("cloned")
     with pytest.raises(ValueError, match=message):
         keep_backbone("cloned", "tiny")

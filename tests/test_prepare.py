@@ -32,6 +32,7 @@ def fetched(monkeypatch):
         calls.append(("backbone", name, folder))
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").touch()
 
     monkeypatch.setattr(fetch, "fetch_demo", fetch_demo)
     monkeypatch.setattr(fetch, "fetch_backbone", fetch_backbone)
@@ -204,11 +205,13 @@ def test_a_backbone_folder_that_is_not_there_is_named(workplace, refused, name):
     assert re.match(f"error: backbone: .*{re.escape(repr(name))}.*{demos}", refused(config))
 
 
-def test_a_backbone_folder_without_a_config_is_named(workplace, refused, run):
+def test_a_backbone_folder_without_a_config_or_weights_is_named(workplace, refused, run):
     config = write_competition(workplace, "regression", settings={"backbone": "my/bert"})
     (workplace / "my/bert").mkdir(parents=True)
     assert re.match(r"error: backbone: .*\bmy/bert\b.*config\.json", refused(config))
     (workplace / "my/bert/config.json").write_text("{}")
+    assert re.match(r"error: backbone: .*\bmy/bert\b.*safetensors", refused(config))
+    (workplace / "my/bert/model.safetensors").touch()
     assert run(config)
 
 

@@ -101,6 +101,7 @@ def test_folds_of_ones_own_are_kept_and_need_hold_no_more_than_the_rows(workplac
     config.write_text(yaml.safe_dump(settings))
     (workplace / "backbone").mkdir()
     (workplace / "backbone/config.json").write_text("{}")
+    (workplace / "backbone/model.safetensors").touch()
     words = [str(config), "--quick", "--data.train_rows", "30"]
     prepare.main(words)
     make_folds.main(words)

@@ -20,34 +20,19 @@ LFS_POINTER = b"version https://git-lfs"  # first bytes of a file cloned without
 
 
 def locate_backbone(name: str) -> Path:
-    """The folder of a demo backbone, a local model, or a model downloaded from the hub.
-
-    Raises:
-        FileNotFoundError: there is no such folder, and the hub has no such model.
-        ValueError: the folder does not hold a model.
-    """
+    """The folder of a demo backbone, a local model, or a model downloaded from the hub."""
     folder = _folder(name)
-    if not folder.is_dir():
-        folder = _fetched_from_hub(name)
-    files = _files(folder)
-    if not any(f.name == "config.json" for f in files):
-        raise ValueError(f"backbone {name}: {folder} holds no config.json; name a model's folder")
-    if not any(f.suffix in (".safetensors", ".bin") for f in files):
-        raise ValueError(f"backbone {name}: {folder} holds no {SAFETENSORS} or {PICKLED}")
-    return folder
+    return folder if folder.is_dir() else _fetched_from_hub(name)
 
 
 def check_backbone(name: str) -> None:
-    """Raise a FileNotFoundError unless `name` is a model's folder or has the form of a hub id.
+    """Raise an error unless `name` is a model's whole folder or has the form of a hub id.
 
     The hub is not contacted: only training needs the network.
     """
     folder = _folder(name)
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise FileNotFoundError(
-                f"backbone: {folder} holds no config.json; name a model's folder"
-            )
+        _files(folder)
     elif HUB_ID.fullmatch(name) is None:
         raise FileNotFoundError(
             f"backbone: no folder {name!r}; name a model's folder, a hub id or a demo "
@@ -91,6 +76,10 @@ def _folder(name: str) -> Path:
 def _files(folder: Path) -> list[Path]:
     """The files that transformers needs: configuration, tokenizer, one kind of weights."""
     weights = list(folder.glob(SAFETENSORS)) or list(folder.glob(PICKLED))
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"backbone: {folder} holds no config.json; name a model's folder")
+    if not weights:
+        raise ValueError(f"backbone: {folder} holds no {SAFETENSORS} or {PICKLED}")
     files = sorted({*weights, *(f for pattern in FILES for f in folder.glob(pattern))})
     for path in files:
         with path.open("rb") as file:
