@@ -79,15 +79,18 @@ def test_the_competitions_name_is_the_yamls_however_it_is_written(quick):
         ({"members": 5}, "members: .*5"),
         ({"members": ["mean"]}, r"members\.0: .*'mean'"),
         ({"competition": False}, "competition: .*False"),
-        ({"data": {"train_rows": "x"}}, None),
+        ({"data": {"train_rows": "x"}}, r"data\.train_rows: .*'x'"),
+        ({"training": {"epochs": -1}}, r"training\.epochs: .*-1"),
     ],
 )
 def test_a_config_that_is_malformed_is_told_as_ever(quick, settings, said):
-    if said is None:  # replaced by the quick run's own
-        assert quick(**settings).data.train_rows == 800
-    else:
-        with pytest.raises(ValueError, match=said):
-            quick(**settings)
+    with pytest.raises(ValueError, match=said):
+        quick(**settings)
+
+
+def test_external_predictors_that_are_typed_do_not_go_with_a_part_of_the_rows(quick):
+    with pytest.raises(ValueError, match=r"tiny\.yaml: blend\.external\b.*train_rows"):
+        quick("--blend.external", "theirs/tfidf")
 
 
 def test_folds_of_ones_own_are_kept_and_need_hold_no_more_than_the_rows(workplace, capsys):

@@ -51,7 +51,7 @@ def test_lines_may_end_as_on_windows(raw):
     path = raw(BASE.replace("\n", "\r\n"))
     config = load_config(path)
     assert config.competition == "tiny"
-    assert load_config(path, quick=True).competition == "tiny-quick"
+    assert parse(None, [str(path), "--quick"])[0].competition == "tiny-quick"
     assert config == load_config(raw(BASE))
 
 

@@ -24,7 +24,7 @@ from pipeline.settings.listing import (
     settings_by_section,
     settings_of_members,
 )
-from pipeline.settings.quick import ABOUT, quick_members, quick_settings
+from pipeline.settings.quick import ABOUT, quick_settings
 from pipeline.settings.yaml_file import parse_yaml, read_yaml
 
 FLAGS: dict[str, dict[str, Any]] = {
@@ -114,30 +114,26 @@ def parse(
         hint = f"did you mean {near[0]}?" if near else "see --help"
         raise ValueError(f"unknown argument {flag!r}; {hint}")
     typed = vars(known)
-    path, quick = Path(typed.pop("config")), typed.pop("quick", False)
+    words, path, quick = set(typed), Path(typed.pop("config")), typed.pop("quick", False)
     members = typed.pop("members", None)
     own = argparse.Namespace(**{flag: typed.pop(flag) for flag in flags})
-    config = load_config(path, typed, quick=quick)
+    config = load_config(path, typed)
     if members:
-        return _keep_members(config, members), own
+        config = _keep_members(config, members)
     if quick:
-        return config.model_copy(update={"members": quick_members(config.members)}), own
+        config = _validated(path, quick_settings(config, words))
     return config, own
 
 
-def load_config(path: Path, typed: dict[str, Any] | None = None, *, quick: bool = False) -> Config:
-    """The validated config of a YAML.
-
-    Args:
-        typed: values by dotted key that replace those of the YAML.
-        quick: also apply the values of `--quick`, except for keys in `typed`.
-    """
-    settings, typed = read_yaml(path), typed or {}
-    for key, value in typed.items():
+def load_config(path: Path, typed: dict[str, Any] | None = None) -> Config:
+    """The validated config of a YAML, with `typed` values, by dotted key, in place of its own."""
+    settings = read_yaml(path)
+    for key, value in (typed or {}).items():
         settings = _with_value(settings, key, value)
-    for key, value in (quick_settings(settings) if quick else {}).items():
-        if key not in typed:
-            settings = _with_value(settings, key, value)
+    return _validated(path, settings)
+
+
+def _validated(path: Path, settings: dict[Any, Any]) -> Config:
     try:
         return Config.model_validate(settings)
     except ValidationError as error:

@@ -1,8 +1,9 @@
 """The settings of `--quick`: all stages on few rows, to see in a minute or two that they run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from pipeline.settings.config import Config
 from pipeline.settings.members import AnyMember, Member
 
 N_ROWS = 800
@@ -17,35 +18,29 @@ ABOUT = (
 )
 
 
-def quick_settings(settings: Mapping[Any, Any]) -> dict[str, object]:
-    """The values by dotted key that replace those of `settings`, the unchecked YAML."""
+def quick_settings(config: Config, typed: Collection[str]) -> dict[str, Any]:
+    """The settings of a config with the values of `--quick`, except for the dotted keys `typed`."""
+
+    def quick(section: str, **values: object) -> Any:
+        values = {key: value for key, value in values.items() if f"{section}.{key}" not in typed}
+        return getattr(config, section).model_copy(update=values)
+
+    training = quick("training", epochs=N_EPOCHS)
     values: dict[str, object] = {
-        "training.epochs": N_EPOCHS,
-        "data.train_rows": N_ROWS,
-        "blend.external": [],
+        "training": training,
+        "data": quick("data", train_rows=min(config.data.train_rows or N_ROWS, N_ROWS)),
+        "blend": quick("blend", external=()),
     }
-    name = settings.get("competition")
-    if isinstance(name, str | int):
-        values["competition"] = f"{name}-quick"
-    data = settings.get("data")
-    n_rows = data.get("train_rows") if isinstance(data, dict) else None
-    if isinstance(n_rows, int) and n_rows < N_ROWS:
-        values["data.train_rows"] = n_rows
-    folds = settings.get("folds")
-    if not (isinstance(folds, dict) and folds.get("scheme") == "file"):  # the file has the number
-        values["folds.n"] = N_FOLDS
-    members = settings.get("members")
-    if isinstance(members, list):
-        values["members"] = [  # without epochs of their own
-            {key: value for key, value in member.items() if key != "epochs"}
-            if isinstance(member, dict)
-            else member
-            for member in members
-        ]
-    return values
-
-
-def quick_members(members: Sequence[AnyMember]) -> tuple[AnyMember, ...]:
-    """The first fine-tuned members, or just the first where too few are fine-tuned."""
-    fine_tuned = [member for member in members if isinstance(member, Member)]
-    return tuple(fine_tuned if len(fine_tuned) >= N_MEMBERS else members)[:N_MEMBERS]
+    if "competition" not in typed:
+        values["competition"] = f"{config.competition}-quick"
+    if config.folds.path is None:  # a file has the number of folds
+        values["folds"] = quick("folds", n=N_FOLDS)
+    members: Sequence[AnyMember] = [
+        m.model_copy(update={"epochs": training.epochs}) if isinstance(m, Member) else m
+        for m in config.members
+    ]
+    if "members" not in typed:  # the first fine-tuned ones, unless too few are
+        fine_tuned = [m for m in members if isinstance(m, Member)]
+        members = (fine_tuned if len(fine_tuned) >= N_MEMBERS else members)[:N_MEMBERS]
+    quick_config = config.model_copy(update={**values, "members": members})
+    return quick_config.model_dump(exclude_unset=True, by_alias=True)
