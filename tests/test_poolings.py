@@ -503,13 +503,6 @@ def test_the_first_and_last_layer_start_are_not_refused(layer_start):
     torch.testing.assert_close(pool(layers, mask, ids), expected)
 
 
-@pytest.mark.parametrize("absent", sorted(KNOWN))
-def test_idf_says_which_option_is_missing(absent):
-    options = {key: value for key, value in KNOWN.items() if key != absent}
-    with pytest.raises(ValueError, match=rf"'idf'(.*\b{absent}\b){{2}}"):
-        build_pooling("idf", H, L, **options)
-
-
 @pytest.mark.parametrize("wrong", [-1, VOCAB])
 def test_an_id_outside_the_vocabulary_is_refused(wrong):
     message = rf"'idf'.* {wrong}\b.*\[0, {VOCAB}\)"

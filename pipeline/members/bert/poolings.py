@@ -138,12 +138,7 @@ class IdfPooling(Pooling):
     idf: Tensor  # (vocab_size,) float32, saved with the model
 
     def __init__(
-        self,
-        hidden_size: int,
-        num_layers: int,
-        *,
-        vocab_size: int | None = None,
-        special_ids: Iterable[int] | None = None,
+        self, hidden_size: int, num_layers: int, *, vocab_size: int, special_ids: Iterable[int]
     ) -> None:
         """Start with weight 1, and 0 for special tokens.
 
@@ -152,9 +147,6 @@ class IdfPooling(Pooling):
             special_ids: ids of [CLS], [SEP], padding and similar tokens.
         """
         super().__init__(hidden_size, num_layers)
-        if vocab_size is None or special_ids is None:
-            absent = "vocab_size" if vocab_size is None else "special_ids"
-            raise ValueError(f"pooling 'idf' needs vocab_size and special_ids; {absent} is missing")
         self.special_ids = known_ids(list(special_ids), vocab_size)
         self.register_buffer("idf", torch.ones(vocab_size, dtype=torch.float32))
         self.idf[self.special_ids] = 0.0
