@@ -135,6 +135,12 @@ class External(Section):
     def name(self) -> str:
         return PurePath(self.folder).name
 
+    @model_validator(mode="before")
+    @classmethod
+    def _folder(cls, entry: object) -> object:
+        """A name alone is a folder whose rows are aligned by id."""
+        return {"folder": entry} if isinstance(entry, str) else entry
+
 
 class Blend(Section):
     """blend"""
@@ -162,14 +168,6 @@ class Blend(Section):
     def by_position(self) -> set[str]:
         """Names of the external predictors whose rows, without ids, are in our order."""
         return {external.name for external in self.external if external.align == "position"}
-
-    @field_validator("external", mode="before")
-    @classmethod
-    def _folders(cls, entries: object) -> object:
-        """A name alone is a folder whose rows are aligned by id."""
-        if not isinstance(entries, list | tuple):
-            return entries
-        return [{"folder": entry} if isinstance(entry, str) else entry for entry in entries]
 
 
 class Submit(Section):
@@ -216,11 +214,6 @@ class Config(Section):
     blend: Blend = Blend()
     submit: Submit = Submit()
     jobs: Jobs = Jobs()
-
-    @field_validator("competition")
-    @classmethod
-    def _usable(cls, name: str) -> str:
-        return usable_name(name)
 
     @field_validator("members", mode="before")
     @classmethod

@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from pipeline.settings.section import Name, Real, Section, Spelled, Whole, usable_name
+from pipeline.settings.section import Name, Real, Section, Spelled, Whole
 
 HEAD_RATE = 50  # of the head, in units of learning_rate; measured in docs/LOG.md
 EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
@@ -56,6 +56,13 @@ def _as_json(value: Any) -> Any:
 Options = dict[str, Annotated[Any, AfterValidator(_as_json)]]
 
 
+def _not_ours(trainer: Options) -> Options:
+    for key in trainer:
+        if key in TRAINER_KEYS:
+            raise ValueError(f"{key} is set by {TRAINER_KEYS[key]}; use that")
+    return trainer
+
+
 class Training(Section):
     """training"""
 
@@ -87,7 +94,9 @@ class Training(Section):
         description="fp32, bf16 or fp16; null: bf16 where GPU or CPU have units for it, else on a "
         "GPU fp16, else fp32",
     )
-    trainer: Options = Field({}, description="any other field of transformers.TrainingArguments")
+    trainer: Annotated[Options, AfterValidator(_not_ours)] = Field(
+        {}, description="any other field of transformers.TrainingArguments"
+    )
 
     @property
     def head_rate(self) -> float:
@@ -96,32 +105,25 @@ class Training(Section):
             return HEAD_RATE * self.learning_rate
         return self.head_learning_rate
 
-    @field_validator("trainer")
-    @classmethod
-    def _not_ours(cls, trainer: Options) -> Options:
-        for key in trainer:
-            if key in TRAINER_KEYS:
-                raise ValueError(f"{key} is set by {TRAINER_KEYS[key]}; use that")
-        return trainer
+
+def _not_a_blend(name: str) -> str:
+    if name.startswith("blend_"):
+        raise ValueError(f"{name!r}: names that start with blend_ are kept for blends")
+    return name
 
 
 class Named(Section):
     """What every member has."""
 
-    name: Name = Field(description="unique; that of the pooling or model unless two share it")
+    name: Annotated[Name, AfterValidator(_not_a_blend)] = Field(
+        description="unique; that of the pooling or model unless two share it"
+    )
     seed: Whole = Field(ge=0, lt=2**32, description="derived from the seed and the name")
 
     @property
     def settings(self) -> Options:
         """Everything but data and backbone files that determines its models."""
         return self.model_dump(exclude={"name"})
-
-    @field_validator("name")
-    @classmethod
-    def _free(cls, name: str) -> str:
-        if name.startswith("blend_"):
-            raise ValueError(f"{name!r}: names that start with blend_ are kept for blends")
-        return usable_name(name)
 
 
 class Member(Training, Named):

@@ -7,6 +7,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 NAME = r"^[a-z0-9_.-]{1,200}$"  # with our endings, file systems allow 255 bytes
 LARGEST_WHOLE = 2**32 - 1  # of a seed; more rows or tokens than there can be
+# names of our own files and folders beside those of members and predictors
+TAKEN = ("backbones", "blend", "constant", "leaderboard.csv", "leaderboard.json", "submission")
 
 
 def _as_spelled(value: object) -> object:
@@ -57,6 +59,14 @@ def _encoding(value: str) -> str:
     return value
 
 
+def usable_name(name: str) -> str:
+    """The same name; raises a ValueError if it is ., .. or a file or folder of ours."""
+    if name.strip(".") == "" or name in TAKEN:
+        taken = ", ".join((".", "..", *TAKEN))
+        raise ValueError(f"{name!r} is taken, as are {taken}; choose another name")
+    return name
+
+
 Spelled = Annotated[str, BeforeValidator(_as_spelled)]
 Columns = Annotated[tuple[Spelled, ...], BeforeValidator(_listed)]
 Ids = Annotated[str | Mapping[str, str] | None, PlainValidator(_ids)]
@@ -64,22 +74,10 @@ Separator = Annotated[str, AfterValidator(_separator)]
 Encoding = Annotated[str, AfterValidator(_encoding)]
 Whole = Annotated[int, BeforeValidator(_not_bool), Field(le=LARGEST_WHOLE)]
 Real = Annotated[float, BeforeValidator(_not_bool)]
-Name = Annotated[Spelled, Field(pattern=NAME)]
+Name = Annotated[Spelled, Field(pattern=NAME), AfterValidator(usable_name)]
 
 
 class Section(BaseModel):
     """A section of the YAML, immutable; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-# names of our own files and folders beside those of members and predictors
-TAKEN = ("backbones", "blend", "constant", "leaderboard.csv", "leaderboard.json", "submission")
-
-
-def usable_name(name: str) -> str:
-    """The same name; raises a ValueError if it is ., .. or a file or folder of ours."""
-    if name.strip(".") == "" or name in TAKEN:
-        taken = ", ".join((".", "..", *TAKEN))
-        raise ValueError(f"{name!r} is taken, as are {taken}; choose another name")
-    return name
