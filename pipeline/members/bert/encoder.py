@@ -15,6 +15,7 @@ from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.finetune import fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.network import (
+    Network,
     build_network,
     constant_loss,
     load_trained_tensors,
@@ -39,6 +40,7 @@ from pipeline.settings.config import Jobs
 from pipeline.settings.members import Member, Options
 
 WEIGHTS, LOG = "weights.safetensors", "train.log"
+OF_NETWORK = ("pooling", "options", "freeze_embeddings")
 
 
 class Bert:
@@ -77,17 +79,10 @@ class Bert:
     def fit(
         self, unit: UnitToTrain, member: Member, encoding: Encoding, inputs: Tokens, folder: Path
     ) -> tuple[Floats, dict[str, object]]:
-        backbone = encoding.backbone
         seed_everything(member.seed)
-        network = build_network(
-            backbone,
-            member.pooling,
-            _all_options(member.pooling, member.options, backbone),
-            len(unit.columns),
-            unit.task,
-            dropout=member.dropout,
-            freeze_embeddings=member.freeze_embeddings,
-        )
+        settings = {key: getattr(member, key) for key in OF_NETWORK}
+        n_columns = len(unit.columns)
+        network = _network(encoding.backbone, settings, n_columns, unit.task, member.dropout)
         labels = labels_for_loss(unit.task, unit.y[unit.training], unit.scaling)
         start_head(network.head, unit.task, labels)
         dataset = TrainingRows(inputs, unit.training, labels)
@@ -96,33 +91,31 @@ class Bert:
         save_file(trained_tensors(network), folder / WEIGHTS)
         return predictions, {
             "weights_sha256": file_sha256(folder / WEIGHTS),
-            "network": {
-                "pooling": member.pooling,
-                "options": member.options,
-                "freeze_embeddings": member.freeze_embeddings,
-            },
+            "network": settings,
             **effort,
-            "constant_loss": constant_loss(unit.task, labels, len(unit.columns)),
+            "constant_loss": constant_loss(unit.task, labels, n_columns),
         }
 
     def load(self, unit: Unit) -> Callable[[Tokens], Floats]:
         run = read_run(unit)
-        settings = run["network"]
         backbone = backbones_dir(unit.competition) / run["encoding"]["backbone"]
-        network = build_network(
-            backbone,
-            settings["pooling"],
-            _all_options(settings["pooling"], settings["options"], backbone),
-            len(run["columns"]),
-            run["task"],
-            dropout=None,  # it is off in predictions
-            freeze_embeddings=settings["freeze_embeddings"],
-        )
+        # dropout is off in predictions
+        network = _network(backbone, run["network"], len(run["columns"]), run["task"], None)
         try:
             load_trained_tensors(network, load_file(unit.folder / WEIGHTS))
         except (ValueError, SafetensorError) as error:
             raise ValueError(f"{unit.folder / WEIGHTS}: {error}; train the unit again") from None
         return partial(predict, network, task=run["task"], scaling=scaling_of(unit))
+
+
+def _network(
+    backbone: Path, settings: Options, n_columns: int, task: str, dropout: float | None
+) -> Network:
+    """The network of a unit; `settings` are those of `OF_NETWORK`, as `run.json` holds them."""
+    pooling, options, freeze = (settings[key] for key in OF_NETWORK)
+    options = _all_options(pooling, options, backbone)
+    how = {"dropout": dropout, "freeze_embeddings": freeze}
+    return build_network(backbone, pooling, options, n_columns, task, **how)
 
 
 def _all_options(pooling: str, options: Options, backbone: Path) -> Mapping[str, Any]:
