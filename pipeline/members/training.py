@@ -121,9 +121,7 @@ def train_units(
     members = [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)
     check_members(members, backbones)
-    inputs: dict[
-        tuple[str, Encoding | None], Any
-    ] = {}  # shared by members of one kind and encoding
+    inputs: dict[tuple[str, Encoding | None], Any] = {}  # by kind and encoding
     pieces: list[Piece] = []
     shared = {"provenance": provenance(), "overwrite": overwrite}
     # fine-tuned units first: they take longest, so the workers end together

@@ -65,6 +65,8 @@ def _unknown_key(location: Sequence[Any]) -> str:
     key = str(location[-1])
     keys = [key for settings in settings_by_section().values() for key in settings]
     elsewhere = [name for name in keys if name.rpartition(".")[2] == key.casefold()]
+    if location[0] == "members":  # a classic member has no key of training, there or elsewhere
+        elsewhere = []
     near = elsewhere or difflib.get_close_matches(key.casefold(), known, n=1)
     hint = f"choose one of: {', '.join(known)}"
     if near:
