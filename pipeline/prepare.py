@@ -13,25 +13,28 @@ from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.targets import check_grades
 from pipeline.demos.fetch import fetch_missing
 from pipeline.files.paths import unit_dir
-from pipeline.members.backbones import check_backbone
+from pipeline.members.backbones import local_backbone
 from pipeline.members.kinds import check_members
 from pipeline.members.steps import steps_of_units
 from pipeline.predictors.board import check_external
 from pipeline.predictors.external import check_parts
 from pipeline.settings.command import one_line_errors, parse
-from pipeline.settings.config import Blend, Config
+from pipeline.settings.config import Blend
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
         data = config.data
-        _check_names(config)
+        # units are written whole, so the first fold's folder stands for a trained member
+        is_trained = all(unit_dir(config.competition, m.name, 0).is_dir() for m in config.members)
+        _check_names(config.blend)
+        if not is_trained:  # torch takes seconds to load
+            check_members(config.members, backbones={})
         backbones = sorted({m.backbone for m in config.members if m.backbone})
         for line in fetch_missing(data.train, backbones):
             print(line, flush=True)
-        for backbone in backbones:
-            check_backbone(backbone)
+        folders = {name: folder for name in backbones if (folder := local_backbone(name))}
         check_parts([external.folder for external in config.blend.external])
         train, test = read_train(data, config.task), read_test(data)
         if config.folds.path is not None:
@@ -40,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_positive(data.positive, form)
         check_grades(config.metric, data.train, train.classes)
         check_external(config, train, test)
+        if not is_trained:
+            check_members(config.members, folders)
         for line in warnings_about(data, config.task, train, test):
             print(f"warning: {line}")
         lines = lines_about(form, data.sample_submission)
@@ -55,20 +60,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
 
 
-def _check_names(config: Config) -> None:
-    """Check the names of blenders and post-processing, and of poolings and models to train."""
-    # imported here: torch and LightGBM take seconds to load, in vain for the default blenders
-    if not set(config.blend.methods) <= set(Blend().methods):
+def _check_names(blend: Blend) -> None:
+    """Check the names of blenders and post-processing."""
+    # imported here: LightGBM takes seconds to load, in vain for the default blenders
+    if not set(blend.methods) <= set(Blend().methods):
         from pipeline.ensemble.blenders import check_methods
 
-        check_methods(config.blend.methods)
-    if config.blend.postprocessing != ("all",):
+        check_methods(blend.methods)
+    if blend.postprocessing != ("all",):
         from pipeline.ensemble.postprocessing import check_postprocessing
 
-        check_postprocessing(config.blend.postprocessing)
-    # units are written whole, so the first fold's folder stands for a trained member
-    if not all(unit_dir(config.competition, m.name, 0).is_dir() for m in config.members):
-        check_members(config.members, backbones={})
+        check_postprocessing(blend.postprocessing)
 
 
 if __name__ == "__main__":

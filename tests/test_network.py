@@ -1,6 +1,7 @@
 """Six architectures: which parameters train, what is saved, what is refused."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import expit, log_softmax
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer, save_backbone
+from transformers import AutoModelForSequenceClassification
 
 from pipeline.members.bert import finetune
 from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.network import (
     Network,
     build_network,
+    check_network,
     load_trained_tensors,
     trained_tensors,
 )
@@ -333,6 +336,104 @@ def test_one_seed_builds_one_head_and_another_seed_another(backbone_of):
     one, same, other = (build(backbone_of("bert"), seed=seed).head.weight for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+# --- backbones that cannot be used
+
+
+def with_weights(folder: Path, change) -> None:
+    path = folder / "model.safetensors"
+    save_file({n: change(n, t) for n, t in load_file(path).items()}, path, {"format": "pt"})
+
+
+def with_setting(folder: Path, **settings) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+
+
+def as_pickle(folder: Path, content: object = None) -> None:
+    path = folder / "model.safetensors"
+    torch.save(load_file(path) if content is None else content, folder / "pytorch_model.bin")
+    path.unlink()
+
+
+class Code:
+    def __reduce__(self):
+        return print, ("this runs",)
+
+
+def zeros(name, tensor):
+    return tensor * 0
+
+
+def same_words(name, tensor):
+    return tensor * 0 if "word_embeddings" in name else tensor
+
+
+def with_nan(name, tensor):
+    return tensor / (0.0 if name.endswith("layer.1.output.LayerNorm.bias") else 1.0)
+
+
+UNUSABLE = {
+    "zeros": (lambda f: with_weights(f, zeros), "same vector"),
+    "one embedding": (lambda f: with_weights(f, same_words), "same vector"),
+    "NaN": (lambda f: with_weights(f, with_nan), r"'encoder\.layer\.1\.output\.LayerNorm\.bias'"),
+    "half a file": (lambda f: os.truncate(f / "model.safetensors", 5_000), "header"),
+    "other shapes": (lambda f: with_setting(f, intermediate_size=48), "shapes"),
+    "odd heads": (lambda f: with_setting(f, num_attention_heads=3), r"\b16\b.*\b3\b"),
+    "missing weights": (lambda f: without(f, r"layer\.1\.output"), r"'encoder\.layer\.1\.output"),
+    "a layer too many": (lambda f: with_setting(f, num_hidden_layers=3), r"'encoder\.layer\.2"),
+    "an unknown type": (lambda f: with_setting(f, model_type="none"), "`none`"),
+    "an unknown activation": (lambda f: with_setting(f, hidden_act="none"), "'none'"),
+    "text for a number": (lambda f: with_setting(f, hidden_size="16"), "'16'"),
+    "no JSON": (lambda f: (f / "config.json").write_text("{"), "JSON"),
+    "code in a pickle": (lambda f: as_pickle(f, {"a": Code()}), "code"),
+    "no pickle": (lambda f: as_pickle(f) or os.truncate(f / "pytorch_model.bin", 900), "zip"),
+    "no tokenizer": (lambda f: [p.unlink() for p in f.glob("token*.json")], "tokenizer"),
+    "another tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "added_tokens"),
+}
+
+
+@pytest.mark.parametrize("fault", UNUSABLE)
+def test_a_backbone_that_cannot_be_used_is_refused_in_a_line(tmp_path, fault, capsys):
+    folder = save_backbone(tmp_path / "bert", "bert")
+    spoil, said = UNUSABLE[fault]
+    spoil(folder)
+    with pytest.raises(ValueError, match=rf"^backbone mine/bert: [^\n]*{said}[^\n]*; [^\n]*$"):
+        check_network("mine/bert", folder)
+    assert "this runs" not in capsys.readouterr().out
+
+
+def test_a_tokenizer_of_a_larger_vocabulary_is_refused(tmp_path):
+    folder = save_backbone(tmp_path / "bert", "bert", vocab_size=30)
+    with pytest.raises(ValueError, match=r"\b30\b"):
+        check_network("mine/bert", folder)
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_a_backbone_of_each_architecture_can_be_used(architecture, backbone_of):
+    check_network(architecture, backbone_of(architecture))
+
+
+NEARLY_UNUSABLE = {
+    "another head": lambda f: AutoModelForSequenceClassification.from_pretrained(f).save_pretrained(
+        f
+    ),
+    "a layer left out": lambda f: with_setting(f, num_hidden_layers=1),
+    "tensors in a pickle": as_pickle,
+    "float16": lambda f: with_weights(f, lambda _, tensor: tensor.half()),
+    "no pooler": lambda f: without(f, "pooler"),
+    "attention of zeros": lambda f: with_weights(
+        f, lambda n, t: t * 0 if "layer.0.attention.self" in n else t
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NEARLY_UNUSABLE)
+def test_a_backbone_with_an_oddity_that_does_no_harm_is_fine(tmp_path, kind):
+    folder = save_backbone(tmp_path / "bert", "bert")
+    NEARLY_UNUSABLE[kind](folder)
+    check_network("mine/bert", folder)
 
 
 # --- code that a backbone brings

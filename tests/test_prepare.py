@@ -15,11 +15,12 @@ from pipeline.ensemble.blenders import check_methods
 from pipeline.settings.config import Blend
 
 STAGE = "prepare"
+SHORT = ("--training.max_length", "64")  # as many tokens as the tiny backbone reads
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def fetched(monkeypatch):
+def fetched(monkeypatch, tiny_backbone):
     """Stand-ins for the downloads; the list of what was fetched."""
     calls = []
 
@@ -30,9 +31,7 @@ def fetched(monkeypatch):
 
     def fetch_backbone(name, folder):
         calls.append(("backbone", name, folder))
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text("{}")
-        (folder / "model.safetensors").touch()
+        shutil.copytree(tiny_backbone, folder)
 
     monkeypatch.setattr(fetch, "fetch_demo", fetch_demo)
     monkeypatch.setattr(fetch, "fetch_backbone", fetch_backbone)
@@ -167,15 +166,15 @@ def test_every_demo_has_a_config_whose_tables_are_in_its_folder():
 
 def test_a_demo_backbone_is_fetched_once(workplace, run, fetched):
     config = write_competition(workplace, "regression", settings={"backbone": "minilm"})
-    assert re.match(r".*\bminilm\b.*\bdata/backbones/minilm\n", run(config))
+    assert re.match(r".*\bminilm\b.*\bdata/backbones/minilm\n", run(config, *SHORT))
     assert fetched == [("backbone", "minilm", Path("data/backbones/minilm"))]
-    assert "data/backbones/minilm" not in run(config)
+    assert "data/backbones/minilm" not in run(config, *SHORT)
     assert len(fetched) == 1
 
 
 def test_a_demo_backbone_of_one_member_is_fetched(workplace, run, fetched):
     members = [{"pooling": "mean"}, {"pooling": "max", "backbone": "minilm"}]
-    run(write_competition(workplace, "regression", settings={"members": members}))
+    run(write_competition(workplace, "regression", settings={"members": members}), *SHORT)
     assert [name for _, name, _ in fetched] == ["minilm"]
 
 
@@ -205,14 +204,36 @@ def test_a_backbone_folder_that_is_not_there_is_named(workplace, refused, name):
     assert re.match(f"error: backbone: .*{re.escape(repr(name))}.*{demos}", refused(config))
 
 
-def test_a_backbone_folder_without_a_config_or_weights_is_named(workplace, refused, run):
+def test_a_backbone_folder_without_a_config_or_weights_is_named(
+    workplace, refused, run, tiny_backbone
+):
     config = write_competition(workplace, "regression", settings={"backbone": "my/bert"})
     (workplace / "my/bert").mkdir(parents=True)
     assert re.match(r"error: backbone: .*\bmy/bert\b.*config\.json", refused(config))
     (workplace / "my/bert/config.json").write_text("{}")
     assert re.match(r"error: backbone: .*\bmy/bert\b.*safetensors", refused(config))
-    (workplace / "my/bert/model.safetensors").touch()
-    assert run(config)
+    shutil.copytree(tiny_backbone, workplace / "my/bert", dirs_exist_ok=True)
+    assert run(config, *SHORT)
+
+
+@pytest.mark.parametrize("member", [{"pooling": "mean"}, {"model": "embedding_svr"}])
+def test_a_backbone_that_cannot_be_used_is_named_before_training(
+    workplace, refused, tiny_backbone, member
+):
+    settings = {"backbone": "my/bert", "members": [member]}
+    config = write_competition(workplace, "regression", settings=settings)
+    folder = Path(shutil.copytree(tiny_backbone, workplace / "my/bert"))
+    (folder / "config.json").write_text('{"model_type": "none"}')
+    assert re.match("error: backbone my/bert: .*`none`", refused(config, *SHORT))
+
+
+def test_a_max_length_beyond_the_backbones_positions_is_named(
+    workplace, run, refused, tiny_backbone
+):
+    config = write_competition(workplace, "regression", settings={"backbone": str(tiny_backbone)})
+    line = refused(config, "--training.max_length", "5000")
+    assert re.match(r"error: member mean: .*\b5000\b.*\b64\b", line)
+    assert run(config, "--training.max_length", "64")
 
 
 @pytest.mark.parametrize("name", ["bert-base-uncased", "microsoft/deberta-v3-small"])

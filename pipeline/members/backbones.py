@@ -25,19 +25,25 @@ def locate_backbone(name: str) -> Path:
     return folder if folder.is_dir() else _fetched_from_hub(name)
 
 
-def check_backbone(name: str) -> None:
-    """Raise an error unless `name` is a model's whole folder or has the form of a hub id.
+def local_backbone(name: str) -> Path | None:
+    """The folder of a demo backbone or a local model; None for a name of the form of a hub id.
 
     The hub is not contacted: only training needs the network.
+
+    Raises:
+        FileNotFoundError: `name` is neither.
+        ValueError: the folder does not hold a model.
     """
     folder = _folder(name)
     if folder.is_dir():
         _files(folder)
-    elif HUB_ID.fullmatch(name) is None:
+        return folder
+    if HUB_ID.fullmatch(name) is None:
         raise FileNotFoundError(
             f"backbone: no folder {name!r}; name a model's folder, a hub id or a demo "
             f"({', '.join(sorted(DEMO_BACKBONES))})"
         )
+    return None
 
 
 def keep_backbones(names: Iterable[str | None], competition: str) -> dict[str, Path]:

@@ -85,11 +85,20 @@ def settings_on_record(member: AnyMember) -> Mapping[str, object]:
 
 
 def check_members(members: Sequence[AnyMember], backbones: Mapping[str, Path]) -> None:
-    """Raise a ValueError, which names the member, if a setting of a member does not fit.
+    """Build each backbone once and check all members' settings, before any unit is trained.
 
     Args:
-        backbones: folder of the competition's copy, by the backbone's name; may be empty.
+        backbones: folders by the backbone's name; a backbone that is not there is not checked.
+    Raises:
+        ValueError: a backbone cannot be used, or a setting does not fit; the message names the
+            backbone or the member.
     """
+    used = {member.backbone for member in members if member.backbone} & backbones.keys()
+    if used:
+        from pipeline.members.bert.network import check_network
+
+        for name in sorted(used):
+            check_network(name, backbones[name])
     for member in members:
         copy = backbones.get(member.backbone) if member.backbone else None
         try:

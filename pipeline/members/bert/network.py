@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.members.bert.poolings import build_pooling
-from pipeline.members.bert.pretrained import read_config, read_model
+from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
+from pipeline.members.bert.tokens import tokenize
 from pipeline.scoring.tasks import TASKS
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -130,6 +131,51 @@ def constant_loss(task: str, labels: Tensor, n_outputs: int) -> float:
     """The loss of the constant prediction, which a network that learns falls below."""
     outputs = constant_outputs(task, labels, n_outputs).expand(len(labels), -1)
     return float(LOSSES[task](outputs, labels))
+
+
+def check_network(name: str, backbone: Path) -> None:
+    """Raise a ValueError unless the backbone gives two texts finite vectors that differ.
+
+    Args:
+        name: the backbone as the config names it, for the message.
+        backbone: its folder.
+    """
+    own = f"backbone {backbone}: "
+    try:
+        problem = _problem(backbone)
+    except Exception as error:  # transformers raises what it likes
+        told = " ".join(str(error).split())
+        if told.startswith(own):
+            raise ValueError(f"backbone {name}: {told.removeprefix(own)}") from None
+        kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+        problem = f"it cannot be used ({kind}{told[:200]})"
+    if problem is not None:
+        raise ValueError(
+            f"backbone {name}: {problem}; download it again, or choose another encoder"
+        )
+
+
+@torch.inference_mode()
+def _problem(backbone: Path) -> str | None:
+    tokenizer = read_tokenizer(backbone)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        return "its tokenizer has no vocabulary"
+    tokens = tokenize(tokenizer, [("a",)], max_length=4)
+    network = build_network(
+        backbone, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
+    ).eval()
+    for key, tensor in network.backbone.named_parameters():
+        if not tensor.isfinite().all():
+            return f"its weight {key!r} holds NaN or infinity"
+    n_rows = int(network.config.vocab_size)  # type: ignore[union-attr, arg-type]
+    largest = max(tokenizer.vocab_size - 1, tokens.pad_id, *tokens.ids.tolist())
+    if largest >= n_rows:
+        return f"its tokenizer gives token {largest}, its vocab_size is {n_rows}"
+    two_texts = torch.arange(8).reshape(2, 4) % n_rows
+    vectors = network.pooled(two_texts, torch.ones_like(two_texts))
+    if not vectors.isfinite().all():
+        return "its vectors hold NaN or infinity"
+    return "all texts get the same vector" if vectors[0].equal(vectors[1]) else None
 
 
 def trained_tensors(network: Network) -> dict[str, Tensor]:

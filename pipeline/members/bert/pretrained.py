@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -24,16 +25,33 @@ def read_tokenizer(folder: Path) -> Any:
 
 
 def read_model(folder: Path, config: Any) -> Any:
-    """The pretrained encoder, always in float32; a ValueError if weights are missing."""
+    """The pretrained encoder, always in float32.
+
+    Raises:
+        ValueError: weights are missing, or have other shapes than the configuration says.
+    """
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    model, report = _read(
-        AutoModel.from_pretrained,
-        folder,
-        config=config,
-        dtype=torch.float32,
-        output_loading_info=True,
-    )
+    try:
+        model, report = _read(
+            AutoModel.from_pretrained,
+            folder,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except UnpicklingError:  # the message of torch advises to run the code
+        raise ValueError(
+            f"backbone {folder}: its pickled weights are damaged or hold code, which is never run; "
+            "choose one with model.safetensors"
+        ) from None
+    except RuntimeError as error:
+        if "ignore_mismatched_sizes" not in str(error):  # an option that the user does not have
+            raise
+        raise ValueError(
+            f"backbone {folder}: its weights have other shapes than its config.json says; "
+            "download both again"
+        ) from None
     missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     if missing:
         raise ValueError(
