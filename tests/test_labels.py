@@ -29,6 +29,8 @@ def sample_of(*cells, columns=("answer",)):
         (("true", "false"), ["0", "1"], ("1", "0")),  # data.positive: false
         (TOPICS, ["Sea"], ("Rail", "Sea")),
         (("rail ", "sea"), ["rail"], TOPICS),
+        (("caf\u00e9", "sea"), ["cafe\u0301"], ("cafe\u0301", "sea")),
+        (("cafe\u0301", "sea"), ["caf\u00e9"], ("caf\u00e9", "sea")),
     ],
 )
 def test_labels_are_spelled_as_in_the_sample_where_one_rule_gives_all_its_cells(
@@ -46,6 +48,10 @@ def test_labels_are_spelled_as_in_the_sample_where_one_rule_gives_all_its_cells(
         (("0", "1"), ["0.5"]),
         (("0", "1"), ["0", "0.5"]),
         (("0", "1"), ["positive"]),
+        (("negative", "positive"), ["0"]),
+        (("1", "2"), ["0", "1"]),
+        (("-1", "1"), ["0"]),
+        (("caf\u00e9", "sea"), ["cafe"]),
         (("1.0", "2.5"), ["1"]),
         (("1", "2"), ["True"]),
         (("Rail", "rail"), ["RAIL"]),  # as_written

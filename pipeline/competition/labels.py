@@ -5,6 +5,7 @@ Labels are spelled as in the training file, or as in the sample where one rule g
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from pipeline.competition.sample import Sample, read_sample
 from pipeline.competition.spelling import in_print, spelling_key
@@ -86,6 +87,8 @@ def labels_as_sampled(sample: Sample, classes: Sequence[str]) -> tuple[str, ...]
 
 def _spellings(classes: Sequence[str]) -> Iterator[tuple[str, ...]]:
     yield tuple(classes)
+    yield tuple(normalize("NFC", name.strip()) for name in classes)
+    yield tuple(normalize("NFD", name.strip()) for name in classes)
     for style in (str.strip, str.lower, str.upper, str.capitalize, str.title):
         yield tuple(style(name.strip()) for name in classes)
     numbers = [number for name in classes if (number := as_number(name)) is not None]
