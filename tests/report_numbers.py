@@ -68,9 +68,8 @@ def whole_evidence(*, task="regression", metric="rmse", copies=1, grouped=False)
     of.chosen_name = "blend_convex"
     made_from = {"folds": "f" * 64, "targets": "t" * 64}
     of.board = board_of_five()
-    of.board_stamp = Stamp(
-        made_from, "b" * 64, "0.2.0", {"expected": None, "over_constant": [0.5, 0.4, 0.6]}
-    )
+    about = {"expected": None, "over_constant": [0.5, 0.4, 0.6], "postprocessing": "cut at 0.3"}
+    of.board_stamp = Stamp(made_from, "b" * 64, "0.2.0", about)
     of.test_target = Target.of(test_y, task, metric, labels=y)
     of.test_predictions = {
         "blend_convex": oof[::-1, 0],

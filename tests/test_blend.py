@@ -67,6 +67,20 @@ def oof_of(name, ids):
     return np.array([[float(rows[i])] for i in ids])
 
 
+def test_the_chosen_threshold_is_told_wherever_its_probabilities_are(prepared, run):
+    config = prepared("binary", methods=["mean"])
+    told = " ".join(run(config).split())
+    kept = read_json(OOF / "blend_mean.threshold/postprocessing.json")
+    cut = 1 / (1 + np.exp(kept["shift"][0]))
+    assert re.search(rf"blend_mean\.threshold: .*\btarget {cut:.4g}\b.* 0\.5,", told)
+    assert kept["meaning"] in told
+    assert not (OOF / "blend_mean/postprocessing.json").exists()
+    for predictor, expected in (("blend_mean.threshold", kept), ("blend_mean", None)):
+        submit.main([str(config), "--predictor", predictor])
+        record = read_json(Path(f"submissions/tiny/{predictor}.json"))
+        assert record["postprocessing"] == expected
+
+
 @pytest.mark.parametrize("task", METRICS)
 def test_a_decided_blend_is_a_predictor_of_its_own(task, prepared, run):
     run(prepared(task))

@@ -1,3 +1,6 @@
+import json
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -128,6 +131,44 @@ def test_post_processing_is_the_same_from_its_file(name, task, metric, tmp_path)
         save_fitted(tmp_path / name, fitted)
         again = load_fitted(tmp_path / name)
         assert again.apply(blend[300:]).tobytes() == fitted.apply(blend[300:]).tobytes()
+
+
+@pytest.mark.parametrize(("name", "task", "metric"), FITTING)
+def test_post_processing_is_told_in_a_line_and_kept_as_json(name, task, metric):
+    blend, y = example(task)
+    blend = spoilt(name, task, blend)
+    columns = [f"c{j}" for j in range(blend.shape[1])]
+    for target in (Target.of(y[:300], task, metric), Target.of(y[:1], task, metric)):
+        kept = POSTPROCESSING[name].fit(blend[: len(target)], target).as_json(columns)
+        assert json.loads(json.dumps(kept)) == kept
+        assert kept["name"] == name
+        assert 0 < len(kept["meaning"].splitlines()) <= 1
+
+
+def test_the_threshold_that_is_told_is_where_the_blend_is_cut():
+    p = np.array([[0.1], [0.2], [0.25], [0.35], [0.4], [0.9]])
+    fitted = POSTPROCESSING["threshold"].fit(
+        p, Target.of(np.array([0, 0, 0, 1, 1, 1]), "binary", "f1")
+    )
+    assert re.search(r"\byes 0\.3[;,].*\b0\.5\b", fitted.as_json(["yes"])["meaning"])
+    np.testing.assert_array_equal(fitted.apply(p) >= 0.5, p >= 0.3)
+
+
+def test_the_cut_points_that_are_told_are_where_the_blend_is_cut():
+    p = np.array([[0.1], [0.2], [0.8], [1.0], [1.1], [1.2]])
+    target = Target.of(np.array([[0.0], [0.0], [1.0], [1.0], [2.0], [2.0]]), "regression", "qwk")
+    fitted = POSTPROCESSING["cut_points"].fit(p, target)
+    told = re.search(r"\bgrade ([\d.]+) ([\d.]+);", fitted.as_json(["grade"])["meaning"])
+    assert [float(cut) for cut in told.groups()] == pytest.approx([0.5, 1.05])
+
+
+def test_the_factors_of_classes_are_told_and_a_long_list_is_cut():
+    threshold, task = POSTPROCESSING["threshold"].model, TASKS["multiclass"]
+    state = {"shift": np.log([1.0, 2.0, 0.25])}
+    told = threshold.meaning(state, ["rail", "sea", "air"], task)
+    assert "rail 1, sea 2, air 0.25" in told
+    state, names = {"shift": np.zeros(80)}, [f"label{j}" for j in range(80)]
+    assert len(threshold.meaning(state, names, task)) < 250
 
 
 @pytest.mark.parametrize(("name", "task", "metric"), FITTING)

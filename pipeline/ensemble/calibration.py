@@ -4,6 +4,8 @@ Letters: n fit rows, k new rows, c columns. `ensemble.postprocessing` registers 
 checks their input.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
@@ -32,6 +34,9 @@ class Temperature:
         sides = [np.column_stack([np.zeros(len(y)), raw[:, j]]) for j in range(raw.shape[1])]
         factors = [_factor(s, column) for s, column in zip(sides, columns.T, strict=True)]
         return {"factor": np.array(factors)}
+
+    def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
+        return "temperature " + ", ".join(f"{1 / f:.4g}" for f in np.atleast_1d(state["factor"]))
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         factor = np.asarray(state["factor"])
@@ -70,6 +75,10 @@ class Isotonic:
         curve = IsotonicRegression()
         curve.fit(np.append(p, [p.min(), p.max()]), np.append(label, [1.0, 0.0]))
         return {"at": curve.X_thresholds_, "value": curve.y_thresholds_}
+
+    def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
+        corners = [0 if curve is None else len(curve["at"]) for curve in state["curves"]]
+        return f"isotonic curves of {', '.join(map(str, corners))} corners"
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         calibrated, is_fitted = new.copy(), False

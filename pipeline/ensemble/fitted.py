@@ -3,6 +3,8 @@
 Letters: k new rows, m predictors, c columns.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -82,6 +84,12 @@ class Fitted:
         if weights is None:
             return np.ones(self.row[0], dtype=bool)
         return np.any(np.reshape(weights, (self.row[0], -1)) != 0, axis=1)
+
+    def as_json(self, columns: Sequence[str]) -> State:
+        """The state of a post-processing without arrays, and its meaning in a line."""
+        told = self.model.meaning(self.values, columns, self.task)  # type: ignore[attr-defined]
+        plain = json.dumps({"meaning": told, **self.state}, default=lambda array: array.tolist())
+        return dict(json.loads(plain))
 
     @property
     def state(self) -> State:

@@ -5,7 +5,7 @@ moved so that the best threshold or cut point lies where `Target.score` decides,
 odds or midway between two labels. A column with constant targets stays unchanged.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,14 @@ class PostprocessingModel(Model, Protocol):
 
     def fit(self, blend: Floats, target: Target) -> State:
         """The state, from a (n, c) blend and its targets."""
+        ...
+
+    def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
+        """What it does to the blend, in a line.
+
+        Args:
+            columns: names of the c prediction columns.
+        """
         ...
 
 
@@ -71,6 +79,10 @@ class Clip:
 
     def fit(self, blend: Floats, target: Target) -> State:
         return {"low": target.y.min(axis=0), "high": target.y.max(axis=0)}
+
+    def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
+        ends = zip(columns, state["low"], state["high"], strict=True)
+        return "clipped to " + ", ".join(f"{n} [{low:.4g}, {high:.4g}]" for n, low, high in ends)
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         low, high = np.asarray(state["low"]), np.asarray(state["high"])

@@ -4,10 +4,13 @@ Letters: n fit rows, k new rows, c columns, q classes or labels. `ensemble.postp
 registers both methods and checks their input. Method: docs/method.md, "Post-processing".
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.fitted import State
+from pipeline.files.messages import N_SHOWN
 from pipeline.scoring.counts import COUNTED, Counted
 from pipeline.scoring.formulas import kappa
 from pipeline.scoring.target import Target
@@ -38,6 +41,21 @@ class Threshold:
             sides = np.column_stack([1 - blend[:, j], blend[:, j]])
             shift[j] = _log_weights(sides, column, counted, np.unique(column)[1:])[1]
         return {"shift": shift}
+
+    def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
+        """Cuts of the blend's own probabilities, or the factors of its classes."""
+        shift = np.asarray(state["shift"])
+        if task.name == "multiclass":
+            factors = [f"{n} {np.exp(s):.4g}" for n, s in zip(columns, shift, strict=True)]
+            return (
+                f"probabilities are multiplied by {_listed(factors)} before the greatest decides; "
+                "they are no longer estimates"
+            )
+        cuts = [f"{n} {c:.4g}" for n, c in zip(columns, task.to_prediction(-shift), strict=True)]
+        return (
+            f"the blend's probability decides from these cuts on: {_listed(cuts)}; probabilities "
+            "are rescaled so that each cut is at 0.5, and are no longer estimates"
+        )
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         shift = np.asarray(state["shift"])
@@ -154,6 +172,11 @@ def _sums_while_turning(
     return start[:, None] + (of_j - of_j[:, :1]) + of_others
 
 
+def _listed(words: Sequence[str]) -> str:
+    more = f", ... {len(words)} in all" if len(words) > N_SHOWN else ""
+    return ", ".join(words[:N_SHOWN]) + more
+
+
 class CutPoints:
     """Piecewise linear map after which rounding to the nearest label gives the greatest kappa.
 
@@ -170,6 +193,19 @@ class CutPoints:
         bend = _fit_bend(_expected_code(blend), y, codes)
         gains = target.score(_on_classes(bend, blend)) > target.score(blend) + SAME
         return {"bends": [bend], "gains": bool(gains)}
+
+    def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
+        """Cuts of the blend's own predictions; where none are named they stay midway."""
+        names = ["the expected grade"] if task.has_classes else columns
+        moved = [
+            f"{name} {' '.join(f'{cut:.4g}' for cut in bend['cuts'])}"
+            for name, bend in zip(names, state["bends"], strict=True)
+            if bend is not None
+        ]
+        return (
+            f"cut points of the blend: {_listed(moved) or 'midway between labels'}; predictions "
+            "are moved so that these cuts lie midway between labels"
+        )
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         bends = state["bends"]

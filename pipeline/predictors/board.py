@@ -14,8 +14,9 @@ from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.messages import short
 from pipeline.files.paths import leaderboard_path, predictor_dir
+from pipeline.files.reading import read_json
 from pipeline.files.stamp import Stamp, is_current, read_stamp, require_current, written_with_stamp
-from pipeline.files.writing import save_csv, write_csv
+from pipeline.files.writing import save_csv, write_csv, write_json
 from pipeline.predictors.external import part_sha256
 from pipeline.predictors.predictions import (
     PARTS,
@@ -29,6 +30,8 @@ from pipeline.settings.section import NAME
 
 if TYPE_CHECKING:
     from pipeline.ensemble.contest import Contest
+
+POSTPROCESSING = "postprocessing.json"  # in the folder of a blend that has one
 
 
 def member_folders(config: Config) -> dict[str, Path]:
@@ -97,6 +100,12 @@ def read_board(path: Path) -> pd.DataFrame:
     )
 
 
+def postprocessing_of(folder: Path) -> dict[str, object]:
+    """The fitted post-processing of a blend, with its meaning; empty if it has none."""
+    path = folder / POSTPROCESSING
+    return read_json(path) if path.is_file() else {}
+
+
 def made_from_of_blends(
     config: Config,
     train: Train,
@@ -148,9 +157,15 @@ def write_contest(
         parts = (("oof", train.ids, candidate.cross_fitted), ("test", test.ids, candidate.test))
         for part, ids, values in parts:
             write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
+        if len(candidate.fitted) > 1:
+            write_json(folder / POSTPROCESSING, candidate.fitted[1].as_json(train.columns))
     for name, table in contest.weights.items():
         write_csv(predictor_dir(config.competition, f"blend_{name}") / "weights.csv", table)
+    chosen = predictor_dir(
+        config.competition, contest.board.loc[contest.board["chosen"], "name"].item()
+    )
     about = {
+        "postprocessing": postprocessing_of(chosen).get("meaning"),
         "expected": contest.expected.as_json() if contest.expected else None,
         "over_constant": [None if np.isnan(v) else v for v in contest.over_constant],
     }

@@ -11,7 +11,7 @@ from pipeline.files.provenance import provenance
 from pipeline.files.reading import read_csv_as_text
 from pipeline.files.stamp import read_stamp, written_with_stamp
 from pipeline.files.writing import save_csv
-from pipeline.predictors.board import folder_of, member_folders
+from pipeline.predictors.board import folder_of, member_folders, postprocessing_of
 from pipeline.settings.config import Config
 
 
@@ -35,6 +35,7 @@ def record_of(config: Config, predictor: str, standing: dict[str, object]) -> di
         "predictor": predictor,
         "leaderboard": standing,
         "members": {name: _trained_settings(f) for name, f in member_folders(config).items()},
+        "postprocessing": postprocessing_of(folder_of(config, predictor)) or None,
         "weights": _weights(weights) if weights.is_file() else None,
         "config": config.model_dump(by_alias=True),
         "data": {path: file_sha256(Path(path)) for path in tables},

@@ -26,6 +26,7 @@ def summary(
     metric: str,
     expected: Mapping[str, Any] | None,
     over_constant: Sequence[float | None] | None = None,
+    postprocessing: str | None = None,
 ) -> str:
     """The chosen line, the five best, every single predictor and the constant, and sentences.
 
@@ -34,6 +35,7 @@ def summary(
         expected: of `score_of_choice`; None if the choice was not scored.
         over_constant: gain of the chosen line over the constant, low and high of its interval;
             None where they are undefined.
+        postprocessing: what is done to the chosen blend, if anything is.
     """
     better = "higher" if METRICS[metric].greater_is_better else "lower"
     chosen = board[board["chosen"]].iloc[0]
@@ -47,6 +49,8 @@ def summary(
             f"warning: {chosen['name']} is not surely better than predicting a constant: gain "
             f"{gain} [{low}, {high}]; the models have learned nothing worth submitting"
         )
+    if postprocessing is not None:
+        sentences.append(f"{chosen['name']}: {postprocessing}")
     if (board["kind"] == "blend").sum() > 1:
         sentences += [_why(chosen), *_expected(chosen["score"], expected, number)]
     else:

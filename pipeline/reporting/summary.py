@@ -46,6 +46,7 @@ def summarise(evidence: Evidence) -> Summary:
         "leaderboard": board,
         "expected": evidence.board_stamp.about["expected"],
         "over_constant": over_constant,
+        "postprocessing": evidence.board_stamp.about["postprocessing"],
         "folds": _fold_scores(evidence),
         "diversity": _diversity(evidence),
         "contributions": _contributions(evidence),
