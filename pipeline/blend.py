@@ -13,14 +13,12 @@ from pipeline.competition.rows import read_test, read_train
 from pipeline.files.paths import leaderboard_path
 from pipeline.files.stamp import require_current
 from pipeline.predictors.board import (
-    blends_are_current,
     made_from_of_blends,
     read_board,
     trained_otherwise,
-    write_contest,
 )
 from pipeline.predictors.duplicates import lines_about_duplicates
-from pipeline.predictors.saved_blends import save_blends, saved_blends_are_current
+from pipeline.predictors.saved_blends import blends_are_current, write_contest
 from pipeline.predictors.stack import read_stack, with_doubts
 from pipeline.reporting.screen import summary
 from pipeline.scoring.target import Target
@@ -41,8 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for line in [*trained_otherwise(config), *lines_about_duplicates(stack), *doubts]:
             print(f"warning: {line}")
         made_from = made_from_of_blends(config, train, test, folds, stack.kinds)
-        saved = saved_blends_are_current(config.competition, made_from)
-        if not (saved and blends_are_current(config.competition, made_from)):
+        if not blends_are_current(config.competition, made_from):
             # imported here: LightGBM takes a second to load, in vain where all is current
             from pipeline.ensemble.contest import hold_contest, methods_that_fit
 
@@ -51,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for line in methods.notes:
                 print(f"blend: {line}")
             contest = hold_contest(
-                methods.blenders,
-                methods.postprocessing,
+                methods,
                 stack.entries,
                 stack.test,
                 target,
@@ -60,7 +56,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 train.columns,
                 seed=config.seed,
             )
-            save_blends(config, contest, train, made_from)
             write_contest(config, contest, train, test, made_from)
         path = leaderboard_path(config.competition)
         stamp = require_current(path, made_from, "run blend again")

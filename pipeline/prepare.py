@@ -12,6 +12,7 @@ from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.targets import check_grades
 from pipeline.demos.fetch import fetch_missing
+from pipeline.ensemble.fitted import check_names
 from pipeline.files.paths import unit_dir
 from pipeline.members.backbones import local_backbone
 from pipeline.members.kinds import check_members
@@ -64,13 +65,13 @@ def _check_names(blend: Blend) -> None:
     """Check the names of blenders and post-processing."""
     # imported here: LightGBM takes seconds to load, in vain for the default blenders
     if not set(blend.methods) <= set(Blend().methods):
-        from pipeline.ensemble.blenders import check_methods
+        from pipeline.ensemble.blenders import BLENDERS
 
-        check_methods(blend.methods)
+        check_names("blend.methods", blend.methods, BLENDERS)
     if blend.postprocessing != ("all",):
-        from pipeline.ensemble.postprocessing import check_postprocessing
+        from pipeline.ensemble.postprocessing import POSTPROCESSING
 
-        check_postprocessing(blend.postprocessing)
+        check_names("blend.postprocessing", blend.postprocessing, POSTPROCESSING)
 
 
 if __name__ == "__main__":

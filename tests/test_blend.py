@@ -133,7 +133,7 @@ def test_intervals_draw_whole_groups_and_hold_the_variance_of_fits(prepared, run
         assert ends == pytest.approx(expected, abs=1e-9), name
     assert variances["blend_ridge"] > 0
     stamp = read_json(OOF / "leaderboard.json")
-    choice = score_of_choice(pairs, target, folds, fit_variance=variances, seed=3).as_json()
+    choice = score_of_choice(pairs, target, folds, fit_variance=variances, seed=3)
     assert stamp["expected"]["chosen"] == choice.pop("chosen")
     assert {name: stamp["expected"][name] for name in choice} == pytest.approx(choice, abs=1e-9)
     (chosen,) = found.index[found["chosen"]]
@@ -265,7 +265,7 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
         raise KeyboardInterrupt("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.predictors.board.write_csv", killed)  # among the blends
+        patch.setattr("pipeline.predictors.saved_blends.write_csv", killed)  # among the blends
         with pytest.raises(SystemExit, match="^130$"):
             run(config, "--seed", "7")
     capsys.readouterr()

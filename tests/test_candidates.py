@@ -35,11 +35,11 @@ def test_post_processing_of_test_rows_is_fitted_on_cross_fitted_blends(name, kee
         keep_pairs=keep_pairs,
         seed=0,
     )
-    assert processed.method == f"{name}.shift"
-    learnt = (y - blend.cross_fitted).mean(axis=0)
+    assert processed.entry.name == f"blend_{name}.shift"
+    learnt = (y - blend.entry.predictions).mean(axis=0)
     np.testing.assert_allclose(processed.test - blend.test, np.tile(learnt, (7, 1)))
-    too_good = (y - blend.in_sample).mean(axis=0)
-    added = processed.in_sample - blend.in_sample
+    too_good = (y - blend.entry.in_sample).mean(axis=0)
+    added = processed.entry.in_sample - blend.entry.in_sample
     np.testing.assert_allclose(added, np.tile(too_good, (30, 1)), atol=1e-12)
     assert name == "mean" or np.abs(learnt - too_good).min() > 0.001  # or the two look the same
 
@@ -63,5 +63,5 @@ def test_post_processing_that_makes_probabilities_constant_is_left_out(metric, i
         keep_pairs=False,
         seed=0,
     )
-    names = ["mean", *(["mean.share"] if is_candidate else [])]
-    assert [one.method for one in found] == names
+    names = ["blend_mean", *(["blend_mean.share"] if is_candidate else [])]
+    assert [one.entry.name for one in found] == names

@@ -38,10 +38,10 @@ def test_a_choice_that_is_the_same_everywhere_scores_as_what_it_chooses():
     folds = np.arange(150) % 3
     candidates = {PLAIN_MEAN: same_for_all_folds(bad), "blend_good": same_for_all_folds(good)}
     found = choice_of(candidates, y, folds)
-    assert found.chosen == ["blend_good"] * 3
-    assert found.score == score("rmse", "regression", y, good)
+    assert found["chosen"] == ["blend_good"] * 3
+    assert found["score"] == score("rmse", "regression", y, good)
     expected = difference_interval(target_of(y), good, bad, **SETTING)
-    assert (found.gain, found.gain_low, found.gain_high) == expected
+    assert (found["gain"], found["gain_low"], found["gain_high"]) == expected
 
 
 def test_the_best_of_many_alike_looks_better_than_choosing_scores():
@@ -56,7 +56,7 @@ def test_the_best_of_many_alike_looks_better_than_choosing_scores():
         chosen = board.set_index("name").loc[choose(board), "score"]
         pairs = {name: same_for_all_folds(p) for name, p in candidates.items()}
         found = choice_of(pairs, y, folds)
-        gaps.append((1 - chosen, 1 - found.score))
+        gaps.append((1 - chosen, 1 - found["score"]))
     flattered, honest = np.mean(gaps, axis=0)
     assert flattered > 0.08
     assert abs(honest) < 0.05
@@ -70,8 +70,8 @@ def test_a_fold_is_chosen_for_without_its_targets():
     before = choice_of(pairs, y, folds)
     garbage = np.where((folds == 1)[:, None], -50 * y, y)
     after = choice_of(pairs, garbage, folds)
-    assert after.chosen[1] == before.chosen[1]
-    assert after.score > 5 * before.score
+    assert after["chosen"][1] == before["chosen"][1]
+    assert after["score"] > 5 * before["score"]
 
 
 def test_groups_are_drawn_whole():
@@ -82,15 +82,15 @@ def test_groups_are_drawn_whole():
     folds, groups = np.arange(450) // 150, np.arange(450) // 5
     alone = choice_of(pairs, y, folds)
     together = choice_of(pairs, y, folds, groups=groups)
-    widths = [found.gain_high - found.gain_low for found in (alone, together)]
+    widths = [found["gain_high"] - found["gain_low"] for found in (alone, together)]
     assert widths[1] / widths[0] == pytest.approx(np.sqrt(5), rel=0.25)
 
 
 def test_the_plain_mean_alone_gains_nothing():
     y, (plain,) = errors(60, (1.0,))
     found = choice_of({PLAIN_MEAN: same_for_all_folds(plain)}, y, np.arange(60) % 3)
-    assert found.chosen == [PLAIN_MEAN] * 3
-    assert (found.gain, found.gain_low, found.gain_high) == pytest.approx((0, 0, 0))
+    assert found["chosen"] == [PLAIN_MEAN] * 3
+    assert (found["gain"], found["gain_low"], found["gain_high"]) == pytest.approx((0, 0, 0))
 
 
 def test_noisier_fits_are_chosen_less_readily_the_more_so_on_fewer_rows():
@@ -102,9 +102,8 @@ def test_noisier_fits_are_chosen_less_readily_the_more_so_on_fewer_rows():
     noises, found, expected = np.geomspace(1e-4, 1, 30), [], []
     for v in noises:
         fit_variance = {PLAIN_MEAN: 0.0, "blend_b": v}
-        found.append(
-            score_of_choice(pairs, target_of(y), folds, fit_variance=fit_variance, **SETTING).chosen
-        )
+        settings = {"fit_variance": fit_variance, **SETTING}
+        found.append(score_of_choice(pairs, target_of(y), folds, **settings)["chosen"])
         boards = []
         for k in range(3):
             seen = folds != k
@@ -133,13 +132,13 @@ def test_fits_that_differ_widen_the_interval_of_the_choice():
             pulled[k, rows] = (good + pulls[fitted].mean(axis=0))[rows]
     candidates = {PLAIN_MEAN: same_for_all_folds(bad, n_folds), "blend_b": pulled}
     found = choice_of(candidates, y, folds)
-    assert found.chosen == ["blend_b"] * n_folds
+    assert found["chosen"] == ["blend_b"] * n_folds
     honest = pulled[folds, np.arange(n)]
     gain, low, high = difference_interval(target_of(y), honest, bad, **SETTING)
     drawn = bootstrap_scores(target_of(y), [honest, bad], **SETTING)
     v = estimate_fit_variance(target_of(y), pulled, folds, **SETTING)
     wider = np.sqrt(1 + v / (drawn[:, 1] - drawn[:, 0]).var())
     assert wider > 1.05
-    assert found.gain == gain
-    ends = np.array([found.gain_low, found.gain_high]) - gain
+    assert found["gain"] == gain
+    ends = np.array([found["gain_low"], found["gain_high"]]) - gain
     assert ends == pytest.approx(wider * (np.array([low, high]) - gain))

@@ -10,7 +10,8 @@ from scored import score
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
-from pipeline.ensemble.postprocessing import POSTPROCESSING, check_postprocessing
+from pipeline.ensemble.fitted import check_names
+from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.ensemble.saved import load_fitted, save_fitted
 from pipeline.ensemble.thresholds import _best_cut, _sums_while_turning
 from pipeline.scoring.counts import COUNTED
@@ -222,9 +223,9 @@ def test_rows_and_columns_that_disagree_are_refused():
 
 
 def test_an_unknown_post_processing_is_named_beside_the_known_ones():
-    check_postprocessing(POSTPROCESSING)
+    check_names("blend.postprocessing", POSTPROCESSING, POSTPROCESSING)
     with pytest.raises(ValueError, match="'sharpen'.*clip, cut_points"):
-        check_postprocessing(["clip", "sharpen"])
+        check_names("blend.postprocessing", ["clip", "sharpen"], POSTPROCESSING)
 
 
 def test_clip_by_hand():
@@ -399,4 +400,5 @@ def test_post_processing_that_changes_no_prediction_is_no_candidate(where):
         keep_pairs=False,
         seed=0,
     )
-    assert [c.method for c in found] == ["mean"] + (["mean.clip"] if where != "nowhere" else [])
+    clipped = [] if where == "nowhere" else ["blend_mean.clip"]
+    assert [c.entry.name for c in found] == ["blend_mean", *clipped]

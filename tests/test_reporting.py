@@ -8,12 +8,12 @@ from report_numbers import evidence
 from scipy.stats import ks_2samp, kstwobign
 from scored import score
 
+from pipeline.files.writing import without_nan
 from pipeline.reporting.behaviour import calibration, chance_gap, drift, residuals
 from pipeline.reporting.curves import length
 from pipeline.reporting.examples import by_length, loss_of_rows, telling_rows
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.runs import learning_curves, minutes_of
-from pipeline.reporting.summary import without_nan
 from pipeline.reporting.svg import VARIABLES, drawn
 from pipeline.reporting.verdict import verdict
 from pipeline.scoring.metrics import METRICS

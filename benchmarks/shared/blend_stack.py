@@ -11,7 +11,7 @@ from benchmarks.shared.stacks import Stack, draw_stack
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.contest import MOST_NESTED
-from pipeline.ensemble.leaderboard import Entry, leaderboard
+from pipeline.ensemble.leaderboard import leaderboard
 from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.provenance import provenance
 from pipeline.scoring.target import Target
@@ -57,12 +57,8 @@ def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[
             seed=seed,
         )
     ]
-    entries = [
-        Entry(f"blend_{c.method}", "blend", c.cross_fitted, fit_variance=c.fit_variance)
-        for c in candidates
-    ]
-    board = leaderboard(entries, target, stack.folds, seed=seed)
-    predictions = {f"blend_{c.method}": c.test for c in candidates}
+    board = leaderboard([c.entry for c in candidates], target, stack.folds, seed=seed)
+    predictions = {c.entry.name: c.test for c in candidates}
     chosen = {
         "chosen": str(board.loc[board["chosen"], "name"].iloc[0]),
         "chosen_by_score": str(board["name"].iloc[0]),

@@ -4,7 +4,7 @@ Letters: n fit rows, k new rows, m predictors, c columns. `ensemble.means`, `.we
 `.stackers` have the methods; each is a blender as soon as it is registered there.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,14 +81,6 @@ class WeightedMean:
         weights = np.asarray(state["weights"])
         which = "m" if weights.ndim == 1 else "mc"
         return as_probabilities(task.name, np.einsum(f"kmc,{which}->kc", new, weights))
-
-
-def check_methods(names: Iterable[str]) -> None:
-    """Raise a ValueError for an unknown method."""
-    for name in names:
-        if name not in BLENDERS:
-            known = ", ".join(sorted(BLENDERS))
-            raise ValueError(f"blend.methods: unknown method {name!r}; choose one of: {known}")
 
 
 _MODELS: dict[str, BlendModel] = {

@@ -31,28 +31,16 @@ class Candidate:
     """A blend that may be chosen.
 
     Attributes:
-        method: name of the blender, or "blender.post-processing".
-        cross_fitted: (n, c).
-        in_sample: (n, c), fitted on the same rows.
+        entry: its line of the leaderboard, with the cross-fitted predictions.
         test: (k, c), fitted on all training rows.
         fitted: on all training rows: the blend, then its post-processing, if it has one.
         held_out_pairs: (K, n, c) for `score_of_choice`, or None.
-        fit_variance: `estimate_fit_variance` of the cross-fitted score; 0 without `held_out_pairs`.
     """
 
-    method: str
-    cross_fitted: Floats
-    in_sample: Floats
+    entry: Entry
     test: Floats
     fitted: tuple[Fitted, ...]
     held_out_pairs: Floats | None = None
-    fit_variance: float = 0.0
-
-    @property
-    def entry(self) -> Entry:
-        """The candidate's leaderboard entry."""
-        name = f"blend_{self.method}"
-        return Entry(name, "blend", self.cross_fitted, self.in_sample, self.fit_variance)
 
 
 def candidates_of(
@@ -75,22 +63,30 @@ def candidates_of(
         postprocessing: by name; needs at least three folds, and pairs of folds are fitted for it.
         oof: (n, m, c) out-of-fold predictions.
         test: (k, m, c).
-        keep_pairs: fill `held_out_pairs` and `fit_variance`.
+        keep_pairs: fill `held_out_pairs` and the entry's `fit_variance`.
     """
     blend = blender.fit(oof, target, seed=seed)
     in_sample, new = blend.apply(oof), blend.apply(test)
+
+    def candidate(
+        method: str,
+        cross_fitted: Floats,
+        in_sample: Floats,
+        new: Floats,
+        fitted: tuple[Fitted, ...],
+        pairs: Floats | None = None,
+    ) -> Candidate:
+        variance = 0.0 if pairs is None else estimate_fit_variance(target, pairs, folds, seed=seed)
+        entry = Entry(f"blend_{method}", "blend", cross_fitted, in_sample, variance)
+        return Candidate(entry, new, fitted, pairs)
+
     if not keep_pairs and not postprocessing:
         cross_fitted = cross_fit(blender, oof, target, folds, seed=seed)
-        yield Candidate(blender.name, cross_fitted, in_sample, new, (blend,))
+        yield candidate(blender.name, cross_fitted, in_sample, new, (blend,))
         return
-
-    def for_choice(pairs: Floats) -> tuple[Floats, float]:
-        return pairs, estimate_fit_variance(target, pairs, folds, seed=seed)
-
     pairs = cross_fit_pairs(blender, oof, target, folds, seed=seed)
-    cross_fitted = of_own_fold(pairs, folds)
-    extra = for_choice(pairs) if keep_pairs else ()
-    yield Candidate(blender.name, cross_fitted, in_sample, new, (blend,), *extra)
+    cross_fitted, kept = of_own_fold(pairs, folds), pairs if keep_pairs else None
+    yield candidate(blender.name, cross_fitted, in_sample, new, (blend,), kept)
     for name, step in postprocessing.items():
         processed = cross_postprocess(step, pairs, target, folds)
         fitted = step.fit(cross_fitted, target)
@@ -100,15 +96,10 @@ def candidates_of(
         if not target.metric.decides and (_is_constant(processed_new) & ~_is_constant(new)).any():
             continue  # a constant may be calibrated for a rare label, but cannot be submitted
         if keep_pairs:
-            extra = for_choice(cross_postprocess_pairs(step, pairs, target, folds))
-        yield Candidate(
-            f"{blender.name}.{name}",
-            processed,
-            step.fit(in_sample, target).apply(in_sample),
-            processed_new,
-            (blend, fitted),
-            *extra,
-        )
+            kept = cross_postprocess_pairs(step, pairs, target, folds)
+        too_good = step.fit(in_sample, target).apply(in_sample)
+        method = f"{blender.name}.{name}"
+        yield candidate(method, processed, too_good, processed_new, (blend, fitted), kept)
 
 
 def _is_constant(values: Floats) -> NDArray[np.bool_]:

@@ -3,7 +3,6 @@
 Letters: n rows, c columns, K folds. Method: docs/method.md, "The choice".
 """
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,27 +15,6 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 
-@dataclass(frozen=True)
-class Expected:
-    """The score to expect of the chosen blend; NaN where it is undefined.
-
-    Attributes:
-        score: pooled over folds, each predicted by the blend chosen without that fold.
-        gain: over the plain mean on the same rows, with its 95 % interval.
-        chosen: the K names, in the order of the folds.
-    """
-
-    score: float
-    gain: float
-    gain_low: float
-    gain_high: float
-    chosen: list[str]
-
-    def as_json(self) -> dict[str, float | list[str] | None]:
-        """The fields by name, with None for NaN."""
-        return {name: None if value != value else value for name, value in asdict(self).items()}
-
-
 def score_of_choice(
     candidates: dict[str, Floats],
     target: Target,
@@ -45,12 +23,16 @@ def score_of_choice(
     fit_variance: dict[str, float],
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int,
-) -> Expected:
+) -> dict[str, Any]:
     """Score the rule of the leaderboard on folds that it did not see.
 
     Args:
         candidates: (K, n, c) `cross_fit_pairs` of every blend by name, `blend_mean` among them.
         fit_variance: `estimate_fit_variance` of every blend, on all rows.
+    Returns:
+        score (pooled over folds, each predicted by the blend chosen without that fold), gain over
+        the plain mean on the same rows, gain_low and gain_high (its 95 % interval), and chosen: the
+        K names, in the order of the folds. NaN where undefined.
     """
     pooled = np.empty_like(candidates[PLAIN_MEAN])
     plain = of_own_fold(candidates[PLAIN_MEAN], folds)
@@ -72,4 +54,5 @@ def score_of_choice(
     gain, low, high = difference_interval(
         target, blend, plain, n_bootstrap=n_bootstrap, seed=seed, fit_variance=variance
     )
-    return Expected(target.score(blend), gain, low, high, chosen)
+    expected = {"score": target.score(blend), "gain": gain, "gain_low": low, "gain_high": high}
+    return {**expected, "chosen": chosen}

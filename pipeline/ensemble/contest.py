@@ -3,18 +3,20 @@
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.ensemble.blenders import BLENDERS, Blender, check_methods
+from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.candidates import Candidate, candidates_of
-from pipeline.ensemble.choice import Expected, score_of_choice
+from pipeline.ensemble.choice import score_of_choice
+from pipeline.ensemble.fitted import check_names
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, leaderboard
-from pipeline.ensemble.postprocessing import POSTPROCESSING, Postprocessing, check_postprocessing
+from pipeline.ensemble.postprocessing import POSTPROCESSING, Postprocessing
 from pipeline.ensemble.stability import weight_table
 from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.intervals import difference_interval
@@ -32,14 +34,14 @@ class Contest:
         candidates: every blend, with its predictions.
         weights: tables of weights by name of the blender, if it has weights.
         board: the leaderboard.
-        expected: the score to expect of the choice; None if it is not measured.
+        expected: what `score_of_choice` expects of the choice; None if it is not measured.
         over_constant: gain of the chosen blend over the constant, with its 95 % interval.
     """
 
     candidates: list[Candidate]
     weights: dict[str, pd.DataFrame]
     board: pd.DataFrame
-    expected: Expected | None
+    expected: dict[str, Any] | None
     over_constant: tuple[float, float, float]
 
 
@@ -49,11 +51,13 @@ class Methods:
 
     Attributes:
         notes: a line for each requested method that does not fit.
+        is_nested: the choice is repeated without each fold, to score it.
     """
 
     blenders: list[Blender]
     postprocessing: dict[str, Postprocessing]
     notes: list[str]
+    is_nested: bool
 
 
 def methods_that_fit(
@@ -70,9 +74,9 @@ def methods_that_fit(
         ValueError: a name is unknown.
     """
     names = list(dict.fromkeys([PLAIN_MEAN.removeprefix("blend_"), *blenders]))
-    check_methods(names)
+    check_names("blend.methods", names, BLENDERS)
     wanted = list(POSTPROCESSING) if list(postprocessing) == ["all"] else postprocessing
-    check_postprocessing(wanted)
+    check_names("blend.postprocessing", wanted, POSTPROCESSING)
     task, metric, n_folds = target.task.name, target.metric.name, len(np.unique(folds))
     fitting = [BLENDERS[name] for name in names if BLENDERS[name].supports(task)]
     misfits = [name for name in names if not BLENDERS[name].supports(task)]
@@ -83,23 +87,18 @@ def methods_that_fit(
     if processing and n_folds < 3:
         notes.append(f"post-processing takes 3 folds; passed over: {', '.join(processing)}")
         processing = {}
-    n_candidates = len(fitting) * (1 + len(processing))
-    if n_candidates > 1 and not measures_choice(n_candidates, len(target), n_folds):
+    has_choice = len(fitting) > 1 or bool(processing)
+    is_nested = has_choice and len(target) <= MOST_NESTED and n_folds > 2
+    if has_choice and not is_nested:
         notes.append(
             "intervals are a little too narrow: the noise that fitting adds is estimated only with "
             f"3 or more folds and at most {MOST_NESTED:,} rows"
         )
-    return Methods(fitting, processing, notes)
-
-
-def measures_choice(n_candidates: int, n_rows: int, n_folds: int) -> bool:
-    """Whether the choice is repeated without each fold, to score it."""
-    return n_candidates > 1 and n_rows <= MOST_NESTED and n_folds > 2
+    return Methods(fitting, processing, notes, is_nested)
 
 
 def hold_contest(
-    blenders: Sequence[Blender],
-    postprocessing: Mapping[str, Postprocessing],
+    methods: Methods,
     singles: Sequence[Entry],
     test: Floats,
     target: Target,
@@ -111,53 +110,45 @@ def hold_contest(
     """Fit every blender with every post-processing; score, compare, choose.
 
     Args:
-        blenders: blenders that support the task, the plain mean among them.
-        postprocessing: by name; all must fit task and metric.
         singles: m predictors with their (n, c) out-of-fold predictions.
         test: (k, m, c) predictions of the test rows.
         columns: names of the c prediction columns.
     """
     oof = np.stack([single.predictions for single in singles], axis=1)
-    n_candidates = len(blenders) * (1 + len(postprocessing))
-    keep_pairs = measures_choice(n_candidates, len(target), len(np.unique(folds)))
+    steps, keep_pairs = methods.postprocessing, methods.is_nested
     candidates = [
         candidate
-        for blender in blenders
+        for blender in methods.blenders
         for candidate in candidates_of(
-            blender, postprocessing, oof, test, target, folds, keep_pairs=keep_pairs, seed=seed
+            blender, steps, oof, test, target, folds, keep_pairs=keep_pairs, seed=seed
         )
     ]
     names = [single.name for single in singles]
     weights = {
         blender.name: weight_table(WEIGHTS[blender.name], oof, target, names, columns, seed=seed)
-        for blender in blenders
+        for blender in methods.blenders
         if blender.name in WEIGHTS
     }
     constant = Entry(CONSTANT, CONSTANT, target.constant(len(columns), len(target)))
     entries = [*singles, constant, *(candidate.entry for candidate in candidates)]
     board = leaderboard(entries, target, folds, seed=seed)
-    (chosen,) = [c for c in candidates if c.entry.name == board.loc[board["chosen"], "name"].item()]
+    chosen = board.loc[board["chosen"], "name"].item()
+    (blend,) = [entry for entry in entries if entry.name == chosen]
+    pairs = {c.entry.name: c.held_out_pairs for c in candidates if c.held_out_pairs is not None}
+    variances = {c.entry.name: c.entry.fit_variance for c in candidates}
     return Contest(
         candidates,
         weights,
         _with_columns(board, entries, target, columns),
-        _expected(candidates, target, folds, seed) if keep_pairs else None,
+        score_of_choice(pairs, target, folds, fit_variance=variances, seed=seed) if pairs else None,
         difference_interval(
             target,
-            chosen.cross_fitted,
+            blend.predictions,
             constant.predictions,
             seed=seed,
-            fit_variance=chosen.fit_variance,
+            fit_variance=blend.fit_variance,
         ),
     )
-
-
-def _expected(
-    candidates: Sequence[Candidate], target: Target, folds: NDArray[np.int64], seed: int
-) -> Expected:
-    pairs = {c.entry.name: c.held_out_pairs for c in candidates if c.held_out_pairs is not None}
-    fit_variance = {c.entry.name: c.fit_variance for c in candidates}
-    return score_of_choice(pairs, target, folds, fit_variance=fit_variance, seed=seed)
 
 
 def _with_columns(

@@ -4,7 +4,7 @@ Letters: k new rows, m predictors, c columns.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -111,3 +111,11 @@ def refuse_not_finite(name: str, what: str, values: Floats) -> None:
             f"{name!r}: {what} not finite in {bad.sum()} of {len(values)} rows, first row "
             f"{bad.argmax()}; find the predictor that holds NaN or infinity"
         )
+
+
+def check_names(setting: str, names: Iterable[str], registry: Collection[str]) -> None:
+    """Raise a ValueError for a name of a setting that is not in its registry."""
+    for name in names:
+        if name not in registry:
+            known = ", ".join(sorted(registry))
+            raise ValueError(f"{setting}: unknown name {name!r}; choose one of: {known}")

@@ -5,7 +5,7 @@ moved so that the best threshold or cut point lies where `Target.score` decides,
 odds or midway between two labels. A column with constant targets stays unchanged.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,14 +87,6 @@ class Clip:
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         low, high = np.asarray(state["low"]), np.asarray(state["high"])
         return np.where(low < high, np.clip(new, low, high), new)
-
-
-def check_postprocessing(names: Iterable[str]) -> None:
-    """Raise a ValueError for an unknown post-processing."""
-    for name in names:
-        if name not in POSTPROCESSING:
-            known = ", ".join(sorted(POSTPROCESSING))
-            raise ValueError(f"blend.postprocessing: unknown name {name!r}; choose one of: {known}")
 
 
 _PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)

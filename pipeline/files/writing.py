@@ -4,6 +4,7 @@ A file with its final name is complete; a killed run leaves only dot-files.
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,8 +64,22 @@ def remove_remains(paths: Iterable[Path]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
+    plain = without_nan(content)
     with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def without_nan(value: Any) -> Any:
+    """The same with plain Python numbers, and None for NaN and infinity: JSON has neither."""
+    if isinstance(value, Mapping):
+        return {str(key): without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(inner) for inner in value]
+    if hasattr(value, "tolist"):  # of NumPy
+        return without_nan(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

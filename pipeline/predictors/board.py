@@ -1,9 +1,8 @@
 """The predictors that a config names, and the leaderboard made from them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,21 +14,16 @@ from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.messages import short
 from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.reading import read_json
-from pipeline.files.stamp import Stamp, is_current, read_stamp, require_current, written_with_stamp
-from pipeline.files.writing import save_csv, write_csv, write_json
+from pipeline.files.stamp import Stamp, read_stamp, require_current
 from pipeline.predictors.external import part_sha256
 from pipeline.predictors.predictions import (
     PARTS,
     changed_settings,
     read_predictions,
-    write_predictions,
 )
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 from pipeline.settings.section import NAME
-
-if TYPE_CHECKING:
-    from pipeline.ensemble.contest import Contest
 
 POSTPROCESSING = "postprocessing.json"  # in the folder of a blend that has one
 
@@ -125,56 +119,6 @@ def made_from_of_blends(
         "folds": sha256_of_array(folds),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }
-
-
-def blends_are_current(competition: str, made_from: Mapping[str, object]) -> bool:
-    """Whether the leaderboard and all its blends are unchanged and made from exactly this."""
-    if not is_current(leaderboard_path(competition), made_from):
-        return False
-    board = read_board(leaderboard_path(competition))
-    return all(
-        is_current(
-            predictor_dir(competition, name) / f"{part}.csv", made_from_of_blend(made_from, name)
-        )
-        for name in board.loc[board["kind"] == "blend", "name"]
-        for part in PARTS
-    )
-
-
-def write_contest(
-    config: Config,
-    contest: "Contest",
-    train: Train,
-    test: TestRows,
-    made_from: Mapping[str, object],
-) -> None:
-    """Write every blend like any predictor, then the leaderboard."""
-    path = leaderboard_path(config.competition)
-    path.unlink(missing_ok=True)  # a run killed between blends must leave no leaderboard
-    for candidate in contest.candidates:
-        name = candidate.entry.name
-        folder, own = predictor_dir(config.competition, name), made_from_of_blend(made_from, name)
-        parts = (("oof", train.ids, candidate.cross_fitted), ("test", test.ids, candidate.test))
-        for part, ids, values in parts:
-            write_predictions(folder, part, ids, config.data.id_name, train.columns, values, own)
-        if len(candidate.fitted) > 1:
-            write_json(folder / POSTPROCESSING, candidate.fitted[1].as_json(train.columns))
-    for name, table in contest.weights.items():
-        write_csv(predictor_dir(config.competition, f"blend_{name}") / "weights.csv", table)
-    chosen = predictor_dir(
-        config.competition, contest.board.loc[contest.board["chosen"], "name"].item()
-    )
-    about = {
-        "postprocessing": postprocessing_of(chosen).get("meaning"),
-        "expected": contest.expected.as_json() if contest.expected else None,
-        "over_constant": [None if np.isnan(v) else v for v in contest.over_constant],
-    }
-    with written_with_stamp(path, made_from, **about) as temporary:
-        save_csv(temporary, contest.board)
-
-
-def made_from_of_blend(made_from: Mapping[str, object], name: str) -> dict[str, object]:
-    return {**made_from, "method": name.removeprefix("blend_")}
 
 
 def require_board(config: Config) -> Stamp:

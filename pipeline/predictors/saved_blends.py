@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.competition.rows import Train
+from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.ensemble.saved import load_fitted, save_fitted
-from pipeline.files.paths import blends_dir, predictor_dir
+from pipeline.files.paths import blends_dir, leaderboard_path, predictor_dir
 from pipeline.files.stamp import is_current, read_stamp, require_current, written_with_stamp
-from pipeline.files.writing import save_csv
-from pipeline.predictors.board import made_from_of_blend, read_board
+from pipeline.files.writing import save_csv, write_csv, write_json
+from pipeline.predictors.board import POSTPROCESSING, postprocessing_of, read_board
+from pipeline.predictors.predictions import PARTS, write_predictions
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -113,41 +114,64 @@ class SavedBlends:
         return [load_fitted(path) for path in paths]
 
 
-def save_blends(
-    config: Config, contest: "Contest", train: Train, made_from: Mapping[str, Any]
+def write_contest(
+    config: Config, contest: "Contest", train: Train, test: TestRows, made_from: Mapping[str, Any]
 ) -> None:
-    """Save every fitted blend, then the leaderboard."""
-    folder = blends_dir(config.competition)
-    path = folder / "leaderboard.csv"
-    path.unlink(missing_ok=True)  # a run killed between blends must leave no leaderboard
+    """Write every blend as a model and like any predictor, then the leaderboard beside both."""
+    competition, columns = config.competition, train.columns
+    boards = (blends_dir(competition) / "leaderboard.csv", leaderboard_path(competition))
+    for path in boards:
+        path.unlink(missing_ok=True)  # a run killed between blends must leave no leaderboard
     for candidate in contest.candidates:
-        own = made_from_of_blend(made_from, candidate.entry.name)
-        with written_with_stamp(folder / f"{candidate.method}.safetensors", own) as temporary:
+        name, cross_fitted = candidate.entry.name, candidate.entry.predictions
+        folder, own = predictor_dir(competition, name), _made_from_of_blend(made_from, name)
+        with written_with_stamp(_model_path(competition, name), own) as temporary:
             save_fitted(temporary, candidate.fitted[-1])
-    about = {
-        "columns": list(train.columns),
-        "classes": list(train.classes),
-        "y": _summary_of(train.y, METRICS[config.metric].decides).tolist(),
+        parts = (("oof", train.ids, cross_fitted), ("test", test.ids, candidate.test))
+        for part, ids, values in parts:
+            write_predictions(folder, part, ids, config.data.id_name, columns, values, own)
+        if len(candidate.fitted) > 1:
+            write_json(folder / POSTPROCESSING, candidate.fitted[1].as_json(columns))
+    for name, table in contest.weights.items():
+        write_csv(predictor_dir(competition, f"blend_{name}") / "weights.csv", table)
+    of_models: dict[str, Any] = {
+        "columns": columns,
+        "classes": train.classes,
+        "y": _summary_of(train.y, METRICS[config.metric].decides),
         "members": {name: _models_of(config, name) for name in made_from["predictors"]},
     }
-    with written_with_stamp(path, made_from, **about) as temporary:
-        save_csv(temporary, contest.board)
+    chosen = contest.board.loc[contest.board["chosen"], "name"].item()
+    of_choice = {
+        "postprocessing": postprocessing_of(predictor_dir(competition, chosen)).get("meaning"),
+        "expected": contest.expected,
+        "over_constant": contest.over_constant,
+    }
+    for path, about in zip(boards, (of_models, of_choice), strict=True):
+        with written_with_stamp(path, made_from, **about) as temporary:
+            save_csv(temporary, contest.board)
 
 
-def saved_blends_are_current(competition: str, made_from: Mapping[str, object]) -> bool:
-    """Whether all saved blends are unchanged and made from exactly this."""
-    folder = blends_dir(competition)
-    path = folder / "leaderboard.csv"
-    if not is_current(path, made_from):
+def blends_are_current(competition: str, made_from: Mapping[str, object]) -> bool:
+    """Whether the leaderboards and all blends are unchanged and made from exactly this."""
+    board_path = leaderboard_path(competition)
+    boards = (board_path, blends_dir(competition) / "leaderboard.csv")
+    if not all(is_current(path, made_from) for path in boards):
         return False
-    board = read_board(path)
-    return all(
-        is_current(
-            folder / f"{name.removeprefix('blend_')}.safetensors",
-            made_from_of_blend(made_from, name),
-        )
-        for name in board.loc[board["kind"] == "blend", "name"]
-    )
+    board = read_board(board_path)
+    for name in board.loc[board["kind"] == "blend", "name"]:
+        parts = [predictor_dir(competition, name) / f"{part}.csv" for part in PARTS]
+        own = _made_from_of_blend(made_from, name)
+        if not all(is_current(path, own) for path in (*parts, _model_path(competition, name))):
+            return False
+    return True
+
+
+def _made_from_of_blend(made_from: Mapping[str, object], name: str) -> dict[str, object]:
+    return {**made_from, "method": name.removeprefix("blend_")}
+
+
+def _model_path(competition: str, blend: str) -> Path:
+    return blends_dir(competition) / f"{blend.removeprefix('blend_')}.safetensors"
 
 
 def _models_of(config: Config, name: str) -> str | None:

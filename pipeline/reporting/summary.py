@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.files.writing import without_nan
 from pipeline.reporting import behaviour
 from pipeline.reporting.contributions import contributions
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
@@ -60,19 +61,6 @@ def summarise(evidence: Evidence) -> Summary:
         "run": run_facts(evidence),
     }
     return dict(without_nan(summary))
-
-
-def without_nan(value: Any) -> Any:
-    """The same with plain Python numbers, and None for NaN and infinity: JSON has neither."""
-    if isinstance(value, dict):
-        return {str(key): without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return without_nan(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
 
 
 def _leaderboard(evidence: Evidence) -> list[Line]:
