@@ -17,9 +17,8 @@ from pipeline.predictors.board import (
     read_board,
     trained_otherwise,
 )
-from pipeline.predictors.duplicates import lines_about_duplicates
 from pipeline.predictors.saved_blends import blends_are_current, write_contest
-from pipeline.predictors.stack import read_stack, with_doubts
+from pipeline.predictors.stack import lines_about_duplicates, read_stack, with_doubts
 from pipeline.reporting.screen import summary
 from pipeline.scoring.target import Target
 from pipeline.settings.command import stage

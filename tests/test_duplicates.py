@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.predictors.duplicates import lines_about_duplicates
-from pipeline.predictors.stack import Stack
+from pipeline.predictors.stack import Stack, lines_about_duplicates
 
 RNG = np.random.default_rng(0)
 OOF, TEST = RNG.random((40, 1, 2)), RNG.random((30, 1, 2))

@@ -20,6 +20,7 @@ from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
 SUSPICIOUS = "suspicious"
+SAME = 0.9999  # correlation of duplicates, on the training and on the test rows
 
 
 @dataclass(frozen=True)
@@ -105,3 +106,28 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
                 "whether its models were trained on the rows that they predict"
             )
     return replace(stack, kinds=kinds), lines
+
+
+def lines_about_duplicates(stack: Stack) -> list[str]:
+    """A warning line for each pair of predictors that agree on training and test rows.
+
+    A plain mean would count both.
+    """
+    least = np.minimum(_correlations(stack.oof), _correlations(stack.test))
+    return [
+        f"{stack.names[i]} and {stack.names[j]} predict the same (correlation "
+        f"{least[i, j]:.6f}), and the plain mean counts both; take one of them out"
+        for i, j in zip(*np.triu_indices(len(least), 1), strict=True)
+        if least[i, j] > SAME
+    ]
+
+
+def _correlations(preds: Floats) -> Floats:
+    """(m, m) smallest correlation over the columns of (n, m, c); constants agree if equal."""
+    smallest = np.ones((preds.shape[1], preds.shape[1]))
+    for column in preds.transpose(2, 1, 0):  # (m, n)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            correlation = np.corrcoef(column)
+        equal = column[:, :1] == column[:, 0]
+        smallest = np.minimum(smallest, np.where(np.isnan(correlation), equal, correlation))
+    return smallest
