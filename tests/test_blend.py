@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import read_rows, write_competition, write_rows
+from sklearn.metrics import roc_auc_score
 
 from pipeline import make_folds, submit
 from pipeline.competition.folds import read_folds
@@ -307,3 +308,14 @@ def test_another_version_of_ours_makes_the_leaderboard_again(prepared, run, monk
 def test_a_folder_that_bears_the_name_of_a_blend_is_refused(name, prepared, refused):
     told = refused(prepared("regression"), "--blend.external", f"theirs/{name}")
     assert re.search(rf"blend\.external: .*theirs/{name}\b", told)
+
+
+def test_each_target_has_its_own_column_of_scores(reported):
+    folder = reported("multilabel")
+    lines = pd.read_csv(folder / OOF / "leaderboard.csv").set_index("name")
+    truth = pd.read_csv(folder / "data/tiny/train.csv").set_index("id")
+    for name in lines.index.drop("constant"):
+        oof = pd.read_csv(folder / OOF / name / "oof.csv").set_index("id").loc[truth.index]
+        for label in ("funny", "sad", "long"):
+            expected = roc_auc_score(truth[label], oof[label])
+            assert lines.loc[name, f"auc of {label}"] == pytest.approx(expected)

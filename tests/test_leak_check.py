@@ -186,3 +186,12 @@ def test_constant_predictors_and_targets_are_survived(task):
     still = tuple(np.repeat(part[:, None], 2, axis=1) for part in flat)
     found = verdict(y, still, (oof, test), task)
     assert found is None or np.isfinite(found.z)
+
+
+def test_the_gain_is_over_the_best_member():
+    y, ours, rival = world("regression")
+    theirs = rival(0.3, 0.2)
+    ours[0][:, 1] = 0.5 * ours[0][:, 1]  # members of different scores
+    scores = [np.sqrt(np.mean((p - y) ** 2)) for p in (theirs[0], *ours[0].transpose(1, 0, 2))]
+    found = verdict(y, ours, theirs, "regression")
+    assert found.gain == pytest.approx(min(scores[1:]) - scores[0])

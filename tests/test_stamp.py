@@ -59,6 +59,28 @@ def test_only_what_is_asked_for_is_required(path):
     assert require_current(path, {"folds.n": 5}, "again")
 
 
+def test_what_is_asked_for_and_not_on_record_is_missing(path):
+    with pytest.raises(ValueError, match=r"oof\.csv: .*\bseed\b.*\bNone\b.*\b7\b"):
+        require_current(path, {"folds.n": 5, "seed": 7}, "again")
+
+
+def test_no_record_of_its_maker_hides_what_the_file_was_made_from(tmp_path):
+    about = {"sha256": "other", "version": "other"}
+    assert is_current(write(tmp_path / "board.csv", **about), MADE_FROM)
+
+
+def test_a_kill_between_stamp_and_file_leaves_no_file(path, monkeypatch):
+    """The old file would pass for the new one, had both the same content."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", lambda _, to: killed() if Path(to) == path else None)
+    with pytest.raises(KeyboardInterrupt):
+        write(path, changed(folds_n=4))
+    assert not path.exists()
+
+
 def test_a_file_changed_by_hand_is_neither_current_nor_accepted(path):
     path.write_text("1,3\n")
     assert not is_current(path, MADE_FROM)
