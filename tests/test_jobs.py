@@ -28,6 +28,16 @@ def halve(number: int) -> float:
     return number / 2
 
 
+def halve_once(path: Path | None, number: float) -> float:
+    """The half, as soon as there is a file at `path`, however slow the machine."""
+    end = time.monotonic() + 60
+    while path is not None and not path.exists():
+        if time.monotonic() > end:
+            raise TimeoutError(path)
+        time.sleep(0.01)
+    return halve(number)
+
+
 def trained(seed: int) -> list[float]:
     """Weights of a small network that torch trained, as many digits as there are."""
     import torch
@@ -74,17 +84,18 @@ def test_results_come_in_the_order_of_the_pieces(n_jobs):
     assert run(halve, [6, 2, 4, 1], n_jobs=n_jobs) == [3, 1, 2, 0.5]
 
 
-def test_a_result_is_handed_on_while_others_are_computed():
-    """With its number; a failure too."""
+def test_a_result_is_handed_on_while_others_are_computed(tmp_path):
+    """With its number; a failure too. Piece 0 waits until both others have been handed on."""
     handed: list[tuple[int, float | str]] = []
 
     def keep(i, result):
         handed.append((i, result.label if isinstance(result, Failure) else result))
+        if len(handed) == 2:
+            (tmp_path / "both").touch()
 
-    pieces = [(f"piece {k}", (number,)) for k, number in enumerate([20, 1, 0])]
-    run_all(halve, pieces, Jobs(n_jobs=2, threads=1), title="test", on_result=keep)
-    assert sorted(handed) == [(0, 10), (1, 0.5), (2, "piece 2")]
-    assert handed[-1] == (0, 10)  # the slowest did not keep the others waiting
+    pieces = [("piece 0", (tmp_path / "both", 2)), ("piece 1", (None, 1)), ("piece 2", (None, 0))]
+    run_all(halve_once, pieces, Jobs(n_jobs=2, threads=1), title="test", on_result=keep)
+    assert sorted(handed) == [(0, 1), (1, 0.5), (2, "piece 2")]
 
 
 @pytest.mark.parametrize(("backend", "package"), [("dask", "distributed"), ("ray", "ray")])
