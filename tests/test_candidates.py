@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
+from pipeline.ensemble.crossfit import cross_postprocess_pairs
+from pipeline.scoring.intervals import estimate_fit_variance
 from pipeline.scoring.target import Target
 
 
@@ -42,6 +44,43 @@ def test_post_processing_of_test_rows_is_fitted_on_cross_fitted_blends(name, kee
     added = processed.entry.in_sample - blend.entry.in_sample
     np.testing.assert_allclose(added, np.tile(too_good, (30, 1)), atol=1e-12)
     assert name == "mean" or np.abs(learnt - too_good).min() > 0.001  # or the two look the same
+
+
+def test_the_pairs_of_a_post_processed_blend_are_post_processed_themselves():
+    rng = np.random.default_rng(0)
+    y = rng.normal(3, 1, size=(30, 1))
+    oof, test = y[:, None] + rng.normal(1, 1, size=(30, 2, 1)), rng.normal(size=(7, 2, 1))
+    target, folds = Target.of(y, "regression", "rmse"), np.arange(30) % 3
+    blend, processed = candidates_of(
+        BLENDERS["mean"], {"shift": Shift()}, oof, test, target, folds, keep_pairs=True, seed=0
+    )
+    expected = cross_postprocess_pairs(Shift(), blend.held_out_pairs, target, folds)
+    np.testing.assert_array_equal(processed.held_out_pairs, expected)
+    assert processed.fit_variance == estimate_fit_variance(target, expected, folds, seed=0)
+    assert processed.fit_variance != blend.fit_variance
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_column_that_was_constant_before_post_processing_is_no_reason_to_leave_it_out(constant):
+    class Clip:
+        def fit(self, blend, target):
+            return SimpleNamespace(apply=lambda new: np.clip(new, 0.4, None))
+
+    rng = np.random.default_rng(0)
+    oof, test = rng.random((30, 2, 2)), rng.random((7, 2, 2))
+    test[:, :, 1] = 0.2 if constant else np.linspace(0, 0.2, 7)[:, None]
+    y = rng.random((30, 2)).round()
+    found = candidates_of(
+        BLENDERS["mean"],
+        {"clip": Clip()},
+        oof,
+        test,
+        Target.of(y, "multilabel", "logloss"),
+        np.arange(30) % 3,
+        keep_pairs=False,
+        seed=0,
+    )
+    assert len(list(found)) == (2 if constant else 1)
 
 
 @pytest.mark.parametrize(("metric", "is_candidate"), [("logloss", False), ("f1", True)])

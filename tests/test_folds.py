@@ -223,3 +223,5 @@ def test_a_fold_much_larger_than_the_others_is_told():
     (line,) = warnings_about(folds, train_of(), "regression", "kfold")
     assert re.match(r"fold 1\b\D+4\D+6\D", line)
     assert warnings_about(np.array([0, 1, 1, 1, 2, 2]), train_of(), "regression", "kfold") == []
+    ids, folds = list(map(str, range(15))), np.repeat([0, 1, 2], [8, 4, 3])  # 1.6 times the mean
+    assert len(warnings_about(folds, train_of(ids=ids), "regression", "kfold")) == 1

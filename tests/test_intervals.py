@@ -161,6 +161,14 @@ def test_what_is_not_fitted_has_no_estimate_fit_variance():
     assert estimate_fit_variance(target_of(y), pairs, np.arange(60) % 5, seed=0) == 0
 
 
+def test_an_estimate_of_the_variance_of_fits_below_0_counts_as_0():
+    y, (own, other) = errors(n=60)
+    folds = np.arange(60) % 4
+    # fits without one fold more agree on every row, so only leaving the fold in makes a difference
+    pairs = np.where((folds == np.arange(4)[:, None])[:, :, None], own, other)
+    assert estimate_fit_variance(target_of(y), pairs, folds, seed=0) == 0
+
+
 def test_the_estimate_fit_variance_is_what_intervals_of_useless_fits_lack():
     """Least squares on noise: the bootstrap with the fits as given sees half of the variance."""
     rng, folds = np.random.default_rng(0), np.arange(100) % 5

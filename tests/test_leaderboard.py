@@ -120,6 +120,25 @@ def test_a_blend_whose_weights_all_lie_on_one_member_is_that_member():
     assert alone.drop("blend_all").isna().all()  # a single predictor is not said to be itself
 
 
+def test_a_blend_with_a_little_of_another_member_is_a_blend():
+    def nearly(y, good, bad):
+        return Entry("blend_nearly", "blend", 0.999 * good + 0.001 * bad, good)
+
+    board, *_ = board_of(extra=[nearly])
+    assert board["alone"].isna().all()
+
+
+def test_a_fold_without_a_score_is_left_out_of_the_folds_mean_and_deviation():
+    y = np.array([0, 1, 1, 0, 1, 1, 1, 1])
+    p = np.array([0.1, 0.9, 0.2, 0.3, 0.8, 0.9, 0.5, 0.4])[:, None]
+    folds = np.repeat([0, 1, 2], [3, 3, 2])  # the last holds one class
+    entries = [Entry(PLAIN_MEAN, "blend", p, p)]
+    target = Target.of(y, "binary", "auc")
+    (line,) = leaderboard(entries, target, folds, n_bootstrap=5, seed=0).to_dict("records")
+    by_fold = [1.0, 1.0]
+    assert (line["fold_mean"], line["fold_sd"]) == (np.mean(by_fold), np.std(by_fold, ddof=1))
+
+
 def test_a_blend_that_leaves_its_member_on_one_row_is_a_blend():
     def nearly(y, good, bad):
         values = good.copy()

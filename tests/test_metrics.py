@@ -6,7 +6,7 @@ from scipy import stats
 from scored import column_scores, score
 from sklearn import metrics as skl
 
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import METRICS, nearest_labels
 from pipeline.scoring.tasks import TASKS
 
 CASES = [(name, task) for name in sorted(METRICS) for task in METRICS[name].tasks]
@@ -175,6 +175,11 @@ def test_qwk_rounds_to_the_labels_of_the_training_rows():
     y_train = np.array([[1.0], [2.0], [3.0]])
     assert score("qwk", "regression", y, p) == pytest.approx(1)
     assert score("qwk", "regression", y, p, y_train) == pytest.approx(2 / 3)
+
+
+def test_qwk_decides_for_the_lower_of_two_labels_that_are_equally_near():
+    y = np.array([[1.0], [2.0], [4.0]])
+    assert nearest_labels(np.array([[1.5], [3.0], [3.1]]), y).tolist() == [[1], [2], [4]]
 
 
 def test_qwk_of_half_steps_is_that_of_whole_steps():

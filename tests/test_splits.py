@@ -117,6 +117,14 @@ def test_a_shared_text_ties_two_groups_together():
         assert len({folds[0], folds[4], folds[5]}) == 3
 
 
+def test_rows_without_a_group_are_one_group_which_no_other_row_joins():
+    groups = [None, "a", None, "b", "a", None, "c"]
+    for seed in range(5):
+        folds = folds_of("group", "binary", y=np.zeros(7, int), n=4, seed=seed, groups=groups)
+        assert len({folds[0], folds[2], folds[5]}) == 1
+        assert len({folds[0], folds[1], folds[3], folds[6]}) == 4
+
+
 def test_texts_that_differ_in_a_letter_may_part():
     texts = [f"text {i}" for i in range(10)]
     assert len(set(folds_of("kfold", "binary", y=np.zeros(10, int), n=10, texts=texts))) == 10

@@ -114,6 +114,22 @@ def test_the_spread_over_halves_is_about_that_over_other_data():
     assert np.mean(told) == pytest.approx(np.std(fitted, axis=0, ddof=1).mean(), rel=0.3)
 
 
+def test_a_negative_weight_is_selected_too_and_one_of_rounding_is_not():
+    table = table_of(lambda preds, target, seed: np.array([1.2, -0.2, 1e-7]))
+    assert table["selected"].tolist() == [1, 1, 0]
+
+
+def test_another_seed_draws_other_halves():
+    preds, y = stack()
+    names = ["a", "b", "c"]
+    one, same, other = (
+        weight_table(WEIGHTS["convex"], preds, target_of(y), names, ["target"], seed=seed)["sd"]
+        for seed in (1, 1, 2)
+    )
+    assert one.equals(same)
+    assert not one.equals(other)
+
+
 def test_targets_with_weights_of_their_own_have_lines_of_their_own():
     weights = np.array([[0.5, 0.0], [0.5, 1.0], [0.0, 0.0]])
     table = table_of(lambda preds, target, seed: weights, columns=("x", "y"))

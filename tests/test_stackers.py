@@ -146,6 +146,13 @@ def test_boosting_on_too_few_rows_for_a_tree_is_the_plain_mean(task):
     np.testing.assert_allclose(found, new_preds.mean(axis=1), rtol=1e-9, atol=5e-5)
 
 
+@pytest.mark.parametrize(("n", "least"), [(300, 20), (1500, 30)])
+def test_a_leaf_of_the_trees_holds_a_fiftieth_of_the_rows_or_20(n, least):
+    preds, y, *_ = example("binary", n=n)
+    state = STACKERS["lightgbm"].fit(preds, Target.of(y, "binary", "auc"), 0)
+    assert f"[min_data_in_leaf: {least}]" in state["columns"][0]["trees"]
+
+
 def test_boosting_depends_on_its_seed_and_on_nothing_else():
     preds, y, new_preds, _ = example("regression")
     settings = dict(BOOSTING)

@@ -13,6 +13,10 @@ def test_large_sets_take_three_epochs():
     assert epochs_for(None, 32 * LEAST_STEPS, 32) == 3
 
 
+def test_a_hundred_rows_take_20_epochs_of_4_steps():
+    assert epochs_for(None, 100, 32) == 20
+
+
 @pytest.mark.parametrize("n_rows", [1, 31, 32, 33, 100, 700, 1500, 1601])
 def test_small_sets_take_the_least_epochs_that_give_the_least_steps(n_rows):
     epochs, an_epoch = epochs_for(None, n_rows, 32), steps_an_epoch(n_rows, 32)

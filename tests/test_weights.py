@@ -243,6 +243,13 @@ def test_linear_weights_of_many_rows_are_those_of_least_squares():
     )
 
 
+def test_another_seed_judges_the_penalty_of_linear_weights_on_other_parts():
+    y, preds = single("regression", n=40)
+    found = [choose("linear", preds, y, "regression", seed=seed) for seed in (0, 0, *range(1, 9))]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert any((other != found[0]).any() for other in found[2:])
+
+
 def test_linear_weights_of_alike_members_stay_close_to_equal():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(60, 1))
