@@ -40,9 +40,9 @@ def write_competition(
 ) -> Path:
     """Write a competition whose words tell the target, and its YAML, to be used in `folder`.
 
-    Columns: id (a000, a001, ...; tests b000, ...), document (two rows each), text, and the target:
-    target (regression, binary yes or no, multiclass sport, money or id) or funny, sad and long
-    (multilabel). The sample submission is in reverse order.
+    Columns: id (a000, a001, ...; tests b000, ...; both shuffled), document (two rows each), text,
+    and the target: target (regression, binary yes or no, multiclass sport, money or id) or funny,
+    sad and long (multilabel). The sample submission is in reverse order.
 
     Args:
         settings: merged into the YAML, section by section; None takes a section out.
@@ -52,10 +52,12 @@ def write_competition(
     data = folder / "data" / name
     rng = np.random.default_rng(0)
     rows = [MAKERS[task](rng) for _ in range(n_rows + n_test)]
+    # in ascending order a table that was sorted by id would look right
+    train_ids, test_ids = (np.random.default_rng(1).permutation(n) for n in (n_rows, n_test))
     targets = ["funny", "sad", "long"] if task == "multilabel" else ["target"]
     train = [
         {
-            "id": f"a{k:03}",
+            "id": f"a{train_ids[k]:03}",
             "document": f"d{k // 2}",
             "text": text,
             **dict(zip(targets, y, strict=True)),
@@ -63,7 +65,7 @@ def write_competition(
         for k, (text, y) in enumerate(rows[:n_rows])
     ]
     test = [
-        {"id": f"b{k:03}", "document": f"t{k // 2}", "text": text}
+        {"id": f"b{test_ids[k]:03}", "document": f"t{k // 2}", "text": text}
         for k, (text, _) in enumerate(rows[n_rows:])
     ]
     columns = sorted(CLASSES) if task == "multiclass" else targets

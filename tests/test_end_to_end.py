@@ -412,9 +412,9 @@ def test_a_predictor_from_elsewhere_is_blended_and_submitted(copy):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda oof: oof.pop(3), r"\b1\D+60\D.*'a003'"),
+        (lambda oof: oof.pop(3), r"\b1\D+60\D.*'a024'"),
         (lambda oof: oof.append(["zzz", "0"]), r"\b1\b.*'zzz'"),
-        (lambda oof: oof[2].__setitem__(1, "nan"), r"\b1\b.*\bregression\b.*'a002'.*\bnan\b"),
+        (lambda oof: oof[2].__setitem__(1, "nan"), r"\b1\b.*\bregression\b.*'a044'.*\bnan\b"),
     ],
     ids=["missing", "extra", "nan"],
 )

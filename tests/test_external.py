@@ -314,7 +314,8 @@ def blended(workplace, run, monkeypatch):
     train = read_csv_as_text(workplace / "data/tiny/train.csv")
     y = train["target"].astype(float).to_numpy()[:, None]
     rng = np.random.default_rng(0)
-    ids = {"oof": train["id"].tolist(), "test": [f"b{k:03}" for k in range(60)]}
+    test = read_csv_as_text(workplace / "data/tiny/test.csv")
+    ids = {"oof": train["id"].tolist(), "test": test["id"].tolist()}
     truth = {"oof": y, "test": rng.choice(y[:, 0], (60, 1))}
     for member in ("mean", "max"):
         for part in ids:

@@ -118,17 +118,19 @@ def test_another_path_of_folds_is_refused_by_both_names(own_folds, refused):
 @pytest.mark.parametrize("column", ["id", "text"])
 def test_another_test_row_is_refused(column, stage, refused):
     """Other texts under the same ids, and the same texts under other ids in the sample too."""
+    name = read_rows(TEST)[1][3][0]
     change_cell(TEST, column, lambda cell: f"{cell}x", row=3)
     if column == "id":
         sample = Path("data/tiny/sample_submission.csv")
         header, rows = read_rows(sample)
-        write_rows(sample, header, [[{"b003": "b003x"}.get(r[0], r[0]), *r[1:]] for r in rows])
+        write_rows(sample, header, [[{name: f"{name}x"}.get(r[0], r[0]), *r[1:]] for r in rows])
         for path in OOF.glob("*/test.csv"):
-            ids = path.read_text().replace("b003,", "b003x,")
+            ids = path.read_text().replace(f"{name},", f"{name}x,")
             path.write_text(ids)
             restamp(path)
-    for name, words in (("blend", ()), ("submit", ("--predictor", "mean"))):
-        assert re.search(r"oof/tiny/mean/test\.csv: .*\btest rows\b", refused(name, *words))
+    for stage_name, words in (("blend", ()), ("submit", ("--predictor", "mean"))):
+        line = refused(stage_name, *words)
+        assert re.search(r"oof/tiny/mean/test\.csv: .*\btest rows\b", line)
 
 
 def restamp(path, **made_from):

@@ -14,6 +14,10 @@ TASKS = sorted(MAKERS)
 CSV, JSON = "folds/tiny.csv", "folds/tiny.json"
 
 
+def training_ids(workplace):
+    return [row[0] for row in read_rows(workplace / "data/tiny/train.csv")[1]]
+
+
 def folds_of(workplace):
     return dict(read_rows(workplace / CSV)[1])
 
@@ -26,7 +30,7 @@ def test_every_scheme_deals_the_rows_of_every_task(workplace, run, task, scheme)
     assert re.fullmatch(rf"{CSV}: .*\b60\b.*\b20, 20, 20\b.*\b{scheme}\b.*\n", told)
     header, rows = read_rows(workplace / CSV)
     assert header == ["id", "fold"]
-    assert [row[0] for row in rows] == [f"a{k:03}" for k in range(60)]
+    assert [row[0] for row in rows] == training_ids(workplace)
     folds = [int(row[1]) for row in rows]
     assert set(folds) == {0, 1, 2}
     assert folds[::2] == folds[1::2]
@@ -128,7 +132,7 @@ def with_own(workplace):
     settings = ["--folds.scheme", "file", "--folds.path", "own.csv"]
 
     def write(folds):
-        rows = [[f"a{k:03}", str(fold)] for k, fold in enumerate(folds)]
+        rows = [list(row) for row in zip(training_ids(workplace), map(str, folds), strict=True)]
         write_rows(workplace / "own.csv", ["row", "part"], rows[::-1])
         return [config, *settings]
 
