@@ -14,10 +14,12 @@ import pytest
 import yaml
 from conftest import read_rows, write_competition, write_rows
 
+from pipeline.competition.rows import Train
 from pipeline.files.hashes import file_sha256
 from pipeline.members.averaging import predict_unit
 from pipeline.members.classic.estimators import ESTIMATORS, default_options
 from pipeline.members.kinds import KINDS, kind_of_unit
+from pipeline.members.training import TrainingTable
 from pipeline.members.units import Unit, encoding_of
 from pipeline.settings.command import load_config
 from pipeline.settings.members import EMBEDDING_MODELS, ClassicMember
@@ -359,6 +361,30 @@ def test_a_training_setting_on_a_classic_member_is_refused_with_what_is_allowed(
 def test_who_needs_a_backbone_says_so(member, said, config_of):
     with pytest.raises(ValueError, match=said):
         config_of(member, backbone=None)
+
+
+def test_the_length_of_embedded_texts_is_the_option_of_the_member():
+    kind = KINDS["classic"]()
+    for options, length in (({}, 256), ({"max_length": 12}, 12)):
+        member = ClassicMember(name="a", seed=0, model="embedding_svr", options=options)
+        assert kind.encoding(member, Path("backbone")).max_length == length
+
+
+def test_a_classic_unit_learns_standardised_targets_and_predicts_in_their_units(tmp_path):
+    texts = [(word,) for word in ["dull", "warm", "bright"] * 20]
+    y, folds = np.array([1e4, 2e4, 3e4] * 20)[:, None], np.arange(60) % 4
+    member = ClassicMember(name="a", seed=0, model="tfidf_linear")
+    train = Train([f"a{i:02}" for i in range(60)], texts, y, (), groups=None, columns=["target"])
+    unit = TrainingTable("tiny", "regression", "rmse", "id", train, folds).to_train(
+        Unit("tiny", "a", 0),
+        member=member,
+        encoding=None,
+        fingerprint={},
+        provenance={},
+        overwrite=False,
+    )
+    found, _ = KINDS["classic"]().fit(unit, member, None, texts, tmp_path)
+    np.testing.assert_allclose(found, y[folds == 0], atol=500)
 
 
 @pytest.mark.parametrize(("rows", "warned"), [(20_000, False), (100_000, True)])

@@ -128,7 +128,7 @@ def test_it_takes_pairs(name, task):
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
-@pytest.mark.parametrize("n_rare", [0, 1, 2])
+@pytest.mark.parametrize("n_rare", [0, 1, 2, 3])
 def test_a_class_with_hardly_a_row_keeps_its_column_and_is_never_impossible(name, n_rare):
     inputs, y = example(name, "multiclass")
     rare = np.flatnonzero(y == 1)
@@ -204,6 +204,7 @@ def test_the_options_of_each_model_reach_what_it_fits():
     boosted = fitted("lightgbm_text", "binary", texts, y, **options)
     assert [len(v.vocabulary_) for v in boosted.tfidf.vectorizers] == [9, 9]
     assert [head.n_estimators_ for head in boosted.heads] == [4]
+    assert [head.min_child_samples for head in boosted.heads] == [6]  # of 120 rows
     assert boosted.basis.shape[1] == 3
 
     vectors, y = example("embedding_svr", "regression")
@@ -212,6 +213,23 @@ def test_the_options_of_each_model_reach_what_it_fits():
     vectors, y = example("embedding_svr", "binary")
     (head,) = fitted("embedding_svr", "binary", vectors, y, inverse_penalty=0.2).heads
     assert head.estimator.C == 0.2
+
+
+@pytest.mark.parametrize(("n_rare", "seen"), [(2, [0, 2]), (3, [0, 1, 2])])
+def test_support_vectors_learn_a_class_with_a_row_for_each_inner_fold(n_rare, seen):
+    vectors, y = example("embedding_svr", "multiclass")
+    kept = np.concatenate([np.flatnonzero(y == 1)[:n_rare], np.flatnonzero(y != 1)])
+    model = fitted("embedding_svr", "multiclass", vectors[kept], y[kept])
+    assert model.heads[0].classes_.tolist() == seen
+
+
+def test_a_pair_of_vectors_is_both_their_distance_and_their_product():
+    vectors, y = example("embedding_svr", "regression", n_texts=2)
+    vectors[:, 1] = np.random.default_rng(1).normal(size=vectors[:, 1].shape)
+    model = fitted("embedding_svr", "regression", vectors, y)
+    first, second = vectors.astype(np.float64).transpose(1, 0, 2)
+    features = [first, second, np.abs(first - second), first * second]
+    np.testing.assert_allclose(model.scaler.mean_, np.hstack(features).mean(axis=0))
 
 
 def test_another_seed_makes_other_directions_and_other_trees():

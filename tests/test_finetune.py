@@ -290,6 +290,14 @@ def test_the_log_is_a_json_a_line_with_falling_loss(tiny_backbone, tokenizer, tm
     assert effort["precision"] == finetune.best_precision()
 
 
+def test_speed_counts_the_real_tokens_of_the_training_rows_in_every_epoch(
+    tiny_backbone, tokenizer, tmp_path
+):
+    _, effort, _ = fitted(tiny_backbone, tokenizer, tmp_path, trained_with(epochs=3))
+    n_tokens = tokenize(tokenizer, sentences(([GOOD] * 2 + [BAD]) * 12), 40).lengths[:24].sum()
+    assert effort["tokens_per_second"] * effort["seconds"] == pytest.approx(3 * n_tokens, rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("precision", "longest", "attention"),
     [("bf16", 128, "eager"), ("bf16", 129, None), ("fp32", 16, None), ("fp16", 16, None)],

@@ -22,6 +22,7 @@ from pipeline.files.provenance import command_line, provenance
 from pipeline.members import training
 from pipeline.members.averaging import predict_unit
 from pipeline.members.backbones import keep_backbone
+from pipeline.members.bert import encoder
 from pipeline.members.kinds import KINDS
 from pipeline.members.reload_check import check_reloaded
 from pipeline.members.training import TrainingTable, train_unit
@@ -401,6 +402,23 @@ def test_another_device_may_differ_more(in_folder_of):
         check_reloaded(unit, lambda _: written + 0.021 * sd, "cuda")
 
 
+def test_one_prediction_that_differs_is_enough(in_folder_of):
+    unit = in_folder_of.unit
+    written = np.array(json.loads((unit.folder / "reload_check.json").read_text())["predictions"])
+    written[5] += 0.0011 * read_run(unit)["scaling"]["sd"][0]
+    with pytest.raises(ValueError, match=r"\b0\.0011\b.*\b0\.001\b"):
+        check_reloaded(unit, lambda texts: written, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("n_cut", "told"), [(0, None), (9, r"^9\D+90\D+10\.0%.*\btraining\.max_length 16\b")]
+)
+def test_texts_that_lose_their_end_are_a_warning_with_their_share(n_cut, told, in_folder_of):
+    inputs = replace(in_folder_of.inputs, n_cut=n_cut)
+    warning = BERT.warning(in_folder_of.to_train.member, inputs)
+    assert warning is None if told is None else re.search(told, warning)
+
+
 def test_a_unit_that_another_run_finished_meanwhile_is_left_alone(in_folder_of):
     before = {path: path.stat().st_mtime_ns for path in in_folder_of.unit.folder.iterdir()}
     in_folder_of.again(seed=SETTINGS["seed"], overwrite=True)
@@ -430,6 +448,55 @@ def test_a_unit_that_fails_leaves_the_old_one_and_nothing_else(in_folder_of, mon
         in_folder_of.again(seed=9, overwrite=True)
     assert (unit.folder / "run.json").read_bytes() == before
     assert {path.name for path in unit.folder.parent.iterdir()} == {"fold0", ".fold0.lock"}
+
+
+def predictions_with(trained_unit, folder, **settings):
+    """Held-out predictions of the unit's member, trained anew with some settings changed."""
+    folder.mkdir(exist_ok=True)
+    to_train = trained_unit.to_train
+    member = to_train.member.model_copy(update=settings)
+    return BERT.fit(to_train, member, to_train.encoding, trained_unit.inputs, folder)[0]
+
+
+@pytest.mark.parametrize("settings", [{"dropout": 0.5}, {"freeze_embeddings": False}], ids=str)
+def test_a_setting_of_the_network_reaches_the_training(settings, in_folder_of, tmp_path):
+    as_set, as_usual = (
+        predictions_with(in_folder_of, tmp_path / name, **how)
+        for name, how in (("a", settings), ("b", {}))
+    )
+    assert np.abs(as_set - as_usual).max() > 1e-3
+
+
+@pytest.mark.parametrize("alike", ["head", "order"])
+def test_the_seed_is_that_of_the_head_and_that_of_the_order(
+    alike, in_folder_of, tmp_path, monkeypatch
+):
+    """Units of two seeds differ with heads that are alike, and with orders that are alike."""
+    fit, seed_everything = encoder.fit, encoder.seed_everything
+    if alike == "order":
+        monkeypatch.setattr(encoder, "fit", lambda *a, seed, log: fit(*a, seed=1, log=log))
+    else:
+        monkeypatch.setattr(encoder, "seed_everything", lambda seed: seed_everything(1))
+    one, same, other = (
+        predictions_with(in_folder_of, tmp_path / "a", seed=seed) for seed in (7, 7, 8)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_a_unit_learns_from_its_training_rows_and_predicts_in_the_targets_units(
+    in_folder_of, tmp_path
+):
+    """The targets of the held-out rows are those of the others turned around."""
+    texts = [(f"the {word} film goes on",) for word in ["dull", "warm", "bright"] * 30]
+    truth = np.array([20.0, 50.0, 80.0] * 30)[:, None]
+    to_train = in_folder_of.to_train
+    to_train = replace(to_train, y=np.where(to_train.fold[:, None], 100 - truth, truth))
+    how = {"epochs": 8, "batch_size": 8, "learning_rate": 1e-2}
+    member, encoding = to_train.member.model_copy(update=how), to_train.encoding
+    inputs = BERT.inputs(encoding, texts, None)
+    found, _ = BERT.fit(to_train, member, encoding, inputs, tmp_path)
+    np.testing.assert_allclose(found, truth[to_train.held_out], atol=5)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
