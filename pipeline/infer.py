@@ -16,12 +16,11 @@ from pipeline.members.units import models_hash, units_of
 from pipeline.predictors.history import write_submission
 from pipeline.predictors.saved_blends import read_saved_blends
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.command import stage
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with one_line_errors():
-        config, flags = parse(__doc__, argv, "predictor")
+    with stage(__doc__, argv, "predictor") as (config, flags):
         blends = read_saved_blends(config)
         name = flags.predictor or blends.chosen
         members = {m: units_of(config.competition, m) for m in blends.members_of(name)}

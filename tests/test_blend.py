@@ -10,7 +10,7 @@ import yaml
 from conftest import read_rows, write_competition, write_rows
 from sklearn.metrics import roc_auc_score
 
-from pipeline import make_folds, submit
+from pipeline import make_folds, report, submit
 from pipeline.competition.folds import read_folds
 from pipeline.competition.rows import read_train
 from pipeline.ensemble.blenders import BLENDERS
@@ -266,7 +266,7 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
         raise KeyboardInterrupt("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.predictors.saved_blends.write_csv", killed)  # among the blends
+        patch.setattr("pipeline.predictors.saved_blends.save_csv", killed)  # among the blends
         with pytest.raises(SystemExit, match="^130$"):
             run(config, "--seed", "7")
     capsys.readouterr()
@@ -274,6 +274,54 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
         submit.main([str(config), "--seed", "7"])
     told = capsys.readouterr().err
     assert re.search(r"leaderboard\.csv: (?!.*\bseed\b).*\brun blend\b", told)
+
+
+@pytest.mark.parametrize("words", [(), ("--predictor", "blend_convex")])
+def test_a_blend_that_the_leaderboard_is_not_about_is_not_submitted(prepared, run, capsys, words):
+    config = prepared("regression", methods=["mean", "convex"], postprocessing=[])
+    run(config)
+    board = {path: path.read_bytes() for path in OOF.glob("leaderboard.*")}
+    run(config, "--seed", "7")
+    for path, content in board.items():  # as if another run had put its blends beside ours
+        path.write_bytes(content)
+    with pytest.raises(SystemExit, match="^2$"):
+        submit.main([str(config), *words])
+    told = capsys.readouterr().err
+    assert re.search(r"oof/tiny/blend_\w+/oof\.csv: .*\bseed\b.*\b7\b.*\b42\b.*\brun blend\b", told)
+    assert not Path("submissions").exists()
+
+
+def changed_in_a_digit(path: Path) -> bytes:
+    """Change the last digit of a file; its content before."""
+    before = path.read_bytes()
+    at = max(before.rfind(digit) for digit in b"0123456789")
+    path.write_bytes(before[:at] + b"%d" % (9 - before[at] + 48) + before[at + 1 :])
+    return before
+
+
+@pytest.mark.parametrize("file", ["oof.csv", "test.csv", "weights.csv"])
+def test_a_file_of_a_blend_that_was_changed_is_refused_and_made_again(file, prepared, run, capsys):
+    config = prepared("regression", methods=["mean", "convex"], postprocessing=[])
+    run(config)
+    path = OOF / "blend_convex" / file
+    before = changed_in_a_digit(path)
+    for stage, words in ((submit, ("--predictor", "blend_convex")), (report, ())):
+        with pytest.raises(SystemExit, match="^2$"):
+            stage.main([str(config), *words])
+        told = capsys.readouterr().err
+        assert re.search(rf"oof/tiny/blend_convex(/{file})?: .*\bagain\b", told)
+    run(config)
+    assert path.read_bytes() == before
+
+
+def test_a_leaderboard_that_was_changed_vouches_for_no_predictor(prepared, run, capsys):
+    config = prepared("regression", methods=["mean"], postprocessing=[])
+    run(config)
+    changed_in_a_digit(OOF / "leaderboard.csv")
+    for words in ((), ("--predictor", "mean")):
+        with pytest.raises(SystemExit, match="^2$"):
+            submit.main([str(config), *words])
+        assert re.search(r"leaderboard\.csv: .*\bagain\b", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

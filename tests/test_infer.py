@@ -1,5 +1,6 @@
 """A submission from `models/` and two tables alone."""
 
+import re
 import shutil
 from importlib import import_module
 from pathlib import Path
@@ -114,12 +115,12 @@ def test_old_test_rows_get_the_same_bytes_as_from_submit(models_only, task, metr
             patch.chdir(made)
             stage("submit", "--predictor", name)
         assert submission(name).read_bytes() == (made / submission(name)).read_bytes()
-    assert sorted(path.name for path in here.iterdir()) == [
+    assert {path.parent.name for path in here.glob("*/[!.]*")} == {
         "configs",
         "data",
         "models",
         "submissions",
-    ]
+    }
 
 
 def test_the_cases_hold_every_blender_and_every_post_processing(finished):
@@ -214,6 +215,17 @@ def test_what_is_missing_or_changed_is_named(models_only, capsys, spoil, said):
     spoil()
     assert said in refused(capsys, "--predictor", "blend_mean")
     assert not submission("blend_mean").exists()
+
+
+def test_a_saved_blend_that_the_leaderboard_is_not_about_is_refused(models_only, capsys):
+    made = models_only("regression", "rmse")
+    shutil.copytree(made, ".", dirs_exist_ok=True)
+    board = {path: path.read_bytes() for path in Path("models/tiny/blend").glob("leaderboard.*")}
+    stage("blend", "--seed", "7")
+    for path, content in board.items():
+        path.write_bytes(content)
+    line = refused(capsys, "--predictor", "blend_mean")
+    assert re.search(r"mean\.safetensors: .*\bseed\b.*\b7\b.*\b42\b", line)
 
 
 def test_members_trained_again_since_they_were_blended_are_refused(models_only, capsys):

@@ -15,7 +15,7 @@ from conftest import write_competition
 from pipeline.files.lock import competition_locked
 
 ROOT = Path(__file__).parents[1]
-WRITING = ("make_folds", "train", "predict", "blend", "submit", "report")
+WRITING = ("make_folds", "train", "predict", "blend", "submit", "infer", "report")
 PATIENCE = 60  # seconds
 HOLD = """
 import sys, time

@@ -15,6 +15,7 @@ from report_cases import HOSTILE, HOSTILE_CLASS, write_members
 from sklearn.metrics import cohen_kappa_score
 
 from pipeline import blend, make_folds
+from pipeline.files.stamp import read_stamp, written_with_stamp
 from pipeline.reporting.evidence import made_from, read_evidence
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.page import page
@@ -240,7 +241,9 @@ def test_without_a_leaderboard_blend_is_asked_for(case, refused):
 def test_weights_keep_what_blend_says_of_their_stability(case):
     header = ["predictor", "target", "weight", "mean", "sd", "selected"]
     rows = [[name, "target", "0.3", "0.31", "0.02", "0.9"] for name in ("mean", "max", "min")]
-    write_rows(Path("oof/tiny/blend_convex/weights.csv"), header, rows)
+    path = Path("oof/tiny/blend_convex/weights.csv")
+    with written_with_stamp(path, read_stamp(path).made_from) as temporary:
+        write_rows(temporary, header, rows)
     summary = summary_of(case)
     assert summary["weights"]["blend_convex"][1]["sd"] == 0.02
     assert "90 %" in Page(page(summary)).text
@@ -277,6 +280,13 @@ def test_a_dot_file_beside_predictions_does_not_count(case):
     for name in (".oof.csv.0123abcd.tmp", ".DS_Store"):
         Path("oof/tiny/mean", name).touch()
     assert made_from(config) == before
+
+
+@pytest.mark.parametrize("file", ["oof.csv", "test.csv", "weights.csv"])
+def test_a_blend_that_was_changed_after_the_report_is_refused(case, refused, file):
+    path = Path("oof/tiny/blend_convex", file)
+    path.write_text(path.read_text().replace("1", "2"))
+    assert re.search(rf"blend_convex/{file}: .*\brun blend again", refused(case))
 
 
 def test_torch_is_not_needed(case, monkeypatch):

@@ -42,4 +42,4 @@ def report_path(competition: str) -> Path:
 def folders_of(competition: str) -> list[Path]:
     """The folders that stages write to, except those of units, which have locks of their own."""
     parts = [Path(part) / competition for part in ("oof", "submissions", "reports")]
-    return [*parts, backbones_dir(competition)]
+    return [*parts, backbones_dir(competition), blends_dir(competition)]

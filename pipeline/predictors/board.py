@@ -1,7 +1,7 @@
 """The predictors that a config names, and the leaderboard made from them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from pipeline.settings.config import Config
 from pipeline.settings.section import NAME
 
 POSTPROCESSING = "postprocessing.json"  # in the folder of a blend that has one
+REMEDY = "run blend again"
 
 
 def member_folders(config: Config) -> dict[str, Path]:
@@ -121,6 +122,22 @@ def made_from_of_blends(
     }
 
 
+def made_from_of_blend(made_from: Mapping[str, object], name: str) -> dict[str, object]:
+    return {**made_from, "method": name.removeprefix("blend_")}
+
+
+def files_of_blend(competition: str, name: str) -> list[Path]:
+    """Both parts of a blend, and its weights if it has any."""
+    folder = predictor_dir(competition, name)
+    return [folder / f"{part}.csv" for part in PARTS] + sorted(folder.glob("weights.csv"))
+
+
+def check_scored(competition: str, board: Stamp, blend: str) -> None:
+    """Raise a ValueError unless a blend's files are those that the leaderboard is about."""
+    for path in files_of_blend(competition, blend):
+        require_current(path, made_from_of_blend(board.made_from, blend), REMEDY)
+
+
 def require_board(config: Config) -> Stamp:
     """The stamp of the leaderboard; it must be current for the config's predictors and settings.
 
@@ -129,7 +146,7 @@ def require_board(config: Config) -> Stamp:
         ValueError: it was changed, or made from other predictors or settings.
     """
     made_from = {"predictors": hashes_of_predictors(config), **settings_of(config)}
-    return require_current(leaderboard_path(config.competition), made_from, "run blend again")
+    return require_current(leaderboard_path(config.competition), made_from, REMEDY)
 
 
 def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, object]]:
@@ -139,7 +156,8 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
 
     Raises:
         FileNotFoundError: there is no leaderboard to choose from.
-        ValueError: the leaderboard is out of date, or there is no such predictor.
+        ValueError: the leaderboard is out of date or about other blends, or there is no such
+            predictor.
     """
     path = leaderboard_path(config.competition)
     if predictor in (".", "..") or re.fullmatch(NAME, predictor or "a") is None:
@@ -147,9 +165,9 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
             f"--predictor: {short(predictor)} is no name of a predictor; give the name of a folder "
             f"in {path.parent}"
         )
-    stamp = require_board(config) if predictor is None else read_stamp(path)
-    if stamp is None:
-        return str(predictor), {}
+    if predictor is not None and read_stamp(path) is None:
+        return predictor, {}
+    stamp = require_board(config) if predictor is None else require_current(path, {}, REMEDY)
     board = read_board(path).set_index("name", drop=False)
     if predictor is None:
         predictor = str(board.index[board["chosen"]][0])
@@ -157,6 +175,8 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
         scored = stamp.made_from["predictors"].get(predictor)
         if scored is not None and scored[0] != part_sha256(folder_of(config, predictor), "oof"):
             return predictor, {}  # trained again after the leaderboard
+        if board.loc[predictor, "kind"] == "blend":
+            check_scored(config.competition, stamp, predictor)
         line = board.astype(object).where(board.notna(), None).loc[predictor]
         return predictor, {str(name): value for name, value in line.items()}
     if not folder_of(config, predictor).is_dir():

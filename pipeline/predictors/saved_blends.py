@@ -21,9 +21,16 @@ from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.ensemble.saved import load_fitted, save_fitted
 from pipeline.files.paths import blends_dir, leaderboard_path, predictor_dir
 from pipeline.files.stamp import is_current, read_stamp, require_current, written_with_stamp
-from pipeline.files.writing import save_csv, write_csv, write_json
-from pipeline.predictors.board import POSTPROCESSING, postprocessing_of, read_board
-from pipeline.predictors.predictions import PARTS, write_predictions
+from pipeline.files.writing import save_csv, write_json
+from pipeline.predictors.board import (
+    POSTPROCESSING,
+    REMEDY,
+    files_of_blend,
+    made_from_of_blend,
+    postprocessing_of,
+    read_board,
+)
+from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -32,14 +39,13 @@ if TYPE_CHECKING:
     from pipeline.ensemble.contest import Contest
     from pipeline.ensemble.fitted import Fitted
 
-REMEDY = "run blend again"
-
 
 @dataclass(frozen=True, eq=False)
 class SavedBlends:
     """The saved blends of a competition.
 
     Attributes:
+        made_from: of the leaderboard; every blend has to be made from the same.
         ranking: names of blends, members and external predictors, best first.
         chosen: the blend to submit.
         models: hash of the trained models by member, in the order of the m predictors; None for an
@@ -51,6 +57,7 @@ class SavedBlends:
     """
 
     folder: Path
+    made_from: Mapping[str, Any]
     ranking: tuple[str, ...]
     chosen: str
     models: Mapping[str, str | None]
@@ -108,10 +115,12 @@ class SavedBlends:
         """The fitted blend, then its post-processing if it has one."""
         method = name.removeprefix("blend_")
         blender = method.partition(".")[0]
-        paths = [self.folder / f"{part}.safetensors" for part in dict.fromkeys((blender, method))]
-        for path in paths:
-            require_current(path, {}, REMEDY)
-        return [load_fitted(path) for path in paths]
+        steps = []
+        for part in dict.fromkeys((blender, method)):
+            path = self.folder / f"{part}.safetensors"
+            require_current(path, made_from_of_blend(self.made_from, part), REMEDY)
+            steps.append(load_fitted(path))
+        return steps
 
 
 def write_contest(
@@ -124,7 +133,7 @@ def write_contest(
         path.unlink(missing_ok=True)  # a run killed between blends must leave no leaderboard
     for candidate in contest.candidates:
         name, cross_fitted = candidate.entry.name, candidate.entry.predictions
-        folder, own = predictor_dir(competition, name), _made_from_of_blend(made_from, name)
+        folder, own = predictor_dir(competition, name), made_from_of_blend(made_from, name)
         with written_with_stamp(_model_path(competition, name), own) as temporary:
             save_fitted(temporary, candidate.fitted[-1])
         parts = (("oof", train.ids, cross_fitted), ("test", test.ids, candidate.test))
@@ -132,8 +141,10 @@ def write_contest(
             write_predictions(folder, part, ids, config.data.id_name, columns, values, own)
         if len(candidate.fitted) > 1:
             write_json(folder / POSTPROCESSING, candidate.fitted[1].as_json(columns))
-    for name, table in contest.weights.items():
-        write_csv(predictor_dir(competition, f"blend_{name}") / "weights.csv", table)
+    for method, table in contest.weights.items():
+        weights = predictor_dir(competition, f"blend_{method}") / "weights.csv"
+        with written_with_stamp(weights, made_from_of_blend(made_from, method)) as temporary:
+            save_csv(temporary, table)
     of_models: dict[str, Any] = {
         "columns": columns,
         "classes": train.classes,
@@ -159,15 +170,11 @@ def blends_are_current(competition: str, made_from: Mapping[str, object]) -> boo
         return False
     board = read_board(board_path)
     for name in board.loc[board["kind"] == "blend", "name"]:
-        parts = [predictor_dir(competition, name) / f"{part}.csv" for part in PARTS]
-        own = _made_from_of_blend(made_from, name)
-        if not all(is_current(path, own) for path in (*parts, _model_path(competition, name))):
+        own = made_from_of_blend(made_from, name)
+        files = [*files_of_blend(competition, name), _model_path(competition, name)]
+        if not all(is_current(path, own) for path in files):
             return False
     return True
-
-
-def _made_from_of_blend(made_from: Mapping[str, object], name: str) -> dict[str, object]:
-    return {**made_from, "method": name.removeprefix("blend_")}
 
 
 def _model_path(competition: str, blend: str) -> Path:
@@ -195,6 +202,7 @@ def read_saved_blends(config: Config) -> SavedBlends:
     board, about = read_board(path), stamp.about
     return SavedBlends(
         folder,
+        stamp.made_from,
         tuple(name for name in board["name"] if name != CONSTANT),
         board.loc[board["chosen"], "name"].item(),
         about["members"],

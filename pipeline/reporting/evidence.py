@@ -22,6 +22,7 @@ from pipeline.files.paths import leaderboard_path, predictor_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import Stamp
 from pipeline.predictors.board import (
+    check_scored,
     external_folders,
     member_folders,
     read_board,
@@ -83,6 +84,7 @@ def made_from(config: Config) -> dict[str, Any]:
     board = leaderboard_path(config.competition)
     tables = [Path(config.data.train), Path(config.data.test), solution_path(config.data)]
     files = [*tables, board, board.with_suffix(".json")]
+    folders += sorted(Path("oof", config.competition).glob("blend_*"))
     files += [path for folder in folders for path in sorted(folder.glob("[!.]*"))]
     units = Path("models") / config.competition
     files += sorted(units.glob("*/fold*/run.json")) + sorted(units.glob("*/fold*/train.log"))
@@ -111,6 +113,8 @@ def read_evidence(config: Config) -> Evidence:
     test_y = read_solution(data, config.task, test.ids, train.classes)
     test_predictions = dict(zip(stack.names, stack.test.transpose(1, 0, 2), strict=True))
     test_predictions[CONSTANT] = target.constant(len(train.columns), len(test.ids))
+    for name in board.loc[board["kind"] == "blend", "name"]:
+        check_scored(config.competition, stamp, name)
     blends = [chosen] if test_y is None else board.loc[board["kind"] == "blend", "name"]
     for name in blends:
         if name not in test_predictions:
