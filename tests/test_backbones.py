@@ -9,7 +9,12 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from pipeline.members import backbones
-from pipeline.members.backbones import check_backbone, keep_backbone, locate_backbone
+from pipeline.members.backbones import (
+    check_backbone,
+    keep_backbone,
+    keep_backbones,
+    locate_backbone,
+)
 
 
 @pytest.fixture
@@ -111,6 +116,25 @@ def test_other_bytes_under_the_same_names_are_another_backbone(workplace, tiny_b
     before, after = (keep_backbone(str(folder), "tiny") for folder in (tiny_backbone, changed))
     assert before != after
     assert (after / "model.safetensors").read_bytes()[-1] == last ^ 1
+
+
+@pytest.mark.parametrize("name", ["somebody/tiny", "own"])
+def test_a_copy_that_was_changed_is_refused_by_its_folder(workplace, hub, tiny_backbone, name):
+    shutil.copytree(tiny_backbone, "own")
+    copy = keep_backbones([name, None], "tiny")[name]
+    keep_backbones([name], "tiny")
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match=rf"^{copy}: .*remove the folder"):
+        keep_backbones([name], "tiny")
+    shutil.rmtree(copy)
+    assert keep_backbones([name], "tiny") == {name: copy}
+
+
+def test_a_file_that_macos_adds_is_no_part_of_a_backbone(workplace, tiny_backbone):
+    shutil.copytree(tiny_backbone, "own")
+    Path("own/._config.json").write_bytes(b"\0")
+    assert keep_backbone("own", "tiny") == keep_backbone(str(tiny_backbone), "tiny")
 
 
 def test_a_folder_without_a_configuration_or_weights_is_refused(workplace):

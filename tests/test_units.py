@@ -18,9 +18,12 @@ from safetensors.torch import load_file, save_file
 from tiny_backbones import TRAINING
 
 from pipeline.competition.rows import Train
+from pipeline.files.hashes import file_sha256
 from pipeline.files.provenance import command_line, provenance
+from pipeline.files.reading import read_json
+from pipeline.files.writing import write_json
 from pipeline.members import training
-from pipeline.members.averaging import predict_unit
+from pipeline.members.averaging import predict_members, predict_unit
 from pipeline.members.backbones import keep_backbone
 from pipeline.members.bert import encoder
 from pipeline.members.kinds import KINDS
@@ -37,6 +40,7 @@ from pipeline.members.units import (
     read_run,
     units_of,
 )
+from pipeline.settings.config import Jobs
 from pipeline.settings.members import Member
 
 DATA = {
@@ -185,7 +189,9 @@ def test_a_missing_fold_is_named(missing, workplace):
 
 def test_a_prediction_column_may_bear_the_name_of_the_id(workplace):
     unit = Unit("tiny", "mean", 0)
-    write_rows(unit.folder / "oof.csv", ["id", "id", "money"], [["a", "0.25", "0.75"]])
+    path = unit.folder / "oof.csv"
+    write_rows(path, ["id", "id", "money"], [["a", "0.25", "0.75"]])
+    write_json(unit.folder / "run.json", {"oof_sha256": file_sha256(path)})
     ids, predictions = read_oof([unit], ["money", "id"])
     assert ids == ["a"]
     assert predictions.tolist() == [[0.75, 0.25]]
@@ -288,6 +294,13 @@ def in_folder_of(trained, tmp_path, monkeypatch):
 def alter(path: Path, name: str, change) -> None:
     weights = load_file(path)
     save_file({**weights, name: change(weights[name])}, path)
+    _record(path)
+
+
+def _record(weights: Path) -> None:
+    """Take changed weights for those that were trained."""
+    run = weights.with_name("run.json")
+    write_json(run, {**read_json(run), "weights_sha256": file_sha256(weights)})
 
 
 def weights_path(unit: Unit) -> Path:
@@ -378,6 +391,7 @@ def test_weights_that_lack_a_tensor_are_named(in_folder_of):
     weights = load_file(weights_path(unit))
     del weights["head.bias"]
     save_file(weights, weights_path(unit))
+    _record(weights_path(unit))
     with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: .*\b1\b.*'head\.bias'"):
         predict_unit(unit, tokens)
 
@@ -386,8 +400,31 @@ def test_weights_cut_short_are_named(in_folder_of):
     unit, tokens = in_folder_of.unit, in_folder_of.inputs
     path = weights_path(unit)
     path.write_bytes(path.read_bytes()[:-100])
+    _record(path)
     with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: [^']*$"):
         predict_unit(unit, tokens)
+
+
+def test_weights_and_held_out_predictions_are_used_only_as_they_were_written(in_folder_of):
+    unit, weights = in_folder_of.unit, load_file(weights_path(in_folder_of.unit))
+    weights["head.bias"] += 1e-6  # too little for the reload check
+    save_file(weights, weights_path(unit))
+    with pytest.raises(ValueError, match=r"fold0/weights\.safetensors: .*run train again"):
+        predict_unit(unit, in_folder_of.inputs)
+    path = unit.folder / "oof.csv"
+    cells = path.read_text().splitlines()
+    path.write_text("\n".join([*cells[:-1], cells[-1] + "1"]) + "\n")
+    with pytest.raises(ValueError, match=r"fold0/oof\.csv: .*run train again"):
+        read_oof([unit], ["target"])
+
+
+def test_a_backbone_that_was_changed_is_named_before_any_unit_predicts(in_folder_of, monkeypatch):
+    unit, copy = in_folder_of.unit, in_folder_of.backbone
+    monkeypatch.setattr("pipeline.members.averaging.run_all", None)  # nothing may run
+    path = copy / "model.safetensors"
+    save_file({k: v / 2 for k, v in load_file(path).items()}, path, {"format": "pt"})
+    with pytest.raises(ValueError, match=rf"{copy}: .*run train again"):
+        predict_members({"mean": [unit]}, [("dull",)], Jobs(), lambda *_: None)
 
 
 def test_another_device_may_differ_more(in_folder_of):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.members.backbones import check_copies
 from pipeline.members.jobs import Failure, run_all
 from pipeline.members.kinds import device_of, kind_of_unit
 from pipeline.members.reload_check import check_reloaded
@@ -30,11 +31,13 @@ def predict_members(
         on_member: called with a member's name and its (n, c) predictions as soon as its last unit
             has predicted, so that a later crash does not lose them.
     Raises:
-        ValueError: units failed; all other members are predicted.
+        ValueError: a backbone was changed; or units failed, all other members are predicted.
     """
     inputs: dict[Hashable, Any] = {}
     pieces: list[tuple[str, tuple[Unit, Any]]] = []
     needs_torch = False
+    encodings = [encoding_of(units[0]) for units in members.values()]
+    check_copies(encoding.backbone for encoding in encodings if encoding is not None)
     for units in members.values():
         kind, encoding = kind_of_unit(units[0]), encoding_of(units[0])
         shared_by = (type(kind), encoding)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.demos.fetch import DEMO_BACKBONES, demo_backbone_dir
@@ -47,9 +47,25 @@ def local_backbone(name: str) -> Path | None:
 
 
 def keep_backbones(names: Iterable[str | None], competition: str) -> dict[str, Path]:
-    """Folders of the competition's copies of backbones, by name; None is skipped."""
+    """Folders of the competition's copies of backbones, by name; None is skipped.
+
+    Raises:
+        ValueError: a copy was changed.
+    """
     wanted = sorted({name for name in names if name is not None})
-    return {name: keep_backbone(name, competition) for name in wanted}
+    copies = {name: keep_backbone(name, competition) for name in wanted}
+    check_copies(copies.values())
+    return copies
+
+
+def check_copies(copies: Iterable[Path]) -> None:
+    """Raise a ValueError unless each copy has the files that it is named after."""
+    for copy in sorted(set(copies)):
+        if _hash_of(_listed(copy)) != copy.name:
+            raise ValueError(
+                f"{copy}: not the files that were copied; remove the folder and run train again, "
+                "with --overwrite if units may have been trained from changed files"
+            )
 
 
 def keep_backbone(name: str, competition: str) -> Path:
@@ -62,8 +78,7 @@ def keep_backbone(name: str, competition: str) -> Path:
     if name in copies and (hub_json.parent / copies[name]).is_dir():
         return hub_json.parent / copies[name]
     files = _files(locate_backbone(name))
-    lines = "".join(f"{file.name} {file_sha256(file)}\n" for file in files)
-    sha = hashlib.sha256(lines.encode()).hexdigest()[:12]
+    sha = _hash_of(files)
     copy = backbones_dir(competition) / sha
     if not copy.exists():
         with folder_written_whole(copy) as temporary:
@@ -74,19 +89,29 @@ def keep_backbone(name: str, competition: str) -> Path:
     return copy
 
 
+def _hash_of(files: Sequence[Path]) -> str:
+    lines = "".join(f"{file.name} {file_sha256(file)}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()[:12]
+
+
 def _folder(name: str) -> Path:
     """The folder of a demo backbone or a local model; that of a hub id does not exist."""
     return demo_backbone_dir(name) if name in DEMO_BACKBONES else Path(name)
 
 
+def _listed(folder: Path) -> list[Path]:
+    weights = list(folder.glob(SAFETENSORS)) or list(folder.glob(PICKLED))
+    files = {*weights, *(f for pattern in FILES for f in folder.glob(pattern))}
+    return sorted(f for f in files if not f.name.startswith("."))  # macOS adds ._config.json
+
+
 def _files(folder: Path) -> list[Path]:
     """The files that transformers needs: configuration, tokenizer, one kind of weights."""
-    weights = list(folder.glob(SAFETENSORS)) or list(folder.glob(PICKLED))
+    files = _listed(folder)
     if not (folder / "config.json").is_file():
         raise ValueError(f"backbone: {folder} holds no config.json; name a model's folder")
-    if not weights:
+    if not any(file.suffix in (".safetensors", ".bin") for file in files):
         raise ValueError(f"backbone: {folder} holds no {SAFETENSORS} or {PICKLED}")
-    files = sorted({*weights, *(f for pattern in FILES for f in folder.glob(pattern))})
     for path in files:
         with path.open("rb") as file:
             if file.read(len(LFS_POINTER)) == LFS_POINTER:

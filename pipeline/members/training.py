@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.competition.rows import Train
-from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
@@ -216,6 +216,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 "scaling": asdict(to_train.scaling) if to_train.scaling else None,
                 "metric": to_train.metric,
                 "score": target.score(predictions),
+                "oof_sha256": file_sha256(folder / OOF),
                 "rows": {"training": n_rows - n_held_out, "held_out": n_held_out},
                 "device": device_of(encoding),
                 **facts,

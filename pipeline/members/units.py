@@ -22,7 +22,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from pipeline.files.hashes import sha256_of_texts
+from pipeline.files.hashes import file_sha256, sha256_of_texts
 from pipeline.files.paths import backbones_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
@@ -157,6 +157,20 @@ def models_hash(units: Sequence[Unit]) -> str:
     return sha256_of_texts([json.dumps(first), *(run["weights_sha256"] for run in runs)])
 
 
+def unchanged(unit: Unit, name: str, sha256: str) -> Path:
+    """The path of a file in a unit's folder, which must still have the hash `sha256` in run.json.
+
+    Raises:
+        ValueError: it was changed.
+    """
+    path = unit.folder / name
+    if file_sha256(path) != read_run(unit).get(sha256):
+        raise ValueError(
+            f"{path}: its hash is not the one in run.json; remove {unit.folder} and run train again"
+        )
+    return path
+
+
 def units_of(competition: str, member: str) -> list[Unit]:
     """The units of a trained member, as many as fold 0 says; a missing one is an error."""
     first = Unit(competition, member, 0)
@@ -173,11 +187,15 @@ def units_of(competition: str, member: str) -> list[Unit]:
 
 
 def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], Floats]:
-    """Ids and (n, c) predictions of all units' held-out rows, fold after fold."""
+    """Ids and (n, c) predictions of all units' held-out rows, fold after fold.
+
+    Raises:
+        ValueError: a unit's file was changed.
+    """
     ids: list[str] = []
     parts = []
     for unit in units:
-        table = read_csv_as_text(unit.folder / OOF)
+        table = read_csv_as_text(unchanged(unit, OOF, "oof_sha256"))
         ids += table.iloc[:, 0].tolist()
         cells = table.iloc[:, 1:][list(columns)]  # without the id, which may be named like a class
         parts.append(cells.to_numpy().astype(np.float64))

@@ -34,6 +34,7 @@ from pipeline.members.units import (
     UnitToTrain,
     read_run,
     scaling_of,
+    unchanged,
 )
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
@@ -97,14 +98,14 @@ class Bert:
         }
 
     def load(self, unit: Unit) -> Callable[[Tokens], Floats]:
-        run = read_run(unit)
+        run, weights = read_run(unit), unchanged(unit, WEIGHTS, "weights_sha256")
         backbone = backbones_dir(unit.competition) / run["encoding"]["backbone"]
         # dropout is off in predictions
         network = _network(backbone, run["network"], len(run["columns"]), run["task"], None)
         try:
-            load_trained_tensors(network, load_file(unit.folder / WEIGHTS))
+            load_trained_tensors(network, load_file(weights))
         except (ValueError, SafetensorError) as error:
-            raise ValueError(f"{unit.folder / WEIGHTS}: {error}; train the unit again") from None
+            raise ValueError(f"{weights}: {error}; train the unit again") from None
         return partial(predict, network, task=run["task"], scaling=scaling_of(unit))
 
 

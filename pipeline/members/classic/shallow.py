@@ -23,8 +23,8 @@ from pipeline.members.units import (
     Texts,
     Unit,
     UnitToTrain,
-    read_run,
     scaling_of,
+    unchanged,
 )
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Jobs
@@ -86,9 +86,7 @@ class Classic:
         }
 
     def load(self, unit: Unit) -> Callable[[Any], Floats]:
-        path = unit.folder / MODEL
-        if file_sha256(path) != read_run(unit)["weights_sha256"]:
-            raise ValueError(f"{path}: its hash is not the one in run.json; train the unit again")
+        path = unchanged(unit, MODEL, "weights_sha256")
         with decoding(path, f"remove {unit.folder} and train the unit again"):  # of other versions
             return partial(_predict, joblib.load(path), scaling_of(unit))
 
