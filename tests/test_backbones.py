@@ -10,9 +10,9 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from pipeline.members import backbones
 from pipeline.members.backbones import (
-    check_backbone,
     keep_backbone,
     keep_backbones,
+    local_backbone,
     locate_backbone,
 )
 
@@ -140,19 +140,19 @@ def test_a_file_that_macos_adds_is_no_part_of_a_backbone(workplace, tiny_backbon
 def test_a_folder_without_a_configuration_or_weights_is_refused(workplace):
     Path("empty").mkdir()
     with pytest.raises(ValueError, match=r"\bempty\b.*config\.json"):
-        check_backbone("empty")
+        local_backbone("empty")
     Path("empty/config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"\bempty\b.*model\*\.safetensors"):
-        check_backbone("empty")
+        local_backbone("empty")
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
 def test_a_pointer_of_git_lfs_is_refused_by_name(workplace, tiny_backbone, name):
     folder = Path(shutil.copytree(tiny_backbone, "cloned"))
-    check_backbone("cloned")
+    local_backbone("cloned")
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     message = rf"^cloned/{name}: [^\n]*git lfs pull"
     with pytest.raises(ValueError, match=message):
-        check_backbone("cloned")
+        local_backbone("cloned")
     with pytest.raises(ValueError, match=message):
         keep_backbone("cloned", "tiny")
