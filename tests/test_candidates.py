@@ -56,31 +56,8 @@ def test_the_pairs_of_a_post_processed_blend_are_post_processed_themselves():
     )
     expected = cross_postprocess_pairs(Shift(), blend.held_out_pairs, target, folds)
     np.testing.assert_array_equal(processed.held_out_pairs, expected)
-    assert processed.fit_variance == estimate_fit_variance(target, expected, folds, seed=0)
-    assert processed.fit_variance != blend.fit_variance
-
-
-@pytest.mark.parametrize("constant", [False, True])
-def test_a_column_that_was_constant_before_post_processing_is_no_reason_to_leave_it_out(constant):
-    class Clip:
-        def fit(self, blend, target):
-            return SimpleNamespace(apply=lambda new: np.clip(new, 0.4, None))
-
-    rng = np.random.default_rng(0)
-    oof, test = rng.random((30, 2, 2)), rng.random((7, 2, 2))
-    test[:, :, 1] = 0.2 if constant else np.linspace(0, 0.2, 7)[:, None]
-    y = rng.random((30, 2)).round()
-    found = candidates_of(
-        BLENDERS["mean"],
-        {"clip": Clip()},
-        oof,
-        test,
-        Target.of(y, "multilabel", "logloss"),
-        np.arange(30) % 3,
-        keep_pairs=False,
-        seed=0,
-    )
-    assert len(list(found)) == (2 if constant else 1)
+    assert processed.entry.fit_variance == estimate_fit_variance(target, expected, folds, seed=0)
+    assert processed.entry.fit_variance != blend.entry.fit_variance
 
 
 @pytest.mark.parametrize(("metric", "is_candidate"), [("logloss", False), ("f1", True)])

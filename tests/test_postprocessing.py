@@ -370,16 +370,6 @@ def test_a_temperature_does_not_reach_certainty_on_a_few_rows_that_are_right():
     assert 0.7 < found[3, 0] < 0.99
 
 
-def test_the_prior_of_a_temperature_is_worth_half_the_square_of_its_log():
-    p, y = np.array([0.3, 0.4, 0.6, 0.7]), np.array([0, 0, 1, 1])
-    logs = np.linspace(-3, 3, 60_001)
-    right = np.where(y == 1, 1, -1) * logit(p)
-    losses = np.log1p(np.exp(-np.exp(logs)[:, None] * right)).sum(axis=1) + logs**2 / 2
-    found = process("temperature", p[:, None], y, p[:, None], "binary", "logloss")
-    expected = expit(np.exp(logs[losses.argmin()]) * logit(p))
-    np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
-
-
 def test_isotonic_by_hand():
     p = np.array([[0.1], [0.2], [0.3], [0.4]])
     y = np.array([0, 1, 0, 1])
