@@ -688,6 +688,13 @@ def test_a_key_of_another_section_or_case_is_told_where_it_belongs(config_of, se
         config_of(**section)
 
 
+def test_names_of_ids_may_be_typed_and_the_samples_is_that_of_the_test_table(command):
+    config, _ = command("--data.id", "{train: id, test: test_id}")
+    assert config.data.id == {"train": "id", "test": "test_id", "sample": "test_id"}
+    assert command("--data.id", "key")[0].data.id == "key"
+    assert command("--data.id", "null")[0].data.id is None
+
+
 @pytest.mark.parametrize("key", ["test", "sample_submission"])
 def test_the_three_tables_are_three_files(config_of, key):
     with pytest.raises(ValueError, match=r"'train\.csv'.*'train\.csv'"):

@@ -155,6 +155,20 @@ def test_without_ids_row_numbers_and_equal_orders_go_by_position(without_ids, sa
     assert without_ids("id,text\n7,x\n7,y\n9,z\n", "id,target\n7,0\n7,0\n9,0\n").note is None
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_without_ids_row_numbers_in_another_order_match_rows(without_ids, first):
+    cells = [f"{first + row}" for row in (2, 0, 1)]
+    read = without_ids("text\nx\ny\nz\n", "row,target\n" + "".join(f"{c},0\n" for c in cells))
+    assert (read.ids, read.id_cells) == (("2", "0", "1"), tuple(cells))
+    assert "'row'" in (read.note or "")
+
+
+def test_without_ids_a_column_of_unknown_values_is_told_to_go_by_position(without_ids):
+    read = without_ids("id,text\nb1,x\nb2,y\nb3,z\n", "key,target\n30,0\n10,0\n20,0\n")
+    assert read.ids == ("0", "1", "2")
+    assert "'key'" in (read.note or "")
+
+
 # --- the tables call their ids otherwise
 
 

@@ -52,21 +52,25 @@ def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
     name = data.id_of(part) or ""
     where = getattr(data, SETTINGS[part])
     names: dict[str, str | None] = {}
+    tables: dict[str, pd.DataFrame | None] = {}
     for other in SETTINGS:
         other_table = table if other == part else open_other(data, SETTINGS[other])
         if other_table is not None:
             names[other] = _name_in(other_table, data.id_of(other) or name)
-    if part == "sample" and names[part] is None and (test := open_other(data, "test")) is not None:
-        test_id = data.id_of("test")
-        if test_id in test.columns.tolist():
-            match = matching_columns(table, test[[test_id]])
-            names["sample"] = match[0] if match else None
+        tables[other] = other_table
+    test, sample = tables["test"], tables["sample"]
+    if None in (names.get("test"), names.get("sample")) and test is not None and sample is not None:
+        known = names["test"]
+        match = matching_columns(sample, test[[known]] if known else test, data.target)
+        names["sample"], names["test"] = match[:2] if match else (None, None)
     remedy = None
     if len(names) == len(SETTINGS) and all(names.values()):
         same = len(set(names.values())) == 1
         value = names[part] if same else names
         spelled = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
         remedy = f"set data.id: {spelled.partition(chr(10))[0]}"
+    elif part == "train" and names["train"] is None:
+        remedy = "correct data.id, or set it to null, which numbers the rows"
     return no_column(name, table.columns.tolist(), where, "data.id", remedy)
 
 
@@ -142,6 +146,15 @@ def refuse_other_order(table: pd.DataFrame, test: pd.DataFrame, where: str) -> N
                     f"{test[other].iloc[differs[0] - 1]!r} there; set data.id, or remove the "
                     "column if rows go by their order"
                 )
+
+
+def as_row_numbers(cells: Sequence[str]) -> list[int] | None:
+    """The row that each cell names, if all together are the numbers from 0, or from 1, on."""
+    numbers = [spelling_key(cell) for cell in cells]
+    for first in (0, 1):
+        if set(numbers) == set(range(first, first + len(numbers))):
+            return [int(number) - first for number in numbers]
+    return None
 
 
 def same_numbers_as(cells: Sequence[str], ids: Sequence[str]) -> list[str] | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.competition.ids import (
+    as_row_numbers,
     matching_columns,
     no_id_column,
     open_test,
@@ -56,8 +57,9 @@ def read_sample(
     """Read the sample submission and check that it asks for these ids and columns.
 
     If the config names no id column, rows are matched by a column of the sample that holds the
-    values of a column of the test table, or otherwise by their order. In the latter case the first
-    of several columns holds ids or row numbers, unless we predict a column of that name.
+    values of a column of the test table, or by row numbers in its first column, or otherwise by
+    their order. In the latter cases the first of several columns holds ids or row numbers, unless
+    we predict a column of that name.
 
     Args:
         ids: (k,) of the test rows.
@@ -105,8 +107,20 @@ def _rows_without_ids(
         return header.index(name), order.tolist(), note
     if test is not None:
         refuse_other_order(table, test, where)
-    id_at = 0 if len(header) > 1 and header[0] not in predicted else None
-    return id_at, range(len(table)), None
+    if len(header) == 1 or header[0] in predicted:
+        return None, range(len(table)), None
+    cells = table.iloc[:, 0].tolist()
+    numbers = as_row_numbers(cells)
+    if numbers is not None:
+        note = f"{where}: rows are matched by {header[0]!r}, the row numbers of {data.test}"
+        return 0, numbers, note if numbers != sorted(numbers) else None
+    if test is None or cells in test.to_numpy().T.tolist():
+        return 0, range(len(table)), None
+    note = (
+        f"{where}: rows are taken in the order of {data.test}, which has no column with the values "
+        f"of {header[0]!r}"
+    )
+    return 0, range(len(table)), note
 
 
 def _check_columns(

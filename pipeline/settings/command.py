@@ -220,7 +220,11 @@ def _add_setting(group: Any, key: str, field: FieldInfo) -> None:
     group.add_argument(
         f"--{key}",
         nargs="*" if "tuple" in kind else None,
-        type=_mapping if "dict" in kind else _null_or_text,
+        type=_mapping
+        if "dict" in kind
+        else _text_or_mapping
+        if "Mapping" in kind
+        else _null_or_text,
         metavar="|".join(choices_of(field.annotation)) or "VALUE",
         help=f"{field.description} ({note})".replace("%", "%%"),
     )
@@ -231,6 +235,10 @@ def _mapping(text: str) -> object:
         return parse_yaml(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"not valid YAML: {short(text)} ({error})") from None
+
+
+def _text_or_mapping(text: str) -> object:
+    return _mapping(text) if text.startswith("{") else _null_or_text(text)
 
 
 def _null_or_text(text: str) -> str | None:

@@ -33,12 +33,14 @@ def _ids(value: object) -> object:
     if not isinstance(value, dict):
         if value is None or isinstance(value, str | int | float):
             return _as_spelled(value)
-    elif set(value) == {"train", "test", "sample"}:
+    elif {"train", "test"} <= set(value) <= {"train", "test", "sample"}:
+        value = {"sample": value["test"], **value}
         names = {table: _as_spelled(name) for table, name in value.items()}
         if all(isinstance(name, str) for name in names.values()):
             return names
     raise ValueError(
-        f"is a column's name, or {{train: NAME, test: NAME, sample: NAME}}, or null, got {value!r}"
+        "is a column's name, or {train: NAME, test: NAME, sample: NAME}, or null, got "
+        f"{value!r}; null numbers the rows, and matches those of the sample by their values"
     )
 
 
