@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
-from pipeline.competition.deal import text_key
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.rows import joined, joined_unordered, read_test, read_train
+from pipeline.competition.spelling import text_key
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Data
 
@@ -343,6 +343,20 @@ def test_few_recurring_questions_are_no_doubt(tables):
     assert doubts(tables, train, test, text=["question", "answer"]) == []
 
 
+def test_a_column_with_one_value_for_each_recurring_text_is_named_as_the_group(tables):
+    header, test = "id,a,b,target,level,qid,topic\n", "id,a,b\n"
+    rows = [(k, k // 2) for k in range(48)]
+    train = header + "".join(
+        f"{k},why is {n},because {k},1,{k % 2},q{n},t{n // 2}\n" for k, n in rows
+    )
+    test += "".join(f"b{k},how is {k},because {-k}\n" for k in range(20))
+    (line,) = doubts(tables, train, test, text=["a", "b"])
+    assert line.endswith("set data.group: qid")
+    other = re.sub(r"q\d+,t\d+\n", lambda cells: f"{cells.start()},x\n", train)
+    (line,) = doubts(tables, other, test, text=["a", "b"])
+    assert line.endswith("set data.group: a")
+
+
 def test_a_text_that_recurs_on_the_other_side_asks_for_a_group_of_ones_own(tables):
     train = "".join(f"{k},text no {k},text no {k + 1},{k % 2}\n" for k in range(40))
     test = "".join(f"{k},text no {k},text no {k + 100},\n" for k in range(100, 120))
@@ -358,6 +372,20 @@ def test_each_table_may_have_its_own_name_for_the_ids(tables):
     names = {"train": "qid", "test": "test_id", "sample": "Id"}
     train, test, data = tables("qid,text,target\n1,a,2\n", "test_id,text\n9,x\n", id=names)
     assert (train.ids, test.ids, data.id_name) == (("1",), ("9",), "qid")
+
+
+def test_ids_of_other_names_in_test_and_sample_are_found_by_their_values(tables, workplace):
+    write_rows(workplace / "sample.csv", ["key", "target"], [["9", "0"], ["8", "0"]])
+    said = r"test\.csv: .*data\.id: {train: id, test: test_id, sample: key}"
+    with pytest.raises(ValueError, match=said):
+        tables(
+            "id,text,target\n1,a,2\n", "test_id,text\n8,x\n9,y\n", sample_submission="sample.csv"
+        )
+
+
+def test_a_training_table_without_ids_is_told_how_to_do_without(tables):
+    with pytest.raises(ValueError, match=r"train\.csv: .*'id'.*\bnull\b"):
+        tables("text,target\na,2\n")
 
 
 @pytest.mark.parametrize("configured", ["id", "ID", "Id"])
@@ -432,6 +460,12 @@ def test_a_label_without_positives_is_named(tables):
         tables, "id,text,p,q,r\n1,a,1,0,0\n2,b,0,0,1\n", task="multilabel", target=["p", "q", "r"]
     )
     assert re.match(r"train\.csv: .*'q'", line)
+
+
+def test_groups_in_several_spellings_are_told(tables):
+    rows = "1,a,2,x1\n2,b,2,X1\n3,c,2,y\n4,d,2,y\n5,e,2,y \n"
+    (line,) = doubts(tables, f"id,text,target,g\n{rows}", group="g")
+    assert re.match(r"train\.csv: 2 groups of 'g'.*'x1' and 'X1'", line)
 
 
 def test_empty_groups_are_counted(tables):

@@ -64,7 +64,7 @@ def test_equal_texts_share_a_fold_whatever_their_case_and_white_space(scheme, ta
     texts = [f"text {i}" for i in range(240)]
     for i in range(40):
         texts[200 + i] = f"  TEXT\n\t{i} "
-    texts[0], texts[200] = "caf\u00e9", "cafe\u0301"
+    texts[0], texts[200], texts[201] = "caf\u00e9", "cafe\u0301", "\uff34ext\u200b 1"
     folds = folds_of(scheme, task, texts=texts)
     assert np.array_equal(folds[200:], folds[:40])
 

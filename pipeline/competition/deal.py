@@ -9,11 +9,12 @@ label).
 """
 
 from collections.abc import Callable, Sequence
-from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+
+from pipeline.competition.spelling import text_key
 
 
 def make_folds(
@@ -38,16 +39,13 @@ def make_folds(
     atoms = connect(texts, groups)
     n_atoms = len(np.unique(atoms))
     if n_atoms < n:
-        what = "distinct texts" if groups is None else "groups that share no text"
+        what, remedy = "distinct texts", "add rows"
+        if groups is not None:
+            what, remedy = "groups that share no text", "name another column as data.group"
         raise ValueError(
-            f"folds.n: {n} folds need as many {what}, got {n_atoms}; lower folds.n or add rows"
+            f"folds.n: {n} folds need as many {what}, got {n_atoms}; lower folds.n or {remedy}"
         )
     return SCHEMES[scheme](y, atoms, task=task, n=n, seed=seed)
-
-
-def text_key(text: str) -> str:
-    """The text without case, white space and Unicode form; texts with equal keys count as equal."""
-    return " ".join(normalize("NFC", text).casefold().split())
 
 
 def connect(texts: Sequence[str], groups: Sequence | None) -> np.ndarray:

@@ -4,14 +4,16 @@ Letters: n training rows, k test rows.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
-from pipeline.competition.deal import connect, text_key
+from pipeline.competition.deal import connect
 from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
-from pipeline.competition.spelling import in_print
+from pipeline.competition.spelling import in_print, spelling_key, text_key
 from pipeline.competition.tables import open_table
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Data
@@ -19,6 +21,7 @@ from pipeline.settings.config import Data
 MOST_LINES = 5  # about classes of one row
 MANY = 0.05  # share of training rows with a recurring value from which we warn
 FEW = 3  # test rows expected to share a value: fewer may be missing by chance
+SEVERAL = 10  # values that a column has at least if it may group the rows
 HARDLY = 0.25  # of the expected test rows: with fewer, the test table has values of its own
 
 Columns = list[list[str]]
@@ -59,6 +62,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
             f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
             for name in np.array(train.columns)[~train.y.any(axis=0)].tolist()
         ]
+    lines += _lines_about_spellings(data, train.groups or ())
     if TASKS[task].has_classes and data.train_rows is None:  # a part may well hold one row
         lines += _lines_about_lone_rows(data, train)
     return lines + _shared_in_train_only(data, train, test)
@@ -79,6 +83,21 @@ def _ids_of_contradictions(train: Train) -> list[str]:
     for key, target in zip(keys, train.y.tolist(), strict=True):
         targets[key].add(tuple(target) if isinstance(target, list) else target)
     return [i for i, key in zip(train.ids, keys, strict=True) if key and len(targets[key]) > 1]
+
+
+def _lines_about_spellings(data: Data, groups: Sequence[str]) -> list[str]:
+    """A line if groups differ in spelling only; they count as different groups."""
+    spellings: defaultdict[object, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(groups):
+        spellings[spelling_key(name)].append(name)
+    several = [names for names in spellings.values() if len(names) > 1]
+    if not several:
+        return []
+    return [
+        f"{data.train}: {len(several)} groups of {data.group!r} have several spellings, such as "
+        f"{' and '.join(map(in_print, several[0][:2]))}, and count as different groups; write each "
+        "in one way"
+    ]
 
 
 def _lines_about_lone_rows(data: Data, train: Train) -> list[str]:
@@ -107,25 +126,58 @@ def _shared_in_train_only(data: Data, train: Train, test: TestRows) -> list[str]
         if counted is None:
             return []
         n_train, n_test = counted
+        group = _grouping_column(data, cells)
+        remedy = f"set data.group: {group}" if group is not None else remedy
         return [
             f"{data.train}: {n_train} of {len(atoms)} rows share {names} with another row, only "
             f"{n_test} of {len(test.ids)} test rows with a training row; folds that separate them "
             f"give scores that are too good: {remedy}"
         ]
 
-    lines = []
+    lines = {}
     columns = _text_columns(data, train, test)
     for name, (cells, test_cells) in columns.items():
-        lines += lines_about(f"their {name!r}", [cells], [test_cells], f"set data.group: {name}")
-    if lines or len(data.text) < 2:
-        return lines
-    both = [columns[name] for name in data.text]  # a text may be on the left here, there right
-    return lines_about(
-        f"a text, in {' or '.join(map(repr, data.text))},",
-        [cells for cells, _ in both],
-        [test_cells for _, test_cells in both],
-        "number the rows that such texts connect in a column of your own and name it as data.group",
-    )
+        remedy = f"set data.group: {name}"
+        lines[name] = lines_about(f"their {name!r}", [cells], [test_cells], remedy)
+    if len(data.text) == 2 and bool(lines[data.text[0]]) == bool(lines[data.text[1]]):
+        # a text may be on the left here and on the right there, and one group is to hold both
+        both = [columns[name] for name in data.text]
+        lines[data.text[0]] = lines_about(
+            f"a text, in {' or '.join(map(repr, data.text))},",
+            [cells for cells, _ in both],
+            [test_cells for _, test_cells in both],
+            "number the rows that such texts connect in a column of your own and name it as "
+            "data.group",
+        )
+        lines[data.text[1]] = []
+    return [line for told in lines.values() for line in told]
+
+
+def _grouping_column(data: Data, columns: Columns) -> str | None:
+    """The column of the training table, if any, that has one value for all connected rows.
+
+    Args:
+        columns: (n,) keys each; rows that share one are connected; an empty key is no value.
+    """
+    if data.train_rows is not None:
+        return None  # the table holds other rows
+    # imported here: it takes a tenth of a second to load, and few tables need it
+    from scipy.sparse.csgraph import connected_components
+
+    table = open_table(data.train, "data.train", data.dialect)
+    n, keys = len(table), np.concatenate(columns)
+    rows = np.tile(np.arange(n), len(columns))[keys != ""]
+    key = n + pd.factorize(keys[keys != ""])[0]
+    size = n + len(key)
+    graph = sparse.coo_matrix((np.ones(len(rows)), (rows, key)), shape=(size, size))
+    part = connected_components(graph)[1][:n]
+    header = table.columns.tolist()
+    n_values = {}
+    for name in sorted(set(header) - {data.id_of("train"), *data.text, *data.target}):
+        if header.count(name) == 1 and (table[name].groupby(part).nunique() == 1).all():
+            n_values[name] = table[name].nunique()
+    best = max(n_values, key=lambda name: n_values[name], default=None)
+    return best if best is not None and SEVERAL <= n_values[best] < n else None
 
 
 def _text_columns(

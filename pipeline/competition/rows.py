@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.deal import text_key
 from pipeline.competition.ids import open_other, read_ids
+from pipeline.competition.spelling import text_key
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
 from pipeline.files.hashes import sha256_of_texts

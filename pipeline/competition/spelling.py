@@ -1,4 +1,4 @@
-"""Names and classes that differ in spelling only, and how messages show the difference."""
+"""Texts, names and classes that differ in spelling only, and how messages show the difference."""
 
 import re
 from collections.abc import Sequence
@@ -8,17 +8,32 @@ from unicodedata import normalize
 # float() alone would also take nan, infinity and 1_000
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
+# characters without width: soft hyphen, joiners, direction, variation selectors, byte order mark
+INVISIBLE = dict.fromkeys(
+    [0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFE0E, 0xFE0F, 0xFEFF]
+)
+
+
+def text_key(text: str) -> str:
+    """The text without case, white space, invisible characters and Unicode form (NFKC).
+
+    Texts with equal keys count as equal.
+    """
+    folded = normalize("NFKC", text).translate(INVISIBLE).casefold()
+    return " ".join(normalize("NFKC", folded).split())
+
 
 def spelling_key(name: str) -> str | Decimal:
-    """The name in NFC without case and surrounding space, as a number if possible."""
-    folded = normalize("NFC", normalize("NFC", name).strip().casefold())
+    """The name as `text_key` gives it, as a number if possible."""
+    folded = text_key(name)
     # Decimal is exact: float() makes long ids that differ in the last digit equal
     return Decimal(folded) if NUMBER.fullmatch(folded) else folded
 
 
 def in_print(name: str) -> str:
     """The name for a message, with code points if its letters look like those of another."""
-    return repr(name) if normalize("NFC", name) == name else ascii(name)
+    plain = normalize("NFKC", name).translate(INVISIBLE)
+    return repr(name) if plain == name else ascii(name)
 
 
 def alike(name: str, names: Sequence[str]) -> list[str]:
