@@ -283,7 +283,9 @@ def test_utf_16_without_a_mark_is_told_in_any_alphabet(tmp_path, text):
     [
         ("id,text\n1,a,\n2,b,\n", r"line 2\b.*\bthat line\b.*\b1 ',' too many"),
         ("id,text,,\n1,a\n", r"line 2\b.*\bfirst line\b.*\b2 ',' too many"),
-        ("id,text\n1,a,b\n", r"line 2\b.*double quotes$"),
+        ("id,text\n1,a,b\n", r"line 2\b.*double quotes\b"),
+        ("sep=,\nid,text,target\n1,a,2\n", r"line 2\b.*\bfirst line if\b"),
+        ("id,text\n1\n", r"line 2\b.*double quotes$"),
     ],
 )
 def test_trailing_separators_are_told_from_cells_that_hold_one(tmp_path, content, said):

@@ -173,7 +173,10 @@ def _remedy(header: list[str], row: list[str], delimiter: str, dialect: Dialect 
             return f"{which} ends in {n_more} {delimiter!r} too many; remove it"
     if dialect is not None and dialect.quoting == "none":
         return f"a cell holds a {delimiter!r}: set data.quoting: csv if such cells are in quotes"
-    return f"put cells that hold a {delimiter!r} in double quotes"
+    remedy = f"put cells that hold a {delimiter!r} in double quotes"
+    if len(header) < len(row):
+        remedy += ", or remove the first line if it does not name the columns"
+    return remedy
 
 
 def _other_separator(header: list[str], delimiter: str) -> str | None:
