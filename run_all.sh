@@ -6,9 +6,13 @@ if [[ " $* " == *" --help "* || " $* " == *" -h "* ]]; then
     sed '/^"""/,/^"""/!d; s/"""//; /^from/,$d' pipeline/__main__.py # its docstring; nothing is installed
     exit
 fi
+words=() PYTHON=
+for word in "$@"; do
+    if [ "$word" = --no-install ]; then PYTHON=python3; else words+=("$word"); fi
+done
 source scripts/environment.sh
-use_environment requirements.txt
+[ -n "$PYTHON" ] || use_environment requirements.txt
 if [[ " $* " == *" --list "* ]]; then
     exec "$PYTHON" -m scripts.reference --list
 fi
-exec "$PYTHON" -m pipeline "$@"
+exec "$PYTHON" -m pipeline ${words[@]+"${words[@]}"}

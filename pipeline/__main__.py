@@ -3,6 +3,7 @@
     ./run_all.sh                                      the demo competition, configs/tweets.yaml
     ./run_all.sh --quick                              the same on 800 rows, two members, two folds
     ./run_all.sh configs/r8.yaml --training.epochs 1  another competition, with a setting changed
+    ./run_all.sh --no-install configs/r8.yaml         with python3 and its packages as they are
     ./run_all.sh --list                               poolings, models, blenders, metrics
 
 Every stage gets these words; `python -m pipeline.prepare --help` lists all settings.

@@ -5,6 +5,7 @@ data/backbones/<demo>/ if they are missing, nothing else.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.folds import read_own_folds
@@ -14,6 +15,7 @@ from pipeline.competition.targets import check_grades
 from pipeline.demos.fetch import fetch_missing
 from pipeline.ensemble.fitted import check_names
 from pipeline.files.paths import unit_dir
+from pipeline.files.provenance import not_as_pinned
 from pipeline.members.backbones import local_backbone
 from pipeline.members.kinds import check_members
 from pipeline.members.steps import steps_of_units
@@ -27,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
         data = config.data
+        differ = not_as_pinned(Path(__file__).parents[1] / "requirements.txt")
+        if differ:
+            print(f"note: installed, and (tested): {', '.join(differ)}; going on with these")
         # units are written whole, so the first fold's folder stands for a trained member
         is_trained = all(unit_dir(config.competition, m.name, 0).is_dir() for m in config.members)
         _check_names(config.blend)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files.provenance import not_as_pinned
+
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 USE = 'cd "$1"; source scripts/environment.sh; use_environment requirements.txt; echo "$PYTHON"'
 OWN_PIN = f"pytest=={pytest.__version__}"
@@ -74,3 +76,12 @@ def test_a_missing_libgomp_is_named_with_the_fix(use):
     done = use(OWN_PIN, "[[ $2 != *libgomp* ]] || exit 1")
     assert done.returncode == 2
     assert "apt-get install libgomp1" in done.stderr
+
+
+def test_packages_that_differ_from_the_pins_are_named_with_both_versions(tmp_path):
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"# pins\n{OWN_PIN}\nnumpy==0.1  # old\nno-such-package==2.0\n")
+    numpy, missing = not_as_pinned(path)
+    assert re.fullmatch(r"numpy \d+\.\d+\.\d+ \(0\.1\)", numpy)
+    assert missing == "no-such-package missing (2.0)"
+    assert not_as_pinned(tmp_path / "none.txt") == []

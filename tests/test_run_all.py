@@ -83,6 +83,16 @@ def test_the_script_shows_the_same_help_and_installs_nothing(tmp_path):
     assert done.stderr == ""
 
 
+def test_without_an_installation_the_words_reach_python3_as_it_is(tmp_path):
+    (tmp_path / "python3").write_text('#!/bin/bash\necho "$@"\n')
+    (tmp_path / "python3").chmod(0o755)
+    words = ["configs/a.yaml", "--no-install", "--members", "a b"]
+    command = ["bash", str(ROOT / "run_all.sh"), *words]
+    path = f"{tmp_path}:/usr/bin:/bin"
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": path}, check=True)
+    assert done.stdout == "-m pipeline configs/a.yaml --members a b\n"
+
+
 def test_a_word_that_is_no_config_stops_at_the_first_stage(workplace):
     """The demo is not trained in the place of a config that is spelled wrong."""
     for words in (["--quick", "configs/senti"], ["configs/senti.yaml", "--quick"]):

@@ -1,9 +1,11 @@
 """Provenance of a file: command line, commit, versions, machine."""
 
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 PACKAGES = ("torch", "transformers", "scikit-learn", "lightgbm", "pandas", "numpy")
 
@@ -17,6 +19,17 @@ def provenance() -> dict[str, object]:
         "versions": {name: _version(name) for name in PACKAGES},
         "machine": f"{platform.machine()} {platform.system()}",
     }
+
+
+def not_as_pinned(requirements: Path) -> list[str]:
+    """Each package that is missing or has another version than `requirements` pins, in words."""
+    lines = requirements.read_text("utf-8") if requirements.is_file() else ""
+    differ = []
+    for package, pin in re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE):
+        installed = _version(package)
+        if installed is None or installed.partition("+")[0] != pin:  # torch's builds: 2.13.0+cpu
+            differ.append(f"{package} {installed or 'missing'} ({pin})")
+    return differ
 
 
 def command_line() -> str:

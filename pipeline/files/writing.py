@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pandas as pd
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the command line takes its lock without loading pandas
+    import pandas as pd
+    from numpy.typing import NDArray
 
 MARK = "[0-9a-f]" * 8
 TEMPORARY = f".*.{MARK}.tmp"  # matches the names that `_temporary` gives
@@ -82,20 +83,22 @@ def without_nan(value: Any) -> Any:
     return value
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     with written_whole(path) as temporary:
         save_csv(temporary, table)
 
 
-def save_csv(path: Path, table: pd.DataFrame) -> None:
+def save_csv(path: Path, table: "pd.DataFrame") -> None:
     """Save `table` without its index, with exact numbers."""
     table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def table_by_id(
-    ids: Sequence[str], id_name: str, columns: Sequence[str], values: NDArray[Any]
-) -> pd.DataFrame:
+    ids: Sequence[str], id_name: str, columns: Sequence[str], values: "NDArray[Any]"
+) -> "pd.DataFrame":
     """(n,) ids and (n, c) values as a table; a column may have the id's name."""
+    import pandas as pd
+
     table = pd.DataFrame(values, columns=list(columns))
     table.insert(0, id_name, list(ids), allow_duplicates=True)
     return table
