@@ -9,8 +9,8 @@ import pyarrow.parquet
 import pytest
 
 from pipeline.competition.tables import FORMATS, column, open_table, read_table
+from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
-from pipeline.files.reading import Dialect
 
 CELLS = [["007", "NA"], ["7", ""], ["x,y", 'two\nlines "and" quotes'], ["ü", "null"]]
 CSV = 'id,text\n007,NA\n7,\n"x,y","two\nlines ""and"" quotes"\nü,null\n'

@@ -14,8 +14,9 @@ import pyarrow
 import pyarrow.parquet
 
 from pipeline.competition.spelling import alike, spelling_key, told_apart
+from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
-from pipeline.files.reading import Dialect, decoding, text_cells
+from pipeline.files.reading import decoding, text_cells
 from pipeline.files.signatures import N_BYTES, refuse_other_kind
 
 LARGE = 2**28  # bytes; smaller tables are read however well they were packed

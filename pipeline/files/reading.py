@@ -7,13 +7,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
+from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
@@ -30,15 +30,6 @@ SOME_NULS = 0.02  # share of bytes from which a text in UTF-8 is not just damage
 MOST_SHAPES = 20  # different word shapes of a column, at most, to judge other cells by shape
 
 csv.field_size_limit(2**31 - 1)  # a text may be longer than the csv module expects
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """Separator, quoting and encoding from the settings of `data`; None means detected."""
-
-    separator: str | None = None
-    quoting: str | None = None
-    encoding: str | None = None
 
 
 @contextmanager

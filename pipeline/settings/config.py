@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
-from pipeline.files.reading import Dialect
 from pipeline.scoring.names import TASKS_OF_METRIC
 from pipeline.settings.members import AnyMember, Member, Training, filled_in
 from pipeline.settings.section import (
