@@ -190,10 +190,20 @@ def test_every_config_of_the_repository_is_valid_and_bears_its_files_name(path):
         ({"members": [{"pooling": "mean", "lerning_rate": 1}]}, "rning_rate", "learning_rate"),
         ({"submit": {"ass": "labels"}}, "submit.ass", "as"),
         ({"jobs": {"njobs": 2}}, "jobs.njobs", "n_jobs"),
+        ({"training": {"lr": 1}}, "training.lr", "learning_rate"),
+        ({"training": {"bf16": True}}, "training.bf16", "precision"),
+        ({"training": {"num_epochs": 1}}, "training.num_epochs", "epochs"),
+        ({"training": {"max_len": 64}}, "training.max_len", "max_length"),
+        ({"members": [{"pooling": "mean", "batch": 8}]}, "members.0.batch", "batch_size"),
+        ({"folds": {"n_splits": 5}}, "folds.n_splits", "n"),
+        ({"folds": {"random_state": 5}}, "folds.random_state", "seed"),
+        ({"n_folds": 5}, "n_folds", "folds.n"),
+        ({"lr": 5}, "lr", "training.learning_rate"),
+        ({"data": {"label": "y"}}, "data.label", "target"),
     ],
 )
 def test_an_unknown_key_is_an_error_that_names_the_nearest(config_of, where, typo, near):
-    with pytest.raises(ValueError, match=rf"'[^']*{typo}'.*'{near}'"):
+    with pytest.raises(ValueError, match=rf"'[^']*{typo}'.*[.']{near}'"):
         config_of(**where)
 
 
@@ -349,7 +359,7 @@ def test_a_foreign_predictor_is_aligned_by_id_unless_the_config_says_otherwise(c
     ("entry", "said"),
     [
         ({"folder": "a", "align": "order"}, r"blend\.external\.0\.align: .*'order'"),
-        ({"folder": "a", "aling": "id"}, r"'blend\.external\.0\.aling'.*'align'"),
+        ({"folder": "a", "aling": "id"}, r"'.*aling'.*'blend\.external\.0\.align'"),
         ({"align": "id"}, r"blend\.external\.0\.folder\b"),
         (7, r"blend\.external\.0: .*\b7\b"),
     ],
@@ -367,6 +377,21 @@ def test_just_the_metrics_of_a_task_fit_it(config_of, task):
         else:
             with pytest.raises(ValueError, match=rf"tiny\.yaml: .*'{name}'.*\b{task}\b"):
                 config_of(task=task, metric=name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "metric"),
+    [("F1-Macro", "f1_macro"), ("AUC", "auc"), ("log_loss", "logloss"), ("Log-Loss", "logloss")],
+)
+def test_a_metric_may_be_spelled_with_other_case_and_hyphens(config_of, typed, metric):
+    assert config_of(task="binary", metric=typed).metric == metric
+
+
+def test_a_metric_by_another_tools_name_is_answered_with_ours(config_of):
+    with pytest.raises(ValueError, match=r"'roc_auc'.*did you mean 'auc'\? choose one of: acc"):
+        config_of(task="binary", metric="roc_auc")
+    with pytest.raises(ValueError, match=r"'roc_auc' (?!.*did you mean)"):  # of no use there
+        config_of(metric="roc_auc")
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
@@ -502,6 +527,11 @@ def test_an_unknown_member_is_named_with_those_there_are(command):
     [
         (["--training.epoch", "3"], r"'--training\.epoch'.*--training\.epochs\b"),
         (["--training.epoch=3"], r"'--training\.epoch'.*--training\.epochs\b"),
+        (["--lr", "1e-5"], r"'--lr'; did you mean --training\.learning_rate\?$"),
+        (["--epochs", "3"], r"'--epochs'; did you mean --training\.epochs\?$"),
+        (["--n_splits", "3"], r"'--n_splits'; did you mean --folds\.n\?$"),
+        (["--random_state", "3"], r"'--random_state'; did you mean --seed\?$"),
+        (["--folds.sed", "3"], r"'--folds\.sed'; did you mean --folds\.seed\?$"),
         (["--xyz"], "'--xyz'.*--help"),
         (["--train", "x"], "'--train'"),
         (["extra"], "'extra'"),
@@ -636,7 +666,7 @@ def test_an_unknown_key_at_the_top_is_told_before_what_follows_from_it(raw, wher
 
 def test_an_unknown_key_in_a_section_is_told_before_the_one_that_lacks(config_of):
     data = {"train": None, "trian": "train.csv"}
-    with pytest.raises(ValueError, match=r"unknown key 'data\.trian'.*'train'"):
+    with pytest.raises(ValueError, match=r"unknown key 'data\.trian'.*'data\.train'"):
         config_of(data=data)
 
 

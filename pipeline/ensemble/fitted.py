@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.files.suggestions import choices
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats, Task
 
@@ -117,5 +118,4 @@ def check_names(setting: str, names: Iterable[str], registry: Collection[str]) -
     """Raise a ValueError for a name of a setting that is not in its registry."""
     for name in names:
         if name not in registry:
-            known = ", ".join(sorted(registry))
-            raise ValueError(f"{setting}: unknown name {name!r}; choose one of: {known}")
+            raise ValueError(f"{setting}: unknown name {name!r}; {choices(name, sorted(registry))}")

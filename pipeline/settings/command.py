@@ -1,7 +1,6 @@
 """A stage's command line: the YAML, settings that replace its values, and errors of one line."""
 
 import argparse
-import difflib
 import io
 import signal
 import sys
@@ -16,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.files.lock import competition_locked
 from pipeline.files.messages import short
+from pipeline.files.suggestions import choices, did_you_mean, meant_by
 from pipeline.settings.config import Config
 from pipeline.settings.errors import in_plain_words
 from pipeline.settings.listing import (
@@ -110,8 +110,9 @@ def parse(
     known, unknown = parser.parse_known_args(_config_first(sys.argv[1:] if argv is None else argv))
     if unknown:
         flag = unknown[0].partition("=")[0]
-        near = difflib.get_close_matches(flag, parser._option_string_actions, n=1)
-        hint = f"did you mean {near[0]}?" if near else "see --help"
+        options = [option.removeprefix("--") for option in parser._option_string_actions]
+        meant = meant_by(flag.removeprefix("--"), options) if flag.startswith("--") else []
+        hint = did_you_mean([f"--{name}" for name in meant]) if meant else "see --help"
         raise ValueError(f"unknown argument {flag!r}; {hint}")
     typed = vars(known)
     words, path, quick = set(typed), Path(typed.pop("config")), typed.pop("quick", False)
@@ -168,7 +169,7 @@ def _keep_members(config: Config, names: Sequence[str]) -> Config:
     known = [m.name for m in config.members]
     for name in names:
         if name not in known:
-            raise ValueError(f"--members: no member {name!r}; choose one of: {', '.join(known)}")
+            raise ValueError(f"--members: no member {name!r}; {choices(name, known)}")
     members = tuple(m for m in config.members if m.name in names)
     return config.model_copy(update={"members": members})
 

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
+from pipeline.files.suggestions import choices, folded
 from pipeline.scoring.names import TASKS_OF_METRIC
 from pipeline.settings.members import AnyMember, Member, Training, filled_in
 from pipeline.settings.section import (
@@ -215,6 +216,12 @@ class Config(Section):
     submit: Submit = Submit()
     jobs: Jobs = Jobs()
 
+    @field_validator("metric")
+    @classmethod
+    def _our_spelling(cls, metric: str) -> str:
+        """F1-Macro is f1_macro."""
+        return {folded(name): name for name in TASKS_OF_METRIC}.get(folded(metric), metric)
+
     @field_validator("members", mode="before")
     @classmethod
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
@@ -237,7 +244,7 @@ class Config(Section):
             complaint = "does not fit" if self.metric in TASKS_OF_METRIC else "is unknown for"
             raise ValueError(
                 f"metric {short(self.metric)} {complaint} task {self.task}; "
-                f"choose one of: {', '.join(fitting)}"
+                + choices(self.metric, fitting)
             )
         if self.data.train_rows is not None and self.blend.external:
             raise ValueError(

@@ -1,6 +1,5 @@
 """Pydantic's validation errors as messages: the key in the YAML, its value, what to do."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from pipeline.files.messages import short
+from pipeline.files.suggestions import choices, did_you_mean, meant_by
 from pipeline.settings.config import Config
 from pipeline.settings.listing import default_of, settings_by_section
 from pipeline.settings.members import KINDS
@@ -44,8 +44,8 @@ def in_plain_words(error: ValidationError) -> str:
         message = first["msg"].removeprefix("Value error, ")
         return f"{where}: {message}" if where else message
     if first["type"] == "literal_error":
-        choices = ", ".join(re.findall(r"'([^']*)'", first["ctx"]["expected"]))
-        return f"{where}: unknown value {short(first['input'])}; choose one of: {choices}"
+        value, allowed = first["input"], re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        return f"{where}: unknown value {short(value)}; {choices(value, allowed)}"
     words = first["msg"].removeprefix("Input ").partition(", ")[0]
     problem = SHOULD_BE.get(first["type"], words)
     return f"{where}: {problem}, got {short(first['input'])}; {_advice(first['loc'])}"
@@ -61,17 +61,15 @@ def _advice(location: Sequence[Any]) -> str:
 
 
 def _unknown_key(location: Sequence[Any]) -> str:
+    key, section = _dotted(location), _dotted(location[:-1])
     known = list(_fields_at(location[:-1]))
-    key = str(location[-1])
-    keys = [key for settings in settings_by_section().values() for key in settings]
-    elsewhere = [name for name in keys if name.rpartition(".")[2] == key.casefold()]
+    own = [f"{section}.{name}".strip(".") for name in known]
+    elsewhere = [name for settings in settings_by_section().values() for name in settings]
     if location[0] == "members":  # a classic member has no key of training, there or elsewhere
         elsewhere = []
-    near = elsewhere or difflib.get_close_matches(key.casefold(), known, n=1)
-    hint = f"choose one of: {', '.join(known)}"
-    if near:
-        hint = f"did you mean {' or '.join(map(repr, near))}?"
-    return f"unknown key {short(_dotted(location))}; {hint}"
+    meant = meant_by(key, dict.fromkeys([*own, *elsewhere]))
+    hint = did_you_mean([*map(repr, meant)]) if meant else f"choose one of: {', '.join(known)}"
+    return f"unknown key {short(key)}; {hint}"
 
 
 def _fields_at(location: Sequence[Any]) -> dict[str, FieldInfo]:

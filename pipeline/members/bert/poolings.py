@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline.files.suggestions import choices
+
 
 class Pooling(nn.Module):
     """Base class: a subclass implements `pool`, its options are keyword-only constructor arguments.
@@ -195,7 +197,7 @@ def known_ids(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
 def pooling_options(name: str) -> tuple[str, ...]:
     """Names of the options that a pooling takes; a ValueError if there is no such pooling."""
     if name not in POOLINGS:
-        raise ValueError(f"unknown pooling {name!r}; choose one of: {', '.join(sorted(POOLINGS))}")
+        raise ValueError(f"unknown pooling {name!r}; {choices(name, sorted(POOLINGS))}")
     arguments = inspect.signature(POOLINGS[name]).parameters.values()
     return tuple(argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY)
 

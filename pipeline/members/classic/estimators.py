@@ -15,6 +15,7 @@ from sklearn.svm import SVC, SVR
 from sklearn.utils.extmath import randomized_svd
 
 from pipeline.files.messages import short
+from pipeline.files.suggestions import choices
 from pipeline.members.classic.heads import Estimator, shares_of
 from pipeline.members.classic.statistics import statistics
 from pipeline.members.classic.tfidf import Tfidf
@@ -173,7 +174,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 def default_options(name: str) -> Options:
     """The options of a model with their defaults; a ValueError if there is no such model."""
     if name not in ESTIMATORS:
-        raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(sorted(ESTIMATORS))}")
+        raise ValueError(f"unknown model {name!r}; {choices(name, sorted(ESTIMATORS))}")
     arguments = signature(ESTIMATORS[name]).parameters.values()
     return {a.name: a.default for a in arguments if a.default is not Parameter.empty}
 

@@ -1,0 +1,103 @@
+"""Our names for the names that people type: of metrics, models, blenders, poolings and settings."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+CLOSE = 0.75  # share of letters in common from which a name may be a slip of another
+
+# other tools' names by ours; case, -, _ and the parts neg_, _score and _pooling make no difference
+SYNONYMS = {
+    # metrics
+    "rmse": "root_mean_squared_error mse mean_squared_error l2",
+    "mae": "mean_absolute_error l1",
+    "mcrmse": "mean_columnwise_rmse columnwise_rmse",
+    "pearson": "pearsonr pearson_correlation pearson_corr pcc",
+    "spearman": "spearmanr spearman_correlation spearman_corr",
+    "accuracy": "acc",
+    "f1_macro": "macro_f1",
+    "auc": "roc_auc auroc roc roc_auc_ovr",
+    "logloss": "cross_entropy binary_logloss multi_logloss bce",
+    "mcc": "matthews_corrcoef matthews",
+    "qwk": "quadratic_weighted_kappa weighted_kappa kappa cohen_kappa",
+    # poolings
+    "mean": "avg average",
+    "cls": "cls_token",
+    "attention": "attn",
+    # classic models and blenders
+    "tfidf_linear": "tfidf tfidf_ridge tfidf_logistic",
+    "embedding_svr": "svr svm svc rapids_svr",
+    "lightgbm_text": "lightgbm lgbm lgb",
+    "lightgbm": "lgbm lgb gbm",
+    "logistic": "logistic_regression logreg",
+    "linear": "linear_regression ols",
+    "hill_climb": "hill_climbing hillclimbing",
+    # settings
+    "competition": "name",
+    "task": "problem_type",
+    "metric": "eval_metric scoring",
+    "backbone": "model_name model_name_or_path checkpoint encoder pretrained model",
+    "seed": "random_state random_seed",
+    "members": "models",
+    "data.train": "train_path train_csv train_file",
+    "data.test": "test_path test_csv test_file",
+    "data.sample_submission": "sample sample_csv sample_sub",
+    "data.id": "id_column id_col",
+    "data.text": "text_column text_col texts",
+    "data.target": "target_column target_col targets label labels",
+    "data.group": "group_column group_col groups",
+    "folds.n": "n_folds num_folds n_splits kfold",
+    "training.epochs": "num_epochs n_epochs num_train_epochs",
+    "training.batch_size": "batch bs train_batch_size per_device_train_batch_size",
+    "training.learning_rate": "lr",
+    "training.head_learning_rate": "head_lr",
+    "training.warmup": "warmup_ratio warmup_steps",
+    "training.weight_decay": "wd",
+    "training.max_length": "max_len maxlen max_seq_length max_seq_len max_tokens",
+    "training.precision": "bf16 fp16 amp mixed_precision dtype",
+    "blend.methods": "method blender blenders",
+    "blend.external": "externals",
+    "jobs.n_jobs": "workers n_workers num_workers",
+}
+# well-known names that look like ours and mean something else
+OTHERS = "f1_micro mape msle rmsle smape"
+
+
+def folded(name: str) -> str:
+    """The name without case, - and _."""
+    return name.casefold().replace("-", "").replace("_", "")
+
+
+def meant_by(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that another name stands for, or is a slip of; none if none is close.
+
+    Of dotted names the last part counts; names of the same section are preferred.
+    """
+    known, section = list(known), name.rpartition(".")[0]
+    word = folded(_last(name))
+    word = word.removeprefix("neg").removesuffix("score").removesuffix("pooling") or word
+    meant = [our for our in known if folded(_last(our)) == word]
+    if not meant:
+        ours = [our for our, words in SYNONYMS.items() if word in map(folded, words.split())]
+        lasts = [_last(our) for our in ours]
+        meant = [our for our in known if our in ours] or [k for k in known if _last(k) in lasts]
+    if not meant and word not in map(folded, OTHERS.split()):
+        words = [folded(_last(our)) for our in known]
+        near = difflib.get_close_matches(word, words, n=1, cutoff=CLOSE)
+        meant = [our for our, own in zip(known, words, strict=True) if own in near]
+    return [our for our in meant if our.rpartition(".")[0] == section] or meant
+
+
+def did_you_mean(meant: Sequence[str]) -> str:
+    return f"did you mean {' or '.join(meant)}?"
+
+
+def choices(name: object, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: what it stands for, then all that are known."""
+    known = list(known)
+    meant = meant_by(name, known) if isinstance(name, str) else []
+    hint = f"{did_you_mean([*map(repr, meant)])} " if meant else ""
+    return f"{hint}choose one of: {', '.join(known)}"
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]

@@ -1,0 +1,67 @@
+"""The right name for the name that was typed, and none where none is close."""
+
+import pytest
+
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.files.suggestions import OTHERS, SYNONYMS, choices, folded, meant_by
+from pipeline.members.bert.poolings import POOLINGS
+from pipeline.members.classic.estimators import ESTIMATORS
+from pipeline.scoring.names import TASKS_OF_METRIC
+from pipeline.settings.listing import settings_by_section
+
+REGISTRIES = (TASKS_OF_METRIC, POOLINGS, ESTIMATORS, BLENDERS)
+KEYS = [key for settings in settings_by_section().values() for key in settings]
+
+
+def test_every_synonym_stands_for_a_name_that_exists():
+    assert set(SYNONYMS) <= {*KEYS, "members"}.union(*REGISTRIES)
+
+
+@pytest.mark.parametrize("registry", [*REGISTRIES, KEYS])
+def test_no_synonym_is_a_name_of_the_same_kind(registry):
+    for our in set(SYNONYMS) & set(registry):
+        assert set(map(folded, SYNONYMS[our].split())).isdisjoint(map(folded, registry))
+
+
+@pytest.mark.parametrize(
+    ("registry", "typed", "meant"),
+    [
+        (TASKS_OF_METRIC, "roc_auc", "auc"),
+        (TASKS_OF_METRIC, "roc_auc_score", "auc"),
+        (TASKS_OF_METRIC, "neg_log_loss", "logloss"),
+        (TASKS_OF_METRIC, "neg_root_mean_squared_error", "rmse"),
+        (TASKS_OF_METRIC, "quadratic_weighted_kappa", "qwk"),
+        (TASKS_OF_METRIC, "matthews_corrcoef", "mcc"),
+        (TASKS_OF_METRIC, "acuracy", "accuracy"),
+        (POOLINGS, "MeanPooling", "mean"),
+        (POOLINGS, "average", "mean"),
+        (POOLINGS, "weighted-layer", "weighted_layer"),
+        (ESTIMATORS, "lgbm", "lightgbm_text"),
+        (BLENDERS, "lgbm", "lightgbm"),
+        (BLENDERS, "hillclimbing", "hill_climb"),
+    ],
+)
+def test_what_other_tools_call_it_is_answered_with_our_name(registry, typed, meant):
+    assert meant_by(typed, registry) == [meant]
+
+
+@pytest.mark.parametrize(
+    ("registry", "typed"),
+    [
+        *((TASKS_OF_METRIC, name) for name in OTHERS.split()),
+        (TASKS_OF_METRIC, "balanced_accuracy"),
+        (TASKS_OF_METRIC, "map@3"),
+        (TASKS_OF_METRIC, ""),
+        (TASKS_OF_METRIC, "score"),
+        (POOLINGS, "lstm"),
+        (POOLINGS, "svm"),
+        (BLENDERS, "stacking"),
+    ],
+)
+def test_a_name_of_something_else_is_answered_with_no_name(registry, typed):
+    assert meant_by(typed, registry) == []
+
+
+def test_a_message_ends_with_all_that_may_be_chosen():
+    assert choices("roc", ["auc", "mcc"]) == "did you mean 'auc'? choose one of: auc, mcc"
+    assert choices(3, ["auc", "mcc"]) == "choose one of: auc, mcc"
