@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_a_venv_is_made_once_and_mended_and_made_anew_where_a_run_was_killed(use
     assert steps("tiny==2", VIRTUAL_ENV="active") == ["using", "python"]
     (venv / "installing").write_text("99999999")  # a process id that no system gives
     assert steps("tiny==2") == made
+
+
+def test_two_first_runs_at_once_make_one_venv(use, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        runs = [run.result() for run in [pool.submit(use, "tiny==1"), pool.submit(use, "tiny==1")]]
+    assert [run.returncode for run in runs] == [0, 0]
+    venv = f"{tmp_path}/my project/.venv/bin/python"
+    steps = sorted([line.split()[1] for line in run.stdout.splitlines()[:-1]] for run in runs)
+    assert steps == [["making", "installing"], ["waiting"]]
+    assert {run.stdout.splitlines()[-1] for run in runs} == {venv}
 
 
 def test_an_old_python_is_named_in_one_line(use):
