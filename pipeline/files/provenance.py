@@ -35,7 +35,7 @@ def not_as_pinned(requirements: Path) -> list[str]:
 def command_line() -> str:
     """The command line of this process; in a joblib worker, that of joblib."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    module = spec.name if spec is not None else sys.argv[0]
+    module = spec.name.removesuffix(".__main__") if spec is not None else sys.argv[0]
     return " ".join(["python", "-m", module, *sys.argv[1:]])
 
 
