@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 PIPELINE = Path(__file__).parents[1] / "pipeline"
-STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report", "infer")
+CHAIN = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
+STAGES = (*CHAIN, "infer", "clean")
 HEAVY = {"torch", "transformers", "accelerate"}
 SAYS_NOTHING = {"utils", "common", "helpers", "misc"}
 

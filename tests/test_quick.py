@@ -100,11 +100,8 @@ def test_folds_of_ones_own_are_kept_and_need_hold_no_more_than_the_rows(workplac
     write_rows(workplace / "own.csv", ["id", "fold"], own)
     settings = yaml.safe_load(config.read_text())
     settings["folds"] = {"scheme": "file", "path": "own.csv"}
-    settings["backbone"] = str(workplace / "backbone")
+    settings["members"] = [{"model": "tfidf_linear"}]
     config.write_text(yaml.safe_dump(settings))
-    (workplace / "backbone").mkdir()
-    (workplace / "backbone/config.json").write_text("{}")
-    (workplace / "backbone/model.safetensors").touch()
     words = [str(config), "--quick", "--data.train_rows", "30"]
     prepare.main(words)
     make_folds.main(words)

@@ -42,5 +42,5 @@ def quick_settings(config: Config, typed: Collection[str]) -> dict[str, Any]:
     if "members" not in typed:  # the first fine-tuned ones, unless too few are
         fine_tuned = [m for m in members if isinstance(m, Member)]
         members = (fine_tuned if len(fine_tuned) >= N_MEMBERS else members)[:N_MEMBERS]
-    quick_config = config.model_copy(update={**values, "members": members})
+    quick_config = config.model_copy(update={**values, "members": tuple(members)})
     return quick_config.model_dump(exclude_unset=True, by_alias=True)

@@ -1,0 +1,99 @@
+"""List what no config in configs/ names any more, with its size; remove it with --remove.
+
+    python -m pipeline.clean            whole competitions, members, blends and backbones
+    python -m pipeline.clean --remove
+
+Reads configs/*.yaml, folds/, models/, oof/, submissions/ and reports/. Data, and submissions
+of a competition with a config, are never touched.
+"""
+
+import argparse
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.files.lock import competition_locked
+from pipeline.files.paths import backbones_dir, leaderboard_path
+from pipeline.files.reading import read_json
+from pipeline.predictors.board import external_folders, member_folders, read_board
+from pipeline.settings.command import one_line_errors, parse
+
+BY_COMPETITION = ("models", "oof", "submissions", "reports")
+OURS = {"backbones", "blend"}  # folders of a competition that are no member's
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    with one_line_errors():
+        parser = argparse.ArgumentParser(
+            description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        parser.add_argument("--remove", action="store_true", help="remove what is listed")
+        remove = parser.parse_args(argv).remove
+        total = 0
+        for competition, paths in unnamed(_predictors_by_competition()).items():
+            with competition_locked(competition):  # no stage works on what is removed
+                for path in paths:
+                    size = _size(path)
+                    total += size
+                    print(f"{size / 1e6:10.1f} MB  {path}{'  removed' if remove else ''}")
+                    if remove:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        told = "removed" if remove else "named by no config; remove it with --remove"
+        print(f"{total / 1e6:10.1f} MB  in all {told}")
+
+
+def unnamed(predictors: Mapping[str, set[str]]) -> dict[str, list[Path]]:
+    """Files and folders that no config names, by competition.
+
+    Args:
+        predictors: names of the predictors of each competition that has a config.
+    """
+    folders = [path for part in BY_COMPETITION for path in Path(part).glob("[!.]*/")]
+    found: dict[str, list[Path]] = {}
+    for path in [*folders, *Path("folds").glob("[!.]*.csv")]:
+        competition = path.stem if path.suffix == ".csv" else path.name
+        if competition not in predictors:
+            files = [path, path.with_suffix(".json")] if path.is_file() else [path]
+            found.setdefault(competition, []).extend(f for f in files if f.exists())
+    for competition, names in predictors.items():
+        paths = list(_unnamed_in(competition, names))
+        if paths:
+            found[competition] = paths
+    return found
+
+
+def _unnamed_in(competition: str, predictors: set[str]) -> Iterator[Path]:
+    board = leaderboard_path(competition)
+    blends = set(read_board(board)["name"]) if board.is_file() else set()
+    for path in Path("models", competition).glob("[!.]*/"):
+        if path.name not in predictors | OURS:
+            yield path
+    for path in Path("oof", competition).glob("[!.]*/"):
+        if path.name not in predictors | blends:
+            yield path
+    runs = [read_json(path) for path in Path("models", competition).glob("*/fold*/run.json")]
+    used = {run["encoding"]["backbone"] for run in runs}
+    for path in backbones_dir(competition).glob("[!.]*/"):
+        if path.name not in used:
+            yield path
+
+
+def _predictors_by_competition() -> dict[str, set[str]]:
+    """Members and external predictors of every config, and of its --quick run."""
+    predictors: dict[str, set[str]] = {}
+    for path in sorted(Path("configs").glob("*.y*ml")):
+        for words in ([str(path)], [str(path), "--quick"]):
+            config, _ = parse(None, words)
+            named = predictors.setdefault(config.competition, set())
+            named |= member_folders(config).keys() | external_folders(config).keys()
+    return predictors
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+if __name__ == "__main__":
+    main()
