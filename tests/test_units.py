@@ -307,6 +307,27 @@ def weights_path(unit: Unit) -> Path:
     return unit.folder / "weights.safetensors"
 
 
+def bytes_of(weights: Path) -> int:
+    return sum(tensor.nbytes for tensor in load_file(weights).values())
+
+
+def test_weights_saved_in_half_precision_take_half_the_space_and_give_the_oof(
+    in_folder_of, tmp_path
+):
+    unit, to_train = in_folder_of.unit, in_folder_of.to_train
+    size, oof = bytes_of(weights_path(unit)), (unit.folder / "oof.csv").read_bytes()
+    half = replace(to_train, member=to_train.member.model_copy(update={"save": "fp16"}))
+    shutil.rmtree(unit.folder)
+    train_unit(half, in_folder_of.inputs)
+    assert bytes_of(weights_path(unit)) == size / 2
+    assert (unit.folder / "oof.csv").read_bytes() != oof
+    ids, predictions = read_oof([unit], to_train.columns)
+    held_out = BERT.inputs(to_train.encoding, to_train.texts, None)
+    again = BERT.load(unit)(held_out)  # checked against reload_check.json by predict_unit, too
+    np.testing.assert_allclose(again, predictions, atol=1e-6)
+    assert ids == to_train.ids
+
+
 def test_a_units_folder_holds_just_what_it_should(in_folder_of):
     unit = in_folder_of.unit
     names = {path.name for path in unit.folder.iterdir()}

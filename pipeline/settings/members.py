@@ -94,6 +94,9 @@ class Training(Section):
         description="fp32, bf16 or fp16; null: bf16 where GPU or CPU have units for it, else on a "
         "GPU fp16, else fp32",
     )
+    save: Literal["fp32", "fp16"] = Field(
+        "fp32", description="precision of a unit's weights on disk; fp16 takes half the space"
+    )
     trainer: Annotated[Options, AfterValidator(_not_ours)] = Field(
         {}, description="any other field of transformers.TrainingArguments"
     )

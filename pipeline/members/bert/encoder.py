@@ -88,8 +88,12 @@ class Bert:
         start_head(network.head, unit.task, labels)
         dataset = TrainingRows(inputs, unit.training, labels)
         effort = fit(network, dataset, member, seed=member.seed, log=folder / LOG)
+        tensors = trained_tensors(network)
+        if member.save == "fp16":
+            tensors = {k: t.half() if t.is_floating_point() else t for k, t in tensors.items()}
+            load_trained_tensors(network, tensors)  # predict as the unit will from its file
         predictions = predict(network, inputs.take(unit.held_out), unit.task, unit.scaling)
-        save_file(trained_tensors(network), folder / WEIGHTS)
+        save_file(tensors, folder / WEIGHTS)
         return predictions, {
             "weights_sha256": file_sha256(folder / WEIGHTS),
             "network": settings,
