@@ -11,6 +11,7 @@ from conftest import read_rows, write_rows
 from report_cases import write_members
 
 from pipeline import blend
+from pipeline.predictors.history import _weights
 
 STAGE = "submit"
 SUBMISSION = Path("submissions/tiny/submission.csv")
@@ -77,10 +78,8 @@ def test_the_record_holds_the_weights_settings_and_files_behind_the_submission(c
     assert json.loads(path.with_name("max.json").read_text(encoding="utf-8"))["weights"] is None
 
 
-def test_the_record_holds_weights_by_target_where_targets_have_their_own(case, run):
-    path = Path("oof/tiny/blend_convex/weights.csv")
+def test_weights_of_a_record_are_by_target_where_targets_have_their_own(tmp_path):
     lines = [["mean", "a", "0.25"], ["max", "a", "0.75"], ["mean", "b", "1.0"], ["max", "b", "0.0"]]
-    write_rows(path, ["predictor", "target", "weight"], lines)
-    run(case, "--predictor", "blend_convex")
-    record = json.loads(Path("submissions/tiny/blend_convex.json").read_text(encoding="utf-8"))
-    assert record["weights"] == {"mean": {"a": 0.25, "b": 1.0}, "max": {"a": 0.75, "b": 0.0}}
+    write_rows(tmp_path / "weights.csv", ["predictor", "target", "weight"], lines)
+    weights = {"mean": {"a": 0.25, "b": 1.0}, "max": {"a": 0.75, "b": 0.0}}
+    assert _weights(tmp_path / "weights.csv") == weights
