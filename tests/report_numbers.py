@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from pipeline.files.stamp import Stamp
 from pipeline.scoring.target import Target
@@ -33,11 +33,12 @@ def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()
     )
 
 
-def whole_evidence(*, task="regression", metric="rmse", copies=1, grouped=False):
+def whole_evidence(*, kind="regression", metric="rmse", copies=1, grouped=False):
     """Evidence that `summarise` is content with: five predictors, of which m0 and m3 are alike.
 
     Args:
-        task: regression, or binary, where the sign of the target is predicted.
+        kind: a task, or "several" for two targets of a regression. Classes and labels come from the
+            same numbers: their sign, the nearest of three, or whether they exceed each of three.
         copies: of each row, one behind the other.
         grouped: the copies of a row are a group.
     """
@@ -47,8 +48,17 @@ def whole_evidence(*, task="regression", metric="rmse", copies=1, grouped=False)
     noise *= np.array([0.5, 1.0, 0.7, 0.6, 1.4])[:, None]
     y, oof = (np.repeat(of, copies, axis=0) for of in (y, y[:, None] + noise))
     classes, test_y, n = (), y[::-1] + 0.3, len(y)
-    if task == "binary":
+    task, three = "regression" if kind == "several" else kind, np.array([-0.7, 0.0, 0.7])
+    if kind == "binary":
         y, oof, classes = (y[:, 0] > 0).astype(np.int64), expit(oof), ("no", "yes")
+    elif kind == "multiclass":
+        y, oof = abs(y - three).argmin(axis=1), softmax(-4 * (oof - three) ** 2, axis=-1)
+        classes = ("low", "middle", "high")
+    elif kind == "multilabel":
+        y, oof = (y > three).astype(np.float64), expit(3 * (oof - three))
+    elif kind == "several":
+        y, oof = y * [1, 10], oof * [1, 10]
+    if kind != "regression":
         test_y = y[::-1]
     chosen = oof[:, :3].mean(axis=1)
     of = evidence(task, y, oof, metric=metric, chosen=chosen, classes=classes)

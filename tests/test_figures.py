@@ -177,7 +177,8 @@ def test_a_score_by_length_has_a_bar_of_two_standard_errors_over_its_span(axes_o
         {"shortest": 10, "longest": 19, "score": None, "se": None},
         {"shortest": 20, "longest": 40, "score": 0.75, "se": 0.0625},
     ]
-    axes = axes_of(curves.length, {"length": bins, "chosen": {"score": 0.625}, "metric": "auc"})
+    made = {"length": bins, "chosen": {"score": 0.625}, "metric": "auc", "greater_is_better": True}
+    axes = axes_of(curves.length, made)
     assert line_of(axes) == [[0, 2], [0.5, 0.75]]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1–9", "10–19", "20–40"]
     lines = [[list(of) for of in line.get_data()] for line in axes.lines]
@@ -185,6 +186,17 @@ def test_a_score_by_length_has_a_bar_of_two_standard_errors_over_its_span(axes_o
     assert [[2, 2], [0.625, 0.875]] in lines
     assert [[0, 1], [0.625, 0.625]] in lines  # the score of all rows
     assert axes.get_ylabel() == "auc"
+
+
+@pytest.mark.parametrize(
+    ("greater_is_better", "score", "ends"), [(True, 0.8, [0.4, 1]), (False, 0.3, [0, 0.7])]
+)
+def test_no_bar_shows_a_loss_below_0_or_a_score_above_1(greater_is_better, score, ends, axes_of):
+    bins = [{"shortest": 1, "longest": 9, "score": score, "se": 0.2}]
+    made = {"length": bins, "chosen": {"score": 0.5}, "metric": "any"}
+    axes = axes_of(curves.length, {**made, "greater_is_better": greater_is_better})
+    bars = [list(line.get_ydata()) for line in axes.lines if list(line.get_xdata()) == [0, 0]]
+    assert bars == [pytest.approx(ends)]
 
 
 def test_shapley_values_stand_around_an_equal_share(summary, axes_of):

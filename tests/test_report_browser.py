@@ -1,9 +1,14 @@
 """The report in a real browser: no errors, usable on a phone, texts are never markup."""
 
+import json
 import os
 import shutil
 
 import pytest
+from report_numbers import whole_evidence
+
+from pipeline.reporting.page import page as page_of
+from pipeline.reporting.summary import summarise
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser")
@@ -72,6 +77,54 @@ def test_hostile_texts_are_shown_and_not_run(browser, address):
     assert '<script>document.title = "owned"' in shown
     assert "{{ 7 * 7 }}" in shown
     assert "&lt;already&gt; &amp;amp; escaped" in shown
+    page.close()
+
+
+METRICS = {"regression": "rmse", "several": "mcrmse", "binary": "f1", "multiclass": "f1_macro"}
+METRICS["multilabel"] = "accuracy"
+# texts of figures that are not within their figure
+CLIPPED = """() => [...document.querySelectorAll("svg")].flatMap(svg => {
+  const box = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter(text => {
+    const {left, right, top, bottom, width} = text.getBoundingClientRect();
+    return width && (left < box.left - 1 || right > box.right + 1
+                     || top < box.top - 1 || bottom > box.bottom + 1);
+  }).map(text => text.textContent);
+})"""
+# tables that are wider than their place
+CUT = """() => [...document.querySelectorAll(".scroll")].filter(
+  place => place.scrollWidth > place.clientWidth).map(place => place.closest("section").id)"""
+# numbers on two lines
+BROKEN = """() => [...document.querySelectorAll("data")].filter(
+  number => number.getClientRects().length > 1).map(number => number.textContent)"""
+
+
+@pytest.fixture(scope="module", params=sorted(METRICS))
+def made_up(request, tmp_path_factory):
+    """The address of a page of made-up numbers of a task, with long names."""
+    summary = summarise(whole_evidence(kind=request.param, metric=METRICS[request.param]))
+    text = json.dumps(summary).replace("m4", "weighted_layer-s7")
+    text = text.replace("blend_convex", "blend_hill_climb.threshold")
+    path = tmp_path_factory.mktemp(request.param) / "index.html"
+    path.write_text(page_of(json.loads(text)), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_label_of_a_figure_is_clipped_and_no_number_broken(browser, made_up, width):
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(made_up)
+    assert page.evaluate(CLIPPED) == []
+    assert page.evaluate(BROKEN) == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_table_is_cut_on_a_desk_and_no_page_on_a_phone(browser, made_up, width):
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(made_up)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert width == 390 or page.evaluate(CUT) == []
     page.close()
 
 

@@ -86,7 +86,7 @@ def test_a_fold_is_marked_where_it_is_three_standard_errors_off():
 
 
 def test_measures_of_a_pair_are_those_of_its_two_predictors():
-    of = whole_evidence(task="binary", metric="auc")
+    of = whole_evidence(kind="binary", metric="auc")
     off = of.stack.oof[:, :, 0] - of.train.y[:, None]
     pairs = summarise(of)["diversity"]["pairs"]
     for pair in pairs:

@@ -268,7 +268,8 @@ def test_texts_with_few_positives_have_a_score_whatever_a_draw_lacks():
 def test_a_score_without_an_error_has_no_bar():
     bin_of = {"shortest": 1, "longest": 2, "rows": 30, "score": 0.5}
     bins = [{**bin_of, "se": se} for se in (0.1, None)]
-    summary = {"length": bins, "chosen": {"score": 0.5}, "metric": "auc"}
+    about = {"metric": "auc", "greater_is_better": True}
+    summary = {"length": bins, "chosen": {"score": 0.5}, **about}
     assert "<svg" in length(summary)
 
 

@@ -113,7 +113,8 @@ def length(summary: Summary) -> str:
         axes.plot([at for at, *_ in known], [score for _, score, _ in known], "o-", color=BLUE)
         for at, score, error in known:
             if error is not None:
-                ends = [score - 2 * error, score + 2 * error]
+                low, high = score - 2 * error, score + 2 * error
+                ends = [low, min(high, 1)] if summary["greater_is_better"] else [max(low, 0), high]
                 axes.plot([at, at], ends, color=BLUE, alpha=0.6)
         axes.set_xticks(range(len(bins)), [f"{b['shortest']}–{b['longest']}" for b in bins])
         axes.set_xlim(-0.4, len(bins) - 0.6)

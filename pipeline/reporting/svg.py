@@ -37,6 +37,7 @@ STYLE: dict[str, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.unicode_minus": True,
+    "xaxis.labellocation": "right",  # there a long label has room: it may run below the names
     "grid.color": LINE,
     "grid.linewidth": 0.6,
     "xtick.color": LINE,
