@@ -1,8 +1,8 @@
-"""Write one predictor's test predictions as the file to upload, checked against the sample.
+"""Write a predictor's test predictions as the file to upload, checked against the sample.
 
-Reads oof/<c>/leaderboard.csv, the predictor's test.csv and the sample submission; writes
+Reads oof/<c>/leaderboard.csv, the predictor's two parts and the sample submission; writes
 submissions/<c>/<predictor>.csv with a .json of its provenance, and, for the chosen predictor,
-submissions/<c>/submission.csv.
+submissions/<c>/submission.csv. Of several predictors the mean is written, by --weights if given.
 """
 
 from collections.abc import Sequence
@@ -12,31 +12,49 @@ from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.submission import submission
 from pipeline.files.hashes import sha256_of_array
 from pipeline.predictors.board import external_folders, folder_of, read_named, standing_of
+from pipeline.predictors.combination import Combination
 from pipeline.predictors.history import made_from_of, record_of, write_submission
 from pipeline.predictors.predictions import (
     check_made_for,
     check_newer_than_its_predictors,
     check_same_models,
 )
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import stage
 from pipeline.settings.config import Config
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with stage(__doc__, argv, "predictor") as (config, flags):
+    with stage(__doc__, argv, "predictor", "weights") as (config, flags):
         data = config.data
         train, test = read_train(data, config.task), read_test(data)
         form = read_form(config, train.columns, train.classes, test.ids)
-        predictor, standing = standing_of(config, flags.predictor)
-        _check_current(config, predictor, train, test)
-        predictions = read_named(config, predictor, "test", test.ids, train.columns)
+        standings = dict(standing_of(config, name) for name in flags.predictor or [None])
+        combination = Combination.of(flags.predictor or list(standings), flags.weights)
+        for name in standings:
+            _check_current(config, name, train, test)
+
+        def combined(part: str, ids: Sequence[str]) -> Floats:
+            read = {n: read_named(config, n, part, ids, train.columns) for n in standings}
+            return combination.mean(read, config.task)
+
+        predictions = combined("test", test.ids)
         table, notes = submission(form, predictions, test, data, train.columns, train.y)
-        made_from, record = made_from_of(config, predictor), record_of(config, predictor, standing)
-        names = (config.competition, predictor)
-        is_chosen = flags.predictor is None
-        path = write_submission(*names, table, made_from, record, is_chosen=is_chosen)
+        made_from, record = (
+            made_from_of(config, standings),
+            record_of(config, combination, standings),
+        )
+        if len(standings) > 1:
+            target = Target.of(train.y, config.task, config.metric, train.groups)
+            record["score"] = target.score(combined("oof", train.ids))
+            notes = [*notes, f"{config.metric} on held-out rows: {record['score']:.4f}"]
+        is_chosen, name = flags.predictor is None, combination.name
+        path = write_submission(
+            config.competition, name, table, made_from, record, is_chosen=is_chosen
+        )
         rows = f"{len(table)} rows of {', '.join(form.sample.header)}"
-        print(*notes, f"{path}: {rows}, from {predictor}", sep="\n")
+        print(*notes, f"{path}: {rows}, from {name}", sep="\n")
 
 
 def _check_current(config: Config, predictor: str, train: Train, test: TestRows) -> None:

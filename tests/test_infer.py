@@ -253,3 +253,14 @@ def test_blend_saves_its_blends_again_where_they_are_gone(finished, workplace):
     saved.unlink()
     stage("blend")
     assert saved.read_bytes() == (made / saved).read_bytes()
+
+
+def test_a_mean_of_several_predictors_is_that_of_submit(finished, models_only, monkeypatch):
+    made, words = finished("regression", "rmse"), ("--predictor", "few", "blend_ridge")
+    with monkeypatch.context() as patch:
+        patch.chdir(made)
+        stage("submit", *words)
+    models_only("regression", "rmse")
+    infer(*words)
+    path = submission("few+blend_ridge")
+    assert path.read_bytes() == (made / path).read_bytes()

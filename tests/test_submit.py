@@ -83,3 +83,39 @@ def test_weights_of_a_record_are_by_target_where_targets_have_their_own(tmp_path
     write_rows(tmp_path / "weights.csv", ["predictor", "target", "weight"], lines)
     weights = {"mean": {"a": 0.25, "b": 1.0}, "max": {"a": 0.75, "b": 0.0}}
     assert _weights(tmp_path / "weights.csv") == weights
+
+
+def test_several_predictors_are_submitted_as_their_weighted_mean(case, run):
+    run(case)
+    before = SUBMISSION.read_bytes()
+    told = run(case, "--predictor", "max", "blend_convex", "--weights", "3", "1")
+    path = Path("submissions/tiny/max@0.75+blend_convex@0.25.csv")
+    assert re.search(rf"^{re.escape(str(path))}: ", told, re.MULTILINE)
+    first, second = (predictions_of(f"oof/tiny/{n}/test.csv") for n in ("max", "blend_convex"))
+    mean = {name: 0.75 * first[name] + 0.25 * second[name] for name in first}
+    assert predictions_of(path) == pytest.approx(mean, rel=1e-12)
+    assert SUBMISSION.read_bytes() == before
+    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert record["weights"] == {"max": 0.75, "blend_convex": 0.25}
+    assert set(record["predictors"]["blend_convex"]["weights"]) == {"mean", "max", "min"}
+    assert record["predictors"]["max"]["leaderboard"]["name"] == "max"
+    assert set(record["made_from"]) == {"max", "blend_convex"}
+
+
+def test_a_mean_is_scored_on_held_out_rows(case, run):
+    told = run(case, "--predictor", "mean", "max", "min")  # with equal weights it is the plain mean
+    header, lines = read_rows(Path("oof/tiny/leaderboard.csv"))
+    board = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+    score = f"{float(board['blend_mean']['score']):.4f}"
+    assert re.search(rf"^pearson .*: {score}$", told, re.MULTILINE)
+    assert Path("submissions/tiny/mean+max+min.csv").is_file()
+
+
+@pytest.mark.parametrize("weight", ["0", "-.5", "nan", "inf", "x"])
+def test_a_weight_that_is_not_greater_than_0_is_refused(case, refused, weight):
+    line = refused(case, "--predictor", "mean", "max", "--weights", "1", weight)
+    assert re.match(f"error: .*--weights: .*'{weight}'", line)
+
+
+def test_an_unknown_predictor_among_several_is_refused(case, refused):
+    assert "'../mean'" in refused(case, "--predictor", "max", "../mean")

@@ -1,7 +1,8 @@
 """A submission on disk, with the record from which it can be made again beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,34 +13,50 @@ from pipeline.files.reading import read_csv_as_text
 from pipeline.files.stamp import read_stamp, written_with_stamp
 from pipeline.files.writing import save_csv
 from pipeline.predictors.board import folder_of, member_folders, postprocessing_of
+from pipeline.predictors.combination import Combination
 from pipeline.settings.config import Config
 
 
-def made_from_of(config: Config, predictor: str) -> dict[str, object]:
+def made_from_of(config: Config, predictors: Iterable[str]) -> dict[str, Any]:
+    """`made_from` of the test predictions of a predictor, or of each of several, by name."""
+    origins = {name: _origin(folder_of(config, name)) for name in predictors}
+    return origins if len(origins) > 1 else next(iter(origins.values()))
+
+
+def _origin(folder: Path) -> dict[str, Any]:
     """`made_from` of a predictor's test predictions; for an external predictor, its folder."""
-    folder = folder_of(config, predictor)
     stamp = read_stamp(folder / "test.csv")
     return stamp.made_from if stamp else {"folder": str(folder)}
 
 
-def record_of(config: Config, predictor: str, standing: dict[str, object]) -> dict[str, object]:
+def record_of(
+    config: Config, combination: Combination, standings: Mapping[str, Mapping[str, object]]
+) -> dict[str, Any]:
     """Scores, weights, settings and data behind a submission.
 
     Args:
-        standing: the predictor's leaderboard line.
+        standings: the leaderboard line of each predictor.
     """
-    weights = folder_of(config, predictor) / "weights.csv"
     data = config.data
     tables = (data.train, data.test, data.sample_submission)
+    own = {name: _own_record(folder_of(config, name), standings[name]) for name in standings}
+    several = {"weights": combination.weights, "predictors": own}
     return {
-        "predictor": predictor,
-        "leaderboard": standing,
+        "predictor": combination.name,
+        **(several if len(own) > 1 else own[combination.name]),
         "members": {name: _trained_settings(f) for name, f in member_folders(config).items()},
-        "postprocessing": postprocessing_of(folder_of(config, predictor)) or None,
-        "weights": _weights(weights) if weights.is_file() else None,
         "config": config.model_dump(by_alias=True),
         "data": {path: file_sha256(Path(path)) for path in tables},
         **provenance(),
+    }
+
+
+def _own_record(folder: Path, standing: Mapping[str, object]) -> dict[str, object]:
+    weights = folder / "weights.csv"
+    return {
+        "leaderboard": standing,
+        "postprocessing": postprocessing_of(folder) or None,
+        "weights": _weights(weights) if weights.is_file() else None,
     }
 
 

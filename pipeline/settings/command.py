@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import math
 import signal
 import sys
 import threading
@@ -27,6 +28,17 @@ from pipeline.settings.listing import (
 from pipeline.settings.quick import ABOUT, quick_settings
 from pipeline.settings.yaml_file import parse_yaml, read_yaml
 
+
+def _weight(text: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise argparse.ArgumentTypeError(f"should be a number greater than 0, got {short(text)}")
+    return weight
+
+
 FLAGS: dict[str, dict[str, Any]] = {
     "overwrite": {
         "action": "store_true",
@@ -35,8 +47,17 @@ FLAGS: dict[str, dict[str, Any]] = {
     },
     "predictor": {
         "metavar": "NAME",
+        "nargs": "+",
         "default": None,
-        "help": "the predictor to submit; by default the one that blend chose",
+        "help": "the predictor to submit, or several, of which the mean is submitted; by default "
+        "the one that blend chose",
+    },
+    "weights": {
+        "metavar": "NUMBER",
+        "nargs": "+",
+        "type": _weight,
+        "default": None,
+        "help": "a weight for each --predictor, scaled to a sum of 1; by default equal ones",
     },
 }
 
