@@ -12,6 +12,7 @@ from pipeline.competition.folds import origin_of, read_folds
 from pipeline.competition.rows import read_test, read_train
 from pipeline.files.paths import leaderboard_path
 from pipeline.files.stamp import require_current
+from pipeline.members.units import without_incomplete
 from pipeline.predictors.board import (
     made_from_of_blends,
     read_board,
@@ -26,6 +27,7 @@ from pipeline.settings.command import stage
 
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv) as (config, _):
+        config = without_incomplete(config)
         train, test = read_train(config.data, config.task), read_test(config.data)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         target = Target.of(train.y, config.task, config.metric, train.groups)

@@ -11,7 +11,7 @@ from pipeline.competition.rows import read_test
 from pipeline.files.paths import predictor_dir
 from pipeline.files.stamp import is_current
 from pipeline.members.averaging import predict_members
-from pipeline.members.units import models_hash, read_run, units_of
+from pipeline.members.units import models_hash, read_run, units_of, without_incomplete
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import stage
@@ -19,6 +19,7 @@ from pipeline.settings.command import stage
 
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv) as (config, _):
+        config = without_incomplete(config)
         test = read_test(config.data)
         members = {m.name: units_of(config.competition, m.name) for m in config.members}
         folders = {name: predictor_dir(config.competition, name) for name in members}

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pipeline.files.paths import report_path
 from pipeline.files.stamp import is_current, written_with_stamp
 from pipeline.files.writing import write_json
+from pipeline.members.units import without_incomplete
 from pipeline.reporting.evidence import made_from, read_evidence
 from pipeline.settings.command import stage
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv) as (config, _):
+        config = without_incomplete(config)
         path = report_path(config.competition)
         numbers, inputs = path.with_name("summary.json"), made_from(config)
         if is_current(path, inputs) and numbers.is_file():

@@ -11,6 +11,7 @@ from pipeline.competition.labels import read_form
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.submission import submission
 from pipeline.files.hashes import sha256_of_array
+from pipeline.members.units import without_incomplete
 from pipeline.predictors.board import external_folders, folder_of, read_named, standing_of
 from pipeline.predictors.combination import Combination
 from pipeline.predictors.history import made_from_of, record_of, write_submission
@@ -27,6 +28,7 @@ from pipeline.settings.config import Config
 
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv, "predictor", "weights") as (config, flags):
+        config = without_incomplete(config)
         data = config.data
         train, test = read_train(data, config.task), read_test(data)
         form = read_form(config, train.columns, train.classes, test.ids)

@@ -39,10 +39,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         failures = []
         if todo:
             failures = train_units(todo, table, backbones, config.jobs, overwrite=flags.overwrite)
-        failed = {failure.label for failure in failures}
+        failed, incomplete = {failure.label for failure in failures}, []
         for member in config.members:
-            if failed.isdisjoint(map(str, table.units_of(member))):
+            units = table.units_of(member)
+            n_trained = sum(unit.folder.exists() for unit in units)
+            if not failed.isdisjoint(map(str, units)):
+                continue
+            if n_trained == len(units):
                 _write_oof(member, table)
+            else:
+                incomplete.append(f"{member.name} ({n_trained} of {len(units)} folds)")
+        if incomplete:
+            print(
+                f"train: no further unit ends within jobs.minutes ({config.jobs.minutes:g}); not "
+                f"complete: {', '.join(incomplete)}; run train again to go on"
+            )
     if failures:
         first = failures[0]
         raise SystemExit(

@@ -44,6 +44,7 @@ def run_all(
     needs_torch: bool = True,
     on_result: Callable[[int, Any], None] | None = None,
     under_way: Callable[[], float] | None = None,
+    starts: Callable[[int], bool] | None = None,
 ) -> list[Any]:
     """Call `function(*arguments)` for each labelled piece, side by side; a failure stops no other.
 
@@ -53,8 +54,10 @@ def run_all(
         needs_torch: whether the pieces use torch; if not, they get no GPU.
         on_result: called in this process with a piece's number and result when it ends.
         under_way: work done in unfinished pieces, in pieces; a terminal's bar shows it.
+        starts: whether to start a piece, asked when a worker is free for it.
     Returns:
-        The results in the order of `pieces`; a `Failure` for each piece that raised.
+        The results in the order of `pieces`; a `Failure` for each piece that raised, None for a
+        piece that was not started.
     Raises:
         ValueError: the backend's package is not installed, or a worker was killed.
     """
@@ -75,9 +78,11 @@ def run_all(
         calls = (
             joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus, needs_torch, os.getpid())
             for i, piece in enumerate(pieces)
+            if starts is None or starts(i)
         )
+        ahead = {} if starts is None else {"pre_dispatch": "n_jobs", "batch_size": 1}
         try:
-            for i, result in joblib.Parallel(return_as=return_as)(calls):
+            for i, result in joblib.Parallel(return_as=return_as, **ahead)(calls):
                 bar.add_piece()
                 results[i] = result
                 if isinstance(result, Failure):

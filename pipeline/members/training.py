@@ -163,9 +163,15 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         for line in _doubts_about(trained):
             tqdm.write(f"warning: {line}")
 
+    def ends_in_time(group: Sequence[Piece], i: int) -> bool:
+        expected = _expected_seconds(group[i][1][0], [piece[1][0] for piece in pieces])
+        return time.monotonic() - start + expected < 60 * (jobs.minutes or 0)
+
     for group, needs_torch in groups:
         seen = {"on_result": partial(tell, group), "under_way": partial(_under_way, group)}
         how: dict[str, Any] = {"title": "train", "needs_torch": needs_torch, **seen}
+        if jobs.minutes is not None:
+            how["starts"] = partial(ends_in_time, group)
         results = run_all(train_unit, group, jobs, **how)
         failures += [result for result in results if isinstance(result, Failure)]
     return failures
@@ -217,6 +223,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 "metric": to_train.metric,
                 "score": target.score(predictions),
                 "oof_sha256": file_sha256(folder / OOF),
+                "unit_seconds": round(time.monotonic() - start, 3),
                 "rows": {"training": n_rows - n_held_out, "held_out": n_held_out},
                 "device": device_of(encoding),
                 **facts,
@@ -244,6 +251,14 @@ def _doubts_about(trained: UnitToTrain) -> Iterator[str]:
             f"{run['constant_loss']:.4g}: the unit has hardly learned; raise training.epochs or "
             "training.learning_rate"
         )
+
+
+def _expected_seconds(unit: UnitToTrain, units: Sequence[UnitToTrain]) -> float:
+    """Most seconds of a finished unit of the same member, else of its kind; 0 if there is none."""
+    finished = [u for u in units if u.unit.folder.exists()]
+    alike = [u for u in finished if u.unit.member == unit.unit.member]
+    alike = alike or [u for u in finished if u.member.kind == unit.member.kind]
+    return max((float(read_run(u.unit)["unit_seconds"]) for u in alike), default=0.0)
 
 
 def _under_way(pieces: Sequence[Piece]) -> float:

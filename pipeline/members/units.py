@@ -27,6 +27,7 @@ from pipeline.files.paths import backbones_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
 from pipeline.scoring.tasks import Floats, Scaling
+from pipeline.settings.config import Config
 from pipeline.settings.members import AnyMember
 
 RUN, OOF = "run.json", "oof.csv"
@@ -184,6 +185,28 @@ def units_of(competition: str, member: str) -> list[Unit]:
                 f"{unit.folder}: not there, {n_folds} folds are needed; run train again"
             )
     return units
+
+
+def without_incomplete(config: Config) -> Config:
+    """The config without members that jobs.minutes left incomplete; they are named in a line.
+
+    Raises:
+        ValueError: no predictor is left.
+    """
+    incomplete = []
+    for member in config.members if config.jobs.minutes is not None else ():
+        try:
+            units_of(config.competition, member.name)
+        except FileNotFoundError:
+            incomplete.append(member.name)
+    if not incomplete:
+        return config
+    members = tuple(m for m in config.members if m.name not in incomplete)
+    told = f"not trained on all folds yet: {', '.join(incomplete)}"
+    if not members and not config.blend.external:
+        raise ValueError(f"{told}; run train again, or raise jobs.minutes")
+    print(f"{told}; going on without")
+    return config.model_copy(update={"members": members})
 
 
 def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], Floats]:

@@ -22,6 +22,7 @@ from pipeline.settings.section import (
     Encoding,
     Ids,
     Name,
+    Real,
     Section,
     Separator,
     Spelled,
@@ -192,6 +193,12 @@ class Jobs(Section):
     )
     threads: Whole | None = Field(
         None, ge=1, le=1024, description="threads of each unit; null: 1 on CPU"
+    )
+    minutes: Real | None = Field(
+        None,
+        gt=0,
+        description="budget of training: no unit is started that would not end in time, and the "
+        "later stages leave out members without all folds; null: no limit",
     )
 
 
