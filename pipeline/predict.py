@@ -20,6 +20,9 @@ from pipeline.settings.command import stage
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv) as (config, _):
         config = without_incomplete(config)
+        if not config.members:
+            print("predict: no members, so there is nothing to predict")
+            return
         test = read_test(config.data)
         members = {m.name: units_of(config.competition, m.name) for m in config.members}
         folders = {name: predictor_dir(config.competition, name) for name in members}

@@ -23,6 +23,9 @@ from pipeline.settings.members import AnyMember
 
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv, "overwrite") as (config, flags):
+        if not config.members:
+            print("train: no members, so there is nothing to train")
+            return
         train = read_train(config.data, config.task)
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         names = (config.competition, config.task, config.metric, config.data.id_name)

@@ -592,7 +592,7 @@ def test_without_a_config_the_command_line_says_what_is_needed():
 def test_a_stage_has_just_the_flags_that_it_asks_for(command):
     assert vars(command(flags=["overwrite"])[1]) == {"overwrite": False}
     assert command("--overwrite", flags=["overwrite"])[1].overwrite is True
-    assert command("--predictor", "max", flags=["predictor"])[1].predictor == "max"
+    assert command("--predictor", "max", flags=["predictor"])[1].predictor == ["max"]
 
 
 def test_help_lists_every_setting_with_its_meaning_and_default(command, capsys, monkeypatch):

@@ -1,12 +1,14 @@
 """`python -m pipeline` runs the stages in order, each with the same words."""
 
+import shutil
 import subprocess
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
-from pipeline import prepare
+from pipeline import infer, prepare
 from pipeline.__main__ import STAGES, main
 
 ROOT = Path(__file__).parents[1]
@@ -99,3 +101,32 @@ def test_a_word_that_is_no_config_stops_at_the_first_stage(workplace):
         demo = [] if "configs/senti.yaml" in words else ["configs/tweets.yaml"]
         with pytest.raises(SystemExit, match="^2$"):
             prepare.main([*demo, *words])
+
+
+@pytest.mark.parametrize("members", [None, []])
+@pytest.mark.parametrize("words", [(), ("--quick",)])
+def test_external_predictors_alone_go_through_all_stages(
+    reported, workplace, capsys, members, words
+):
+    """Nothing is trained; with --quick they are blended on all rows, of which they are."""
+    shutil.copytree(reported("regression") / "data", "data")
+    for name in ("mean", "max", "min"):
+        for part in ("oof", "test"):
+            Path("theirs", name).mkdir(parents=True, exist_ok=True)
+            made = reported("regression") / "oof/tiny" / name / f"{part}.csv"
+            shutil.copy(made, Path("theirs", name))
+    config = yaml.safe_load((reported("regression") / "configs/tiny.yaml").read_text("utf-8"))
+    config = {key: config[key] for key in ("competition", "task", "metric", "data")}
+    config["blend"] = {"external": ["theirs/mean", "theirs/max"], "methods": ["mean", "convex"]}
+    if members is not None:
+        config["members"] = members
+    Path("alone.yaml").write_text(yaml.safe_dump(config), "utf-8")
+    main(["alone.yaml", *words])
+    told, name = capsys.readouterr().out, "tiny-quick" if words else "tiny"
+    assert "nothing to train" in told
+    assert "nothing to predict" in told
+    assert Path(f"submissions/{name}/submission.csv").is_file()
+    assert Path(f"reports/{name}/index.html").is_file()
+    with pytest.raises(SystemExit, match="^2$"):
+        infer.main(["alone.yaml", *words])
+    assert "--predictor" not in capsys.readouterr().err  # no name would help

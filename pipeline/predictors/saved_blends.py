@@ -79,10 +79,11 @@ class SavedBlends:
         needed = self._needed_by(name)
         external = self._external(needed)
         if external:
-            best = next(n for n in self.ranking if not self._external(self._needed_by(n)))
+            ours = (n for n in self.ranking if not self._external(self._needed_by(n)))
+            remedy = next((f"without it: --predictor {n}" for n in ours), "is one of your own")
             raise ValueError(
                 f"{name} needs {', '.join(external)}, made elsewhere, whose predictions of these "
-                f"rows are unknown; the best predictor without it: --predictor {best}"
+                f"rows are unknown; the best predictor {remedy}"
             )
         return needed
 

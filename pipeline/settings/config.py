@@ -218,7 +218,9 @@ class Config(Section):
     )
     seed: Whole = Field(42, ge=0, description="seed from which the members' seeds are derived")
     training: Training = Training()
-    members: tuple[AnyMember, ...] = Field(min_length=1, description="the models to train")
+    members: tuple[AnyMember, ...] = Field(
+        (), description="the models to train; none are needed where blend.external names predictors"
+    )
     blend: Blend = Blend()
     submit: Submit = Submit()
     jobs: Jobs = Jobs()
@@ -245,6 +247,11 @@ class Config(Section):
             raise ValueError(
                 "data.train, data.test and data.sample_submission are three tables, got "
                 f"{', '.join(map(short, tables))}; correct the path that is repeated"
+            )
+        if not (self.members or self.blend.external):
+            raise ValueError(
+                "members: [] and blend.external: []; list the models to train, such as members: "
+                "[{pooling: mean}], or folders of predictors to blend"
             )
         fitting = [name for name, tasks in TASKS_OF_METRIC.items() if self.task in tasks]
         if self.metric not in fitting:

@@ -19,7 +19,6 @@ SHOULD_BE = {
     "model_type": "should be settings (key: value)",
     "dict_type": "should be settings (key: value)",
     "tuple_type": "should be a list",
-    "too_short": "should be a list that is not empty",
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
 }

@@ -13,8 +13,8 @@ N_MEMBERS = 2
 
 ABOUT = (
     f"a competition of its own, NAME-quick: {N_ROWS} training rows, {N_FOLDS} folds, {N_EPOCHS} "
-    f"epoch, the first {N_MEMBERS} fine-tuned members, no external predictors; settings on the "
-    "command line win"
+    f"epoch, the first {N_MEMBERS} fine-tuned members, no external predictors; without members, "
+    "all rows and external predictors; settings on the command line win"
 )
 
 
@@ -26,11 +26,10 @@ def quick_settings(config: Config, typed: Collection[str]) -> dict[str, Any]:
         return getattr(config, section).model_copy(update=values)
 
     training = quick("training", epochs=N_EPOCHS)
-    values: dict[str, object] = {
-        "training": training,
-        "data": quick("data", train_rows=min(config.data.train_rows or N_ROWS, N_ROWS)),
-        "blend": quick("blend", external=()),
-    }
+    values: dict[str, object] = {"training": training}
+    if config.members:  # external predictors are of all rows, and quick to blend
+        values["data"] = quick("data", train_rows=min(config.data.train_rows or N_ROWS, N_ROWS))
+        values["blend"] = quick("blend", external=())
     if "competition" not in typed:
         values["competition"] = f"{config.competition}-quick"
     if config.folds.path is None:  # a file has the number of folds
