@@ -3,7 +3,8 @@
 Reads the training table, folds/<c>.csv and oof/<c>/<member>/{oof,test}.csv, and the folders of
 blend.external; writes oof/<c>/blend_<method>/{oof,test}.csv (weights.csv too, if it has any), the
 same and postprocessing.json for blend_<method>.<post-processing>, the fitted blends in
-models/<c>/blend/, and oof/<c>/leaderboard.csv, whose stamp says what to expect of the choice.
+models/<c>/blend/, and oof/<c>/leaderboard.csv, whose stamp says what to expect of the choice. Adds
+a line to oof/<c>/history.csv.
 """
 
 from collections.abc import Sequence

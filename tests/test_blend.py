@@ -1,6 +1,7 @@
 """The blend stage on predictions written by hand: its files, its messages and its errors."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,34 @@ def test_what_the_choice_scores_is_kept_and_told(prepared, run):
     assert set(expected["chosen"]) <= set(board().index)
     assert expected["gain_low"] <= expected["gain"] <= expected["gain_high"]
     assert re.search(rf"^\w.*\b{expected['score']:.4f}\b", told, re.MULTILINE)
+
+
+def test_every_new_contest_is_a_line_of_the_history(prepared, run):
+    config, path = prepared("regression"), OOF / "history.csv"
+    run(config)
+    first = path.read_bytes()
+    run(config)  # all is current
+    assert path.read_bytes() == first
+    run(config, "--members", "mean", "--blend.methods", "convex", "linear")
+    assert path.read_bytes().startswith(first)
+    one, other = pd.read_csv(path).to_dict("records")
+    chosen = board().query("chosen").iloc[0]
+    for key in ("score", "gain", "gain_low", "gain_high"):
+        assert other[key] == chosen[key]
+    assert other["chosen"] == chosen.name
+    assert other["expected"] == read_json(OOF / "leaderboard.json")["expected"]["score"]
+    assert (one["predictors"], one["methods"]) == ("mean max", "convex ridge logistic")
+    assert (other["predictors"], other["methods"]) == ("mean", "convex linear")
+    assert datetime.fromisoformat(one["time"]) <= datetime.fromisoformat(other["time"])
+
+
+def test_a_history_that_is_no_table_does_not_stop_a_blend(prepared, run):
+    (OOF / "history.csv").parent.mkdir(parents=True)
+    (OOF / "history.csv").write_bytes(b"\xff\n")
+    run(prepared("regression"), "--blend.methods", "mean")
+    before, added = (OOF / "history.csv").read_bytes().split(b"\n", 1)
+    assert before == b"\xff"
+    assert b"blend_mean" in added
 
 
 def test_weights_tell_how_stable_they_are(prepared, run):

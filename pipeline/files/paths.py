@@ -31,6 +31,10 @@ def leaderboard_path(competition: str) -> Path:
     return Path("oof") / competition / "leaderboard.csv"
 
 
+def history_path(competition: str) -> Path:
+    return Path("oof") / competition / "history.csv"
+
+
 def submission_path(competition: str, predictor: str) -> Path:
     return Path("submissions") / competition / f"{predictor}.csv"
 

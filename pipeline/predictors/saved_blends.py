@@ -8,20 +8,22 @@
 Letters: k new rows, m predictors, c columns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.ensemble.saved import load_fitted, save_fitted
-from pipeline.files.paths import blends_dir, leaderboard_path, predictor_dir
+from pipeline.files.paths import blends_dir, history_path, leaderboard_path, predictor_dir
 from pipeline.files.stamp import is_current, read_stamp, require_current, written_with_stamp
-from pipeline.files.writing import save_csv, write_json
+from pipeline.files.writing import save_csv, write_json, written_whole
 from pipeline.predictors.board import (
     POSTPROCESSING,
     REMEDY,
@@ -161,6 +163,26 @@ def write_contest(
     for path, about in zip(boards, (of_models, of_choice), strict=True):
         with written_with_stamp(path, made_from, **about) as temporary:
             save_csv(temporary, contest.board)
+    _add_to_history(config, contest, made_from["predictors"])
+
+
+def _add_to_history(config: Config, contest: "Contest", predictors: Iterable[str]) -> None:
+    """Add the result as a line, so that experiments can be compared; no stage reads it."""
+    path, chosen = history_path(config.competition), contest.board.query("chosen").iloc[0]
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "metric": config.metric,
+        "chosen": chosen["name"],
+        "score": chosen["score"],
+        "expected": (contest.expected or {}).get("score"),
+        **chosen[["gain", "gain_low", "gain_high"]],
+        "predictors": " ".join(predictors),
+        "methods": " ".join(config.blend.methods),
+    }
+    before = path.read_bytes() if path.is_file() else b""
+    added = pd.DataFrame([line]).to_csv(index=False, header=not before, lineterminator="\n")
+    with written_whole(path) as temporary:
+        temporary.write_bytes(before + added.encode())
 
 
 def blends_are_current(competition: str, made_from: Mapping[str, object]) -> bool:

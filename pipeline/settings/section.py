@@ -8,7 +8,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 NAME = r"^[a-z0-9_.-]{1,200}$"  # with our endings, file systems allow 255 bytes
 LARGEST_WHOLE = 2**32 - 1  # of a seed; more rows or tokens than there can be
 # names of our own files and folders beside those of members and predictors
-TAKEN = ("backbones", "blend", "constant", "leaderboard.csv", "leaderboard.json", "submission")
+TAKEN = (
+    "backbones",
+    "blend",
+    "constant",
+    "history.csv",
+    "leaderboard.csv",
+    "leaderboard.json",
+    "submission",
+)
 
 
 def _as_spelled(value: object) -> object:
