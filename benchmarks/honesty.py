@@ -134,9 +134,9 @@ def claims(
     ]
     board = leaderboard(entries, target, folds, seed=draw)
     expected = score_of_choice(pairs, target, folds, fit_variance=fit_variance, seed=draw)
-    truth = float(np.mean([watched[name].fresh[k] for k, name in enumerate(expected.chosen)]))
+    truth = float(np.mean([watched[name].fresh[k] for k, name in enumerate(expected["chosen"])]))
     (naive,) = board.loc[board["chosen"], ["gain", "gain_low", "gain_high"]].to_numpy(float)
-    claimed = (expected.gain, expected.gain_low, expected.gain_high)
+    claimed = (expected["gain"], expected["gain_low"], expected["gain_high"])
     lines.append(_line(task, "choice", truth, claimed, naive, naive[0]))
     return lines
 

@@ -12,6 +12,7 @@ from pipeline.files.stamp import is_current, written_with_stamp
 from pipeline.files.writing import write_json
 from pipeline.members.units import without_incomplete
 from pipeline.reporting.evidence import made_from, read_evidence
+from pipeline.reporting.numbers import TO_ASCII
 from pipeline.settings.command import stage
 
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_json(numbers, summary)
         with written_with_stamp(path, inputs) as temporary:
             temporary.write_text(page(summary), encoding="utf-8")
-        print(f"{summary['verdict']}\n{path}")
+        print(f"{summary['verdict'].translate(TO_ASCII)}\n{path}")
 
 
 if __name__ == "__main__":

@@ -132,6 +132,13 @@ def test_a_second_run_does_nothing_and_a_changed_page_is_made_again(case, run):
     assert PAGE.read_bytes() == first
 
 
+def test_the_verdict_is_ascii_in_the_terminal_and_not_on_the_page(case, run, monkeypatch):
+    monkeypatch.setattr("pipeline.reporting.summary.verdict", lambda *_: "of −0.5 to –")
+    PAGE.unlink()
+    assert run(case).startswith("of -0.5 to -\n")
+    assert "of −0.5 to –" in PAGE.read_text("utf-8")
+
+
 def test_without_models_the_page_says_so(case):
     summary = summary_of(case)
     assert summary["learning"] == {}

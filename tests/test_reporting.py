@@ -68,7 +68,7 @@ def test_a_long_log_becomes_sixty_means():
     assert unit["epoch"][-1] == pytest.approx(5.945)
 
 
-def board(chosen, over_constant=(0.3, 0.2, 0.4), **more):
+def board(chosen, over_constant=(0.3, 0.2, 0.4), expected=None, metric="rmse", **more):
     base = {"alone": None, "gain_low": 0.001, "gain_high": 0.003}
     line = {"name": chosen, "kind": "blend", "score": 0.5, "gain": 0.002, **base, **more}
     singles = [
@@ -76,14 +76,40 @@ def board(chosen, over_constant=(0.3, 0.2, 0.4), **more):
         {"name": "min", "kind": "member", "score": 0.6},
         {"name": "constant", "kind": "constant", "score": 0.8},
     ]
-    return line, [line, *singles], METRICS["rmse"], over_constant
+    return line, [line, *singles], METRICS[metric], expected, over_constant
+
+
+EXPECTED = {"score": 0.51, "gain": 0.0015, "gain_low": -0.001, "gain_high": 0.004}
 
 
 def test_the_verdict_names_the_blend_its_gain_and_the_best_single_one():
     told = verdict(*board("blend_convex"))
-    assert re.match(r"\w+ blend_convex\b.*\brmse\b.*\b0\.5000\b.*\+0\.0020\b", told)
-    assert re.search(r"\+0\.0020\b.*\b2\b.*\b95 %.*\+0\.0010\b.*\+0\.0030\b", told)
-    assert re.search(r"\+0\.0030\b.*\+0\.0200\b.*\bmax\W*$", told)
+    assert re.match(r"\w+ blend_convex\b.*\brmse\b.*\b0\.5000\b.* better by 0\.0020\b", told)
+    assert re.search(r"0\.0020\b.*\b2\b.*\b95 %.*\+0\.0010\b.*\+0\.0030\b", told)
+    assert re.search(r"\+0\.0030\b.* better by 0\.0200\b.*\bmax\W*$", told)
+
+
+def test_a_gain_is_told_in_words_whichever_way_the_metric_goes():
+    told = verdict(*board("blend_convex", metric="auc"))
+    assert re.search(r" better by 0\.0020\b.* worse by 0\.0200\b.*\bmax\W*$", told)
+    same = verdict(*board("blend_convex", score=0.52))
+    assert re.search(r" as good as .*\bmax\W*$", same)
+
+
+def test_the_verdict_expects_what_choosing_scores_where_that_is_known():
+    flattering = {"gain_over_single_low": 0.01, "gain_over_single_high": 0.03}
+    told = verdict(*board("blend_convex", expected=EXPECTED, **flattering))
+    assert re.match(r"\w+ blend_convex: expect rmse 0\.5100, better by 0\.0015\b", told)
+    assert re.search(r"−0\.0010 to \+0\.0040\b.* better by 0\.0100\b.*\bmax\W*$", told)
+    for more in ({"alone": "max"}, {}):
+        told = verdict(*board("blend_mean", expected=EXPECTED, **more))
+        assert "expect rmse 0.5100" in told
+        assert "0.5000" not in told
+
+
+def test_an_expected_score_that_is_undefined_claims_no_gain():
+    told = verdict(*board("blend_convex", expected=dict.fromkeys(EXPECTED)))
+    assert re.match(r"\w+ blend_convex: expect rmse –\W*$", told)
 
 
 def test_a_choice_that_is_not_surely_better_than_a_constant_is_warned_about_first():
@@ -96,7 +122,7 @@ def test_a_choice_that_is_not_surely_better_than_a_constant_is_warned_about_firs
 def test_the_verdict_takes_the_interval_over_the_single_one_where_there_is_one():
     more = {"gain_over_single_low": -0.01, "gain_over_single_high": 0.05}
     told = verdict(*board("blend_convex", **more))
-    assert re.search(r"\+0\.0200\b.*\bmax\b.*−0\.0100\b.*\+0\.0500\b", told)
+    assert re.search(r"\b0\.0200\b.*\bmax\b.*−0\.0100\b.*\+0\.0500\b", told)
 
 
 def test_the_verdict_says_when_nothing_beats_the_plain_mean():
@@ -107,9 +133,9 @@ def test_the_verdict_says_when_nothing_beats_the_plain_mean():
 def test_the_verdict_of_a_blend_that_is_one_member_claims_no_gain():
     told = verdict(*board("blend_convex", alone="max", score=0.52))
     assert re.match(r"\w+ blend_convex\b.*\bmax alone\b.*\b0\.5200\W*$", told)
-    assert "+" not in told
+    assert "better" not in told
     not_the_best = verdict(*board("blend_convex", alone="min", score=0.6))
-    assert re.search(r"\bmin alone\b.*\b0\.6000\b.*−0\.0800\b.*\bmax\W*$", not_the_best)
+    assert re.search(r"\bmin alone\b.*\b0\.6000\b.* worse by 0\.0800\b.*\bmax\W*$", not_the_best)
     assert "alone" not in verdict(*board("blend_convex", alone=None))
 
 

@@ -102,6 +102,23 @@ def test_no_line_is_wider_than_a_hundred_characters_and_all_is_ascii(scale):
         assert text.isascii()
 
 
+@pytest.mark.parametrize("kind", ["member", "external, folds unknown"])
+@pytest.mark.parametrize("alone", [NONE, "deberta-v3-large_attention-s12"])
+def test_names_of_thirty_characters_are_shown_whole(kind, alone):
+    names = ["blend_hill_climb.cut_points", "blend_mean"]
+    names += [f"deberta-v3-large_attention-s1{k}" for k in range(2)]
+    table = board().assign(name=names, kind=["blend", "blend", kind, kind])
+    text = summary(table.assign(alone=[alone, NONE, NONE, NONE]), "rmse", EXPECTED)
+    assert set(parts_of(text)[0]) == set(names)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_names_that_are_too_long_keep_what_tells_them_apart():
+    names = ["blend_convex", "blend_mean", *("m" * 150 + f"-s{k}" for k in range(2))]
+    told = parts_of(summary(board().assign(name=names), "rmse", EXPECTED))[0]
+    assert len(told) == 4
+
+
 def test_it_says_why_and_what_to_expect():
     text = summary(board(), "rmse", EXPECTED)
     assert re.search(r"\brmse\b.*\blower\b", text)

@@ -14,7 +14,7 @@ _repr.maxstring = _repr.maxother = _repr.maxlong = N_CHARACTERS
 def first_few(names: Sequence[str]) -> str:
     """The first few names for a message, with their number."""
     shown = ", ".join(repr(name) for name in names[:N_SHOWN])
-    return f"{shown}, … {len(names)} in all" if len(names) > N_SHOWN else shown
+    return f"{shown}, ... {len(names)} in all" if len(names) > N_SHOWN else shown
 
 
 def duration(seconds: float) -> str:

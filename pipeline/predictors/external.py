@@ -205,7 +205,7 @@ def _of_one_class(columns: Sequence[str], n_columns: int = 0) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:6])
-    return f"[{shown}, … {len(names)} in all]" if len(names) > 6 else f"[{shown}]"
+    return f"[{shown}, ... {len(names)} in all]" if len(names) > 6 else f"[{shown}]"
 
 
 FORMS: dict[str, Callable[[Path, Sequence[str]], tuple[list[str] | None, Floats]]] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 MINUS = "−"
+TO_ASCII = str.maketrans({MINUS: "-", "–": "-"})  # for the terminal
 
 
 def value(number: float | None) -> str:

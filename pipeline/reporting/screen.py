@@ -16,7 +16,7 @@ from pipeline.scoring.metrics import METRICS
 
 WIDTH = 100
 N_BEST = 5
-LONGEST = {"kind": 24, "alone": 30, "number": 12}  # characters, so that names find room
+LONGEST = {"kind": 24, "alone": 20, "number": 12}  # characters, so that names find room
 
 Format = Callable[..., str]
 
@@ -123,7 +123,11 @@ def _format(metric: str, chosen: float) -> Format:
 
 
 def _shortened(name: str, room: int) -> str:
-    return name if len(name) <= room else f"{name[: room - 3]}..."
+    """The name without its middle, as names of one kind begin alike."""
+    if len(name) <= room:
+        return name
+    n_last = (room - 3) // 2
+    return f"{name[: room - 3 - n_last]}...{name[len(name) - n_last :]}"
 
 
 def _why(chosen: Any) -> str:

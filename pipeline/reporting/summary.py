@@ -28,10 +28,11 @@ def summarise(evidence: Evidence) -> Summary:
     """Every number of the report, with None for what is undefined."""
     board = _leaderboard(evidence)
     chosen, metric = next(line for line in board if line["chosen"]), evidence.target.metric
-    over_constant = evidence.board_stamp.about["over_constant"]
+    about = evidence.board_stamp.about
+    expected, over_constant = about["expected"], about["over_constant"]
     is_probability = evidence.target.task.is_probability
     summary = {
-        "verdict": verdict(chosen, board, metric, over_constant),
+        "verdict": verdict(chosen, board, metric, expected, over_constant),
         "competition": evidence.config.competition,
         "task": evidence.config.task,
         "metric": evidence.config.metric,
@@ -45,9 +46,9 @@ def summarise(evidence: Evidence) -> Summary:
         },
         "chosen": chosen,
         "leaderboard": board,
-        "expected": evidence.board_stamp.about["expected"],
+        "expected": expected,
         "over_constant": over_constant,
-        "postprocessing": evidence.board_stamp.about["postprocessing"],
+        "postprocessing": about["postprocessing"],
         "folds": _fold_scores(evidence),
         "diversity": _diversity(evidence),
         "contributions": _contributions(evidence),

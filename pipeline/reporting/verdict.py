@@ -1,6 +1,6 @@
 """The report's verdict: which predictor to submit, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
@@ -15,36 +15,50 @@ def verdict(
     chosen: Line,
     board: Sequence[Line],
     metric: Metric,
+    expected: Mapping[str, Any] | None,
     over_constant: Sequence[float | None] | None,
 ) -> str:
-    """The chosen predictor's score, and its gains with their intervals.
+    """The score to expect of the chosen predictor, and its gains with their intervals.
 
     A warning comes first if it is not surely better than the constant prediction.
+
+    Args:
+        expected: of `score_of_choice`; without it, the score on the rows that chose.
     """
     singles = [line for line in board if line["kind"] not in ("blend", CONSTANT)]
     name, n, best = chosen["name"], len(singles), singles[0]  # the board is sorted by score
+    plain, single = f"the plain mean of the {n} predictors", f"the best single one, {best['name']}"
+    told = chosen if expected is None else expected
     score = f"its {metric.name} on held-out rows is {value(chosen['score'])}"
+    if expected is not None:
+        score = f"expect {metric.name} {value(told['score'])}"
     if chosen["alone"] is not None:
         alone = chosen["alone"]
         start = f"Submit {name}, which is {alone} alone: blending gains nothing on it; {score}"
     elif name == PLAIN_MEAN:
         start = (
-            f"Submit {PLAIN_MEAN}: no blend beats the plain mean of the {n} predictors by more "
-            f"than half a standard error; {score}"
+            f"Submit {PLAIN_MEAN}: no blend beats {plain} by more than half a standard error; "
+            f"{score}"
         )
     else:
-        interval = f"95 % interval {signed(chosen['gain_low'])} to {signed(chosen['gain_high'])}"
-        start = (
-            f"Submit {name}: {score}, {signed(chosen['gain'])} over the plain mean of the {n} "
-            f"predictors ({interval})"
-        )
+        start = f"Submit {name}: {score}"
+        if told["gain"] is not None:
+            interval = f"95 % interval {signed(told['gain_low'])} to {signed(told['gain_high'])}"
+            start += f", {_than(plain, told['gain'])} ({interval})"
     if is_no_better_than_constant(over_constant):
         start = f"Submit nothing yet: no model is surely better than a constant. {start}"
-    if chosen["alone"] == best["name"]:
+    if chosen["alone"] == best["name"] or None in (told["score"], best["score"]):
         return f"{start}."
-    gain = (chosen["score"] - best["score"]) * metric.sign
-    if gain == 0:
-        return f"{start}, and as good as the best single predictor, {best['name']}."
+    gain = (told["score"] - best["score"]) * metric.sign
+    end = f"{start}, and {_than(single, gain)}"
     low, high = chosen.get("gain_over_single_low"), chosen.get("gain_over_single_high")
-    interval = "" if low is None or high is None else f" ({signed(low)} to {signed(high)})"
-    return f"{start}, and {signed(gain)} over the best single predictor, {best['name']}{interval}."
+    if expected is not None or gain == 0 or low is None or high is None:
+        return f"{end}."
+    return f"{end} ({signed(low)} to {signed(high)})."
+
+
+def _than(other: str, gain: float) -> str:
+    """A gain in words; positive is better."""
+    if gain == 0:
+        return f"as good as {other}"
+    return f"{'better' if gain > 0 else 'worse'} by {value(abs(gain))} than {other}"
