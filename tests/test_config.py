@@ -191,6 +191,7 @@ def test_every_config_of_the_repository_is_valid_and_bears_its_files_name(path):
         ({"submit": {"ass": "labels"}}, "submit.ass", "as"),
         ({"jobs": {"njobs": 2}}, "jobs.njobs", "n_jobs"),
         ({"training": {"lr": 1}}, "training.lr", "learning_rate"),
+        ({"training": {"max_grad_norm": 1}}, "training.max_grad_norm", "trainer"),
         ({"training": {"bf16": True}}, "training.bf16", "precision"),
         ({"training": {"num_epochs": 1}}, "training.num_epochs", "epochs"),
         ({"training": {"max_len": 64}}, "training.max_len", "max_length"),

@@ -1,5 +1,7 @@
 """`--quick`: all stages on few rows, for every config; settings on the command line win."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from conftest import read_rows, write_competition, write_rows
@@ -7,6 +9,7 @@ from conftest import read_rows, write_competition, write_rows
 from pipeline import make_folds, prepare
 from pipeline.settings.command import parse
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 MEMBERS = [
     {"model": "tfidf_linear"},
     {"pooling": "cls", "epochs": 7},
@@ -39,6 +42,13 @@ def test_a_quick_run_is_small_and_a_competition_of_its_own(quick):
 def test_without_two_fine_tuned_members_the_first_two_are_trained(quick, members):
     own = [member.get("pooling", member.get("model")) for member in members]
     assert [m.name for m in quick(members=members).members] == own
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_of_ours_has_a_quick_run(path):
+    config = parse(None, ["--quick", str(path)])[0]
+    assert config.competition == f"{path.stem}-quick"
+    assert len(config.members) == 2
 
 
 def test_one_member_is_enough(quick):

@@ -15,6 +15,7 @@ from pipeline.files.messages import short
 from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.reading import read_json
 from pipeline.files.stamp import Stamp, read_stamp, require_current
+from pipeline.files.suggestions import choices
 from pipeline.predictors.external import part_sha256
 from pipeline.predictors.predictions import (
     PARTS,
@@ -180,6 +181,6 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
         line = board.astype(object).where(board.notna(), None).loc[predictor]
         return predictor, {str(name): value for name, value in line.items()}
     if not folder_of(config, predictor).is_dir():
-        known = ", ".join(name for name in board["name"] if name != CONSTANT)
-        raise ValueError(f"--predictor: no predictor {predictor!r}; choose one of: {known}")
+        known = [name for name in board["name"] if name != CONSTANT]
+        raise ValueError(f"--predictor: no predictor {predictor!r}; {choices(predictor, known)}")
     return predictor, {}

@@ -23,6 +23,7 @@ from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.ensemble.saved import load_fitted, save_fitted
 from pipeline.files.paths import blends_dir, history_path, leaderboard_path, predictor_dir
 from pipeline.files.stamp import is_current, read_stamp, require_current, written_with_stamp
+from pipeline.files.suggestions import choices
 from pipeline.files.writing import save_csv, write_json, written_whole
 from pipeline.predictors.board import (
     POSTPROCESSING,
@@ -75,9 +76,7 @@ class SavedBlends:
                 predictions of new rows.
         """
         if name not in self.ranking:
-            raise ValueError(
-                f"--predictor: no predictor {name!r}; choose one of: {', '.join(self.ranking)}"
-            )
+            raise ValueError(f"--predictor: no predictor {name!r}; {choices(name, self.ranking)}")
         needed = self._needed_by(name)
         external = self._external(needed)
         if external:
