@@ -2,14 +2,14 @@
 
 Reads the tables, folds/<c>.csv, oof/<c>/ with its leaderboard, the run.json and train.log of the
 units in models/<c>/, and solution.csv beside the test table where there is one; writes
-reports/<c>/{index.html,index.json,summary.json}.
+reports/<c>/{index.html,index.json,summary.json,worst_rows.csv}.
 """
 
 from collections.abc import Sequence
 
 from pipeline.files.paths import report_path
 from pipeline.files.stamp import is_current, written_with_stamp
-from pipeline.files.writing import write_json
+from pipeline.files.writing import write_csv, write_json
 from pipeline.members.units import without_incomplete
 from pipeline.reporting.evidence import made_from, read_evidence
 from pipeline.reporting.numbers import TO_ASCII
@@ -20,17 +20,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv) as (config, _):
         config = without_incomplete(config)
         path = report_path(config.competition)
-        numbers, inputs = path.with_name("summary.json"), made_from(config)
-        if is_current(path, inputs) and numbers.is_file():
+        numbers, rows = path.with_name("summary.json"), path.with_name("worst_rows.csv")
+        inputs = made_from(config)
+        if is_current(path, inputs) and numbers.is_file() and rows.is_file():
             print(f"{path}: up to date")
             return
         evidence = read_evidence(config)
         # imported here: matplotlib takes a second to load, in vain if the report is up to date
+        from pipeline.reporting.examples import worst_rows
         from pipeline.reporting.page import page
         from pipeline.reporting.summary import summarise
 
         summary = summarise(evidence)
         write_json(numbers, summary)
+        write_csv(rows, worst_rows(evidence))
         with written_with_stamp(path, inputs) as temporary:
             temporary.write_text(page(summary), encoding="utf-8")
         print(f"{summary['verdict'].translate(TO_ASCII)}\n{path}")

@@ -11,7 +11,7 @@ from scored import score
 from pipeline.files.writing import without_nan
 from pipeline.reporting.behaviour import calibration, chance_gap, drift, residuals
 from pipeline.reporting.curves import length
-from pipeline.reporting.examples import by_length, loss_of_rows, telling_rows
+from pipeline.reporting.examples import by_length, loss_of_rows, telling_rows, worst_rows
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.runs import learning_curves, minutes_of
 from pipeline.reporting.svg import VARIABLES, drawn
@@ -254,6 +254,35 @@ def test_the_worst_row_comes_first_and_long_texts_are_cut():
     assert len(found["worst"]) == len(found["disagreement"]) == 20
     assert [row["measure"] for row in found["worst"]] == pytest.approx([81] + [0] * 19)
     assert (len(found["worst"][0]["text"]), found["worst"][0]["characters_left_out"]) == (400, 100)
+
+
+def test_the_file_of_worst_rows_has_whole_texts_and_exact_numbers(monkeypatch):
+    monkeypatch.setattr("pipeline.reporting.examples.N_IN_FILE", 2)
+    y = np.array([[1.0], [2.0], [3.0]])
+    of = evidence("regression", y, y[:, None] + [[[1 / 3]], [[-3]], [[0]]], texts=["y" * 500] * 3)
+    of.folds = np.array([2, 0, 1])
+    sd = np.sqrt(2 / 3)
+    found = worst_rows(of).to_dict("split", index=False)
+    assert found["columns"] == ["id", "fold", "truth", "prediction", "error", "text"]
+    assert found["data"] == [
+        ["r1", 0, 2.0, -1.0, pytest.approx((3 / sd) ** 2), "y" * 500],
+        ["r0", 2, 1.0, 1 + 1 / 3, pytest.approx((1 / 3 / sd) ** 2), "y" * 500],
+    ]
+
+
+def test_worst_rows_of_classes_have_their_names_and_those_of_targets_a_column_each():
+    p = np.array([[[0.9, 0.1]], [[0.4, 0.6]]])
+    of = evidence("multiclass", np.array([0, 0]), p, classes=("a", "b"))
+    of.folds = np.array([0, 1])
+    found = worst_rows(of)[["id", "truth", "prediction"]].to_numpy().tolist()
+    assert found == [["r1", "a", "b"], ["r0", "a", "a"]]
+    of = evidence("multilabel", np.array([[1.0, 0.0], [0.0, 1.0]]), p)
+    of.folds = np.array([0, 1])
+    found = worst_rows(of).drop(columns=["fold", "error", "text"]).to_dict("records")
+    assert found[1] == {
+        "id": "r0",
+        **{"truth t0": 1.0, "prediction t0": 0.9, "truth t1": 0.0, "prediction t1": 0.1},
+    }
 
 
 def test_the_loss_of_a_row_is_minus_the_log_of_what_the_truth_was_given():

@@ -6,6 +6,7 @@ Letters: n rows, m predictors, c columns.
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.competition.rows import joined
 from pipeline.reporting.diversity import ambiguity, errors
@@ -13,9 +14,9 @@ from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.numbers import MINUS
 from pipeline.scoring.formulas import ROW_MEANS
 from pipeline.scoring.intervals import standard_error
-from pipeline.scoring.tasks import TASKS, Floats
+from pipeline.scoring.tasks import TASKS, Floats, decide
 
-N_ROWS = 20
+N_ROWS, N_IN_FILE = 20, 1000  # on the page, and in worst_rows.csv
 MOST_CHARACTERS = 400
 N_LENGTHS = 5
 FEWEST = 20  # rows of a score that is worth showing
@@ -39,6 +40,23 @@ def telling_rows(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
         "disagreement": _largest(evidence, disagreement),
         "worst": _largest(evidence, loss_of_rows(evidence)),
     }
+
+
+def worst_rows(evidence: Evidence) -> pd.DataFrame:
+    """The thousand rows with the largest loss, worst first, with their whole texts."""
+    train, task, loss = evidence.train, evidence.config.task, loss_of_rows(evidence)
+    worst = np.argsort(-loss, kind="stable")[:N_IN_FILE]
+    truth, predicted = train.y[worst], evidence.chosen_oof[worst]
+    table = pd.DataFrame({"id": [train.ids[i] for i in worst], "fold": evidence.folds[worst]})
+    if train.classes:
+        classes = np.array(train.classes)
+        table["truth"], table["prediction"] = classes[truth], classes[decide(task, predicted)]
+    else:
+        for j, name in enumerate(train.columns):
+            of = f" {name}" if len(train.columns) > 1 else ""
+            table[f"truth{of}"], table[f"prediction{of}"] = truth[:, j], predicted[:, j]
+    texts = joined(train.texts)
+    return table.assign(error=loss[worst], text=[texts[i] for i in worst])
 
 
 def _largest(evidence: Evidence, measure: Floats) -> list[dict[str, Any]]:
