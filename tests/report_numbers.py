@@ -75,7 +75,8 @@ def whole_evidence(*, kind="regression", metric="rmse", copies=1, grouped=False)
         of.train.groups = [f"g{i // copies}" for i in range(n)]
         of.target = Target.of(y, task, metric, of.train.groups)
     of.folds, of.n_folds = np.arange(n) // copies % 3, 3
-    of.chosen_name = "blend_convex"
+    of.chosen_name, of.postprocessing = "blend_convex", {}
+    of.blends = {"blend_convex": chosen, "blend_mean": oof.mean(axis=1)}
     made_from = {"folds": "f" * 64, "targets": "t" * 64}
     of.board = board_of_five()
     about = {"expected": None, "over_constant": [0.5, 0.4, 0.6], "postprocessing": "cut at 0.3"}

@@ -143,6 +143,44 @@ def test_the_prediction_lies_across_and_the_observed_share_up(axes_of):
     assert "observed" in axes.get_ylabel()
 
 
+@pytest.mark.parametrize(
+    ("figure", "labels"),
+    [
+        (curves.roc, ["share of the negatives", "share of the positives"]),
+        (curves.precision_recall, ["recall", "precision"]),
+        (curves.by_threshold, ["threshold of the probability", "f1"]),
+    ],
+)
+def test_a_curve_of_classes_is_that_of_the_summary(figure, labels, axes_of):
+    summary = summarise(whole_evidence(kind="binary", metric="f1"))
+    axes, name = axes_of(figure, summary), figure.__name__
+    of = summary["by_threshold"] if name == "by_threshold" else summary["ranking"][name]
+    curve = [of["thresholds"], of["scores"]] if name == "by_threshold" else [of["x"], of["y"]]
+    lines = [[list(values) for values in line.get_data()] for line in axes.lines]
+    assert curve in lines
+    assert [axes.get_xlabel(), axes.get_ylabel()] == labels
+
+
+def test_the_cut_in_use_stands_beside_that_at_a_half(axes_of):
+    of = {"thresholds": [0, 1], "scores": [0.2, 0.4], "cut": 0.3}
+    axes = axes_of(curves.by_threshold, {"by_threshold": of, "metric": "f1"})
+    upright = {line.get_color(): list(line.get_xdata()) for line in axes.lines[:2]}
+    assert upright == {curves.QUIET: [0.5, 0.5], curves.ORANGE: [0.3, 0.3]}
+
+
+def test_a_panel_of_calibration_lies_under_its_labels_name(monkeypatch):
+    figure = Figure()
+    monkeypatch.setattr(curves, "drawn", lambda draw, height, alt: draw(figure) or alt)
+    columns = [
+        {"name": name, "bins": [{"predicted": at, "observed": at / 2}], "expected_error": at / 2}
+        for name, at in (("funny", 0.2), ("a label with a long name", 0.8))
+    ]
+    told = curves.calibration_of_columns({"calibration": {"columns": columns}})
+    panels = {axes.get_title(loc="left"): line_of(axes) for axes in figure.axes}
+    assert panels == {"funny": [[0.2], [0.1]], "a label with a lo…": [[0.8], [0.4]]}
+    assert re.search(r"\bfunny 0\.1000\b.*\ba label with a long name 0\.4000\b", told)
+
+
 def test_the_outlines_of_drift_are_those_of_their_labels(summary, axes_of):
     axes, drift = axes_of(curves.drift, summary), summary["drift"]
     outlines = {patch.get_label(): patch.get_data() for patch in axes.patches}

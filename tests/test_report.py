@@ -24,8 +24,14 @@ from pipeline.settings.command import parse
 
 STAGE = "report"
 SECTIONS = {
-    *("leaderboard", "folds", "diversity", "contributions", "weights", "learning", "behaviour"),
-    *("drift", "length", "disagreement", "worst", "run"),
+    *("leaderboard", "folds", "diversity", "contributions", "weights", "behaviour"),
+    *("drift", "disagreement", "worst", "run"),
+}
+OF_TASK = {
+    "regression": set(),
+    "binary": {"decisions", "ranking"},
+    "multiclass": {"decisions"},
+    "multilabel": {"decisions", "targets"},
 }
 PAGE, NUMBERS = Path("reports/tiny/index.html"), Path("reports/tiny/summary.json")
 
@@ -35,7 +41,7 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.ids, self.labels, self.links = [], set(), [], []
+        self.tags, self.cards, self.contents, self.labels, self.links = [], [], [], [], []
         self.text, self.numbers = "", []
         self._in_data = None
         self.feed(html)
@@ -43,7 +49,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         found = dict(attrs)
         self.tags.append(tag)
-        self.ids.add(found.get("id"))
+        self.cards += [found["id"]] if tag == "section" else []
+        self.contents += [found["href"][1:]] if tag == "a" and found["href"][0] == "#" else []
         self.links += [found[k] for k in ("src", "href", "xlink:href") if k in found]
         if tag == "svg":
             self.labels.append(found.get("aria-label"))
@@ -79,12 +86,14 @@ def summary_of(config, *words):
     return summarise(read_evidence(parse("", [str(config), *words])[0]))
 
 
-@pytest.mark.parametrize("task", ["regression", "binary", "multiclass", "multilabel"])
-def test_the_page_has_every_section_and_only_numbers_of_the_summary(task, reported):
+@pytest.mark.parametrize("task", OF_TASK)
+def test_the_page_has_the_cards_of_its_task_and_only_numbers_of_the_summary(task, reported):
     folder = reported(task)
     page = Page((folder / PAGE).read_text(encoding="utf-8"))
     summary = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
-    assert page.ids >= SECTIONS
+    has_lengths = any(line["score"] is not None for line in summary["length"])
+    assert set(page.cards) == SECTIONS | OF_TASK[task] | ({"length"} if has_lengths else set())
+    assert page.contents == page.cards
     assert summary["verdict"] in page.text
     known = numbers_in(summary)
     assert len(page.numbers) > 100
@@ -98,8 +107,8 @@ def test_the_page_has_every_section_and_only_numbers_of_the_summary(task, report
 def test_hostile_texts_stay_texts(task, reported):
     html = (reported(task) / PAGE).read_text(encoding="utf-8")
     page = Page(html)
-    assert not {"script", "img", "b", "i", "iframe"} & set(page.tags)
-    assert page.tags.count("h1") == page.tags.count("main") == 1
+    assert not {"img", "b", "i", "iframe"} & set(page.tags)
+    assert page.tags.count("script") == page.tags.count("h1") == page.tags.count("main") == 1
     for text in HOSTILE:
         assert text[:400] in page.text
     assert "9,600 more characters" in page.text
@@ -110,7 +119,10 @@ def test_hostile_texts_stay_texts(task, reported):
 def test_the_page_needs_no_other_file(reported):
     html = (reported("regression") / PAGE).read_text(encoding="utf-8")
     links = Page(html).links
-    assert all(link.startswith(("data:", "#")) for link in links)
+    assert {link for link in links if not link.startswith(("data:", "#"))} == {
+        "summary.json",
+        "worst_rows.csv",
+    }
     assert "url(http" not in html
     assert "@import" not in html
     assert len(html) < 500_000
@@ -139,11 +151,29 @@ def test_the_verdict_is_ascii_in_the_terminal_and_not_on_the_page(case, run, mon
     assert "of −0.5 to –" in PAGE.read_text("utf-8")
 
 
-def test_without_models_the_page_says_so(case):
+def test_without_models_there_are_no_curves_and_no_minutes(case):
     summary = summary_of(case)
     assert summary["learning"] == {}
     assert {m["minutes"] for m in summary["run"]["members"]} == {None}
-    assert "models/tiny/" in Page(page(summary)).text
+    shown = Page(page(summary))
+    assert "learning" not in shown.cards
+    assert "leave-one-out a minute" not in shown.text
+
+
+def test_a_single_predictor_has_no_card_that_compares_predictors(case):
+    words = ("--members", "mean", "--blend.methods", "mean")
+    blend.main([str(case), *words])
+    shown = Page(page(summary_of(case, *words)))
+    assert set(shown.cards) == SECTIONS - {"diversity", "contributions", "disagreement", "weights"}
+    assert "error correlation" not in shown.text
+
+
+def test_a_missing_file_beside_the_page_is_made_again(case, run):
+    for path in (NUMBERS, PAGE.with_name("worst_rows.csv")):
+        first = path.read_bytes()
+        path.unlink()
+        run(case)
+        assert path.read_bytes() == first
 
 
 def test_curves_and_minutes_come_from_the_units(case):
@@ -158,8 +188,11 @@ def test_curves_and_minutes_come_from_the_units(case):
     summary = summary_of(case)
     assert list(summary["learning"]) == ["mean"]
     assert summary["learning"]["mean"][2]["loss"][:2] == [1, 0.5]
+    minutes = {line["name"]: line["minutes"] for line in summary["leaderboard"]}
+    assert minutes.pop("mean") == pytest.approx(1.5)
+    assert set(minutes.values()) == {None}
+    assert [1.5, "1.5 min"] in Page(page(summary)).numbers
     mean, other = summary["contributions"]["predictors"][:2]
-    assert mean["minutes"] == pytest.approx(1.5)
     assert mean["gain_per_minute"] == pytest.approx(mean["leave_one_out"][0] / 1.5)
     assert other["gain_per_minute"] is None
 
@@ -231,6 +264,7 @@ def test_a_unit_that_went_astray_is_marked_and_no_other(case):
     write_members(case, spoil)
     blend.main([str(case)])
     folds = summary_of(case)["folds"]
+    folds = {name: line for name, line in folds.items() if not name.startswith("blend_")}
     marked = [(name, c["fold"]) for name, line in folds.items() for c in line if c["outlying"]]
     assert marked == [("min", 1)]
 

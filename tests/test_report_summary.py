@@ -63,9 +63,11 @@ def test_the_combined_loss_is_that_of_the_mean_and_the_members_mean_loss_is_thei
 def test_a_score_of_a_fold_is_that_of_its_rows():
     of = whole_evidence()
     of.folds = np.random.default_rng(0).choice(3, size=120, p=[0.6, 0.3, 0.1])
-    for i, (name, cells) in enumerate(summarise(of)["folds"].items()):
-        assert name == of.stack.names[i]
-        off = (of.stack.oof[:, i] - of.train.y)[:, 0]
+    known = {**of.blends, **dict(zip(of.stack.names, of.stack.oof.swapaxes(0, 1), strict=True))}
+    folds = summarise(of)["folds"]
+    assert list(folds) == of.board["name"].tolist()
+    for name, cells in folds.items():
+        off = (known[name] - of.train.y)[:, 0]
         for k, cell in enumerate(cells):
             assert cell["fold"] == k
             assert cell["score"] == pytest.approx(np.sqrt(np.mean(off[of.folds == k] ** 2)))

@@ -19,28 +19,33 @@ class Cell:
 
 
 class Tables(HTMLParser):
-    """The first table of each section and the list of facts.
+    """The first tables of each section and the list of facts.
 
     Attributes:
         rows: by the section's id, the cells of each row, its heading first.
+        later: likewise, of the section's second table.
         facts: the terms and descriptions of the list, in turn.
     """
 
     def __init__(self, html):
         super().__init__()
-        self.rows, self.facts = {}, []
-        self._section, self._cell, self._is_first = None, None, True
+        self.rows, self.later, self.facts = {}, {}, []
+        self._section, self._cell, self._rows = None, None, []
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         found = dict(attrs)
         if tag == "section":
-            self._section, self.rows[found["id"]], self._is_first = found["id"], [], True
-        elif tag == "tr" and self._is_first:
-            self.rows[self._section].append([])
-        elif tag in ("td", "th") and self._is_first:
+            self._section = found["id"]
+        elif tag == "table":
+            self._rows = []
+            which = self.later if self._section in self.rows else self.rows
+            which.setdefault(self._section, self._rows)
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("td", "th"):
             self._cell = Cell()
-            self.rows[self._section][-1].append(self._cell)
+            self._rows[-1].append(self._cell)
         elif tag in ("dt", "dd"):
             self._cell = Cell()
             self.facts.append(self._cell)
@@ -50,7 +55,6 @@ class Tables(HTMLParser):
     def handle_endtag(self, tag):
         if tag in ("td", "th", "dt", "dd"):
             self._cell = None
-        self._is_first = self._is_first and tag != "table"
 
     def handle_data(self, data):
         if self._cell:
@@ -120,8 +124,6 @@ def test_what_each_predictor_brings_stands_under_its_heading(summary, tables):
             ("95 % interval", line["leave_one_out"][1:]),
             ("Shapley value", line["shapley"][:1]),
             ("95 % interval", line["shapley"][1:]),
-            ("training", []),
-            ("leave-one-out a minute", []),
         ]
         for line in summary["contributions"]["predictors"]
     }
@@ -139,6 +141,49 @@ def test_scores_of_folds_and_gaps_of_drift_stand_beside_their_predictor(summary,
     gaps["length of the text"] = summary["drift"]["length_ks"]
     heading = "largest gap (KS)"
     assert tables.table("drift") == {name: [(heading, [gap])] for name, gap in gaps.items()}
+
+
+def test_classes_stand_beside_their_precision_and_the_truth_before_its_decisions():
+    summary = summarise(whole_evidence(kind="multiclass", metric="accuracy"))
+    of, parsed = summary["decisions"], Tables(page(summary))
+    assert parsed.table("decisions") == {
+        line["name"]: [
+            ("precision", [line["precision"]]),
+            ("recall", [line["recall"]]),
+            ("F1", [line["f1"]]),
+            ("rows", [line["rows"]]),
+        ]
+        for line in of["classes"]
+    }
+    names = [line["name"] for line in of["classes"]]
+    heads, *rows = parsed.later["decisions"]
+    assert [head.text for head in heads] == ["truth", *names]
+    assert {cells[0].text: [c.numbers[0] for c in cells[1:]] for cells in rows} == dict(
+        zip(names, of["matrix"], strict=True)
+    )
+
+
+def test_of_many_classes_the_most_frequent_and_the_largest_confusions_are_shown(monkeypatch):
+    monkeypatch.setattr("pipeline.reporting.decisions.MOST_CLASSES", 2)
+    monkeypatch.setattr("pipeline.reporting.page.MOST_CLASSES", 2)
+    summary = summarise(whole_evidence(kind="multiclass", metric="accuracy"))
+    of, parsed = summary["decisions"], Tables(page(summary))
+    frequent = sorted(of["classes"], key=lambda line: -line["rows"])[:2]
+    assert list(parsed.table("decisions")) == [line["name"] for line in frequent]
+    _, *rows = parsed.later["decisions"]
+    shown = [[c[0].text, c[1].text, c[2].numbers[0], c[3].numbers[0]] for c in rows]
+    assert shown == [list(line.values()) for line in of["confusions"]]
+
+
+def test_a_target_stands_beside_its_score_and_its_best_predictor():
+    summary = summarise(whole_evidence(kind="several", metric="mcrmse"))
+    _, *rows = Tables(page(summary)).rows["targets"]
+    assert [[c.text for c in cells[::3]] for cells in rows] == [
+        [line["name"], line["best"]] for line in summary["targets"]
+    ]
+    assert [[n for c in cells for n in c.numbers] for cells in rows] == [
+        [line["score"], line["best_score"]] for line in summary["targets"]
+    ]
 
 
 def test_weights_stand_beside_their_predictor(tables):

@@ -168,6 +168,21 @@ def test_calibration_of_several_classes_is_that_of_the_likeliest():
     assert found["bins"] == [{"cases": 2, "predicted": pytest.approx(0.7), "observed": 0.5}]
 
 
+def test_the_most_frequent_labels_have_a_calibration_of_their_own(monkeypatch):
+    monkeypatch.setattr("pipeline.reporting.behaviour.N_CALIBRATED", 2)
+    y = np.zeros((10, 3))
+    y[:2, 0], y[:7, 1], y[:4, 2] = 1, 1, 1
+    said = np.tile([0.1, 0.6, 0.5], (10, 1, 1))
+    found = calibration(evidence("multilabel", y, said))["columns"]
+    assert [column["name"] for column in found] == ["t1", "t2"]
+    bins = [column["bins"] for column in found]
+    assert [(b["predicted"], b["observed"]) for (b,) in bins] == [
+        (pytest.approx(0.6), 0.7),
+        (pytest.approx(0.5), 0.4),
+    ]
+    assert [column["expected_error"] for column in found] == pytest.approx([0.1, 0.1])
+
+
 def test_residuals_are_truth_less_prediction():
     p = np.repeat(np.arange(10.0), 11)[:, None, None]
     off = np.tile(np.arange(-5.0, 6.0), 10)[:, None]

@@ -15,19 +15,28 @@ from pipeline.scoring.tasks import Floats, as_columns, spread
 
 N_BINS = 10
 N_BARS = 30
+N_CALIBRATED = 6  # classes or labels that have a curve of their own
 
 
 def calibration(evidence: Evidence) -> dict[str, Any]:
     """Predicted probability against the observed share, in ten bins, and the calibration error.
 
     Binary: the positive class. Multiclass: the most probable class. Multilabel: all labels pooled.
+    The most frequent classes or labels also for themselves.
     """
     p = evidence.chosen_oof
     truth = as_columns(evidence.config.task, evidence.train.y, p.shape[1])
+    frequent = np.argsort(-truth.sum(axis=0), kind="stable")[:N_CALIBRATED]
+    single = [
+        {"name": evidence.train.columns[j], **_calibration(p[:, j], truth[:, j])} for j in frequent
+    ]
     if evidence.config.task == "multiclass":
         top = p.argmax(axis=1)[:, None]
         p, truth = np.take_along_axis(p, top, 1), np.take_along_axis(truth, top, 1)
-    p, truth = p.ravel(), truth.ravel()
+    return {**_calibration(p.ravel(), truth.ravel()), "columns": single if len(single) > 1 else []}
+
+
+def _calibration(p: Floats, truth: Floats) -> dict[str, Any]:
     in_bins = [(p[rows], truth[rows]) for rows in _ten_bins(p)]
     bins = [
         {"cases": len(p_bin), "predicted": float(p_bin.mean()), "observed": float(y_bin.mean())}

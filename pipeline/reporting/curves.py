@@ -1,4 +1,4 @@
-"""The report's figures of curves: learning, calibration, residuals, drift, length."""
+"""The report's figures of curves, from learning to drift."""
 
 from typing import Any
 
@@ -11,60 +11,113 @@ from pipeline.reporting.summary import Summary
 from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, QUIET, drawn
 
 PER_LINE = 3  # small panels side by side
+LONGEST_TITLE = 18  # characters above a small panel
 REFERENCE: dict[str, Any] = {"color": QUIET, "linewidth": 0.8, "linestyle": (0, (4, 3))}
+UNIT_SQUARE: dict[str, Any] = {"xlim": (-0.02, 1.02), "ylim": (-0.02, 1.02)}
 
 
 def learning(summary: Summary) -> str:
     """Training loss by epoch: a panel for each member, a line for each fold."""
     curves = summary["learning"]
-    per_line = min(PER_LINE, len(curves))
-    n_lines = -(-len(curves) // per_line)
     losses = np.concatenate([unit["loss"] for units in curves.values() for unit in units])
     # one unit that diverged must not flatten all others
     top = min(losses.max(), 3 * np.quantile(losses, 0.95))
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(n_lines, per_line, sharex=True, sharey=True, squeeze=False)
-        for axes in panels.flat[len(curves) :]:
-            axes.set_visible(False)
-        for axes, (name, units) in zip(panels.flat, curves.items(), strict=False):
+        for axes, (name, units) in zip(_panels(figure, len(curves)), curves.items(), strict=True):
             for unit in units:
                 axes.plot(unit["epoch"], unit["loss"], color=BLUE, linewidth=0.8, alpha=0.7)
-            axes.set_title(name, fontsize=8.5, loc="left", color=INK)
+            _title(axes, name)
             axes.set_ylim(0 if losses.min() >= 0 else None, top * 1.03)
-            axes.tick_params(labelcolor=QUIET, labelsize=7.5)
         figure.supxlabel("epoch", fontsize=8.5, color=QUIET)
         figure.supylabel("training loss", fontsize=8.5, color=QUIET)
 
     last = {name: np.mean([u["loss"][-1] for u in units]) for name, units in curves.items()}
     ends = ", ".join(f"{name} {value(float(loss))}" for name, loss in last.items())
-    return drawn(draw, 0.5 + 1.25 * n_lines, f"Training loss by epoch; at the end: {ends}.")
+    alt = f"Training loss by epoch; at the end: {ends}."
+    return drawn(draw, _height_of_panels(len(curves)), alt)
+
+
+def roc(summary: Summary) -> str:
+    """True positives by false positives, at all thresholds."""
+    curve = summary["ranking"]["roc"]
+
+    def draw(figure: Figure) -> None:
+        axes = _axes(figure, "share of the negatives", "share of the positives")
+        axes.plot([0, 1], [0, 1], **REFERENCE)
+        axes.plot(curve["x"], curve["y"], color=BLUE)
+        axes.set(**UNIT_SQUARE)
+
+    return drawn(draw, 2.9, f"ROC curve; the area below it is {value(curve['area'])}.")
+
+
+def precision_recall(summary: Summary) -> str:
+    """Precision by recall, at all thresholds."""
+    curve = summary["ranking"]["precision_recall"]
+
+    def draw(figure: Figure) -> None:
+        axes = _axes(figure, "recall", "precision")
+        axes.axhline(curve["share"], **REFERENCE)
+        axes.plot(curve["x"], curve["y"], color=BLUE)
+        axes.set(**UNIT_SQUARE)
+
+    area = value(curve["area"])
+    return drawn(draw, 2.9, f"Precision by recall; the average precision is {area}.")
+
+
+def by_threshold(summary: Summary) -> str:
+    """The score at each threshold, with the cut in use."""
+    measured = summary["by_threshold"]
+
+    def draw(figure: Figure) -> None:
+        axes = _axes(figure, "threshold of the probability", summary["metric"])
+        axes.axvline(0.5, **REFERENCE)
+        axes.axvline(measured["cut"], color=ORANGE, linewidth=1.2)
+        axes.plot(measured["thresholds"], measured["scores"], color=BLUE)
+
+    alt = f"{summary['metric']} by threshold; the cut in use is {value(measured['cut'])}."
+    return drawn(draw, 2.7, alt)
 
 
 def calibration(summary: Summary) -> str:
     """Predicted probability against the observed share."""
     measured = summary["calibration"]
-    if measured is None:
-        return ""
-    bins = measured["bins"]
 
     def draw(figure: Figure) -> None:
         axes = _axes(figure, "predicted probability", "observed share")
-        axes.plot([0, 1], [0, 1], **REFERENCE)
-        x, y = [b["predicted"] for b in bins], [b["observed"] for b in bins]
-        axes.plot(x, y, "o-", color=BLUE, markersize=5)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        _plot_calibration(axes, measured["bins"])
 
     error = value(measured["expected_error"])
-    alt = f"Calibration in {len(bins)} bins; mean distance from the diagonal {error}."
+    alt = f"Calibration in {len(measured['bins'])} bins; mean distance from the diagonal {error}."
     return drawn(draw, 2.9, alt)
+
+
+def calibration_of_columns(summary: Summary) -> str:
+    """The same for the most frequent classes or labels: a panel for each."""
+    columns = summary["calibration"]["columns"]
+
+    def draw(figure: Figure) -> None:
+        for axes, column in zip(_panels(figure, len(columns)), columns, strict=True):
+            _plot_calibration(axes, column["bins"])
+            _title(axes, column["name"])
+        figure.supxlabel("predicted probability", fontsize=8.5, color=QUIET)
+        figure.supylabel("observed share", fontsize=8.5, color=QUIET)
+
+    errors = ", ".join(f"{c['name']} {value(c['expected_error'])}" for c in columns)
+    alt = f"Calibration of single classes; mean distances from the diagonal: {errors}."
+    return drawn(draw, _height_of_panels(len(columns)), alt)
+
+
+def _plot_calibration(axes: Axes, bins: list[dict[str, float]]) -> None:
+    axes.plot([0, 1], [0, 1], **REFERENCE)
+    x, y = [b["predicted"] for b in bins], [b["observed"] for b in bins]
+    axes.plot(x, y, "o-", color=BLUE, markersize=4)
+    axes.set(**UNIT_SQUARE)
 
 
 def residuals(summary: Summary) -> str:
     """Target minus prediction, by prediction."""
     measured = summary["residuals"]
-    if measured is None:
-        return ""
     bins = measured["bins"]
     unit = ", in standard deviations" if measured["standardised"] else ""
 
@@ -130,3 +183,23 @@ def _axes(figure: Figure, xlabel: str, ylabel: str) -> Axes:
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.tick_params(labelcolor=QUIET)
     return axes
+
+
+def _panels(figure: Figure, n: int) -> list[Axes]:
+    """Small axes of one scale, side by side in lines."""
+    per_line = min(PER_LINE, n)
+    panels = figure.subplots(-(-n // per_line), per_line, sharex=True, sharey=True, squeeze=False)
+    for axes in panels.flat:
+        axes.tick_params(labelcolor=QUIET, labelsize=7.5)
+    for axes in panels.flat[n:]:
+        axes.set_visible(False)
+    return list(panels.flat[:n])
+
+
+def _height_of_panels(n: int) -> float:
+    return 0.5 + 1.25 * -(-n // PER_LINE)
+
+
+def _title(axes: Axes, name: str) -> None:
+    short = name if len(name) <= LONGEST_TITLE else f"{name[: LONGEST_TITLE - 1]}…"
+    axes.set_title(short, fontsize=8.5, loc="left", color=INK)

@@ -25,6 +25,7 @@ from pipeline.predictors.board import (
     check_scored,
     external_folders,
     member_folders,
+    postprocessing_of,
     read_board,
     read_named,
     require_board,
@@ -49,6 +50,8 @@ class Evidence:
         target: of the training rows.
         chosen_oof: (n, c) out-of-fold or cross-fitted predictions of the chosen predictor.
         chosen_test: (k, c) its test predictions.
+        postprocessing: the fitted post-processing of the chosen blend; empty if it has none.
+        blends: (n, c) cross-fitted predictions of every blend.
         weights: the weight table of each blend that has one.
         test_target: of the test rows; None without a solution.csv.
         test_predictions: (k, c) of every predictor on the board; empty without a `test_target`.
@@ -67,6 +70,8 @@ class Evidence:
     chosen_name: str
     chosen_oof: Floats
     chosen_test: Floats
+    postprocessing: dict[str, Any]
+    blends: dict[str, Floats]
     weights: dict[str, pd.DataFrame]
     test_target: Target | None
     test_predictions: dict[str, Floats]
@@ -115,13 +120,13 @@ def read_evidence(config: Config) -> Evidence:
     test_predictions[CONSTANT] = target.constant(len(train.columns), len(test.ids))
     for name in board.loc[board["kind"] == "blend", "name"]:
         check_scored(config.competition, stamp, name)
-    blends = [chosen] if test_y is None else board.loc[board["kind"] == "blend", "name"]
-    for name in blends:
-        if name not in test_predictions:
-            test_predictions[name] = read_named(config, name, "test", test.ids, train.columns)
+    blends = board.loc[board["kind"] == "blend", "name"]
+    for name in [chosen] if test_y is None else blends:
+        test_predictions[name] = read_named(config, name, "test", test.ids, train.columns)
+    of_blends = {name: read_named(config, name, "oof", train.ids, train.columns) for name in blends}
     weights = {
         name: _read_weights(path)
-        for name in board.loc[board["kind"] == "blend", "name"]
+        for name in blends
         if (path := predictor_dir(config.competition, name) / "weights.csv").is_file()
     }
     return Evidence(
@@ -134,8 +139,10 @@ def read_evidence(config: Config) -> Evidence:
         board=board,
         board_stamp=stamp,
         chosen_name=chosen,
-        chosen_oof=read_named(config, chosen, "oof", train.ids, train.columns),
+        chosen_oof=of_blends[chosen],
         chosen_test=test_predictions[chosen],
+        postprocessing=postprocessing_of(predictor_dir(config.competition, chosen)),
+        blends=of_blends,
         weights=weights,
         test_target=None
         if test_y is None

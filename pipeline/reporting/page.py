@@ -12,6 +12,7 @@ from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.summary import Summary
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
+MOST_CLASSES = 100  # shown in the table of precision and recall
 MOST_PAIRS = 5  # pairs of predictors shown from either end
 
 
@@ -25,10 +26,12 @@ def page(summary: Summary) -> str:
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     pairs = sorted(summary["diversity"]["pairs"], key=lambda pair: -(pair["correlation"] or 0))
     shown = pairs if len(pairs) <= 2 * MOST_PAIRS else pairs[:MOST_PAIRS] + pairs[-MOST_PAIRS:]
+    classes = summary["decisions"]["classes"] if summary["decisions"] else []
     return template.render(
         **summary,
         s=summary,
         pairs=shown,
+        classes=sorted(classes, key=lambda line: -line["rows"])[:MOST_CLASSES],
         heat=_heat(summary["folds"]),
         pictures=_figures(summary),
         weight_figures={
@@ -39,7 +42,7 @@ def page(summary: Summary) -> str:
         config_yaml=yaml.safe_dump(summary["run"]["config"], sort_keys=False, allow_unicode=True),
         has_columns={
             name: any(line.get(name) is not None for line in summary["leaderboard"])
-            for name in ("test", "gain_over_single")
+            for name in ("test", "gain_over_single", "minutes")
         },
         has_stability=any(
             line["sd"] is not None for lines in summary["weights"].values() for line in lines
@@ -57,10 +60,20 @@ def _number(number: float | None, style: str = "value") -> Markup:
 
 def _figures(summary: Summary) -> dict[str, Markup]:
     """The figures as SVG, by the name of their function; without those that have no data."""
-    functions = [figures.gains, figures.three_scores, figures.correlations, figures.leave_one_out]
-    functions += [figures.shapley, curves.drift, curves.length]
-    functions += [curves.residuals if summary["calibration"] is None else curves.calibration]
-    functions += [curves.learning] if summary["learning"] else []
+    of_each = [figures.correlations, figures.leave_one_out, figures.shapley]
+    calibration = summary["calibration"]
+    shown = [
+        (True, [figures.gains, figures.three_scores, curves.drift]),
+        (len(summary["contributions"]["predictors"]) > 1, of_each),
+        (summary["ranking"], [curves.roc, curves.precision_recall]),
+        (summary["by_threshold"], [curves.by_threshold]),
+        (summary["residuals"], [curves.residuals]),
+        (calibration, [curves.calibration]),
+        (calibration and calibration["columns"], [curves.calibration_of_columns]),
+        (summary["learning"], [curves.learning]),
+        (any(b["score"] is not None for b in summary["length"]), [curves.length]),
+    ]
+    functions = [function for data, of_data in shown if data for function in of_data]
     return {function.__name__: Markup(function(summary)) for function in functions}  # noqa: S704
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.files.writing import without_nan
 from pipeline.reporting import behaviour
 from pipeline.reporting.contributions import contributions
+from pipeline.reporting.decisions import by_threshold, decisions, ranking, score_of_targets
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.examples import by_length, telling_rows
@@ -54,6 +55,10 @@ def summarise(evidence: Evidence) -> Summary:
         "contributions": _contributions(evidence),
         "weights": {name: _weights(table) for name, table in evidence.weights.items()},
         "learning": learning_curves(evidence.logs),
+        "targets": score_of_targets(evidence),
+        "decisions": decisions(evidence),
+        "ranking": ranking(evidence),
+        "by_threshold": by_threshold(evidence),
         "calibration": behaviour.calibration(evidence) if is_probability else None,
         "residuals": None if is_probability else behaviour.residuals(evidence),
         "drift": behaviour.drift(evidence),
@@ -65,8 +70,10 @@ def summarise(evidence: Evidence) -> Summary:
 
 
 def _leaderboard(evidence: Evidence) -> list[Line]:
-    """The leaderboard with in-sample scores and, where the test targets are known, test scores."""
+    """The leaderboard with in-sample scores, minutes of training, and test scores where known."""
     board, target, sign = evidence.board.copy(), evidence.test_target, evidence.target.metric.sign
+    runs = evidence.runs
+    board["minutes"] = [minutes_of(runs.get(n, {}), evidence.n_folds) for n in board["name"]]
     board["alone"] = [alone_of(line) for line in board.to_dict("records")]
     board["in_sample"] = board["score"] + sign * board["optimism"]
     board["test"] = None
@@ -82,16 +89,16 @@ def _weights(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _fold_scores(evidence: Evidence) -> dict[str, Any]:
-    """Each predictor's score on each fold.
+    """The score of each blend and each predictor on each fold, in the leaderboard's order.
 
     Outlying folds are more than 3 standard errors, of a score on that fold's rows, away from the
     median of the predictor's folds.
     """
     rng = np.random.default_rng(evidence.config.seed)
     rows = [np.flatnonzero(evidence.folds == k) for k in range(evidence.n_folds)]
-    lines = {}
-    for i, name in enumerate(evidence.stack.names):
-        oof = evidence.stack.oof[:, i]
+    stack, lines = evidence.stack, {}
+    known = {**evidence.blends, **dict(zip(stack.names, stack.oof.swapaxes(0, 1), strict=True))}
+    for name, oof in ((name, known[name]) for name in evidence.board["name"] if name in known):
         scores = np.array([evidence.target[r].score(oof[r]) for r in rows])
         errors = np.array([standard_error(evidence.target[r], oof[r], rng) for r in rows])
         median = np.nan if np.isnan(scores).all() else np.nanmedian(scores)
@@ -141,7 +148,6 @@ def _contributions(evidence: Evidence) -> dict[str, Any]:
                 "name": name,
                 "shapley": measured.shapley[i],
                 "leave_one_out": measured.leave_one_out[i],
-                "minutes": minutes,
                 "gain_per_minute": measured.leave_one_out[i, 0] / minutes if minutes else None,
             }
         )

@@ -1,0 +1,131 @@
+"""Decisions of the chosen predictor against the truth, and its scores by target and by threshold.
+
+Letters: n training rows, c columns, q classes or labels.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    precision_recall_curve,
+    precision_recall_fscore_support,
+    roc_auc_score,
+    roc_curve,
+)
+
+from pipeline.reporting.evidence import Evidence
+from pipeline.scoring.metrics import nearest_labels
+from pipeline.scoring.tasks import Floats, decide
+
+MOST_CLASSES = 12  # of a confusion matrix
+N_CONFUSIONS = 20  # largest ones, where there are more classes
+N_POINTS = 150  # of a curve: more than a figure can show
+
+
+def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
+    """The score on each target or label, and the best single predictor there; empty for one."""
+    target, names = evidence.target, evidence.train.columns
+    if target.y.ndim == 1 or len(names) == 1:
+        return []
+    scores = target.column_scores(evidence.chosen_oof)
+    singles = np.array([target.column_scores(oof) for oof in evidence.stack.oof.swapaxes(0, 1)])
+    ranks = np.nan_to_num(target.metric.sign * singles, nan=-np.inf)
+    return [
+        {
+            "name": name,
+            "score": scores[j],
+            "best": evidence.stack.names[best],
+            "best_score": singles[best, j],
+        }
+        for j, (name, best) in enumerate(zip(names, ranks.argmax(axis=0), strict=True))
+    ]
+
+
+def decisions(evidence: Evidence) -> dict[str, Any] | None:
+    """Precision, recall and F1 of each class or label, and the confusions of classes.
+
+    None for a regression, unless its metric decides for one of the training labels. NaN where a
+    class is never decided for. The whole confusion matrix up to 12 classes, else the 20 largest.
+    """
+    decided = _decided(evidence)
+    if decided is None:
+        return None
+    names, y, decision = decided
+    codes = np.arange(len(names))
+    precision, recall, f1, n_rows = precision_recall_fscore_support(
+        y, decision, labels=codes, zero_division=np.nan
+    )
+    classes = [
+        {"name": name, "precision": p, "recall": r, "f1": f, "rows": n}
+        for name, p, r, f, n in zip(names, precision, recall, f1, n_rows, strict=True)
+    ]
+    matrix = confusion_matrix(y, decision, labels=codes) if y.ndim == 1 else None
+    if matrix is None or len(names) <= MOST_CLASSES:
+        return {"classes": classes, "matrix": matrix, "confusions": []}
+    wrong = matrix - np.diag(matrix.diagonal())
+    largest = np.argsort(-wrong, axis=None, kind="stable")[:N_CONFUSIONS]
+    confusions = [
+        {"truth": names[i], "decided": names[j], "rows": matrix[i, j], "share": share}
+        for i, j in zip(*np.unravel_index(largest, matrix.shape), strict=True)
+        if (share := wrong[i, j] / n_rows[i] if n_rows[i] else 0) > 0
+    ]
+    return {"classes": classes, "matrix": None, "confusions": confusions}
+
+
+def _decided(
+    evidence: Evidence,
+) -> tuple[tuple[str, ...], NDArray[Any], NDArray[np.int64]] | None:
+    """Names of the classes or labels, (n,) or (n, q) truth, and decisions of the same shape."""
+    task, train, p = evidence.config.task, evidence.train, evidence.chosen_oof
+    if task != "regression":
+        return train.classes or train.columns, train.y, decide(task, p)
+    if not evidence.target.metric.decides or len(train.columns) > 1:
+        return None
+    labels, y = np.unique(train.y, return_inverse=True)
+    decision = np.searchsorted(labels, nearest_labels(p, train.y)[:, 0])
+    return tuple(f"{label:g}" for label in labels), y.ravel(), decision
+
+
+def ranking(evidence: Evidence) -> dict[str, Any] | None:
+    """The ROC and the precision-recall curve of a binary task, with their areas."""
+    if evidence.config.task != "binary":
+        return None
+    y, p = evidence.train.y, evidence.chosen_oof[:, 0]
+    false_positives, recall, _ = roc_curve(y, p)
+    precision, recall_of_precision, _ = precision_recall_curve(y, p)
+    return {
+        "roc": {"x": _thinned(false_positives), "y": _thinned(recall), "area": roc_auc_score(y, p)},
+        "precision_recall": {
+            "x": _thinned(recall_of_precision),
+            "y": _thinned(precision),
+            "area": average_precision_score(y, p),
+            "share": y.mean(),
+        },
+    }
+
+
+def _thinned(values: Floats) -> Floats:
+    """At most 150 of the values, in equal steps, the first and the last among them."""
+    return values[np.unique(np.linspace(0, len(values) - 1, N_POINTS).round().astype(int))]
+
+
+def by_threshold(evidence: Evidence) -> dict[str, Any] | None:
+    """The score if a binary task decides at other thresholds; None if its metric decides nothing.
+
+    Thresholds are on the scale of the blend before its cut moved to 0.5. The cut was fitted on
+    these rows, so the score at the cut is in-sample.
+    """
+    if evidence.config.task != "binary" or not evidence.target.metric.decides:
+        return None
+    name, cut, fitted = evidence.chosen_name, 0.5, evidence.postprocessing
+    if fitted.get("name") == "threshold":
+        name = name.removesuffix(".threshold")
+        cut = evidence.target.task.to_prediction(-np.asarray(fitted["shift"]))[0]
+    p = evidence.blends[name]
+    quantiles = np.quantile(p, np.linspace(0, 1, N_POINTS // 3))
+    tried = np.unique([*np.linspace(0, 1, N_POINTS // 3), *quantiles, cut])
+    scores = [evidence.target.score((p >= threshold).astype(np.float64)) for threshold in tried]
+    return {"thresholds": tried, "scores": scores, "cut": cut, "of": name}
