@@ -133,7 +133,9 @@ def claims(
         Entry(name, "blend", cross_fitted[name], fit_variance=fit_variance[name]) for name in pairs
     ]
     board = leaderboard(entries, target, folds, seed=draw)
-    expected = score_of_choice(pairs, target, folds, fit_variance=fit_variance, seed=draw)
+    expected = score_of_choice(
+        pairs, target, folds, single=preds[:, 0], fit_variance=fit_variance, seed=draw
+    )
     truth = float(np.mean([watched[name].fresh[k] for k, name in enumerate(expected["chosen"])]))
     (naive,) = board.loc[board["chosen"], ["gain", "gain_low", "gain_high"]].to_numpy(float)
     claimed = (expected["gain"], expected["gain_low"], expected["gain_high"])

@@ -22,11 +22,12 @@ def errors(n, scales, seed=0):
     return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
 
 
-def choice_of(candidates, y, folds, groups=None):
-    fit_variance = dict.fromkeys(candidates, 0.0)
-    return score_of_choice(
-        candidates, target_of(y, groups), folds, fit_variance=fit_variance, **SETTING
-    )
+def choice_of(candidates, y, folds, groups=None, single=None):
+    own = {
+        "single": y if single is None else single,
+        "fit_variance": dict.fromkeys(candidates, 0.0),
+    }
+    return score_of_choice(candidates, target_of(y, groups), folds, **own, **SETTING)
 
 
 def same_for_all_folds(predictions, n_folds=3):
@@ -37,8 +38,11 @@ def test_a_choice_that_is_the_same_everywhere_scores_as_what_it_chooses():
     y, (bad, good) = errors(150, (1.0, 0.3))
     folds = np.arange(150) % 3
     candidates = {PLAIN_MEAN: same_for_all_folds(bad), "blend_good": same_for_all_folds(good)}
-    found = choice_of(candidates, y, folds)
+    single = y + 0.5
+    found = choice_of(candidates, y, folds, single=single)
     assert found["chosen"] == ["blend_good"] * 3
+    over_single = [found[f"gain_over_single{end}"] for end in ("", "_low", "_high")]
+    assert tuple(over_single) == difference_interval(target_of(y), good, single, **SETTING)
     assert found["score"] == score("rmse", "regression", y, good)
     expected = difference_interval(target_of(y), good, bad, **SETTING)
     assert (found["gain"], found["gain_low"], found["gain_high"]) == expected
@@ -102,7 +106,7 @@ def test_noisier_fits_are_chosen_less_readily_the_more_so_on_fewer_rows():
     noises, found, expected = np.geomspace(1e-4, 1, 30), [], []
     for v in noises:
         fit_variance = {PLAIN_MEAN: 0.0, "blend_b": v}
-        settings = {"fit_variance": fit_variance, **SETTING}
+        settings = {"single": y, "fit_variance": fit_variance, **SETTING}
         found.append(score_of_choice(pairs, target_of(y), folds, **settings)["chosen"])
         boards = []
         for k in range(3):

@@ -101,6 +101,9 @@ def test_the_verdict_expects_what_choosing_scores_where_that_is_known():
     told = verdict(*board("blend_convex", expected=EXPECTED, **flattering))
     assert re.match(r"\w+ blend_convex: expect rmse 0\.5100, better by 0\.0015\b", told)
     assert re.search(r"−0\.0010 to \+0\.0040\b.* better by 0\.0100\b.*\bmax\W*$", told)
+    more = {"gain_over_single_low": -0.004, "gain_over_single_high": 0.02}
+    told = verdict(*board("blend_convex", expected=EXPECTED | more, **flattering))
+    assert re.search(r"\b0\.0100\b.*\bmax\b.*−0\.0040\b.*\+0\.0200\b", told)
     for more in ({"alone": "max"}, {}):
         told = verdict(*board("blend_mean", expected=EXPECTED, **more))
         assert "expect rmse 0.5100" in told

@@ -20,6 +20,7 @@ def score_of_choice(
     target: Target,
     folds: NDArray[Any],
     *,
+    single: Floats,
     fit_variance: dict[str, float],
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int,
@@ -28,11 +29,13 @@ def score_of_choice(
 
     Args:
         candidates: (K, n, c) `cross_fit_pairs` of every blend by name, `blend_mean` among them.
+        single: (n, c) out-of-fold predictions of the best single predictor.
         fit_variance: `estimate_fit_variance` of every blend, on all rows.
     Returns:
         score (pooled over folds, each predicted by the blend chosen without that fold), gain over
-        the plain mean on the same rows, gain_low and gain_high (its 95 % interval), and chosen: the
-        K names, in the order of the folds. NaN where undefined.
+        the plain mean on the same rows, gain_low and gain_high (its 95 % interval),
+        gain_over_single with _low and _high, and chosen: the K names, in the order of the folds.
+        NaN where undefined.
     """
     pooled = np.empty_like(candidates[PLAIN_MEAN])
     plain = of_own_fold(candidates[PLAIN_MEAN], folds)
@@ -51,8 +54,9 @@ def score_of_choice(
         pooled[:, new] = candidates[chosen[-1]][:, new]
     blend = of_own_fold(pooled, folds)
     variance = estimate_fit_variance(target, pooled, folds, n_bootstrap=n_bootstrap, seed=seed)
-    gain, low, high = difference_interval(
-        target, blend, plain, n_bootstrap=n_bootstrap, seed=seed, fit_variance=variance
-    )
-    expected = {"score": target.score(blend), "gain": gain, "gain_low": low, "gain_high": high}
+    expected: dict[str, Any] = {"score": target.score(blend)}
+    for name, base in (("gain", plain), ("gain_over_single", single)):
+        expected[name], expected[f"{name}_low"], expected[f"{name}_high"] = difference_interval(
+            target, blend, base, n_bootstrap=n_bootstrap, seed=seed, fit_variance=variance
+        )
     return {**expected, "chosen": chosen}

@@ -136,11 +136,17 @@ def hold_contest(
     (blend,) = [entry for entry in entries if entry.name == chosen]
     pairs = {c.entry.name: c.held_out_pairs for c in candidates if c.held_out_pairs is not None}
     variances = {c.entry.name: c.entry.fit_variance for c in candidates}
+    expected = None
+    if pairs:
+        single = oof[:, names.index(next(name for name in board["name"] if name in names))]
+        expected = score_of_choice(
+            pairs, target, folds, single=single, fit_variance=variances, seed=seed
+        )
     return Contest(
         candidates,
         weights,
         _with_columns(board, entries, target, columns),
-        score_of_choice(pairs, target, folds, fit_variance=variances, seed=seed) if pairs else None,
+        expected,
         difference_interval(
             target,
             blend.predictions,

@@ -31,8 +31,8 @@ class Combination:
             weights = [1.0] * len(names)
         if len(weights) != len(names):
             raise ValueError(
-                f"--weights: {len(weights)} for {len(names)} predictors; give one for each name of "
-                "--predictor, or leave --weights out for equal ones"
+                f"--weights: {len(weights)} for {len(names)} names; give one each, or "
+                "leave --weights out for equal ones"
             )
         shares = np.divide(weights, np.max(weights))  # first, so that no sum overflows
         return Combination(dict(zip(names, (shares / shares.sum()).tolist(), strict=True)))

@@ -51,8 +51,8 @@ def verdict(
         return f"{start}."
     gain = (told["score"] - best["score"]) * metric.sign
     end = f"{start}, and {_than(single, gain)}"
-    low, high = chosen.get("gain_over_single_low"), chosen.get("gain_over_single_high")
-    if expected is not None or gain == 0 or low is None or high is None:
+    low, high = told.get("gain_over_single_low"), told.get("gain_over_single_high")
+    if gain == 0 or low is None or high is None:
         return f"{end}."
     return f"{end} ({signed(low)} to {signed(high)})."
 
