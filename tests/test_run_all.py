@@ -103,8 +103,7 @@ def test_a_word_that_is_no_config_stops_at_the_first_stage(workplace):
             prepare.main([*demo, *words])
 
 
-@pytest.mark.parametrize("members", [None, []])
-@pytest.mark.parametrize("words", [(), ("--quick",)])
+@pytest.mark.parametrize(("members", "words"), [(None, ()), ([], ("--quick",))])
 def test_external_predictors_alone_go_through_all_stages(
     reported, workplace, capsys, members, words
 ):
