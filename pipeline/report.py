@@ -6,9 +6,11 @@ reports/<c>/{index.html,index.json,summary.json,worst_rows.csv}.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import report_path
-from pipeline.files.stamp import is_current, written_with_stamp
+from pipeline.files.stamp import is_current, read_stamp, written_with_stamp
 from pipeline.files.writing import write_csv, write_json
 from pipeline.members.units import without_incomplete
 from pipeline.reporting.evidence import made_from, read_evidence
@@ -22,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         path = report_path(config.competition)
         numbers, rows = path.with_name("summary.json"), path.with_name("worst_rows.csv")
         inputs = made_from(config)
-        if is_current(path, inputs) and numbers.is_file() and rows.is_file():
+        stamp = read_stamp(path)
+        if is_current(path, inputs) and stamp and stamp.about["beside"] == _hashes(numbers, rows):
             print(f"{path}: up to date")
             return
         evidence = read_evidence(config)
@@ -34,9 +37,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         summary = summarise(evidence)
         write_json(numbers, summary)
         write_csv(rows, worst_rows(evidence))
-        with written_with_stamp(path, inputs) as temporary:
+        with written_with_stamp(path, inputs, beside=_hashes(numbers, rows)) as temporary:
             temporary.write_text(page(summary), encoding="utf-8")
         print(f"{summary['verdict'].translate(TO_ASCII)}\n{path}")
+
+
+def _hashes(*paths: Path) -> dict[str, str | None]:
+    """Hash of each file by its name; None if there is none."""
+    return {path.name: file_sha256(path) if path.is_file() else None for path in paths}
 
 
 if __name__ == "__main__":

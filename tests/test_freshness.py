@@ -252,9 +252,10 @@ def test_a_report_is_up_to_date_until_something_changes(what, stage, monkeypatch
     assert not is_current(PAGE, made_from(load_config(CONFIG)))
 
 
-def test_a_report_without_its_numbers_is_made_again(stage):
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda numbers: numbers.write_text("{}")])
+def test_a_report_without_its_own_numbers_is_made_again(stage, spoil):
     numbers = PAGE.with_name("summary.json")
     before = numbers.read_bytes()
-    numbers.unlink()
+    spoil(numbers)
     stage("report")
     assert numbers.read_bytes() == before

@@ -167,6 +167,34 @@ def test_the_numbers_are_those_of_the_definition():
     assert found.gain == pytest.approx(np.sqrt(5))
 
 
+@pytest.mark.parametrize("m", [2, 5])
+def test_the_expectation_adds_the_spread_that_members_lose_on_the_test_rows(m):
+    """Written anew from the definition, on standardised targets."""
+    rng = np.random.default_rng(m)
+    y, signal = rng.normal(size=(400, 1)), rng.normal(size=(400, 1))
+    members = [
+        (0.5 * y + 0.9 * rng.normal(size=(400, m))),
+        0.5 * signal + 0.3 * rng.normal(size=(400, m)),
+    ]
+    theirs = (y + 0.5 * rng.normal(size=(400, 1)), signal + 0.4 * rng.normal(size=(400, 1)))
+    standard = (y - y.mean()) / y.std()
+
+    def fitted(train, test):
+        line = np.polyfit(train[:, 0], standard[:, 0], 1)[0]
+        return line * (train - train.mean()), line * (test - train.mean()), line
+
+    o_train, o_test, slope = fitted(*(part.mean(axis=1, keepdims=True) for part in members))
+    _, e_test, _ = fitted(*theirs)
+    expected = np.mean((e_test - o_test) ** 2)
+    expected *= max(1, o_train.var() / o_test.var())
+    noise = [slope**2 * part.var(axis=1, ddof=1).mean() * (1 + 1 / m) for part in members]
+    assert noise[0] > noise[1]
+    expected += noise[0] - noise[1]
+    ours = tuple(part[:, :, None] for part in members)
+    found = leak_check(ours, theirs, Target.of(y, "regression", "rmse"))
+    assert found.expected == pytest.approx(expected / np.mean((standard - o_train) ** 2))
+
+
 def test_nothing_is_said_with_one_member_for_there_is_no_spread_to_compare_with():
     y, ours, rival = world("regression")
     one = tuple(part[:, :1] for part in ours)
