@@ -30,7 +30,7 @@ MEMBERS = """\
 
 A list of models to train, in the YAML only: one entry each, such as `{pooling: mean}` or
 `{model: tfidf_linear}`. A list is needed, with at least one entry. What an entry leaves out, it
-takes from the settings above.
+takes from the settings above. With `seeds: 3` an entry is three members, NAME-s1 to NAME-s3.
 """
 ALSO_TRAINING = "\nAn entry may also set any key of [training](#training) for itself.\n"
 FILLED_IN = {"name", "seed", "backbone"}  # of members: from the pooling or the settings above

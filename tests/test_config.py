@@ -162,6 +162,34 @@ def test_seeds_differ_by_name_and_by_the_competitions_seed(config_of):
     assert all(0 <= seed < 2**32 for seed in seeds)
 
 
+def test_an_entry_with_seeds_is_so_many_members_of_seeds_of_their_own(config_of):
+    members = config_of(
+        members=[
+            {"pooling": "mean", "seeds": 3, "epochs": 2},
+            {"model": "lightgbm_text", "name": "trees", "seeds": 1},
+        ]
+    ).members
+    assert [m.name for m in members] == ["mean-s1", "mean-s2", "mean-s3", "trees-s1"]
+    assert [m.seed for m in members] == [derived_seed(42, m.name) for m in members]
+    assert [(m.pooling, m.epochs) for m in members[:3]] == [("mean", 2)] * 3
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"seeds": 0}, r"\b0\b"),
+        ({"seeds": 101}, r"\b101\b"),
+        ({"seeds": True}, "True"),
+        ({"seeds": "3"}, "'3'"),
+        ({"seeds": 2.0}, r"2\.0"),
+        ({"seeds": 2, "seed": 7}, "not both"),
+    ],
+)
+def test_a_number_of_seeds_that_makes_no_sense_is_refused(config_of, entry, said):
+    with pytest.raises(ValueError, match=said):
+        config_of(members=[{"pooling": "mean", **entry}])
+
+
 def test_a_derived_seed_is_the_same_on_every_machine():
     assert derived_seed(42, "mean") == 1219365091
 

@@ -15,7 +15,7 @@ from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
 from pipeline.files.suggestions import choices, folded
 from pipeline.scoring.names import TASKS_OF_METRIC
-from pipeline.settings.members import AnyMember, Member, Training, filled_in
+from pipeline.settings.members import AnyMember, Member, Training, expanded, filled_in
 from pipeline.settings.section import (
     NAME,
     Columns,
@@ -238,7 +238,8 @@ class Config(Section):
         if not isinstance(members, list) or not {"backbone", "seed", "training"} <= set(known):
             return members  # the error about the type or about a missing key comes first
         shared = known["training"], known["backbone"], known["seed"]
-        return [filled_in(member, *shared) for member in members]
+        entries = [entry for member in members for entry in expanded(member)]
+        return [filled_in(entry, *shared) for entry in entries]
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":

@@ -6,8 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from pipeline.files.messages import short
 from pipeline.settings.section import Name, Real, Section, Spelled, Whole
 
+MOST_SEEDS = 100  # of one entry
 HEAD_RATE = 50  # of the head, in units of learning_rate; measured in docs/LOG.md
 EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
 # fields of transformers.TrainingArguments that `trainer` must not set, and our settings for them
@@ -169,6 +171,23 @@ AnyMember = Annotated[
 ]
 
 
+def expanded(member: object) -> list[object]:
+    """The members that an entry stands for: with `seeds: 3`, NAME-s1 to NAME-s3."""
+    if not isinstance(member, dict) or "seeds" not in member:
+        return [member]
+    n = member["seeds"]
+    if type(n) is not int or not 1 <= n <= MOST_SEEDS:
+        raise ValueError(f"seeds of a member is a number from 1 to {MOST_SEEDS}, got {short(n)}")
+    if "seed" in member:
+        raise ValueError("a member has one seed, or seeds: a number of them, not both")
+    entry = {key: value for key, value in member.items() if key != "seeds"}
+    return [{**entry, "name": f"{_name_of(entry)}-s{k}"} for k in range(1, n + 1)]
+
+
+def _name_of(entry: Options) -> object:
+    return entry.get("name", entry.get("pooling", entry.get("model")))
+
+
 def filled_in(member: object, training: Training, backbone: str | None, seed: int) -> object:
     """A member with what it leaves out: name, seed, and what its kind inherits."""
     if not isinstance(member, dict):
@@ -178,7 +197,7 @@ def filled_in(member: object, training: Training, backbone: str | None, seed: in
     else:
         shared = {} if backbone is None else {"backbone": backbone}
         member = {**training.model_dump(), **shared, **member}
-    name = member.get("name", member.get("pooling", member.get("model")))
+    name = _name_of(member)
     return {"name": name, "seed": derived_seed(seed, str(name)), **member}
 
 
