@@ -1,7 +1,9 @@
 """The report's figures, read from the axes before they become SVG."""
 
+import json
 import re
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -9,6 +11,7 @@ from report_numbers import whole_evidence
 
 from pipeline.reporting import curves, figures
 from pipeline.reporting.summary import summarise
+from pipeline.reporting.svg import STYLE, WIDTH
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,22 @@ def test_each_of_the_three_scores_has_its_own_mark(summary, axes_of):
     for label, key in (("in-sample", "in_sample"), ("held out", "score"), ("test", "test")):
         known = [(line[key], at) for at, line in enumerate(board) if line[key] is not None]
         assert list(zip(*marks[label].get_data(), strict=True)) == known
+
+
+@pytest.mark.parametrize("figure", [figures.gains, figures.three_scores, figures.correlations])
+def test_a_long_name_leaves_its_figure_a_third_of_the_width(figure, monkeypatch):
+    """Its start and its end tell it apart."""
+    long = "deberta-v3-large-weighted-layer-max-seed-2024"
+    made = json.loads(json.dumps(summarise(whole_evidence())).replace("m4", long))
+    figure_of = Figure(figsize=(WIDTH, 3), layout="constrained")
+    monkeypatch.setattr(figures, "drawn", lambda draw, height, alt: draw(figure_of))
+    with matplotlib.rc_context(STYLE):
+        figure(made)
+        figure_of.draw_without_rendering()
+    (axes,) = figure_of.axes
+    assert axes.get_position().width > 1 / 3
+    (name,) = [text for text in names_at(axes).values() if "…" in text]
+    assert re.fullmatch(r"deberta-.*….*-2024", name)
 
 
 def test_a_correlation_stands_between_the_names_of_its_pair(summary, axes_of):
@@ -177,7 +196,7 @@ def test_a_panel_of_calibration_lies_under_its_labels_name(monkeypatch):
     ]
     told = curves.calibration_of_columns({"calibration": {"columns": columns}})
     panels = {axes.get_title(loc="left"): line_of(axes) for axes in figure.axes}
-    assert panels == {"funny": [[0.2], [0.1]], "a label with a lo…": [[0.8], [0.4]]}
+    assert panels == {"funny": [[0.2], [0.1]], "a label …ong name": [[0.8], [0.4]]}
     assert re.search(r"\bfunny 0\.1000\b.*\ba label with a long name 0\.4000\b", told)
 
 

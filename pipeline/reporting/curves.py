@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 from pipeline.reporting.numbers import value
 from pipeline.reporting.summary import Summary
-from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, QUIET, drawn
+from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, QUIET, drawn, fitting
 
 PER_LINE = 3  # small panels side by side
-LONGEST_TITLE = 18  # characters above a small panel
+LONGEST_TITLE = 17  # characters above a small panel
 REFERENCE: dict[str, Any] = {"color": QUIET, "linewidth": 0.8, "linestyle": (0, (4, 3))}
 UNIT_SQUARE: dict[str, Any] = {"xlim": (-0.02, 1.02), "ylim": (-0.02, 1.02)}
 
@@ -111,7 +111,7 @@ def calibration_of_columns(summary: Summary) -> str:
 def _plot_calibration(axes: Axes, bins: list[dict[str, float]]) -> None:
     axes.plot([0, 1], [0, 1], **REFERENCE)
     x, y = [b["predicted"] for b in bins], [b["observed"] for b in bins]
-    axes.plot(x, y, "o-", color=BLUE, markersize=4)
+    axes.plot(x, y, "o-", color=BLUE, markersize=4, clip_on=False)
     axes.set(**UNIT_SQUARE)
 
 
@@ -201,5 +201,4 @@ def _height_of_panels(n: int) -> float:
 
 
 def _title(axes: Axes, name: str) -> None:
-    short = name if len(name) <= LONGEST_TITLE else f"{name[: LONGEST_TITLE - 1]}…"
-    axes.set_title(short, fontsize=8.5, loc="left", color=INK)
+    axes.set_title(fitting(name, LONGEST_TITLE), fontsize=8.5, loc="left", color=INK)

@@ -10,11 +10,12 @@ from matplotlib.patches import Rectangle
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.reporting.numbers import short, signed, value
 from pipeline.reporting.summary import Summary
-from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, drawn
+from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, drawn, fitting
 from pipeline.reporting.verdict import Line
 
 KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
 LEAST_SPAN = 0.05  # of correlations, from the palest cell to the darkest
+LONGEST_NAME, LONGEST_OF_PAIR = 28, 18  # characters, so that the axes keep their room
 MOST_CELLS = 12  # predictors up to which a heatmap's cells hold their numbers
 
 Estimate = list[float | None]  # value, and low and high of its 95 % interval
@@ -103,8 +104,9 @@ def correlations(summary: Summary) -> str:
                 text = short(float(cells[i, j])).replace("0.", ".")
                 size = 8 if m <= 8 else 6
                 axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=size)
-        axes.set_xticks(np.arange(m) + 0.5, names, rotation=90)
-        axes.set_yticks(np.arange(m) + 0.5, names)
+        shown = [fitting(name, LONGEST_OF_PAIR) for name in names]
+        axes.set_xticks(np.arange(m) + 0.5, shown, rotation=90)
+        axes.set_yticks(np.arange(m) + 0.5, shown)
         axes.tick_params(axis="x", labelcolor=INK)
         axes.spines[:].set_visible(False)
 
@@ -190,7 +192,7 @@ def _point(axes: Axes, at: int, estimate: Estimate, colour: str, size: int) -> N
 def _lines(figure: Figure, names: Sequence[str]) -> Axes:
     """Axes with a line for each name, the first at the top."""
     axes: Axes = figure.subplots()
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [fitting(name, LONGEST_NAME) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
