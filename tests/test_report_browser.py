@@ -101,8 +101,9 @@ BROKEN = """() => [...document.querySelectorAll("data")].filter(
 
 @pytest.fixture(scope="module", params=sorted(METRICS))
 def made_up(request, tmp_path_factory):
-    """The address of a page of made-up numbers of a task, with long names."""
+    """The address of a page of made-up numbers of a task: long names, and a minus at the top."""
     summary = summarise(whole_evidence(kind=request.param, metric=METRICS[request.param]))
+    summary["chosen"]["score"] *= -1
     text = json.dumps(summary).replace("m4", "weighted_layer-s7")
     text = text.replace("blend_convex", "blend_hill_climb.threshold")
     path = tmp_path_factory.mktemp(request.param) / "index.html"
@@ -110,7 +111,7 @@ def made_up(request, tmp_path_factory):
     return path.as_uri()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 390, 260])
 def test_no_label_of_a_figure_is_clipped_and_no_number_broken(browser, made_up, width):
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.goto(made_up)
