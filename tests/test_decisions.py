@@ -44,6 +44,12 @@ def test_a_label_is_scored_for_itself():
     assert found["matrix"] is None
 
 
+def test_a_single_label_is_scored_for_its_presence():
+    y, p = np.array([1.0, 1.0, 0.0, 0.0, 0.0])[:, None], np.array([0.9, 0.2, 0.6, 0.1, 0.1])
+    (line,) = decisions(evidence("multilabel", y, p[:, None, None], metric="auc"))["classes"]
+    assert line == {"name": "t0", "precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 2}
+
+
 def test_of_many_classes_the_largest_confusions_come_first():
     y = np.repeat(np.arange(13), 10)
     decided = y.copy()
@@ -75,6 +81,9 @@ def test_a_regression_decides_for_grades_only_where_its_metric_does():
     found = decisions(evidence("regression", y, p, metric="qwk"))
     assert [line["name"] for line in found["classes"]] == ["1", "2", "4"]
     assert found["matrix"].tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+    grades = np.arange(101.0)[:, None]
+    assert decisions(evidence("regression", grades, grades[:, None], metric="qwk")) is None
+    assert decisions(evidence("regression", grades[1:], grades[1:, None], metric="qwk"))
 
 
 @pytest.mark.parametrize(("kind", "metric"), [("several", "mcrmse"), ("multilabel", "accuracy")])

@@ -16,6 +16,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from pipeline.ensemble.thresholds import MOST_LABELS
 from pipeline.reporting.evidence import Evidence
 from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.tasks import Floats, decide
@@ -47,16 +48,19 @@ def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
 def decisions(evidence: Evidence) -> dict[str, Any] | None:
     """Precision, recall and F1 of each class or label, and the confusions of classes.
 
-    None for a regression, unless its metric decides for one of the training labels. NaN where a
-    class is never decided for. The whole confusion matrix up to 12 classes, else the 20 largest.
+    None for a regression, unless its metric decides for one of a hundred training labels at most.
+    NaN where a class is never decided for. The whole confusion matrix up to 12 classes, else the 20
+    largest confusions.
     """
     decided = _decided(evidence)
     if decided is None:
         return None
     names, y, decision = decided
     codes = np.arange(len(names))
+    # scikit-learn takes a single column of 0 and 1 for two classes
+    scored = [1] if y.shape[1:] == (1,) else codes
     precision, recall, f1, n_rows = precision_recall_fscore_support(
-        y, decision, labels=codes, zero_division=np.nan
+        y, decision, labels=scored, zero_division=np.nan
     )
     classes = [
         {"name": name, "precision": p, "recall": r, "f1": f, "rows": n}
@@ -85,6 +89,8 @@ def _decided(
     if not evidence.target.metric.decides or len(train.columns) > 1:
         return None
     labels, y = np.unique(train.y, return_inverse=True)
+    if len(labels) > MOST_LABELS:
+        return None
     decision = np.searchsorted(labels, nearest_labels(p, train.y)[:, 0])
     return tuple(f"{label:g}" for label in labels), y.ravel(), decision
 
