@@ -186,6 +186,11 @@ def test_a_target_stands_beside_its_score_and_its_best_predictor():
     ]
 
 
+def test_without_members_there_is_no_table_of_them(summary, tables):
+    assert summary["run"]["members"] == []
+    assert "run" not in tables.rows
+
+
 def test_weights_stand_beside_their_predictor(tables):
     _, *rows = tables.rows["weights"]
     assert [(cells[1].text, *(n for cell in cells for n in cell.numbers)) for cells in rows] == [
