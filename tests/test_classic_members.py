@@ -310,7 +310,7 @@ def test_a_members_own_backbone_wins_over_the_shared_one(config_of):
         ({"model": "tfidf_linear", "pooling": "mean"}, r"\bmembers\b.*\bpooling\b.*\bmodel\b"),
         ({"model": "tfidf_linear", "backbone": "x"}, r"\btfidf_linear\b.*\bbackbone\b"),
         ({"model": "tfidf_linear", "name": "blend_x"}, r"members\.0\.name: .*'blend_x'"),
-        ({"model": "tfidf_linear", "optoins": {}}, r"'members\.0\.optoins'.*'options'"),
+        ({"model": "tfidf_linear", "optoins": {}}, r"'members\.0\.optoins'.*'members\.0\.options'"),
     ],
 )
 def test_a_wrong_setting_of_a_classic_member_is_named(member, said, config_of):

@@ -34,19 +34,20 @@ UNIT = {"weights.safetensors", "run.json", "oof.csv", "reload_check.json", "trai
 
 
 def run_stages(
-    folder: Path, stages: tuple[str, ...], arguments: tuple[str, ...], n_files: int | None
+    folder: Path, stages: tuple[str, ...], arguments: tuple[str, ...], end: tuple[str, int] | None
 ) -> None:
     """`python -m pipeline.<stage>` for each stage, in a session of its own.
 
     Args:
-        n_files: die once so many files have got their names.
+        end: die before one more call of this function of os: "replace" gives a file its name,
+            "rename" a folder.
     """
     os.setsid()
     os.chdir(folder)
     sys.path.insert(0, str(ROOT))
     gc.freeze()  # Trainer collects garbage, through all that is imported
-    if n_files is not None:
-        die_at_file(n_files)
+    if end is not None:
+        die_after(*end)
     with Path("output.log").open("a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -55,28 +56,28 @@ def run_stages(
             runpy.run_module(f"pipeline.{stage}", run_name="__main__", alter_sys=True)
 
 
-def die_at_file(n_files: int) -> None:
-    replace, named = os.replace, []
+def die_after(name: str, n_calls: int) -> None:
+    function, named = getattr(os, name), []
 
-    def replace_or_die(source, target) -> None:
-        if len(named) == n_files:
+    def call_or_die(source, target) -> None:
+        if len(named) == n_calls:
             os.kill(os.getpid(), signal.SIGKILL)
-        replace(source, target)
+        function(source, target)
         named.append(target)
 
-    os.replace = replace_or_die
+    setattr(os, name, call_or_die)
 
 
 def start(
     folder: Path,
     *stages: str,
     arguments: tuple[str, ...] = (),
-    n_files: int | None = None,
+    end: tuple[str, int] | None = None,
 ):
     """The process in which the stages run."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "transformers.trainer", "sklearn.metrics", "pandas"])
-    process = context.Process(target=run_stages, args=(folder, stages, arguments, n_files))
+    process = context.Process(target=run_stages, args=(folder, stages, arguments, end))
     process.start()
     return process
 
@@ -141,10 +142,8 @@ def kill(process) -> None:
 
 
 MOMENTS = {
-    "while the backbone is copied": lambda f: list(f.glob("models/tiny/backbones/.*")),
     "in the first unit": lambda f: list(f.glob("models/tiny/mean/.fold0.*.tmp/train.log")),
     "once a unit stands": units,
-    "while a unit is written": lambda f: list(f.glob("models/tiny/attention/.fold0.*.tmp/*.csv")),
 }
 
 
@@ -154,9 +153,23 @@ def test_a_run_that_was_killed_and_run_again_equals_one_that_was_not(moment, fol
     wait_for(lambda: MOMENTS[moment](folder), process)
     kill(process)
     assert len(units(folder)) < 4
+    goes_on_like(uninterrupted, folder)
+
+
+@pytest.mark.parametrize("n_folders", [0, 1, 3], ids=["backbone", "first unit", "third unit"])
+def test_a_folder_whose_writing_was_killed_is_written_again(n_folders, folder, uninterrupted):
+    """Killed when all its files are there and it would get its name."""
+    process = start(folder, "train", end=("rename", n_folders))
+    process.join(PATIENCE)
+    assert process.exitcode == -signal.SIGKILL
+    assert len(units(folder)) == max(n_folders - 1, 0)
+    goes_on_like(uninterrupted, folder)
+    assert not [path for path in folder.glob("models/tiny/*/.*") if path.suffix == ".tmp"]
+
+
+def goes_on_like(uninterrupted: Path, folder: Path) -> None:
     nothing_looks_whole_and_is_not(folder)
     done = {path: path.stat().st_mtime_ns for unit in units(folder) for path in unit.iterdir()}
-
     finish(folder)
     assert results_of(folder) == results_of(uninterrupted)
     assert {path: path.stat().st_mtime_ns for path in done} == done  # kept, not trained again
@@ -167,7 +180,7 @@ def test_predictions_whose_writing_was_killed_are_written_again(n_files, uninter
     """Killed when the next file would get its name: of 2 members 2 CSVs with a JSON each."""
     shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / "oof")
-    process = start(tmp_path, "train", "predict", n_files=n_files)
+    process = start(tmp_path, "train", "predict", end=("replace", n_files))
     process.join(PATIENCE)
     assert process.exitcode == -signal.SIGKILL
     assert len([p for p in tmp_path.glob("oof/tiny/*/*") if p.name[0] != "."]) == n_files

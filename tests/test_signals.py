@@ -12,9 +12,10 @@ from conftest import hear_interrupts, write_competition
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds; a busy machine takes long to load torch
+LOGGED_SOON = {"logging_steps": 1}  # a log says that a worker trains
 SETTINGS = {
     "folds": {"n": 2},
-    "training": {"epochs": 5000, "batch_size": 4, "max_length": 32},
+    "training": {"epochs": 5000, "batch_size": 4, "max_length": 32, "trainer": LOGGED_SOON},
     "members": [{"pooling": "mean"}],
     "jobs": {"n_jobs": 2},
 }
