@@ -84,6 +84,19 @@ def test_results_come_in_the_order_of_the_pieces(n_jobs):
     assert run(halve, [6, 2, 4, 1], n_jobs=n_jobs) == [3, 1, 2, 0.5]
 
 
+def folder_of_worker(_: int) -> tuple[int, str]:
+    return os.getpid(), os.getcwd()
+
+
+def test_workers_follow_their_caller_into_another_folder(tmp_path, monkeypatch):
+    """As in a notebook, whose workers live on from call to call."""
+    first = run(folder_of_worker, range(4), n_jobs=2)
+    monkeypatch.chdir(tmp_path)
+    second = run(folder_of_worker, range(4), n_jobs=2)
+    assert {pid for pid, _ in first} & {pid for pid, _ in second}
+    assert {folder for _, folder in second} == {str(tmp_path)}
+
+
 def test_a_result_is_handed_on_while_others_are_computed(tmp_path):
     """With its number; a failure too. Piece 0 waits until both others have been handed on."""
     handed: list[tuple[int, float | str]] = []

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import read_rows, write_competition
-from joblib.externals.loky import get_reusable_executor
 
 from pipeline.files.provenance import command_line
 from pipeline.members.jobs import Failure
@@ -115,7 +114,6 @@ def test_a_unit_that_learns_is_not_warned_about(train, capsys):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_each_unit_says_its_score_as_it_ends_and_what_is_left(train, capsys, n_jobs):
-    get_reusable_executor().shutdown()  # workers of another test are in its folder
     train({"pooling": "mean"}, {"model": "tfidf_linear"}, n_jobs=n_jobs)
     told, errors = capsys.readouterr()
     lines = [line for line in told.splitlines() if " fold " in line and "warning" not in line]

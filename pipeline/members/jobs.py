@@ -72,11 +72,12 @@ def run_all(
     # joblib restarts a worker whose memory has grown; no work is lost
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     results: list[Any] = [None] * len(pieces)
+    caller = (os.getpid(), os.getcwd() if jobs.backend == "loky" else None)
     return_as = "list" if jobs.backend == "ray" else "generator_unordered"  # Ray has no generator
     bar = _Bar(title, len(pieces), under_way)
     with joblib.parallel_config(backend=jobs.backend, n_jobs=n_jobs), bar:
         calls = (
-            joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus, needs_torch, os.getpid())
+            joblib.delayed(_guarded)(function, i, *piece, threads, n_gpus, needs_torch, caller)
             for i, piece in enumerate(pieces)
             if starts is None or starts(i)
         )
@@ -147,16 +148,19 @@ def _guarded(
     threads: int,
     n_gpus: int,
     needs_torch: bool,
-    caller: int,
+    caller: tuple[int, str | None],
 ) -> tuple[int, Any]:
     """Run piece `i`; threads and GPU are set here, as loky may run it in the calling process.
 
     Args:
-        caller: id of the process that asked, which stops its workers on SIGINT.
+        caller: id of the process that asked, which stops its workers on SIGINT, and its folder.
     """
-    if os.getpid() != caller and threading.current_thread() is threading.main_thread():
+    process, folder = caller
+    if os.getpid() != process and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the workers too
     try:
+        if folder is not None:
+            os.chdir(folder)  # a worker of an earlier call may be in another
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         if n_gpus:
             claim_gpu(n_gpus, Path(tempfile.gettempdir()))
