@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                     print(f"{size / 1e6:10.1f} MB  {path}{'  removed' if remove else ''}")
                     if remove:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
-        told = "removed" if remove else "named by no config; remove it with --remove"
-        print(f"{total / 1e6:10.1f} MB  in all {told}")
+        told = "removed" if remove else "that no config names; --remove removes them"
+        print(f"{total / 1e6:10.1f} MB  {told}")
 
 
 def unnamed(predictors: Mapping[str, set[str]]) -> dict[str, list[Path]]:

@@ -29,23 +29,25 @@ def verdict(
     name, n, best = chosen["name"], len(singles), singles[0]  # the board is sorted by score
     plain, single = f"the plain mean of the {n} predictors", f"the best single one, {best['name']}"
     told = chosen if expected is None else expected
+    warns = is_no_better_than_constant(over_constant)
+    verb = "The best is" if warns else "Submit"
     score = f"its {metric.name} on held-out rows is {value(chosen['score'])}"
     if expected is not None:
         score = f"expect {metric.name} {value(told['score'])}"
     if chosen["alone"] is not None:
         alone = chosen["alone"]
-        start = f"Submit {name}, which is {alone} alone: blending gains nothing on it; {score}"
+        start = f"{verb} {name}, which is {alone} alone: blending gains nothing on it; {score}"
     elif name == PLAIN_MEAN:
         start = (
-            f"Submit {PLAIN_MEAN}: no blend beats {plain} by more than half a standard error; "
+            f"{verb} {PLAIN_MEAN}: no blend beats {plain} by more than half a standard error; "
             f"{score}"
         )
     else:
-        start = f"Submit {name}: {score}"
+        start = f"{verb} {name}: {score}"
         if told["gain"] is not None:
             interval = f"95 % interval {signed(told['gain_low'])} to {signed(told['gain_high'])}"
             start += f", {_than(plain, told['gain'])} ({interval})"
-    if is_no_better_than_constant(over_constant):
+    if warns:
         start = f"Submit nothing yet: no model is surely better than a constant. {start}"
     if chosen["alone"] == best["name"] or None in (told["score"], best["score"]):
         return f"{start}."
