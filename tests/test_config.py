@@ -139,9 +139,13 @@ def test_members_inherit_training_and_override_it(config_of):
 
 def test_the_head_has_a_rate_of_its_own_which_follows_that_of_the_backbone(config_of):
     members = [{"pooling": "mean"}, {"pooling": "max", "learning_rate": 3e-5}]
-    members += [{"pooling": "min", "head_learning_rate": 7e-5}]
+    members += [{"pooling": "min", "head_learning_rate": "7e-5"}, {"model": "tfidf_linear"}]
     config = config_of(members=members)
-    assert [m.head_rate for m in config.members] == pytest.approx([5e-3, 1.5e-3, 7e-5])
+    assert [m.head_learning_rate for m in config.members[:3]] == pytest.approx([2e-3, 6e-4, 7e-5])
+    config = config_of(members=members, task="multilabel", metric="auc")
+    assert [m.head_learning_rate for m in config.members[:3]] == pytest.approx([5e-3, 1.5e-3, 7e-5])
+    config = config_of(training={"head_learning_rate": 1e-3, "learning_rate": 5e-5})
+    assert [m.head_learning_rate for m in config.members] == [1e-3, 1e-3]
 
 
 def test_a_member_may_have_a_backbone_a_seed_and_a_name_of_its_own(config_of):

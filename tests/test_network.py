@@ -124,7 +124,9 @@ def test_head_and_pooling_may_have_a_rate_of_their_own(rate, backbone_of, traine
     wanted = [
         (
             id(parameter),
-            TRAINING.learning_rate if name.startswith("backbone.") else rate or 50 * 1e-2,
+            TRAINING.learning_rate
+            if name.startswith("backbone.")
+            else rate or TRAINING.learning_rate,
             parameter.ndim == 2,
         )
         for name, parameter in network.named_parameters()

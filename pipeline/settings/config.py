@@ -15,7 +15,14 @@ from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
 from pipeline.files.suggestions import choices, folded
 from pipeline.scoring.names import TASKS_OF_METRIC
-from pipeline.settings.members import AnyMember, Member, Training, expanded, filled_in
+from pipeline.settings.members import (
+    AnyMember,
+    Member,
+    Training,
+    expanded,
+    filled_in,
+    with_head_rate,
+)
 from pipeline.settings.section import (
     NAME,
     Columns,
@@ -235,11 +242,21 @@ class Config(Section):
     @classmethod
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
         known = info.data
-        if not isinstance(members, list) or not {"backbone", "seed", "training"} <= set(known):
+        if not isinstance(members, list) or not {"task", "backbone", "seed", "training"} <= set(
+            known
+        ):
             return members  # the error about the type or about a missing key comes first
         shared = known["training"], known["backbone"], known["seed"]
         entries = [entry for member in members for entry in expanded(member)]
         return [filled_in(entry, *shared) for entry in entries]
+
+    @field_validator("members")
+    @classmethod
+    def _give_heads_rates(
+        cls, members: tuple[AnyMember, ...], info: ValidationInfo
+    ) -> tuple[AnyMember, ...]:
+        task = info.data.get("task", "")  # an unknown task is another error
+        return tuple(with_head_rate(m, task) if isinstance(m, Member) else m for m in members)
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":

@@ -10,7 +10,8 @@ from pipeline.files.messages import short
 from pipeline.settings.section import Name, Real, Section, Spelled, Whole
 
 MOST_SEEDS = 100  # of one entry
-HEAD_RATE = 50  # of the head, in units of learning_rate; measured in docs/LOG.md
+HEAD_RATES = {"regression": 20}  # by task, in units of learning_rate; measured in docs/LOG.md
+HEAD_RATE = 50  # of the other tasks
 EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
 # fields of transformers.TrainingArguments that `trainer` must not set, and our settings for them
 TRAINER_KEYS = {
@@ -80,7 +81,8 @@ class Training(Section):
     head_learning_rate: Real | None = Field(
         None,
         gt=0,
-        description="peak for the head and the pooling; null: 50 x learning_rate",
+        description="peak for the head and the pooling; null: 20 x learning_rate for regressions, "
+        "50 x for classes and labels",
     )
     warmup: Real = Field(
         0.1, ge=0, lt=1, description="share of the steps with a rising learning rate"
@@ -102,13 +104,6 @@ class Training(Section):
     trainer: Annotated[Options, AfterValidator(_not_ours)] = Field(
         {}, description="any other field of transformers.TrainingArguments"
     )
-
-    @property
-    def head_rate(self) -> float:
-        """Peak learning rate of the head and the pooling, which start untrained."""
-        if self.head_learning_rate is None:
-            return HEAD_RATE * self.learning_rate
-        return self.head_learning_rate
 
 
 def _not_a_blend(name: str) -> str:
@@ -140,6 +135,14 @@ class Member(Training, Named):
     pooling: Spelled = Field(description="name of the pooling, which turns tokens into a vector")
     options: Options = Field({}, description="options of the pooling")
     backbone: Spelled = Field(description="a demo name, a folder or a hub id")
+
+
+def with_head_rate(member: Member, task: str) -> Member:
+    """The member with the rate of its head and its pooling, which start untrained."""
+    if member.head_learning_rate is not None:
+        return member
+    rate = HEAD_RATES.get(task, HEAD_RATE) * member.learning_rate
+    return member.model_copy(update={"head_learning_rate": rate})
 
 
 class ClassicMember(Named):

@@ -79,7 +79,7 @@ def fit(
         data_collator=dataset.collate,
         callbacks=[LogFile(log)],
     )
-    trainer.head_rate = training.head_rate
+    trainer.head_rate = training.head_learning_rate or training.learning_rate
     attention = network.attention  # for predictions, here and after reloading
     network.attend_by(fastest_attention(precision, int(dataset.lengths.max())) or attention)
     trainer.remove_callback(PrinterCallback)
