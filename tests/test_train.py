@@ -153,6 +153,21 @@ def test_the_share_of_a_unit_under_way_is_read_from_its_log(workplace):
     assert under_way(unit) == 0
 
 
+def test_a_unit_that_ends_between_a_look_at_its_log_and_a_read_is_passed_over(
+    workplace, monkeypatch
+):
+    unit = Unit("tiny", "mean", 0)
+    log = unit.folder.with_name(".fold0.aa.tmp") / "train.log"
+    log.parent.mkdir(parents=True)
+    log.write_text('{"step": 3, "steps": 8}\n')
+
+    def gone(path, *_):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", gone)
+    assert _under_way([("", (SimpleNamespace(unit=unit), None))]) == 0
+
+
 def test_a_unit_whose_losses_are_not_logged_is_not_warned_about(train, capsys):
     train({"pooling": "mean", "trainer": {"logging_steps": 500}})
     assert read_run(Unit("tiny", "mean", 0))["last_loss"] is None

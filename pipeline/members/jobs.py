@@ -112,13 +112,16 @@ class _Bar:
         self.n_done = 0
         self.under_way = under_way or (lambda: 0)
         self.closing = threading.Event()
+        self.looking = threading.Thread(target=self._look, daemon=True)
 
     def __enter__(self) -> None:
         if not self.bar.disable:
-            threading.Thread(target=self._look, daemon=True).start()
+            self.looking.start()
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        if self.looking.is_alive():
+            self.looking.join()  # or it would draw the bar again
         self.bar.close()
 
     def add_piece(self) -> None:

@@ -266,7 +266,10 @@ def _under_way(pieces: Sequence[Piece]) -> float:
     share = 0.0
     for folder in (to_train.unit.folder for _, (to_train, _) in pieces):
         for log in folder.parent.glob(f".{folder.name}.*.tmp/train.log"):
-            *lines, _ = log.read_text("utf-8").split("\n")  # the last line may be unfinished
+            try:
+                *lines, _ = log.read_text("utf-8").split("\n")  # the last line may be unfinished
+            except FileNotFoundError:  # the unit ended at this moment
+                continue
             if lines:
                 logged = json.loads(lines[-1])
                 share += logged["step"] / logged["steps"]
