@@ -49,32 +49,34 @@ def test_encoder_weights_are_the_matrices_of_the_layers() -> None:
 def measurements() -> list[Measurement]:
     """Two repeats of everything, 10 rows in 1 or 2 seconds, so that medians lie between."""
     return [
-        Measurement("gemm", 0, 2, 1, 3000, 1.0, 2.0),
-        Measurement("gemm", 1, 2, 1, 1000, 1.0, 2.0),
-        Measurement("gemm all threads", 0, 1, 2, 1500, 1.0, 2.0),
+        Measurement("gemm, bf16", 0, 2, 1, 3000, 1.0, 2.0),
+        Measurement("gemm, bf16", 1, 2, 1, 1000, 1.0, 2.0),
+        Measurement("gemm all threads, bf16", 0, 1, 2, 1500, 1.0, 2.0),
         Measurement("notebook", 0, 1, 2, 10, 5.0, 10.0),
-        Measurement("bare loop", 0, 2, 1, 20, 1.0, 2.0),
-        Measurement("bare loop", 1, 2, 1, 20, 3.0, 6.0),
-        Measurement("ours", 0, 2, 1, 20, 2.0, 4.0),
-        Measurement("ours", 1, 2, 1, 20, 4.0, 8.0),
+        Measurement("bare loop, bf16", 0, 2, 1, 20, 1.0, 2.0),
+        Measurement("bare loop, bf16", 1, 2, 1, 20, 3.0, 6.0),
+        Measurement("ours, bf16", 0, 2, 1, 20, 2.0, 4.0),
+        Measurement("ours, bf16", 1, 2, 1, 20, 4.0, 8.0),
+        Measurement("ours, fp32", 0, 2, 1, 20, 8.0, 16.0),
     ]
 
 
 def test_arrangements_are_compared_by_medians() -> None:
-    found = compare(measurements(), n_weights=7, tokens_a_row=3.0)
+    found = compare(measurements(), "bf16", n_weights=7, tokens_a_row=3.0)
     rows_a_second = (20 / 2 + 20 / 4) / 2
     assert found["GEMM peak"] == 2000
     assert found["ours over notebook, rows a second"] == pytest.approx(rows_a_second / (10 / 5))
     assert found["time of ours over bare loop"] == pytest.approx(3 / 2)
     assert found["share of the GEMM peak"] == pytest.approx(6 * 7 * rows_a_second * 3 / 2000)
+    assert found["ours over ours in fp32"] == pytest.approx(rows_a_second / (20 / 8))
 
 
 def test_a_gemm_has_no_rows_and_training_has_no_gflops() -> None:
     table = table_of(measurements(), tokens_a_row=3.0).set_index("arrangement")
     assert table.loc["notebook", ["rows/s", "tokens/s"]].tolist() == [2, 6]
     assert math.isnan(table.loc["notebook", "GFLOP/s"])
-    assert table.loc["gemm all threads", "GFLOP/s"] == pytest.approx(1500 / 1e9)
-    assert math.isnan(table.loc["gemm all threads", "tokens/s"])
+    assert table.loc["gemm all threads, bf16", "GFLOP/s"] == pytest.approx(1500 / 1e9)
+    assert math.isnan(table.loc["gemm all threads, bf16", "tokens/s"])
 
 
 def test_every_arm_of_the_defaults_changes_one_setting() -> None:

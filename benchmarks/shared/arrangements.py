@@ -28,6 +28,7 @@ from transformers.utils import logging
 from pipeline.members.bert.finetune import (
     best_device,
     best_precision,
+    fastest_attention,
     fit,
     labels_for_loss,
     seed_everything,
@@ -56,8 +57,11 @@ class Rows:
     training: Training
 
 
-def prepare_gemm() -> Prepared:
-    a, b = torch.rand(2, GEMM_SIZE, GEMM_SIZE)
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def prepare_gemm(precision: str) -> Prepared:
+    a, b = torch.rand(2, GEMM_SIZE, GEMM_SIZE).to(HALF.get(precision, torch.float32))
     product = a @ b
 
     def run() -> int:
@@ -116,9 +120,11 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
 
 
 def prepare_bare_loop(rows: Rows) -> Prepared:
-    device, half = best_device(), {"bf16": torch.bfloat16, "fp16": torch.float16}
-    dtype = half.get(rows.training.precision or best_precision())
+    device, precision = best_device(), rows.training.precision or best_precision()
+    dtype = HALF.get(precision)
     network, labels = _network_and_labels(rows)
+    longest = int(rows.tokens.lengths.max())
+    network.attend_by(fastest_attention(precision, longest) or network.attention)
     network.to(device)
     training, n = rows.training, len(rows.tokens)
     dataset = TrainingRows(rows.tokens, np.arange(n), labels)
