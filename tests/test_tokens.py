@@ -11,6 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_backbones import make_tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from pipeline.members.bert.tokens import (
     LengthBatches,
@@ -110,6 +112,31 @@ def test_a_backbone_reads_what_both_its_files_allow(positions, of_tokenizer, rea
 def test_a_tokenizer_keeps_no_limit_of_an_earlier_call(tokenizer):
     tokenize(tokenizer, TEXTS, max_length=4)
     assert tokenize(tokenizer, TEXTS, max_length=64).n_cut == 0
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+def test_a_special_token_that_a_text_spells_is_text(architecture):
+    """A forum post about BERT would end at its first [SEP], as [SEP] ends every text."""
+    tokenizer = make_tokenizer(architecture)
+    at_the_ends = {tokenizer.cls_token_id: 1, tokenizer.sep_token_id: 1}
+    for token in tokenizer.all_special_tokens:
+        ids = tokenize(tokenizer, [(f"a {token} b{token}{token}",)], 64).ids.tolist()
+        # characters that the tiny vocabulary lacks are unknown
+        for special in {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}:
+            assert ids.count(special) == at_the_ends.get(special, 0)
+
+
+def test_a_special_token_is_text_where_the_vocabulary_holds_it_as_a_piece():
+    """In DeBERTa-v3 and XLM-R; splitting special tokens alone would find the piece."""
+    pieces = [(token, 0.0) for token in ("<pad>", "<s>", "</s>", "<unk>")]
+    pieces += [(piece, -3.0) for piece in ("▁", "a", "<", "/", "s", ">")]
+    inner = Tokenizer(models.Unigram(pieces, unk_id=3))
+    inner.pre_tokenizer = pre_tokenizers.Metaspace()
+    named = {"pad_token": "<pad>", "unk_token": "<unk>", "sep_token": "</s>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, **named)
+    tokens = tokenize(tokenizer, [("a </s>a",)], 64)
+    spelled = ["▁", "a", "▁", "<", "▁", "/", "s", ">", "a"]
+    assert tokenizer.convert_ids_to_tokens(tokens.ids) == spelled
 
 
 def test_no_texts_are_no_tokens(tokenizer):

@@ -3,7 +3,8 @@
 The tokens of all texts lie in flat arrays, which worker processes share by memory mapping.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +86,10 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
         )
     ids, type_ids, lengths, n_cut = [np.zeros(0, np.int32)], [np.zeros(0, np.int8)], [0], 0
     has_types = "token_type_ids" in tokenizer.model_input_names
+    spelled = _spells_no_token(tokenizer)
     for start in range(0, len(texts), TEXTS_AT_ONCE):
         piece = texts[start : start + TEXTS_AT_ONCE]
-        columns = [list(column) for column in zip(*piece, strict=True)]
+        columns = [[spelled(text) for text in column] for column in zip(*piece, strict=True)]
         encoded = tokenizer(
             *columns,
             max_length=max_length,
@@ -108,6 +110,19 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
         n_cut,
         tokenizer.pad_token_id,
     )
+
+
+def _spells_no_token(tokenizer: Any) -> Callable[[str], str]:
+    """A function of a text that breaks special tokens such as [SEP] by a space: they are words.
+
+    `split_special_tokens` of transformers does the same, but not for DeBERTa-v3 and XLM-R, whose
+    vocabularies hold the special tokens as pieces of text.
+    """
+    added = tokenizer.added_tokens_decoder.values()
+    special = {*tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
+    # the longest first, of two that begin alike
+    token = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))))
+    return lambda text: token.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
 
 def collate(tokens: Tokens, rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:
