@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
-from pipeline.ensemble.crossfit import cross_postprocess_pairs
+from pipeline.ensemble.crossfit import cross_postprocess
 from pipeline.scoring.intervals import estimate_fit_variance
 from pipeline.scoring.target import Target
 
@@ -54,7 +54,7 @@ def test_the_pairs_of_a_post_processed_blend_are_post_processed_themselves():
     blend, processed = candidates_of(
         BLENDERS["mean"], {"shift": Shift()}, oof, test, target, folds, keep_pairs=True, seed=0
     )
-    expected = cross_postprocess_pairs(Shift(), blend.held_out_pairs, target, folds)
+    expected = cross_postprocess(Shift(), blend.held_out_pairs, target, folds, whole=True)
     np.testing.assert_array_equal(processed.held_out_pairs, expected)
     assert processed.entry.fit_variance == estimate_fit_variance(target, expected, folds, seed=0)
     assert processed.entry.fit_variance != blend.entry.fit_variance

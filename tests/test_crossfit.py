@@ -9,7 +9,6 @@ from pipeline.ensemble.crossfit import (
     cross_fit,
     cross_fit_pairs,
     cross_postprocess,
-    cross_postprocess_pairs,
     of_own_fold,
 )
 from pipeline.scoring.target import Target
@@ -144,12 +143,14 @@ class Shift:
 def test_post_processing_is_fitted_on_the_other_folds_and_knows_nothing_of_its_own():
     preds, y, folds = example("regression")
     pairs = cross_fit_pairs(BLENDERS["convex"], preds, target_of("regression", y), folds, seed=0)
-    found = cross_postprocess(Shift(), pairs, target_of("regression", y), folds)
+    target = target_of("regression", y)
+    found = of_own_fold(cross_postprocess(Shift(), pairs, target, folds, whole=False), folds)
     garbage = np.where((folds == 1)[:, None], 1e6, y)
     spoiled = cross_fit_pairs(
         BLENDERS["convex"], preds, target_of("regression", garbage), folds, seed=0
     )
-    again = cross_postprocess(Shift(), spoiled, target_of("regression", garbage), folds)
+    target = target_of("regression", garbage)
+    again = of_own_fold(cross_postprocess(Shift(), spoiled, target, folds, whole=False), folds)
     np.testing.assert_array_equal(again[folds == 1], found[folds == 1])
     assert (again[folds != 1] != found[folds != 1]).any()
     new = folds == 2
@@ -159,10 +160,11 @@ def test_post_processing_is_fitted_on_the_other_folds_and_knows_nothing_of_its_o
 
 def test_post_processed_pairs_are_the_usual_ones_on_their_own_fold_and_apart_on_others():
     preds, y, folds = example("regression")
-    pairs = cross_fit_pairs(BLENDERS["convex"], preds, target_of("regression", y), folds, seed=0)
-    found = cross_postprocess_pairs(Shift(), pairs, target_of("regression", y), folds)
-    usual = cross_postprocess(Shift(), pairs, target_of("regression", y), folds)
-    np.testing.assert_array_equal(of_own_fold(found, folds), usual)
+    target = target_of("regression", y)
+    pairs = cross_fit_pairs(BLENDERS["convex"], preds, target, folds, seed=0)
+    found = cross_postprocess(Shift(), pairs, target, folds, whole=True)
+    usual = cross_postprocess(Shift(), pairs, target, folds, whole=False)
+    np.testing.assert_array_equal(of_own_fold(found, folds), of_own_fold(usual, folds))
     new, fit = folds == 1, folds == 2  # for [0] without fold 0, and for fold 1 without itself
     error = (y - pairs[0])[fit].mean(axis=0)
     np.testing.assert_allclose(found[0, new], pairs[0, new] + error)

@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.blenders import Blender
-from pipeline.ensemble.crossfit import (
-    cross_fit,
-    cross_fit_pairs,
-    cross_postprocess,
-    cross_postprocess_pairs,
-    of_own_fold,
-)
+from pipeline.ensemble.crossfit import cross_fit, cross_fit_pairs, cross_postprocess, of_own_fold
 from pipeline.ensemble.fitted import Fitted
 from pipeline.ensemble.leaderboard import Entry
 from pipeline.ensemble.postprocessing import Postprocessing
@@ -88,7 +82,7 @@ def candidates_of(
     cross_fitted, kept = of_own_fold(pairs, folds), pairs if keep_pairs else None
     yield candidate(blender.name, cross_fitted, in_sample, new, (blend,), kept)
     for name, step in postprocessing.items():
-        processed = cross_postprocess(step, pairs, target, folds)
+        processed = of_own_fold(cross_postprocess(step, pairs, target, folds, whole=False), folds)
         fitted = step.fit(cross_fitted, target)
         processed_new = fitted.apply(new)
         if np.array_equal(processed, cross_fitted) and np.array_equal(processed_new, new):
@@ -96,7 +90,7 @@ def candidates_of(
         if not target.metric.decides and (_is_constant(processed_new) & ~_is_constant(new)).any():
             continue  # a constant may be calibrated for a rare label, but cannot be submitted
         if keep_pairs:
-            kept = cross_postprocess_pairs(step, pairs, target, folds)
+            kept = cross_postprocess(step, pairs, target, folds, whole=True)
         too_good = step.fit(in_sample, target).apply(in_sample)
         method = f"{blender.name}.{name}"
         yield candidate(method, processed, too_good, processed_new, (blend, fitted), kept)

@@ -66,37 +66,26 @@ def of_own_fold(held_out_pairs: Floats, folds: NDArray[Any]) -> Floats:
 
 
 def cross_postprocess(
-    postprocessing: Postprocessing, held_out_pairs: Floats, target: Target, folds: NDArray[Any]
+    postprocessing: Postprocessing,
+    held_out_pairs: Floats,
+    target: Target,
+    folds: NDArray[Any],
+    *,
+    whole: bool,
 ) -> Floats:
-    """(n, c) each fold's blend, post-processed by a fit on the other folds.
+    """(K, n, c) post-processed blends; layer k depends on no target of fold k or of the row's fold.
 
-    Neither step depends on the targets of the row's own fold.
+    Layer k scores fold k without bias. It also picks the candidate for fold k; for post-processing
+    that pick is slightly optimistic.
 
     Args:
         held_out_pairs: (K, n, c) from `cross_fit_pairs`.
-    """
-    result = np.empty(held_out_pairs.shape[1:])
-    rows_of = _rows_of_folds(target, folds, at_least=3)
-    for blend, new in zip(held_out_pairs, rows_of, strict=True):
-        result[new] = postprocessing.fit(blend[~new], target.only(~new)).apply(blend[new])
-    return result
-
-
-def cross_postprocess_pairs(
-    postprocessing: Postprocessing, held_out_pairs: Floats, target: Target, folds: NDArray[Any]
-) -> Floats:
-    """(K, n, c) post-processed blends; layer k depends on no target of fold k.
-
-    On the rows of fold k, layer k equals `cross_postprocess`. Layer k scores fold k without bias.
-    It also picks the candidate for fold k; for post-processing that pick is slightly optimistic.
-
-    Args:
-        held_out_pairs: (K, n, c) from `cross_fit_pairs`.
+        whole: K fits on pairs of folds for each layer; else one fit, and NaN beyond fold k.
     """
     rows_of = _rows_of_folds(target, folds, at_least=3)
-    result = np.empty_like(held_out_pairs)
+    result = np.full_like(held_out_pairs, np.nan)
     for blend, layer, held_out in zip(held_out_pairs, result, rows_of, strict=True):
-        for new in rows_of:
+        for new in rows_of if whole else [held_out]:
             seen = ~(new | held_out)
             layer[new] = postprocessing.fit(blend[seen], target.only(seen)).apply(blend[new])
     return result
