@@ -3,13 +3,14 @@
 Letters: n rows, c columns, K folds. Method: docs/method.md, "The choice".
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.crossfit import of_own_fold
-from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
+from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, Expected, choose, leaderboard
 from pipeline.scoring.intervals import N_BOOTSTRAP, difference_interval, estimate_fit_variance
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -24,18 +25,13 @@ def score_of_choice(
     fit_variance: dict[str, float],
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int,
-) -> dict[str, Any]:
+) -> Expected:
     """Score the rule of the leaderboard on folds that it did not see.
 
     Args:
         candidates: (K, n, c) `cross_fit_pairs` of every blend by name, `blend_mean` among them.
         single: (n, c) out-of-fold predictions of the best single predictor.
         fit_variance: `estimate_fit_variance` of every blend, on all rows.
-    Returns:
-        score (pooled over folds, each predicted by the blend chosen without that fold), gain over
-        the plain mean on the same rows, gain_low and gain_high (its 95 % interval),
-        gain_over_single with _low and _high, and chosen: the K names, in the order of the folds.
-        NaN where undefined.
     """
     pooled = np.empty_like(candidates[PLAIN_MEAN])
     plain = of_own_fold(candidates[PLAIN_MEAN], folds)
@@ -54,9 +50,16 @@ def score_of_choice(
         pooled[:, new] = candidates[chosen[-1]][:, new]
     blend = of_own_fold(pooled, folds)
     variance = estimate_fit_variance(target, pooled, folds, n_bootstrap=n_bootstrap, seed=seed)
-    expected: dict[str, Any] = {"score": target.score(blend)}
-    for name, base in (("gain", plain), ("gain_over_single", single)):
-        expected[name], expected[f"{name}_low"], expected[f"{name}_high"] = difference_interval(
-            target, blend, base, n_bootstrap=n_bootstrap, seed=seed, fit_variance=variance
-        )
-    return {**expected, "chosen": chosen}
+    how = partial(difference_interval, n_bootstrap=n_bootstrap, seed=seed, fit_variance=variance)
+    gain, low, high = how(target, blend, plain)
+    over_single, single_low, single_high = how(target, blend, single)
+    return {
+        "score": target.score(blend),
+        "gain": gain,
+        "gain_low": low,
+        "gain_high": high,
+        "gain_over_single": over_single,
+        "gain_over_single_low": single_low,
+        "gain_over_single_high": single_high,
+        "chosen": chosen,
+    }

@@ -5,7 +5,6 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.candidates import Candidate, candidates_of
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.fitted import check_names
-from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, leaderboard
+from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, Expected, leaderboard
 from pipeline.ensemble.postprocessing import POSTPROCESSING, Postprocessing
 from pipeline.ensemble.stability import weight_table
 from pipeline.ensemble.weights import WEIGHTS
@@ -41,7 +40,7 @@ class Contest:
     candidates: list[Candidate]
     weights: dict[str, pd.DataFrame]
     board: pd.DataFrame
-    expected: dict[str, Any] | None
+    expected: Expected | None
     over_constant: tuple[float, float, float]
 
 

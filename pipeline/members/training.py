@@ -21,6 +21,7 @@ from pipeline.members.jobs import Failure, count_gpus, run_all
 from pipeline.members.kinds import check_members, device_of, kind_of, settings_on_record
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.units import (
+    LOG,
     OOF,
     RUN,
     Encoding,
@@ -168,11 +169,16 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         return time.monotonic() - start + expected < 60 * (jobs.minutes or 0)
 
     for group, needs_torch in groups:
-        seen = {"on_result": partial(tell, group), "under_way": partial(_under_way, group)}
-        how: dict[str, Any] = {"title": "train", "needs_torch": needs_torch, **seen}
-        if jobs.minutes is not None:
-            how["starts"] = partial(ends_in_time, group)
-        results = run_all(train_unit, group, jobs, **how)
+        results = run_all(
+            train_unit,
+            group,
+            jobs,
+            title="train",
+            needs_torch=needs_torch,
+            on_result=partial(tell, group),
+            under_way=partial(_under_way, group),
+            starts=None if jobs.minutes is None else partial(ends_in_time, group),
+        )
         failures += [result for result in results if isinstance(result, Failure)]
     return failures
 
@@ -265,7 +271,7 @@ def _under_way(pieces: Sequence[Piece]) -> float:
     """Steps done in unfinished fine-tuned units, as a number of units, from their logs."""
     share = 0.0
     for folder in (to_train.unit.folder for _, (to_train, _) in pieces):
-        for log in folder.parent.glob(f".{folder.name}.*.tmp/train.log"):
+        for log in folder.parent.glob(f".{folder.name}.*.tmp/{LOG}"):
             try:
                 *lines, _ = log.read_text("utf-8").split("\n")  # the last line may be unfinished
             except FileNotFoundError:  # the unit ended at this moment

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, cast
 
 import numpy as np
 from filelock import FileLock
@@ -28,9 +28,9 @@ from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Config
-from pipeline.settings.members import AnyMember
+from pipeline.settings.members import AnyMember, Options
 
-RUN, OOF = "run.json", "oof.csv"
+RUN, OOF, LOG = "run.json", "oof.csv", "train.log"
 
 Texts = Sequence[tuple[str, ...]]  # one text per row, or the two of a pair
 
@@ -103,6 +103,37 @@ class UnitToTrain:
         return Scaling.of(self.y[self.training]) if self.task == "regression" else None
 
 
+class WrittenEncoding(TypedDict):
+    backbone: str  # folder of the copy; both are null without a backbone
+    max_length: int
+
+
+class Run(TypedDict, total=False):
+    """The entries of a unit's `run.json` that are read again.
+
+    Attributes:
+        unit_seconds: of the whole unit; `seconds` is the time of its fit alone.
+        network: pooling and options, from which a fine-tuned unit is loaded.
+        last_loss: of the training; `constant_loss`: that of a constant prediction.
+    """
+
+    fingerprint: dict[str, object]
+    n_folds: int
+    kind: str
+    encoding: WrittenEncoding
+    task: str
+    columns: list[str]
+    scaling: dict[str, list[float]] | None
+    score: float
+    weights_sha256: str
+    unit_seconds: float
+    device: str
+    seconds: float | None
+    network: Options
+    last_loss: float | None
+    constant_loss: float
+
+
 def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) -> bool:
     """Whether the unit is on disk with this fingerprint; another is an error unless `overwrite`."""
     if not unit.folder.exists():
@@ -116,9 +147,8 @@ def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) ->
     return difference is None
 
 
-def read_run(unit: Unit) -> dict[str, Any]:
-    """Content of a trained unit's `run.json`."""
-    return read_json(unit.folder / RUN)
+def read_run(unit: Unit) -> Run:
+    return cast(Run, read_json(unit.folder / RUN))
 
 
 def encoding_of(unit: Unit) -> Encoding | None:

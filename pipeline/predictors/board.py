@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
+from pipeline.ensemble.fitted import State
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.messages import short
@@ -17,11 +18,7 @@ from pipeline.files.reading import read_json
 from pipeline.files.stamp import Stamp, read_stamp, require_current
 from pipeline.files.suggestions import choices
 from pipeline.predictors.external import part_sha256
-from pipeline.predictors.predictions import (
-    PARTS,
-    changed_settings,
-    read_predictions,
-)
+from pipeline.predictors.predictions import PARTS, changed_settings, read_predictions
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 from pipeline.settings.section import NAME
@@ -96,7 +93,7 @@ def read_board(path: Path) -> pd.DataFrame:
     )
 
 
-def postprocessing_of(folder: Path) -> dict[str, object]:
+def postprocessing_of(folder: Path) -> State:
     """The fitted post-processing of a blend, with its meaning; empty if it has none."""
     path = folder / POSTPROCESSING
     return read_json(path) if path.is_file() else {}

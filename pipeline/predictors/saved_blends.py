@@ -147,20 +147,24 @@ def write_contest(
         weights = predictor_dir(competition, f"blend_{method}") / "weights.csv"
         with written_with_stamp(weights, made_from_of_blend(made_from, method)) as temporary:
             save_csv(temporary, table)
-    of_models: dict[str, Any] = {
-        "columns": columns,
-        "classes": train.classes,
-        "y": _summary_of(train.y, METRICS[config.metric].decides),
-        "members": {name: _models_of(config, name) for name in made_from["predictors"]},
-    }
     chosen = contest.board.loc[contest.board["chosen"], "name"].item()
-    of_choice = {
-        "postprocessing": postprocessing_of(predictor_dir(competition, chosen)).get("meaning"),
-        "expected": contest.expected,
-        "over_constant": contest.over_constant,
-    }
-    for path, about in zip(boards, (of_models, of_choice), strict=True):
-        with written_with_stamp(path, made_from, **about) as temporary:
+    of_models = written_with_stamp(
+        boards[0],
+        made_from,
+        columns=columns,
+        classes=train.classes,
+        y=_summary_of(train.y, METRICS[config.metric].decides),
+        members={name: _models_of(config, name) for name in made_from["predictors"]},
+    )
+    of_choice = written_with_stamp(
+        boards[1],
+        made_from,
+        postprocessing=postprocessing_of(predictor_dir(competition, chosen)).get("meaning"),
+        expected=contest.expected,
+        over_constant=contest.over_constant,
+    )
+    for board in (of_models, of_choice):
+        with board as temporary:
             save_csv(temporary, contest.board)
     _add_to_history(config, contest, made_from["predictors"])
 
@@ -173,7 +177,7 @@ def _add_to_history(config: Config, contest: "Contest", predictors: Iterable[str
         "metric": config.metric,
         "chosen": chosen["name"],
         "score": chosen["score"],
-        "expected": (contest.expected or {}).get("score"),
+        "expected": contest.expected and contest.expected["score"],
         **chosen[["gain", "gain_low", "gain_high"]],
         "predictors": " ".join(predictors),
         "methods": " ".join(config.blend.methods),

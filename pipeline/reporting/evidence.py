@@ -4,7 +4,7 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from pipeline.competition.folds import origin_of, read_folds
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.solution import read_solution, solution_path
+from pipeline.ensemble.fitted import State
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import file_sha256
-from pipeline.files.paths import leaderboard_path, predictor_dir, unit_dir
-from pipeline.files.reading import read_csv_as_text, read_json
+from pipeline.files.paths import leaderboard_path, predictor_dir
+from pipeline.files.reading import read_csv_as_text
 from pipeline.files.stamp import Stamp
+from pipeline.members.units import LOG, RUN, Run, Unit, read_run
 from pipeline.predictors.board import (
     check_scored,
     external_folders,
@@ -36,7 +38,6 @@ from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
 Content = TypeVar("Content")
-Run = dict[str, Any]  # a run.json
 Logs = dict[int, list[dict[str, float]]]  # the lines of a member's training logs, by fold
 
 
@@ -70,7 +71,7 @@ class Evidence:
     chosen_name: str
     chosen_oof: Floats
     chosen_test: Floats
-    postprocessing: dict[str, Any]
+    postprocessing: State
     blends: dict[str, Floats]
     weights: dict[str, pd.DataFrame]
     test_target: Target | None
@@ -110,7 +111,7 @@ def read_evidence(config: Config) -> Evidence:
     train, test = read_train(data, config.task), read_test(data)
     target = Target.of(train.y, config.task, config.metric, train.groups)
     folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
-    n_folds = int(folds.max()) + 1
+    units = {n: [Unit(config.competition, n, k) for k in np.unique(folds)] for n in members}
     stamp = require_board(config)
     board = read_board(leaderboard_path(config.competition))
     stack = read_stack(config, train, test, folds)
@@ -148,8 +149,8 @@ def read_evidence(config: Config) -> Evidence:
         if test_y is None
         else replace(target, y=test_y, groups=None, labels=train.y),
         test_predictions={} if test_y is None else test_predictions,
-        runs={name: _by_fold(config, name, "run.json", n_folds, read_json) for name in members},
-        logs={name: _by_fold(config, name, "train.log", n_folds, _read_log) for name in members},
+        runs={name: _by_fold(of_member, RUN, read_run) for name, of_member in units.items()},
+        logs={name: _by_fold(of_member, LOG, _read_log) for name, of_member in units.items()},
     )
 
 
@@ -160,20 +161,19 @@ def _read_weights(path: Path) -> pd.DataFrame:
 
 
 def _by_fold(
-    config: Config, member: str, file: str, n_folds: int, read: Callable[[Path], Content]
+    units: Sequence[Unit], file: str, read: Callable[[Unit], Content]
 ) -> dict[int, Content]:
     """A file of each of a member's units, by fold; units without the file are left out."""
-    paths = {k: unit_dir(config.competition, member, k) / file for k in range(n_folds)}
-    return {k: read(path) for k, path in paths.items() if path.is_file()}
+    return {unit.fold: read(unit) for unit in units if (unit.folder / file).is_file()}
 
 
-def _read_log(path: Path) -> list[dict[str, float]]:
+def _read_log(unit: Unit) -> list[dict[str, float]]:
     """The lines of a training log that hold a loss.
 
     Raises:
         ValueError: a line is no JSON object.
     """
-    lines = []
+    path, lines = unit.folder / LOG, []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             content = json.loads(line)

@@ -3,7 +3,7 @@
 Letters: n rows, m predictors, c columns.
 """
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,18 @@ N_LENGTHS = 5
 FEWEST = 20  # rows of a score that is worth showing
 
 
+class Example(TypedDict):
+    """A training row as the page shows it, its predictions as short texts."""
+
+    id: str
+    text: str
+    characters_left_out: int
+    truth: str
+    predicted: str
+    members: dict[str, str]
+    measure: float
+
+
 def loss_of_rows(evidence: Evidence) -> Floats:
     """(n,) loss of the chosen predictor on each row: squared error, or log loss."""
     p, y, task = evidence.chosen_oof, evidence.train.y, evidence.config.task
@@ -33,7 +45,7 @@ def loss_of_rows(evidence: Evidence) -> Floats:
     return np.mean([log_loss(*column) for column in zip(y.reshape(p.shape).T, p.T, strict=True)], 0)
 
 
-def telling_rows(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
+def telling_rows(evidence: Evidence) -> dict[str, list[Example]]:
     """Twenty rows of most disagreement, and twenty of the chosen predictor's largest loss."""
     disagreement = ambiguity(evidence.stack.oof, evidence.train.y, evidence.config.task).rows
     return {
@@ -59,7 +71,7 @@ def worst_rows(evidence: Evidence) -> pd.DataFrame:
     return table.assign(error=loss[worst], text=[texts[i] for i in worst])
 
 
-def _largest(evidence: Evidence, measure: Floats) -> list[dict[str, Any]]:
+def _largest(evidence: Evidence, measure: Floats) -> list[Example]:
     """The rows with the largest values of a (n,) measure."""
     train, stack, texts = evidence.train, evidence.stack, joined(evidence.train.texts)
     return [

@@ -1,25 +1,35 @@
 """How long members trained and with what loss, from the units' run.json and train.log."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 
 from pipeline.files.paths import predictor_dir
 from pipeline.files.provenance import provenance
+from pipeline.members.units import Run
 from pipeline.predictors.external import part_sha256
-from pipeline.reporting.evidence import Evidence, Logs, Run
+from pipeline.reporting.evidence import Evidence, Logs
 from pipeline.scoring.metrics import METRICS
 
 N_POINTS = 60  # of a learning curve: as many as a small figure can show
 
 
+class Curve(TypedDict):
+    """The training loss of a unit by epoch."""
+
+    fold: int
+    epoch: list[float]
+    loss: list[float]
+
+
 def minutes_of(runs: dict[int, Run], n_folds: int) -> float | None:
     """Minutes that all units of a member took together; None unless all are known."""
-    seconds = [float(run["seconds"]) for run in runs.values() if run.get("seconds") is not None]
+    seconds = [s for run in runs.values() if (s := run.get("seconds")) is not None]
     return sum(seconds) / 60 if len(seconds) == n_folds else None
 
 
-def learning_curves(logs: dict[str, Logs]) -> dict[str, list[dict[str, Any]]]:
+def learning_curves(logs: dict[str, Logs]) -> dict[str, list[Curve]]:
     """Training loss of each member's units, averaged over at most 60 intervals of steps."""
     curves = {
         name: [_curve(fold, lines) for fold, lines in units.items() if lines]
@@ -28,7 +38,7 @@ def learning_curves(logs: dict[str, Logs]) -> dict[str, list[dict[str, Any]]]:
     return {name: units for name, units in curves.items() if units}
 
 
-def _curve(fold: int, lines: list[dict[str, float]]) -> dict[str, Any]:
+def _curve(fold: int, lines: list[dict[str, float]]) -> Curve:
     intervals = np.array_split(np.arange(len(lines)), min(N_POINTS, len(lines)))
     epochs, losses = np.array([(float(line["epoch"]), float(line["loss"])) for line in lines]).T
     return {
@@ -44,7 +54,7 @@ def run_facts(evidence: Evidence) -> dict[str, Any]:
     members = []
     for member in config.members:
         runs = evidence.runs.get(member.name, {})
-        run = next(iter(runs.values()), {})
+        run: Mapping[str, object] = next(iter(runs.values()), {})
         folder = predictor_dir(config.competition, member.name)
         members.append(
             {

@@ -1,21 +1,47 @@
 """The report's verdict: which predictor to submit, and how sure that is."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
-from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
+from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Expected
 from pipeline.reporting.numbers import signed, value
 from pipeline.reporting.screen import is_no_better_than_constant
 from pipeline.scoring.metrics import Metric
 
-Line = dict[str, Any]  # of the report's leaderboard
+
+class Line(TypedDict):
+    """A line of the report's leaderboard: that of the board, None for NaN, and what runs tell.
+
+    Attributes:
+        in_sample: score of a blend on the rows that it was fitted on.
+        minutes: of training; None unless all units tell.
+        test: score on the test rows, where they are known.
+    """
+
+    name: str
+    kind: str
+    alone: str | None
+    score: float | None
+    fold_mean: float | None
+    fold_sd: float | None
+    optimism: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    gain_over_single: float | None
+    gain_over_single_low: float | None
+    gain_over_single_high: float | None
+    chosen: bool
+    in_sample: float | None
+    minutes: float | None
+    test: float | None
 
 
 def verdict(
     chosen: Line,
     board: Sequence[Line],
     metric: Metric,
-    expected: Mapping[str, Any] | None,
+    expected: Expected | None,
     over_constant: Sequence[float | None] | None,
 ) -> str:
     """The score to expect of the chosen predictor, and its gains with their intervals.
@@ -49,9 +75,10 @@ def verdict(
             start += f", {_than(plain, told['gain'])} ({interval})"
     if warns:
         start = f"Submit nothing yet: no model is surely better than a constant. {start}"
-    if chosen["alone"] == best["name"] or None in (told["score"], best["score"]):
+    own, other = told["score"], best["score"]
+    if chosen["alone"] == best["name"] or own is None or other is None:
         return f"{start}."
-    gain = (told["score"] - best["score"]) * metric.sign
+    gain = (own - other) * metric.sign
     end = f"{start}, and {_than(single, gain)}"
     low, high = told.get("gain_over_single_low"), told.get("gain_over_single_high")
     if gain == 0 or low is None or high is None:

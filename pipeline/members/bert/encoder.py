@@ -28,6 +28,7 @@ from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, toke
 from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.steps import EPOCHS
 from pipeline.members.units import (
+    LOG,
     Encoding,
     Texts,
     Unit,
@@ -40,7 +41,7 @@ from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import Member, Options
 
-WEIGHTS, LOG = "weights.safetensors", "train.log"
+WEIGHTS = "weights.safetensors"
 OF_NETWORK = ("pooling", "options", "freeze_embeddings")
 
 
