@@ -9,6 +9,8 @@ a line to oof/<c>/history.csv.
 
 from collections.abc import Sequence
 
+import joblib
+
 from pipeline.competition.folds import origin_of, read_folds
 from pipeline.competition.rows import read_test, read_train
 from pipeline.files.paths import leaderboard_path
@@ -57,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 folds,
                 train.columns,
                 seed=config.seed,
+                n_jobs=config.jobs.n_jobs or joblib.cpu_count(),
             )
             write_contest(config, contest, train, test, made_from)
         path = leaderboard_path(config.competition)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.ensemble import contest as contest_module
 from pipeline.ensemble.contest import MOST_NESTED, hold_contest, methods_that_fit
 from pipeline.ensemble.leaderboard import Entry
 from pipeline.scoring.intervals import difference_interval
@@ -44,3 +45,28 @@ def test_the_gain_over_the_constant_is_the_chosen_blends_with_the_noise_of_its_f
         fit_variance=chosen.fit_variance,
     )
     assert contest.over_constant == pytest.approx(expected)
+
+
+def test_blenders_fitted_side_by_side_give_the_same_bytes(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=90)
+    singles = [Entry(f"m{i}", "member", rng.dirichlet(np.ones(3), 90)) for i in range(3)]
+    target, folds = Target.of(y, "multiclass", "logloss"), np.arange(90) % 3
+    methods = methods_that_fit(["hill_climb", "logistic", "lightgbm"], ["all"], target, folds)
+    test = rng.dirichlet(np.ones(3), (9, 3))
+
+    def held(n_jobs):
+        return hold_contest(
+            methods, singles, test, target, folds, ["a", "b", "c"], seed=0, n_jobs=n_jobs
+        )
+
+    one = held(1)
+    monkeypatch.setattr(contest_module, "MANY", 0)
+    two = held(2)
+    assert one.board.equals(two.board)
+    assert [c.entry.name for c in one.candidates] == [c.entry.name for c in two.candidates]
+    for alone, beside in zip(one.candidates, two.candidates, strict=True):
+        assert alone.entry.predictions.tobytes() == beside.entry.predictions.tobytes()
+        assert alone.test.tobytes() == beside.test.tobytes()
+    assert one.weights.keys() == {"mean", "hill_climb"} == two.weights.keys()
+    assert all(table.equals(two.weights[name]) for name, table in one.weights.items())

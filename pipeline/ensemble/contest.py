@@ -6,9 +6,11 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.candidates import Candidate, candidates_of
@@ -22,6 +24,7 @@ from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
+MANY = 100_000  # predictions in a stack from which starting processes takes less than they save
 MOST_NESTED = 20_000  # with more rows, the score of the choice is close to the chosen line's
 
 
@@ -105,6 +108,7 @@ def hold_contest(
     columns: Sequence[str],
     *,
     seed: int,
+    n_jobs: int = 1,
 ) -> Contest:
     """Fit every blender with every post-processing; score, compare, choose.
 
@@ -112,21 +116,22 @@ def hold_contest(
         singles: m predictors with their (n, c) out-of-fold predictions.
         test: (k, m, c) predictions of the test rows.
         columns: names of the c prediction columns.
+        n_jobs: blenders that are fitted side by side if there are many predictions; their number
+            changes no result.
     """
     oof = np.stack([single.predictions for single in singles], axis=1)
-    steps, keep_pairs = methods.postprocessing, methods.is_nested
-    candidates = [
-        candidate
-        for blender in methods.blenders
-        for candidate in candidates_of(
-            blender, steps, oof, test, target, folds, keep_pairs=keep_pairs, seed=seed
-        )
-    ]
     names = [single.name for single in singles]
-    weights = {
-        blender.name: weight_table(WEIGHTS[blender.name], oof, target, names, columns, seed=seed)
+    fit = joblib.delayed(_candidates_and_weights)
+    calls = [
+        fit(blender, methods, oof, test, target, folds, names, columns, seed)
         for blender in methods.blenders
-        if blender.name in WEIGHTS
+    ]
+    found = joblib.Parallel(n_jobs if oof.size >= MANY else 1, batch_size=1)(calls)
+    candidates = [candidate for of_blender, _ in found for candidate in of_blender]
+    weights = {
+        blender.name: table
+        for blender, (_, table) in zip(methods.blenders, found, strict=True)
+        if table is not None
     }
     constant = Entry(CONSTANT, CONSTANT, target.constant(len(columns), len(target)))
     entries = [*singles, constant, *(candidate.entry for candidate in candidates)]
@@ -154,6 +159,31 @@ def hold_contest(
             fit_variance=blend.fit_variance,
         ),
     )
+
+
+def _candidates_and_weights(
+    blender: Blender,
+    methods: Methods,
+    oof: Floats,
+    test: Floats,
+    target: Target,
+    folds: NDArray[np.int64],
+    names: Sequence[str],
+    columns: Sequence[str],
+    seed: int,
+) -> tuple[list[Candidate], pd.DataFrame | None]:
+    """A blender's candidates and its table of weights, if it has weights."""
+    steps, keep_pairs = methods.postprocessing, methods.is_nested
+    with threadpool_limits(1):  # the order of a sum, and so its last digit, may hang on it
+        candidates = list(
+            candidates_of(
+                blender, steps, oof, test, target, folds, keep_pairs=keep_pairs, seed=seed
+            )
+        )
+        if blender.name not in WEIGHTS:
+            return candidates, None
+        table = weight_table(WEIGHTS[blender.name], oof, target, names, columns, seed=seed)
+    return candidates, table
 
 
 def _with_columns(
