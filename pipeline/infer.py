@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         name = combination.name
         print(f"infer: {len(test.ids)} test rows, {name} of {', '.join(members)}")
         predictions: dict[str, Floats] = {}
-        predict_members(members, test.texts, config.jobs, predictions.__setitem__)
+        predict_members(members, test, config.jobs, predictions.__setitem__)
         blends_of = {n: blends.apply(n, predictions) for n in combination.weights}
         blend = combination.mean(blends_of, config.task)
         table, notes = submission(form, blend, test, config.data, blends.columns, blends.y)

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             tqdm.write(f"{folders[name]}/test.csv: the mean of {n_folds} folds")
 
         if todo:
-            predict_members(todo, test.texts, config.jobs, write)
+            predict_members(todo, test, config.jobs, write)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,12 @@ A list of models to train, in the YAML only: one entry each, such as `{pooling: 
 takes from the settings above. With `seeds: 3` an entry is three members, NAME-s1 to NAME-s3.
 """
 ALSO_TRAINING = "\nAn entry may also set any key of [training](#training) for itself.\n"
-FILLED_IN = {"name", "seed", "backbone"}  # of members: from the pooling or the settings above
+FILLED_IN = {
+    "name",
+    "seed",
+    "template",
+    "backbone",
+}  # of members
 
 
 def table(settings: Mapping[str, FieldInfo], *, of_members: bool = False) -> str:

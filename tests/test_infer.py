@@ -88,10 +88,10 @@ def _predict_each_member_once(monkeypatch):
     """Let further runs take the members' predictions of the first, which are the same."""
     predict, predictions = averaging.predict_members, {}
 
-    def remembered(members, texts, jobs, on_member):
+    def remembered(members, test, jobs, on_member):
         todo = {name: units for name, units in members.items() if name not in predictions}
         if todo:
-            predict(todo, texts, jobs, predictions.__setitem__)
+            predict(todo, test, jobs, predictions.__setitem__)
         for name in members:
             on_member(name, predictions[name])
 

@@ -139,6 +139,22 @@ def test_a_special_token_is_text_where_the_vocabulary_holds_it_as_a_piece():
     assert tokenizer.convert_ids_to_tokens(tokens.ids) == spelled
 
 
+def test_only_the_separator_of_a_template_is_a_token(tokenizer, byte_tokenizer):
+    tokens = tokenize(tokenizer, [("the\0film",)], max_length=64)
+    words = ["[CLS]", "the", "[SEP]", "film", "[SEP]"]
+    assert tokens.ids.tolist() == tokenizer.convert_tokens_to_ids(words)
+    assert set(tokens.type_ids.tolist()) == {0}
+    ids = tokenize(byte_tokenizer, [("a\0</s>",)], max_length=64).ids
+    assert (ids == byte_tokenizer.sep_token_id).sum() == 2
+
+
+def test_a_tokenizer_without_a_separator_reads_a_line_break():
+    tokenizer = make_tokenizer("roberta")
+    tokenizer.sep_token = None
+    tokens, broken = (tokenize(tokenizer, [(t,)], 64) for t in ("the\0film", "the\nfilm"))
+    np.testing.assert_array_equal(tokens.ids, broken.ids)
+
+
 def test_no_texts_are_no_tokens(tokenizer):
     tokens = tokenize(tokenizer, [], max_length=8)
     assert (len(tokens), len(tokens.ids), tokens.lengths.tolist()) == (0, 0, [])

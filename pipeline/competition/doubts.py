@@ -4,7 +4,7 @@ Letters: n training rows, k test rows.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
 from pipeline.competition.spelling import in_print, spelling_key, text_key
 from pipeline.competition.tables import open_table
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.config import Data
+from pipeline.settings.config import MOST_TEXTS, Data
 
 MOST_LINES = 5  # about classes of one row
 MANY = 0.05  # share of training rows with a recurring value from which we warn
@@ -29,12 +29,14 @@ Columns = list[list[str]]
 
 def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[str]:
     """A line for each property of the tables that is odd but no error."""
+    # with a template a column may be empty
+    is_empty = any if data.template is None and len(data.text) <= MOST_TEXTS else all
     known_ids, known_texts = set(train.ids), set(_keys(train.texts)) - {""}
     texts_of_test = zip(test.ids, _keys(test.texts), strict=True)
     groups = zip(train.ids, train.groups or train.ids, strict=True)
     counts = [
-        (data.train, _ids_of_empty(train), "rows have an empty text"),
-        (data.test, _ids_of_empty(test), "rows have an empty text"),
+        (data.train, _ids_of_empty(train, is_empty), "rows have an empty text"),
+        (data.test, _ids_of_empty(test, is_empty), "rows have an empty text"),
         (
             data.train,
             [row_id for row_id, group in groups if not group],
@@ -68,9 +70,9 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     return lines + _shared_in_train_only(data, train, test)
 
 
-def _ids_of_empty(rows: Train | TestRows) -> list[str]:
+def _ids_of_empty(rows: Train | TestRows, is_empty: Callable[[Iterable[bool]], bool]) -> list[str]:
     texts_by_id = zip(rows.ids, rows.texts, strict=True)
-    return [row_id for row_id, texts in texts_by_id if not all(text.strip() for text in texts)]
+    return [row_id for row_id, texts in texts_by_id if is_empty(not t.strip() for t in texts)]
 
 
 def _keys(texts: Texts) -> list[str]:

@@ -28,12 +28,13 @@ class Train:
 
     Attributes:
         ids: (n,) distinct; row numbers if the config names no id column.
-        texts: (n,) tuples of one text, or of the two texts of a pair.
+        texts: (n,) tuples of the cells of all text columns.
         y: (n, c) targets or (n,) codes, as in `scoring.tasks`.
         classes: spelled as in the file, numbers in numeric order; for binary the negative, then
             the positive; empty for regression and multilabel.
         groups: (n,) cells of the group column.
         columns: (c,) the prediction columns.
+        names: of the text columns, for templates.
     """
 
     ids: tuple[str, ...]
@@ -42,6 +43,7 @@ class Train:
     classes: tuple[str, ...]
     groups: tuple[str, ...] | None
     columns: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
     @property
     def sha256_of_texts(self) -> str:
@@ -51,10 +53,11 @@ class Train:
 
 @dataclass(frozen=True)
 class TestRows:
-    """The test rows: ids and texts as in `Train`."""
+    """The test rows: ids, texts and names as in `Train`."""
 
     ids: tuple[str, ...]
     texts: Texts
+    names: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -91,6 +94,7 @@ def read_train(data: Data, task: str) -> Train:
         classes=classes,
         groups=tuple(groups[row] for row in rows) if groups else None,
         columns=tuple(prediction_columns(task, data.target, classes)),
+        names=data.text,
     )
 
 
@@ -99,17 +103,17 @@ def read_test(data: Data) -> TestRows:
     table = open_table(data.test, "data.test", data.dialect)
     ids = read_ids(table, data, "test")
     _refuse_swapped(data, table, "test", "text", "sample_submission")
-    return TestRows(tuple(ids), tuple(_texts(table, data.text, data.test)))
+    return TestRows(tuple(ids), tuple(_texts(table, data.text, data.test)), data.text)
 
 
 def joined(texts: Texts) -> list[str]:
-    """(n,) each row's text, or its pair as one string; empty if all its texts are blank."""
-    return [" | ".join(pair) if any(text.strip() for text in pair) else "" for pair in texts]
+    """(n,) all texts of each row as one string; empty if all are blank."""
+    return [" | ".join(row) if any(text.strip() for text in row) else "" for row in texts]
 
 
 def joined_unordered(texts: Texts) -> list[str]:
     """`joined`, but (a, b) and (b, a) give the same string: each is a copy of the other."""
-    return joined(tuple(tuple(sorted(pair, key=text_key)) for pair in texts))
+    return joined(tuple(tuple(sorted(row, key=text_key)) for row in texts))
 
 
 def _refuse_swapped(data: Data, table: pd.DataFrame, part: str, setting: str, other: str) -> None:

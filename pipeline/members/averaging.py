@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.competition.rows import TestRows
 from pipeline.members.backbones import check_copies
 from pipeline.members.jobs import Failure, run_all
 from pipeline.members.kinds import device_of, kind_of_unit
@@ -15,19 +16,19 @@ from pipeline.members.reload_check import check_reloaded
 from pipeline.members.units import Texts, Unit, encoding_of, read_run
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.config import Jobs
+from pipeline.settings.template import filled
 
 
 def predict_members(
     members: Mapping[str, Sequence[Unit]],
-    texts: Texts,
+    test: TestRows,
     jobs: Jobs,
     on_member: Callable[[str, Floats], None],
 ) -> None:
-    """Predict the texts with all units of all members, side by side, from `models/` alone.
+    """Predict the rows with all units of all members, side by side, from `models/` alone.
 
     Args:
         members: each member's units, by its name.
-        texts: (n,) rows.
         on_member: called with a member's name and its (n, c) predictions as soon as its last unit
             has predicted, so that a later crash does not lose them.
     Raises:
@@ -40,9 +41,10 @@ def predict_members(
     check_copies(encoding.backbone for encoding in encodings if encoding is not None)
     for units in members.values():
         kind, encoding = kind_of_unit(units[0]), encoding_of(units[0])
-        shared_by = (type(kind), encoding)
+        template = read_run(units[0]).get("template")
+        shared_by = (type(kind), encoding, template)
         if shared_by not in inputs:
-            inputs[shared_by] = kind.inputs(encoding, texts, jobs)
+            inputs[shared_by] = kind.inputs(encoding, _texts(units[0], template, test), jobs)
         pieces += [(str(unit), (unit, inputs[shared_by])) for unit in units]
         needs_torch = needs_torch or encoding is not None
     by_fold: dict[str, dict[int, Floats]] = {name: {} for name in members}
@@ -62,6 +64,13 @@ def predict_members(
     failures = [result for result in results if isinstance(result, Failure)]
     if failures:
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
+
+
+def _texts(unit: Unit, template: str | None, test: TestRows) -> Texts:
+    try:
+        return filled(template, test.names, test.texts)
+    except ValueError as error:
+        raise ValueError(f"{unit.folder}: its template: {error}") from None
 
 
 def predict_unit(unit: Unit, inputs: Any) -> Floats:

@@ -37,6 +37,7 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, decide
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
+from pipeline.settings.template import filled
 
 LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a final loss above it is a warning
 
@@ -66,13 +67,14 @@ class TrainingTable:
     def to_train(self, unit: Unit, **facts: Any) -> UnitToTrain:
         """The unit with the rows that it sees; `facts` are the fields that no table holds."""
         fold = self.folds == unit.fold
+        cells = [self.train.texts[i] for i in np.flatnonzero(fold)]
         return UnitToTrain(
             unit=unit,
             task=self.task,
             y=self.train.y,
             fold=fold,
             ids=[self.train.ids[i] for i in np.flatnonzero(fold)],
-            texts=[self.train.texts[i] for i in np.flatnonzero(fold)],
+            texts=list(filled(facts["member"].template, self.train.names, cells)),
             columns=list(self.train.columns),
             id_name=self.id_name,
             metric=self.metric,
@@ -98,7 +100,11 @@ class TrainingTable:
         It is only compared; nothing is built from it.
         """
         backbone = backbones[member.backbone].name if member.backbone else None
-        return {**settings_on_record(member), "backbone": backbone, **self.hashes}
+        hashes = self.hashes
+        if member.template is not None:  # columns that it leaves out may change
+            texts = filled(member.template, self.train.names, self.train.texts)
+            hashes = {**hashes, "texts": sha256_of_texts(text for row in texts for text in row)}
+        return {**settings_on_record(member), "backbone": backbone, **hashes}
 
 
 def train_units(
@@ -122,23 +128,25 @@ def train_units(
     members = [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)
     check_members(members, backbones)
-    inputs: dict[tuple[str, Encoding | None], Any] = {}  # by kind and encoding
+    inputs: dict[tuple[str, Encoding | None, str | None], Any] = {}  # units that read alike share
     pieces: list[Piece] = []
     shared = {"provenance": provenance(), "overwrite": overwrite}
     # fine-tuned units first: they take longest, so the workers end together
     for member, units in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
         kind, copy = kind_of(member), backbones[member.backbone] if member.backbone else None
         encoding = kind.encoding(member, copy)
-        if (member.kind, encoding) not in inputs:
-            encoded = inputs[member.kind, encoding] = kind.inputs(encoding, table.train.texts, jobs)
-            warning = kind.warning(member, encoded)
+        reads = (member.kind, encoding, member.template)
+        if reads not in inputs:
+            texts = filled(member.template, table.train.names, table.train.texts)
+            inputs[reads] = kind.inputs(encoding, texts, jobs)
+            warning = kind.warning(member, inputs[reads])
             if warning is not None:
                 print(f"warning: {warning}")
         facts = {**shared, "member": member, "encoding": encoding}
         facts["fingerprint"] = table.fingerprint(member, backbones)
         for unit in units:
             to_train = table.to_train(unit, **facts)
-            pieces.append((str(unit), (to_train, inputs[member.kind, encoding])))
+            pieces.append((str(unit), (to_train, inputs[reads])))
     return _run(pieces, jobs)
 
 
@@ -214,11 +222,12 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             write_reload_check(folder, to_train.texts, predictions)
             target = Target.of(to_train.y, to_train.task, to_train.metric)[to_train.held_out]
             n_rows, n_held_out = len(to_train.y), len(to_train.ids)
-            # loading needs kind, encoding, task, columns, scaling and entries of `facts`
+            # loading needs kind, template, encoding, task, columns, scaling and entries of `facts`
             run = {
                 "fingerprint": to_train.fingerprint,
                 "n_folds": to_train.n_folds,
                 "kind": member.kind,
+                "template": member.template,
                 "encoding": {
                     "backbone": encoding.backbone.name if encoding else None,
                     "max_length": encoding.max_length if encoding else None,

@@ -32,7 +32,7 @@ from pipeline.settings.members import AnyMember, Options
 
 RUN, OOF, LOG = "run.json", "oof.csv", "train.log"
 
-Texts = Sequence[tuple[str, ...]]  # one text per row, or the two of a pair
+Texts = Sequence[tuple[str, ...]]  # one text per row, or the two of a pair; {sep} is a NUL
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Unit:
 
 
 class Encoding(NamedTuple):
-    """How a backbone's tokenizer encodes a unit's texts; units of one encoding share the inputs.
+    """How a backbone's tokenizer encodes a unit's texts.
 
     A unit without a backbone has none: its inputs are the texts, and it needs no torch.
     """

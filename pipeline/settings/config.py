@@ -5,7 +5,7 @@ are made from these fields.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Literal
 
@@ -33,9 +33,13 @@ from pipeline.settings.section import (
     Section,
     Separator,
     Spelled,
+    Template,
     Whole,
     usable_name,
 )
+from pipeline.settings.template import check_template
+
+MOST_TEXTS = 2  # without a template: two are a sentence pair
 
 
 class Data(Section):
@@ -49,7 +53,16 @@ class Data(Section):
         description="column of the ids, or {train: NAME, test: NAME, sample: NAME}; null: the row "
         "number, or a column with the same values in the sample and the test table",
     )
-    text: Columns = Field(("text",), description="one text column, or two for a sentence pair")
+    text: Columns = Field(
+        ("text",),
+        description="one text column, two for a sentence pair, or any number for a template",
+    )
+    template: Template | None = Field(
+        None,
+        description="how the text columns become one text, such as "
+        "'{title}{sep}{body}'; {sep} is the separator of the backbone, for classic members a line "
+        "break; {{ is a brace; null: each column is a text",
+    )
     target: Columns = Field(("target",), description="one or more target columns")
     positive: Spelled | None = Field(
         None,
@@ -93,10 +106,17 @@ class Data(Section):
         """Name of the id column in the files that we write."""
         return self.id_of("train") or "row"
 
+    @field_validator("template")
+    @classmethod
+    def _names_columns(cls, template: str | None, info: ValidationInfo) -> str | None:
+        if template is not None and "text" in info.data:
+            check_template(template, info.data["text"])
+        return template
+
     @model_validator(mode="after")
     def _columns(self) -> "Data":
-        if len(self.text) not in (1, 2):
-            raise ValueError(f"text has {len(self.text)} columns; name one, or two for a pair")
+        if not self.text:
+            raise ValueError("text has 0 columns; name at least one")
         if not self.target:
             raise ValueError("target has no column; name at least one")
         for name in (self.id_of("train"), self.id_of("test")):
@@ -242,11 +262,11 @@ class Config(Section):
     @classmethod
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
         known = info.data
-        if not isinstance(members, list) or not {"task", "backbone", "seed", "training"} <= set(
-            known
-        ):
+        needed = ("training", "data", "backbone", "seed")
+        if not isinstance(members, list) or not {"task", *needed} <= set(known):
             return members  # the error about the type or about a missing key comes first
-        shared = known["training"], known["backbone"], known["seed"]
+        training, data, *rest = (known[key] for key in needed)
+        shared = training, data.template, *rest
         entries = [entry for member in members for entry in expanded(member)]
         return [filled_in(entry, *shared) for entry in entries]
 
@@ -271,6 +291,8 @@ class Config(Section):
                 "members: [] and blend.external: []; list the models to train, such as members: "
                 "[{pooling: mean}], or folders of predictors to blend"
             )
+        for member in self.members:
+            _check_texts(member, self.data.text)
         fitting = [name for name, tasks in TASKS_OF_METRIC.items() if self.task in tasks]
         if self.metric not in fitting:
             complaint = "does not fit" if self.metric in TASKS_OF_METRIC else "is unknown for"
@@ -307,6 +329,21 @@ class Config(Section):
             )
         _check_names(self.members, self.blend)
         return self
+
+
+def _check_texts(member: AnyMember, names: Sequence[str]) -> None:
+    if member.template is None:
+        if len(names) > MOST_TEXTS:
+            raise ValueError(
+                f"data.text names {len(names)} columns, and member {member.name} has no template; "
+                f"set data.template, such as '{{{names[0]}}}{{sep}}{{{names[1]}}}', or name one "
+                "column, or two for a pair"
+            )
+        return
+    try:
+        check_template(member.template, names)
+    except ValueError as error:
+        raise ValueError(f"member {member.name}: template: {error}") from None
 
 
 def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from pipeline.files.messages import short
-from pipeline.settings.section import Name, Real, Section, Spelled, Whole
+from pipeline.settings.section import Name, Real, Section, Spelled, Template, Whole
 
 MOST_SEEDS = 100  # of one entry
 HEAD_RATES = {"regression": 20}  # by task, in units of learning_rate; measured in docs/LOG.md
@@ -119,6 +119,9 @@ class Named(Section):
         description="unique; that of the pooling or model unless two share it"
     )
     seed: Whole = Field(ge=0, lt=2**32, description="derived from the seed and the name")
+    template: Template | None = Field(
+        None, description="how the text columns become one text; null: each column is a text"
+    )
 
     @property
     def settings(self) -> Options:
@@ -191,7 +194,9 @@ def _name_of(entry: Options) -> object:
     return entry.get("name", entry.get("pooling", entry.get("model")))
 
 
-def filled_in(member: object, training: Training, backbone: str | None, seed: int) -> object:
+def filled_in(
+    member: object, training: Training, template: str | None, backbone: str | None, seed: int
+) -> object:
     """A member with what it leaves out: name, seed, and what its kind inherits."""
     if not isinstance(member, dict):
         return member
@@ -201,7 +206,12 @@ def filled_in(member: object, training: Training, backbone: str | None, seed: in
         shared = {} if backbone is None else {"backbone": backbone}
         member = {**training.model_dump(), **shared, **member}
     name = _name_of(member)
-    return {"name": name, "seed": derived_seed(seed, str(name)), **member}
+    return {
+        "name": name,
+        "seed": derived_seed(seed, str(name)),
+        "template": template,
+        **member,
+    }
 
 
 def _with_backbone(member: Options, shared: str | None) -> Options:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
+from pipeline.files.messages import short
+
 NAME = r"^[a-z0-9_.-]{1,200}$"  # with our endings, file systems allow 255 bytes
 LARGEST_WHOLE = 2**32 - 1  # of a seed; more rows or tokens than there can be
 # names of our own files and folders beside those of members and predictors
@@ -69,6 +71,13 @@ def _encoding(value: str) -> str:
     return value
 
 
+def _quoted(value: object) -> object:
+    """A template as text; `{title}` without quotes is a mapping to YAML."""
+    if isinstance(value, dict):
+        raise ValueError(f"is read as settings, {short(value)}; write it in quotes")
+    return value
+
+
 def usable_name(name: str) -> str:
     """The same name; raises a ValueError if it is ., .. or a file or folder of ours."""
     if name.strip(".") == "" or name in TAKEN:
@@ -82,6 +91,7 @@ Columns = Annotated[tuple[Spelled, ...], BeforeValidator(_listed)]
 Ids = Annotated[str | Mapping[str, str] | None, PlainValidator(_ids)]
 Separator = Annotated[str, AfterValidator(_separator)]
 Encoding = Annotated[str, AfterValidator(_encoding)]
+Template = Annotated[str, BeforeValidator(_quoted)]
 Whole = Annotated[int, BeforeValidator(_not_bool), Field(le=LARGEST_WHOLE)]
 Real = Annotated[float, BeforeValidator(_not_bool)]
 Name = Annotated[Spelled, Field(pattern=NAME), AfterValidator(usable_name)]

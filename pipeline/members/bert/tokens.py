@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
+from pipeline.settings.template import BREAK
+
 TEXTS_AT_ONCE = 2_000  # a tokenizer needs 180 bytes a token, cut off or not
 BATCHES_A_POOL = 50  # batches whose rows are sorted together: little padding, yet random batches
 
@@ -86,7 +88,7 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
         )
     ids, type_ids, lengths, n_cut = [np.zeros(0, np.int32)], [np.zeros(0, np.int8)], [0], 0
     has_types = "token_type_ids" in tokenizer.model_input_names
-    spelled = _spells_no_token(tokenizer)
+    spelled = _spells_only_separators(tokenizer)
     for start in range(0, len(texts), TEXTS_AT_ONCE):
         piece = texts[start : start + TEXTS_AT_ONCE]
         columns = [[spelled(text) for text in column] for column in zip(*piece, strict=True)]
@@ -112,8 +114,10 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
     )
 
 
-def _spells_no_token(tokenizer: Any) -> Callable[[str], str]:
+def _spells_only_separators(tokenizer: Any) -> Callable[[str], str]:
     """A function of a text that breaks special tokens such as [SEP] by a space: they are words.
+
+    Only a template's {sep} becomes a token; a tokenizer without a separator reads a line break.
 
     `split_special_tokens` of transformers does the same, but not for DeBERTa-v3 and XLM-R, whose
     vocabularies hold the special tokens as pieces of text.
@@ -122,7 +126,13 @@ def _spells_no_token(tokenizer: Any) -> Callable[[str], str]:
     special = {*tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
     # the longest first, of two that begin alike
     token = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))))
-    return lambda text: token.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+    separator = tokenizer.sep_token or "\n"
+
+    def spelled(text: str) -> str:
+        broken = token.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+        return broken.replace(BREAK, separator)
+
+    return spelled
 
 
 def collate(tokens: Tokens, rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:

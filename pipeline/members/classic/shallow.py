@@ -29,6 +29,7 @@ from pipeline.members.units import (
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import ClassicMember, Options
+from pipeline.settings.template import BREAK
 
 MODEL = "model.joblib"
 MANY_ROWS = 20_000  # 8,000 take 22 s a fit (docs/LOG.md), so these about two minutes
@@ -45,7 +46,7 @@ class Classic:
 
     def inputs(self, encoding: Encoding | None, texts: Texts, jobs: Jobs | None) -> Any:
         if encoding is None:
-            return texts
+            return [tuple(text.replace(BREAK, "\n") for text in row) for row in texts]
         # imported here: torch takes seconds to load, and other models do not need it
         from pipeline.members.bert.embeddings import embed, embed_texts
 

@@ -1,0 +1,53 @@
+"""Templates: how the columns of a row become one text, such as `{title}{sep}{body} ({year})`."""
+
+import re
+from collections.abc import Sequence
+
+from pipeline.files.messages import short
+from pipeline.files.suggestions import choices
+
+SEP = "sep"
+BREAK = "\0"  # stands for {sep} in a text; no cell holds it, as tables with a NUL are refused
+_BRACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+Texts = Sequence[tuple[str, ...]]
+
+
+def check_template(template: str, names: Sequence[str]) -> None:
+    """Raise a ValueError if a brace names none of the columns, or none is named."""
+    named = []
+    for brace in _BRACE.finditer(template):
+        name = brace[1]
+        if brace[0] in ("{", "}"):
+            raise ValueError(
+                f"{short(template)} has a lone {brace[0]!r} at character {brace.start() + 1}; "
+                f"{{NAME}} is a column or {{{SEP}}}, and {brace[0] * 2} is a brace"
+            )
+        if name is not None and name not in (SEP, *names):
+            raise ValueError(
+                f"{{{name}}} names no column of data.text; {choices(name, [*names, SEP])}"
+            )
+        named.append(name)
+    if SEP in names:
+        raise ValueError(f"{{{SEP}}} is the separator, not the column {SEP!r}; rename the column")
+    if set(named) <= {None, SEP}:
+        raise ValueError(
+            f"{short(template)} names no column; write {{NAME}} for each of {', '.join(names)}"
+        )
+
+
+def filled(template: str | None, names: Sequence[str], rows: Texts) -> Texts:
+    """(n,) the one text of each row, with `BREAK` for {sep}; without a template the rows.
+
+    Args:
+        names: the columns of the rows.
+        rows: (n,) cells.
+    Raises:
+        ValueError: as `check_template`.
+    """
+    if template is None:
+        return rows
+    check_template(template, names)
+    at = {name: f"{{{position}}}" for position, name in enumerate(names)} | {SEP: BREAK}
+    pattern = _BRACE.sub(lambda brace: brace[0] if brace[1] is None else at[brace[1]], template)
+    return [(pattern.format(*cells),) for cells in rows]

@@ -1,0 +1,219 @@
+"""Templates: columns of a row become one text, for each member its own."""
+
+import csv
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import read_rows, write_rows
+
+from pipeline.competition.doubts import warnings_about
+from pipeline.competition.rows import TestRows, Train
+from pipeline.settings.config import Data
+from pipeline.settings.template import check_template, filled
+
+NAMES = ("title", "body", "my year")
+ROWS = [("Rail", "A train.", "1999"), ("", "{title}", "")]
+BOTH = "{first}{third} {second}"
+
+
+# --- filling
+
+
+@pytest.mark.parametrize(
+    ("template", "texts"),
+    [
+        ("{title}", ["Rail", ""]),
+        ("{title}{sep}{body} ({my year})", ["Rail\0A train. (1999)", "\0{title} ()"]),
+        ("{{{title}}} {{sep}} {body}", ["{Rail} {sep} A train.", "{} {sep} {title}"]),
+        ("{body}{body}%s\n", ["A train.A train.%s\n", "{title}{title}%s\n"]),
+    ],
+)
+def test_a_template_is_filled_with_the_cells_of_each_row(template, texts):
+    assert filled(template, NAMES, ROWS) == [(text,) for text in texts]
+
+
+def test_rows_without_a_template_are_as_they_are():
+    assert filled(None, NAMES, ROWS) is ROWS
+
+
+@pytest.mark.parametrize("name", ["0", "a.b", "a[0]", "a:>9", "a!r", "", "Größe"])
+def test_a_column_of_any_name_without_braces_can_be_named(name):
+    assert filled(f"<{{{name}}}>", [name], [("cell",)]) == [("<cell>",)]
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{titel}", r"\{titel\}.*'title'.*\bmy year\b"),
+        ("{title} {}", r"\{\}.*\btitle\b"),
+        ("{title", r"'\{'.*\b1\b"),
+        ("{title} }", r"'\}'.*\b9\b"),
+        ("{sep} and {{title}}", r"no column.*\btitle\b"),
+        ("", "no column"),
+    ],
+)
+def test_a_brace_that_names_no_column_is_named(template, said):
+    with pytest.raises(ValueError, match=said):
+        check_template(template, NAMES)
+
+
+def test_a_column_called_sep_cannot_stand_in_a_template():
+    with pytest.raises(ValueError, match="'sep'"):
+        check_template("{title}{sep}", ["title", "sep"])
+    check_template("{title}", ["title"])
+
+
+def test_only_a_row_without_any_text_is_empty_to_a_template():
+    data = {"train": "a.csv", "test": "b.csv", "sample_submission": "c.csv", "train_rows": 2}
+    texts = (("a", ""), (" ", "b"), ("", " "))
+    y, ids = np.arange(3.0)[:, None], ("1", "2", "3")
+    train, test = Train(ids, texts, y, (), None, ("target",)), TestRows(("4",), (("a", "c"),))
+    for template, told in (("{x}{y}", "1 rows.*'3'"), (None, "3 rows.*'1'")):
+        settings = Data(**data, text=["x", "y"], template=template)
+        (line,) = [x for x in warnings_about(settings, "regression", train, test) if "empty" in x]
+        assert re.match(rf"a\.csv: {told}", line)
+
+
+# --- the stages
+
+
+def run(*stages, words=()):
+    for stage in stages:
+        import_module(f"pipeline.{stage}").main(["configs/xor.yaml", *words])
+
+
+def rewrite(change):
+    """Change the config in place."""
+    config = yaml.safe_load(Path("configs/xor.yaml").read_text())
+    change(config)
+    Path("configs/xor.yaml").write_text(yaml.safe_dump(config))
+
+
+def refused(capsys, stage, *words):
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="^2$"):
+        run(stage, words=words)
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.fixture
+def xor(workplace):
+    """A competition whose label is the XOR of its first and its third column."""
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2, (200, 2))
+    words = [" ".join(rng.permutation(list("abcdefgh"))[:5]) for _ in bits]
+    rows = [["uv"[a], w, "xy"[b], str(a ^ b)] for (a, b), w in zip(bits, words, strict=True)]
+    names = ["first", "second", "third"]
+    train = [[f"r{k}", *row] for k, row in enumerate(rows[:160])]
+    test = [[f"t{k}", *row[:3]] for k, row in enumerate(rows[160:])]
+    write_rows(Path("train.csv"), ["id", *names, "target"], train)
+    write_rows(Path("test.csv"), ["id", *names], test)
+    write_rows(Path("sample.csv"), ["id", "target"], [[row[0], "0"] for row in test])
+    member = {"model": "tfidf_linear", "options": {"inverse_penalty": 100.0}}
+    config = {
+        "competition": "xor",
+        "task": "binary",
+        "metric": "accuracy",
+        "data": {"train": "train.csv", "test": "test.csv", "sample_submission": "sample.csv"}
+        | {"text": names, "template": BOTH},
+        "folds": {"n": 2},
+        "members": [
+            {**member, "name": "both"},
+            {**member, "name": "one", "template": "{first} {second}"},
+            {**member, "name": "apart", "template": "{first}{sep}{third}{sep}{second}"},
+        ],
+        "blend": {"methods": ["mean"], "postprocessing": []},
+        "jobs": {"n_jobs": 1},
+    }
+    Path("configs").mkdir()
+    Path("configs/xor.yaml").write_text(yaml.safe_dump(config))
+    return [row[3] for row in rows[160:]]
+
+
+def test_members_read_what_their_templates_say_in_every_stage(xor, capsys):
+    run("prepare", "make_folds", "train", "predict", "blend", "submit")
+    truth = {row[0]: float(row[-1]) for row in read_rows(Path("train.csv"))[1]}
+    shares = {}
+    for name in ("both", "one"):
+        _, rows = read_rows(Path(f"oof/xor/{name}/oof.csv"))
+        shares[name] = np.mean([(float(cell) > 0.5) == truth[row] for row, cell in rows])
+    assert shares["both"] >= 0.9
+    assert shares["one"] <= 0.6
+    # the separator is a line break for a classic member
+    check = json.loads(Path("models/xor/apart/fold0/reload_check.json").read_text())
+    assert check["texts"][0][0].count("\0") == 2
+    # hidden rows are read as the models were trained
+    Path("train.csv").unlink()
+    Path("submissions/xor/both.csv").unlink(missing_ok=True)
+    run("infer", words=["--predictor", "both", "--submit.as", "labels"])
+    with Path("submissions/xor/both.csv").open() as file:
+        predicted = [row["target"] for row in csv.DictReader(file)]
+    assert np.mean([a == b for a, b in zip(predicted, xor, strict=True)]) >= 0.9
+    # though not without their columns
+    words = ["--predictor", "both", "--data.text", "first", "second", "--data.template", "{first}"]
+    rewrite(lambda config: config["members"].__delitem__(slice(1, None)))
+    assert "{third}" in refused(capsys, "infer", *words)
+
+
+def test_another_template_trains_again(xor, capsys):
+    words = ("--members", "both")
+    run("make_folds", "train", words=words)
+    other = (*words, "--data.template", "{third}{first} {second}")
+    assert BOTH in refused(capsys, "train", *other)
+    run("train", words=(*other, "--overwrite"))
+    assert "2 of 2 units" in capsys.readouterr().out
+    run("train", words=other)
+    assert "0 of 2 units" in capsys.readouterr().out
+
+
+def test_a_column_that_no_template_names_may_change_without_training_again(xor, capsys):
+    rewrite(lambda config: config["members"].__delitem__(slice(2, None)))
+    words = ("--members", "one")
+    run("make_folds", "train", words=words)
+    rewrite(lambda config: config.update(folds={"scheme": "file", "path": "own.csv"}))
+    Path("own.csv").write_bytes(Path("folds/xor.csv").read_bytes())
+    train = Path("train.csv").read_text()
+    Path("train.csv").write_text(train.replace(",x,", ",other,"))
+    run("make_folds", words=("--overwrite",))  # folds keep copies together, and see all columns
+    capsys.readouterr()
+    run("train", words=words)
+    assert "0 of 2 units" in capsys.readouterr().out
+    Path("train.csv").write_text(train.replace(",u,", ",w,"))
+    assert "texts" in refused(capsys, "train", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--data.template", "{first}{fourth}"), r"data\.template: .*\{fourth\}"),
+        (("--data.template", "null"), r"\b3\b.*\bboth\b"),
+        (("--data.text", "first", "second"), r"data\.template: .*\{third\}"),
+    ],
+)
+def test_a_template_that_does_not_fit_is_one_line_at_prepare(xor, words, said, capsys):
+    assert re.search(said, refused(capsys, "prepare", *words))
+
+
+def test_a_members_own_template_is_checked_too(xor, capsys):
+    text = Path("configs/xor.yaml").read_text()
+    Path("configs/xor.yaml").write_text(text.replace("{first} {second}", "{first} {last}"))
+    line = refused(capsys, "prepare")
+    assert "{last}" in line
+    assert "member one" in line
+    Path("configs/xor.yaml").write_text(text.replace("'{first} {second}'", "{first}"))
+    assert "quotes" in refused(capsys, "prepare")
+
+
+def test_a_null_template_of_a_member_reads_a_pair(xor):
+    data = {"text": ["first", "second"], "template": "{first}"}
+    members = [{"model": "tfidf_linear", "template": None}]
+    rewrite(lambda c: c.update(data={**c["data"], **data}, members=members))
+    run("make_folds", "train")
+    check = json.loads(Path("models/xor/tfidf_linear/fold0/reload_check.json").read_text())
+    assert {len(row) for row in check["texts"]} == {2}
