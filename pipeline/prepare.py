@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.competition.doubts import warnings_about
+from pipeline.competition.features import lines_about as lines_about_features
 from pipeline.competition.folds import read_own_folds
 from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.rows import read_test, read_train
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             check_members(config.members, folders)
         for line in warnings_about(data, config.task, train, test):
             print(f"warning: {line}")
+        for line in lines_about_features(train.features, test.features):
+            print(line)
         lines = lines_about(form, data.sample_submission)
         n_rows = len(train.ids)
         if config.folds.path is None:  # only make_folds reads the number of folds of a file

@@ -74,6 +74,7 @@ def _write_oof(member: AnyMember, table: TrainingTable) -> None:
         "folds": sha256_of_array(table.folds),
         "targets": sha256_of_array(train.y),
         "texts": train.sha256_of_texts,
+        "features": train.sha256_of_features,
         "settings": member.settings,
     }
     ids, predictions = read_oof(units, train.columns)

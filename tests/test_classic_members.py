@@ -18,6 +18,7 @@ from pipeline.competition.rows import Train
 from pipeline.files.hashes import file_sha256
 from pipeline.members.averaging import predict_unit
 from pipeline.members.classic.estimators import ESTIMATORS, default_options
+from pipeline.members.classic.shallow import Inputs
 from pipeline.members.kinds import KINDS, kind_of_unit
 from pipeline.members.training import TrainingTable
 from pipeline.members.units import Unit, encoding_of
@@ -346,7 +347,7 @@ def test_the_options_that_a_model_has_by_default_are_on_record(of_each_task):
 
 @pytest.mark.parametrize("key", ["epochs", "learning_rate", "max_length", "trainer"])
 def test_a_training_setting_on_a_classic_member_is_refused_with_what_is_allowed(key, config_of):
-    known = "name, seed, model, options, backbone"
+    known = "name, seed, template, model, options, backbone"
     with pytest.raises(ValueError, match=rf"'members\.0\.{key}'.*{known}"):
         config_of({"model": "tfidf_linear", key: 1})
 
@@ -383,13 +384,14 @@ def test_a_classic_unit_learns_standardised_targets_and_predicts_in_their_units(
         provenance={},
         overwrite=False,
     )
-    found, _ = KINDS["classic"]().fit(unit, member, None, texts, tmp_path)
+    kind = KINDS["classic"]()
+    found, _ = kind.fit(unit, member, None, kind.inputs(None, texts, None), tmp_path)
     np.testing.assert_allclose(found, y[folds == 0], atol=500)
 
 
 @pytest.mark.parametrize(("rows", "warned"), [(20_000, False), (100_000, True)])
 def test_support_vectors_of_many_rows_warn_of_their_time(rows, warned):
-    inputs = np.empty((rows, 1, 0), dtype=np.float32)
+    inputs = Inputs(np.empty((rows, 1, 0), dtype=np.float32), {})
     kind, told = KINDS["classic"](), {}
     for model in ESTIMATORS:
         member = ClassicMember(name="a", seed=0, model=model)

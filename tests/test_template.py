@@ -12,7 +12,7 @@ import yaml
 from conftest import read_rows, write_rows
 
 from pipeline.competition.doubts import warnings_about
-from pipeline.competition.rows import TestRows, Train
+from pipeline.competition.rows import TestRows, Train, texts_by
 from pipeline.settings.config import Data
 from pipeline.settings.template import check_template, filled
 
@@ -37,8 +37,11 @@ def test_a_template_is_filled_with_the_cells_of_each_row(template, texts):
     assert filled(template, NAMES, ROWS) == [(text,) for text in texts]
 
 
-def test_rows_without_a_template_are_as_they_are():
-    assert filled(None, NAMES, ROWS) is ROWS
+def test_rows_without_a_template_are_as_they_are_and_features_can_be_named():
+    rows = TestRows(("1", "2"), (("a", "b"), ("c", "d")), ("x", "y"), {"z": ["7", ""]})
+    assert texts_by(None, rows) == [("a", "b"), ("c", "d")]
+    assert texts_by("{x}{z}", rows) == [("a7",), ("c",)]
+    assert texts_by("{z}", rows, np.array([1, 0])) == [("",), ("7",)]
 
 
 @pytest.mark.parametrize("name", ["0", "a.b", "a[0]", "a:>9", "a!r", "", "Größe"])
@@ -191,9 +194,9 @@ def test_a_column_that_no_template_names_may_change_without_training_again(xor, 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--data.template", "{first}{fourth}"), r"data\.template: .*\{fourth\}"),
+        (("--data.template", "{first}{fourth}"), r"data: template: .*\{fourth\}"),
         (("--data.template", "null"), r"\b3\b.*\bboth\b"),
-        (("--data.text", "first", "second"), r"data\.template: .*\{third\}"),
+        (("--data.text", "first", "second"), r"data: template: .*\{third\}"),
     ],
 )
 def test_a_template_that_does_not_fit_is_one_line_at_prepare(xor, words, said, capsys):

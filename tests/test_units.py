@@ -453,12 +453,12 @@ def test_another_device_may_differ_more(in_folder_of):
     unit = in_folder_of.unit
     written = np.array(json.loads((unit.folder / "reload_check.json").read_text())["predictions"])
     sd = read_run(unit)["scaling"]["sd"][0]
-    check_reloaded(unit, lambda _: written + 0.0009 * sd, "cpu")
+    check_reloaded(unit, lambda *_: written + 0.0009 * sd, "cpu")
     with pytest.raises(ValueError, match=r"\b0\.0011\b.*\b0\.001\b"):
-        check_reloaded(unit, lambda _: written + 0.0011 * sd, "cpu")
-    check_reloaded(unit, lambda _: written + 0.019 * sd, "cuda")
+        check_reloaded(unit, lambda *_: written + 0.0011 * sd, "cpu")
+    check_reloaded(unit, lambda *_: written + 0.019 * sd, "cuda")
     with pytest.raises(ValueError, match=r"\b0\.021\b.*\b0\.02\b"):
-        check_reloaded(unit, lambda _: written + 0.021 * sd, "cuda")
+        check_reloaded(unit, lambda *_: written + 0.021 * sd, "cuda")
 
 
 def test_one_prediction_that_differs_is_enough(in_folder_of):
@@ -466,7 +466,7 @@ def test_one_prediction_that_differs_is_enough(in_folder_of):
     written = np.array(json.loads((unit.folder / "reload_check.json").read_text())["predictions"])
     written[5] += 0.0011 * read_run(unit)["scaling"]["sd"][0]
     with pytest.raises(ValueError, match=r"\b0\.0011\b.*\b0\.001\b"):
-        check_reloaded(unit, lambda texts: written, "cpu")
+        check_reloaded(unit, lambda *_: written, "cpu")
 
 
 @pytest.mark.parametrize(

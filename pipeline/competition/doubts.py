@@ -198,7 +198,7 @@ def _text_columns(
         return columns  # the table holds other rows than `train`
     table = open_table(data.train, "data.train", data.dialect)
     test_table = open_table(data.test, "data.test", data.dialect)
-    used = {data.id_of("train"), data.id_of("test"), data.group, *data.text, *data.target}
+    used = {data.id_of("train"), data.id_of("test"), data.group, *data.named, *data.target}
     headers = [table.columns.tolist(), test_table.columns.tolist()]
     for name in headers[0]:
         if name in used or any(header.count(name) != 1 for header in headers):

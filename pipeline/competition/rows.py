@@ -5,12 +5,14 @@ Ids, texts and classes are spelled as in the files. Letters: n rows, c predictio
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.competition.features import Columns, rows_of
 from pipeline.competition.ids import open_other, read_ids
 from pipeline.competition.spelling import text_key
 from pipeline.competition.tables import column, open_table
@@ -18,6 +20,7 @@ from pipeline.competition.targets import read_targets
 from pipeline.files.hashes import sha256_of_texts
 from pipeline.scoring.tasks import prediction_columns
 from pipeline.settings.config import Data
+from pipeline.settings.template import filled
 
 Texts = tuple[tuple[str, ...], ...]
 
@@ -34,7 +37,8 @@ class Train:
             the positive; empty for regression and multilabel.
         groups: (n,) cells of the group column.
         columns: (c,) the prediction columns.
-        names: of the text columns, for templates.
+        names: of the text columns.
+        features: (n,) cells of each column of `data.features`.
     """
 
     ids: tuple[str, ...]
@@ -44,25 +48,36 @@ class Train:
     groups: tuple[str, ...] | None
     columns: tuple[str, ...]
     names: tuple[str, ...] = ()
+    features: Columns = field(default_factory=dict)
 
     @property
     def sha256_of_texts(self) -> str:
         """Hash of the texts without ids and column names."""
         return sha256_of_texts(part for text in self.texts for part in text)
 
+    @property
+    def sha256_of_features(self) -> str | None:
+        """Hash of the names and cells of the features; None if there are none."""
+        if not self.features:
+            return None
+        columns = ([name, *cells] for name, cells in self.features.items())
+        return sha256_of_texts(part for column in columns for part in column)
+
 
 @dataclass(frozen=True)
 class TestRows:
-    """The test rows: ids, texts and names as in `Train`."""
+    """The test rows: ids, texts, names and features as in `Train`."""
 
     ids: tuple[str, ...]
     texts: Texts
     names: tuple[str, ...] = ()
+    features: Columns = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
-        """Hash of ids and texts, which test predictions have to match."""
-        return sha256_of_texts([*self.ids, *(part for text in self.texts for part in text)])
+        """Hash of ids, texts and features, which test predictions have to match."""
+        cells = [cell for column in self.features.values() for cell in column]
+        return sha256_of_texts([*self.ids, *(part for text in self.texts for part in text), *cells])
 
 
 def read_train(data: Data, task: str) -> Train:
@@ -77,7 +92,7 @@ def read_train(data: Data, task: str) -> Train:
     cells = {name: column(table, name, data.train, "data.target") for name in data.target}
     as_written = data.classes == "as_written"
     y, classes = read_targets(task, data.train, ids, cells, data.positive, as_written)
-    texts = _texts(table, data.text, data.train)
+    texts, features = _texts(table, data.text, data.train), _features(table, data, data.train)
     groups = None
     if data.group is not None:
         groups = column(table, data.group, data.train, "data.group")
@@ -95,6 +110,7 @@ def read_train(data: Data, task: str) -> Train:
         groups=tuple(groups[row] for row in rows) if groups else None,
         columns=tuple(prediction_columns(task, data.target, classes)),
         names=data.text,
+        features=rows_of(features, rows),
     )
 
 
@@ -103,7 +119,25 @@ def read_test(data: Data) -> TestRows:
     table = open_table(data.test, "data.test", data.dialect)
     ids = read_ids(table, data, "test")
     _refuse_swapped(data, table, "test", "text", "sample_submission")
-    return TestRows(tuple(ids), tuple(_texts(table, data.text, data.test)), data.text)
+    texts = tuple(_texts(table, data.text, data.test))
+    return TestRows(tuple(ids), texts, data.text, _features(table, data, data.test))
+
+
+def texts_by(
+    template: str | None, rows: Train | TestRows, at: NDArray[np.int64] | None = None
+) -> Sequence[tuple[str, ...]]:
+    """(n,) the texts of each row as a member with this template reads them.
+
+    Args:
+        at: the rows that are wanted; None for all.
+    """
+    wanted = np.arange(len(rows.ids)) if at is None else at
+    texts = [rows.texts[row] for row in wanted]
+    if template is None:
+        return texts
+    columns = rows_of(rows.features, wanted).values()
+    cells = [(*text, *others) for text, *others in zip(texts, *columns, strict=True)]
+    return filled(template, (*rows.names, *rows.features), cells)
 
 
 def joined(texts: Texts) -> list[str]:
@@ -132,6 +166,10 @@ def _refuse_swapped(data: Data, table: pd.DataFrame, part: str, setting: str, ot
 def _texts(table: pd.DataFrame, names: Sequence[str], where: str) -> list[tuple[str, ...]]:
     columns = [column(table, name, where, "data.text") for name in names]
     return list(zip(*columns, strict=True))
+
+
+def _features(table: pd.DataFrame, data: Data, where: str) -> Columns:
+    return {name: column(table, name, where, "data.features") for name in data.features}
 
 
 def _rows_to_keep(ids: Sequence[str], limit: int | None) -> list[int]:

@@ -41,7 +41,7 @@ def submission(
         ValueError: as for `submission_cells`.
     """
     order = in_order_of(form.sample.ids, test.ids, data.test, "correct the sample submission")
-    differ = len(set(test.texts)) > 1
+    differ = len(set(zip(test.texts, *test.features.values(), strict=True))) > 1
     cells = submission_cells(form, predictions[order], columns=columns, y=y, texts_differ=differ)
     notes, label = lines_about(form, data.sample_submission), constant_label(cells)
     if label is not None:

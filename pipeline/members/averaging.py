@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.competition.rows import TestRows
+from pipeline.competition.features import Columns
+from pipeline.competition.rows import TestRows, texts_by
 from pipeline.members.backbones import check_copies
 from pipeline.members.jobs import Failure, run_all
 from pipeline.members.kinds import device_of, kind_of_unit
@@ -16,7 +17,6 @@ from pipeline.members.reload_check import check_reloaded
 from pipeline.members.units import Texts, Unit, encoding_of, read_run
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.config import Jobs
-from pipeline.settings.template import filled
 
 
 def predict_members(
@@ -41,10 +41,12 @@ def predict_members(
     check_copies(encoding.backbone for encoding in encodings if encoding is not None)
     for units in members.values():
         kind, encoding = kind_of_unit(units[0]), encoding_of(units[0])
-        template = read_run(units[0]).get("template")
-        shared_by = (type(kind), encoding, template)
+        run = read_run(units[0])
+        template, names = run.get("template"), run.get("features", [])
+        shared_by = (type(kind), encoding, template, tuple(names))
         if shared_by not in inputs:
-            inputs[shared_by] = kind.inputs(encoding, _texts(units[0], template, test), jobs)
+            texts, features = _cells(units[0], template, names, test)
+            inputs[shared_by] = kind.inputs(encoding, texts, jobs, features)
         pieces += [(str(unit), (unit, inputs[shared_by])) for unit in units]
         needs_torch = needs_torch or encoding is not None
     by_fold: dict[str, dict[int, Floats]] = {name: {} for name in members}
@@ -66,9 +68,17 @@ def predict_members(
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
 
 
-def _texts(unit: Unit, template: str | None, test: TestRows) -> Texts:
+def _cells(
+    unit: Unit, template: str | None, names: Sequence[str], test: TestRows
+) -> tuple[Texts, Columns]:
+    """Texts and features of the test rows as a unit reads them."""
+    for name in names:
+        if name not in test.features:
+            raise ValueError(
+                f"{unit.folder}: was trained with the feature {name!r}; add it to data.features"
+            )
     try:
-        return filled(template, test.names, test.texts)
+        return texts_by(template, test), {name: test.features[name] for name in names}
     except ValueError as error:
         raise ValueError(f"{unit.folder}: its template: {error}") from None
 
@@ -78,10 +88,10 @@ def predict_unit(unit: Unit, inputs: Any) -> Floats:
     kind, encoding = kind_of_unit(unit), encoding_of(unit)
     predict = kind.load(unit)
 
-    def of_texts(texts: Texts) -> Floats:
-        return predict(kind.inputs(encoding, texts, None))
+    def of_cells(texts: Texts, features: Columns) -> Floats:
+        return predict(kind.inputs(encoding, texts, None, features))
 
-    check_reloaded(unit, of_texts, device_of(encoding))
+    check_reloaded(unit, of_cells, device_of(encoding))
     return predict(inputs)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.members.units import Encoding, Texts, Unit, UnitToTrain, read_run
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
@@ -26,8 +27,14 @@ class Kind(Protocol):
     def encoding(self, member: Any, backbone: Path | None) -> Encoding | None:
         """How the member's units encode texts; None for a member without a backbone."""
 
-    def inputs(self, encoding: Any, texts: Texts, jobs: Jobs | None) -> Any:
-        """Inputs of the units, such as tokens; without `jobs`, computed in this process."""
+    def inputs(
+        self, encoding: Any, texts: Texts, jobs: Jobs | None, features: Columns = NO_COLUMNS
+    ) -> Any:
+        """Inputs of the units, such as tokens; without `jobs`, computed in this process.
+
+        Args:
+            features: columns of `data.features`, for members that read them.
+        """
 
     def warning(self, member: Any, inputs: Any) -> str | None:
         """A warning about training on `inputs`, if there is one to give."""
@@ -73,6 +80,15 @@ def device_of(encoding: Encoding | None) -> str:
     from pipeline.members.bert.finetune import best_device
 
     return best_device().type
+
+
+def reads_features(member: AnyMember) -> bool:
+    """Whether the member reads the columns of `data.features` themselves, not by a template."""
+    if not isinstance(member, ClassicMember):
+        return False
+    from pipeline.members.classic.estimators import ESTIMATORS
+
+    return ESTIMATORS[member.model].reads_features
 
 
 def settings_on_record(member: AnyMember) -> Mapping[str, object]:

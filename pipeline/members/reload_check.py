@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.competition.features import Columns, rows_of
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_json
 from pipeline.members.units import Texts, Unit, read_run, scaling_of
@@ -19,24 +20,29 @@ N_TEXTS = 32
 SAME_DEVICE, OTHER_DEVICE = 1e-3, 2e-2  # allowed, in sds of the target or in probability
 
 
-def write_reload_check(folder: Path, texts: Texts, predictions: Floats) -> None:
-    """Write texts from all over the fold, (n,) rows, and their (n, c) predictions."""
+def write_reload_check(folder: Path, texts: Texts, features: Columns, predictions: Floats) -> None:
+    """Write texts and features from all over the fold, (n,) rows, and their (n, c) predictions."""
     sample = np.unique(np.linspace(0, len(texts) - 1, N_TEXTS).astype(int))
-    content = {"texts": [texts[i] for i in sample], "predictions": predictions[sample].tolist()}
+    content = {
+        "texts": [texts[i] for i in sample],
+        "features": rows_of(features, sample),
+        "predictions": predictions[sample].tolist(),
+    }
     write_json(folder / RELOAD_CHECK, content)
 
 
-def check_reloaded(unit: Unit, predict: Callable[[Texts], Floats], device: str) -> None:
+def check_reloaded(unit: Unit, predict: Callable[[Texts, Columns], Floats], device: str) -> None:
     """Compare a reloaded unit's predictions with those in `reload_check.json`.
 
     Args:
-        predict: (n, c) predictions of the reloaded unit for texts.
+        predict: (n, c) predictions of the reloaded unit for texts and features.
         device: where it predicts, "cpu" or "cuda".
     Raises:
         ValueError: the predictions differ by more than rounding.
     """
     written = read_json(unit.folder / RELOAD_CHECK)
-    predictions = predict([tuple(text) for text in written["texts"]])
+    texts = [tuple(text) for text in written["texts"]]
+    predictions = predict(texts, written.get("features", {}))
     scaling = scaling_of(unit)
     unit_of_difference = 1.0 if scaling is None else np.array(scaling.sd)  # (c,)
     differences = np.abs(predictions - np.array(written["predictions"]))

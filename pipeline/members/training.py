@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,19 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.competition.rows import Train
+from pipeline.competition.features import NO_COLUMNS, Columns, rows_of
+from pipeline.competition.rows import Train, texts_by
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
 from pipeline.members.jobs import Failure, count_gpus, run_all
-from pipeline.members.kinds import check_members, device_of, kind_of, settings_on_record
+from pipeline.members.kinds import (
+    check_members,
+    device_of,
+    kind_of,
+    reads_features,
+    settings_on_record,
+)
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.units import (
     LOG,
     OOF,
     RUN,
-    Encoding,
     Unit,
     UnitToTrain,
     is_finished,
@@ -37,7 +43,6 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, decide
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
-from pipeline.settings.template import filled
 
 LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a final loss above it is a warning
 
@@ -64,17 +69,22 @@ class TrainingTable:
         """One unit per fold, trained or not."""
         return [Unit(self.competition, member.name, fold) for fold in range(self.n_folds)]
 
+    def features_of(self, member: AnyMember) -> Columns:
+        """The columns of `data.features`, if the member reads them."""
+        return self.train.features if reads_features(member) else NO_COLUMNS
+
     def to_train(self, unit: Unit, **facts: Any) -> UnitToTrain:
         """The unit with the rows that it sees; `facts` are the fields that no table holds."""
         fold = self.folds == unit.fold
-        cells = [self.train.texts[i] for i in np.flatnonzero(fold)]
+        held_out, member = np.flatnonzero(fold), facts["member"]
         return UnitToTrain(
             unit=unit,
             task=self.task,
             y=self.train.y,
             fold=fold,
-            ids=[self.train.ids[i] for i in np.flatnonzero(fold)],
-            texts=list(filled(facts["member"].template, self.train.names, cells)),
+            ids=[self.train.ids[i] for i in held_out],
+            texts=texts_by(member.template, self.train, held_out),
+            features=rows_of(self.features_of(member), held_out),
             columns=list(self.train.columns),
             id_name=self.id_name,
             metric=self.metric,
@@ -100,11 +110,12 @@ class TrainingTable:
         It is only compared; nothing is built from it.
         """
         backbone = backbones[member.backbone].name if member.backbone else None
-        hashes = self.hashes
+        record = {**settings_on_record(member), "backbone": backbone, **self.hashes}
         if member.template is not None:  # columns that it leaves out may change
-            texts = filled(member.template, self.train.names, self.train.texts)
-            hashes = {**hashes, "texts": sha256_of_texts(text for row in texts for text in row)}
-        return {**settings_on_record(member), "backbone": backbone, **hashes}
+            texts = texts_by(member.template, self.train)
+            record["texts"] = sha256_of_texts(text for row in texts for text in row)
+        record["features"] = self.train.sha256_of_features if reads_features(member) else None
+        return record
 
 
 def train_units(
@@ -128,17 +139,18 @@ def train_units(
     members = [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)
     check_members(members, backbones)
-    inputs: dict[tuple[str, Encoding | None, str | None], Any] = {}  # units that read alike share
+    inputs: dict[Hashable, Any] = {}  # units that read alike share
     pieces: list[Piece] = []
     shared = {"provenance": provenance(), "overwrite": overwrite}
     # fine-tuned units first: they take longest, so the workers end together
     for member, units in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
         kind, copy = kind_of(member), backbones[member.backbone] if member.backbone else None
         encoding = kind.encoding(member, copy)
-        reads = (member.kind, encoding, member.template)
+        features = table.features_of(member)
+        reads = (member.kind, encoding, member.template, bool(features))
         if reads not in inputs:
-            texts = filled(member.template, table.train.names, table.train.texts)
-            inputs[reads] = kind.inputs(encoding, texts, jobs)
+            texts = texts_by(member.template, table.train)
+            inputs[reads] = kind.inputs(encoding, texts, jobs, features)
             warning = kind.warning(member, inputs[reads])
             if warning is not None:
                 print(f"warning: {warning}")
@@ -219,15 +231,16 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             columns = to_train.columns
             table = table_by_id(to_train.ids, to_train.id_name, columns, predictions)
             write_csv(folder / OOF, table)
-            write_reload_check(folder, to_train.texts, predictions)
+            write_reload_check(folder, to_train.texts, to_train.features, predictions)
             target = Target.of(to_train.y, to_train.task, to_train.metric)[to_train.held_out]
             n_rows, n_held_out = len(to_train.y), len(to_train.ids)
-            # loading needs kind, template, encoding, task, columns, scaling and entries of `facts`
+            # loading needs all from kind to scaling, and entries of `facts`
             run = {
                 "fingerprint": to_train.fingerprint,
                 "n_folds": to_train.n_folds,
                 "kind": member.kind,
                 "template": member.template,
+                "features": list(to_train.features),
                 "encoding": {
                     "backbone": encoding.backbone.name if encoding else None,
                     "max_length": encoding.max_length if encoding else None,

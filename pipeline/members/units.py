@@ -22,6 +22,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from pipeline.competition.features import Columns
 from pipeline.files.hashes import file_sha256, sha256_of_texts
 from pipeline.files.paths import backbones_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
@@ -66,7 +67,7 @@ class UnitToTrain:
     Attributes:
         y: targets of all n rows, as in `scoring.tasks`.
         fold: (n,) bool, the rows of the unit's fold.
-        ids: of the fold's rows, in their order, as `texts`.
+        ids: of the fold's rows, in their order, as `texts` and `features`.
         provenance: of the stage that trains; the worker's command line is another.
         overwrite: whether a unit with another fingerprint may be replaced.
     """
@@ -78,7 +79,8 @@ class UnitToTrain:
     y: NDArray[Any]
     fold: NDArray[np.bool_]
     ids: list[str]
-    texts: list[tuple[str, ...]]
+    texts: Texts
+    features: Columns
     columns: list[str]
     id_name: str
     metric: str

@@ -113,12 +113,13 @@ def check_same_models(folder: Path) -> str | None:
     return models.pop()
 
 
-def check_made_for(folder: Path, part: str, expected: dict[str, str]) -> None:
+def check_made_for(folder: Path, part: str, expected: Mapping[str, object]) -> None:
     """Raise a ValueError if a part of ours was made from other data; external parts pass.
 
     Args:
         part: "oof" or "test".
-        expected: hashes of "folds", "targets" and "texts" for an OOF, "test rows" of a test part.
+        expected: hashes of "folds", "targets", "texts" and "features" for an OOF, of "test rows"
+            for a test part.
     """
     path = folder / f"{part}.csv"
     if read_stamp(path) is not None:

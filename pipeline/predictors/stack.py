@@ -73,6 +73,7 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
         "folds": sha256_of_array(folds),
         "targets": sha256_of_array(train.y),
         "texts": train.sha256_of_texts,
+        "features": train.sha256_of_features,
     }
     for folder in members.values():
         check_made_for(folder, "oof", made_for)

@@ -59,9 +59,13 @@ class Data(Section):
     )
     template: Template | None = Field(
         None,
-        description="how the text columns become one text, such as "
+        description="how text columns and features become one text, such as "
         "'{title}{sep}{body}'; {sep} is the separator of the backbone, for classic members a line "
         "break; {{ is a brace; null: each column is a text",
+    )
+    features: Columns = Field(
+        (),
+        description="columns of numbers and categories, for lightgbm_text and for templates",
     )
     target: Columns = Field(("target",), description="one or more target columns")
     positive: Spelled | None = Field(
@@ -102,16 +106,14 @@ class Data(Section):
         return Dialect(self.separator, self.quoting, self.encoding)
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The columns that a template may name."""
+        return (*self.text, *self.features)
+
+    @property
     def id_name(self) -> str:
         """Name of the id column in the files that we write."""
         return self.id_of("train") or "row"
-
-    @field_validator("template")
-    @classmethod
-    def _names_columns(cls, template: str | None, info: ValidationInfo) -> str | None:
-        if template is not None and "text" in info.data:
-            check_template(template, info.data["text"])
-        return template
 
     @model_validator(mode="after")
     def _columns(self) -> "Data":
@@ -120,12 +122,14 @@ class Data(Section):
         if not self.target:
             raise ValueError("target has no column; name at least one")
         for name in (self.id_of("train"), self.id_of("test")):
-            columns = [c for c in (name, self.group, *self.text, *self.target) if c is not None]
+            columns = [c for c in (name, self.group, *self.named, *self.target) if c is not None]
             repeated = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
             if repeated:
                 raise ValueError(
                     f"column {short(repeated[0])} is named for two purposes; name a column for each"
                 )
+        if self.template is not None:
+            _check_template(self.template, self.named, "template")
         return self
 
 
@@ -292,7 +296,7 @@ class Config(Section):
                 "[{pooling: mean}], or folders of predictors to blend"
             )
         for member in self.members:
-            _check_texts(member, self.data.text)
+            _check_texts(member, self.data)
         fitting = [name for name, tasks in TASKS_OF_METRIC.items() if self.task in tasks]
         if self.metric not in fitting:
             complaint = "does not fit" if self.metric in TASKS_OF_METRIC else "is unknown for"
@@ -331,7 +335,8 @@ class Config(Section):
         return self
 
 
-def _check_texts(member: AnyMember, names: Sequence[str]) -> None:
+def _check_texts(member: AnyMember, data: Data) -> None:
+    names = data.text
     if member.template is None:
         if len(names) > MOST_TEXTS:
             raise ValueError(
@@ -339,11 +344,15 @@ def _check_texts(member: AnyMember, names: Sequence[str]) -> None:
                 f"set data.template, such as '{{{names[0]}}}{{sep}}{{{names[1]}}}', or name one "
                 "column, or two for a pair"
             )
-        return
+    else:
+        _check_template(member.template, data.named, f"member {member.name}: template")
+
+
+def _check_template(template: str, names: Sequence[str], where: str) -> None:
     try:
-        check_template(member.template, names)
+        check_template(template, names)
     except ValueError as error:
-        raise ValueError(f"member {member.name}: template: {error}") from None
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:

@@ -120,7 +120,8 @@ class Named(Section):
     )
     seed: Whole = Field(ge=0, lt=2**32, description="derived from the seed and the name")
     template: Template | None = Field(
-        None, description="how the text columns become one text; null: each column is a text"
+        None,
+        description="how text columns and features become one text; null: each column is a text",
     )
 
     @property

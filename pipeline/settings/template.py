@@ -25,7 +25,8 @@ def check_template(template: str, names: Sequence[str]) -> None:
             )
         if name is not None and name not in (SEP, *names):
             raise ValueError(
-                f"{{{name}}} names no column of data.text; {choices(name, [*names, SEP])}"
+                f"{{{name}}} names no column of data.text or data.features; "
+                + choices(name, [*names, SEP])
             )
         named.append(name)
     if SEP in names:
@@ -36,8 +37,8 @@ def check_template(template: str, names: Sequence[str]) -> None:
         )
 
 
-def filled(template: str | None, names: Sequence[str], rows: Texts) -> Texts:
-    """(n,) the one text of each row, with `BREAK` for {sep}; without a template the rows.
+def filled(template: str, names: Sequence[str], rows: Texts) -> Texts:
+    """(n,) the one text of each row, with `BREAK` for {sep}.
 
     Args:
         names: the columns of the rows.
@@ -45,8 +46,6 @@ def filled(template: str | None, names: Sequence[str], rows: Texts) -> Texts:
     Raises:
         ValueError: as `check_template`.
     """
-    if template is None:
-        return rows
     check_template(template, names)
     at = {name: f"{{{position}}}" for position, name in enumerate(names)} | {SEP: BREAK}
     pattern = _BRACE.sub(lambda brace: brace[0] if brace[1] is None else at[brace[1]], template)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import TrainingArguments
 
+from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.finetune import fit, labels_for_loss, predict, seed_everything
@@ -67,7 +68,9 @@ class Bert:
     def encoding(self, member: Member, backbone: Path | None) -> Encoding | None:
         return Encoding(backbone, member.max_length) if backbone else None
 
-    def inputs(self, encoding: Encoding, texts: Texts, jobs: Jobs | None) -> Tokens:
+    def inputs(
+        self, encoding: Encoding, texts: Texts, jobs: Jobs | None, features: Columns = NO_COLUMNS
+    ) -> Tokens:
         return tokenize(read_tokenizer(encoding.backbone), texts, encoding.max_length)
 
     def warning(self, member: Member, inputs: Tokens) -> str | None:

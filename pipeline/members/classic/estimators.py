@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor
@@ -112,7 +112,7 @@ class EmbeddingSvr(Estimator):
 
 @dataclass(kw_only=True, eq=False)
 class LightgbmText(Estimator):
-    """Boosted trees on a few directions of TF-IDF and on text statistics.
+    """Boosted trees on a few directions of TF-IDF, on text statistics and on `data.features`.
 
     Trees split on single features, and single sparse counts carry little: truncated SVD condenses
     them (Deerwester et al. 1990, latent semantic analysis).
@@ -122,6 +122,8 @@ class LightgbmText(Estimator):
         rounds: trees, for several classes trees per class.
         max_features: most terms of words, and of characters; the most frequent are kept.
     """
+
+    reads_features: ClassVar[bool] = True
 
     directions: int = 100
     rounds: int = 300
@@ -147,7 +149,9 @@ class LightgbmText(Estimator):
             min_child_samples=least_rows,
             **BOOSTING,
         )
-        return model.fit(features, target)
+        first = features.shape[1] - len(self.tabular.codes)
+        categorical = [first + at for at in self.tabular.categorical]
+        return model.fit(features, target, categorical_feature=categorical)
 
 
 def _ridge(penalty: float) -> Ridge:

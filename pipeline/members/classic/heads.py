@@ -5,12 +5,14 @@ of them. Letters: n rows, k new rows, c columns, f features.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
 
+from pipeline.competition.features import NO_COLUMNS, Columns
+from pipeline.members.classic.tabular import Tabular
 from pipeline.scoring.tasks import TASKS, Floats
 
 
@@ -21,6 +23,8 @@ class Estimator:
     Inputs are rows of texts, or embeddings (n, P, H) for `settings.members.EMBEDDING_MODELS`.
     Vocabularies, scalers and all other parameters are learned from the rows passed to `fit`.
     """
+
+    reads_features: ClassVar[bool] = False  # the columns of data.features
 
     task: str
     n_columns: int
@@ -38,13 +42,16 @@ class Estimator:
         """A fitted model of one target: (n,) numbers, or codes of at least two classes."""
         raise NotImplementedError
 
-    def fit(self, inputs: Any, y: NDArray[Any]) -> None:
+    def fit(self, inputs: Any, y: NDArray[Any], cells: Columns = NO_COLUMNS) -> None:
         """Fit one head per target or label, or one for all classes.
 
         Args:
+            cells: of the columns of `data.features`, for a model that reads them.
             y: targets as in `scoring.tasks`, those of regression standardised.
         """
-        features, has_codes = self.learn_features(inputs), TASKS[self.task].is_probability
+        self.tabular = Tabular(cells)
+        features = self._beside(self.learn_features(inputs), cells)
+        has_codes = TASKS[self.task].is_probability
         columns = y.astype(np.int64 if has_codes else np.float64).reshape(len(y), -1).T
         self.heads = [
             shares_of(column)
@@ -55,9 +62,13 @@ class Estimator:
         # probability of a class without rows: as if every class had one more row (Laplace)
         self.unseen = 1 / (len(y) + (self.n_columns if self.task == "multiclass" else 2))
 
-    def predict(self, inputs: Any) -> Floats:
+    def _beside(self, features: Any, cells: Columns) -> Any:
+        """The (n, f) features of texts with those of the cells behind them."""
+        return np.hstack([features, self.tabular.values(cells)]) if cells else features
+
+    def predict(self, inputs: Any, cells: Columns = NO_COLUMNS) -> Floats:
         """Predictions (k, c) on the scale of `y`; k is at least 1."""
-        features = self.features(inputs)
+        features = self._beside(self.features(inputs), cells)
         if self.task == "regression":
             return np.column_stack([head.predict(features) for head in self.heads])
         if self.task == "multiclass":

@@ -1,4 +1,4 @@
-"""Classic members; their inputs are texts or, with a backbone, embeddings.
+"""Classic members; their inputs are texts or, with a backbone, embeddings, and features.
 
 A fitted model is a joblib file, which can run code when it is loaded: it is loaded only if its hash
 is the one in `run.json`.
@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.competition.features import NO_COLUMNS, Columns, rows_of
 from pipeline.files.hashes import file_sha256
 from pipeline.files.reading import decoding
 from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
@@ -35,6 +36,19 @@ MODEL = "model.joblib"
 MANY_ROWS = 20_000  # 8,000 take 22 s a fit (docs/LOG.md), so these about two minutes
 
 
+class Inputs(NamedTuple):
+    """Rows as a model takes them: texts, or embeddings (n, P, H), and columns of features."""
+
+    texts: Any
+    features: Columns
+
+    def take(self, rows: NDArray[np.int64]) -> "Inputs":
+        """Some of the rows."""
+        is_array = isinstance(self.texts, np.ndarray)
+        texts = self.texts[rows] if is_array else [self.texts[row] for row in rows]
+        return Inputs(texts, rows_of(self.features, rows))
+
+
 class Classic:
     """See `members.kinds.Kind`."""
 
@@ -44,20 +58,29 @@ class Classic:
     def encoding(self, member: ClassicMember, backbone: Path | None) -> Encoding | None:
         return Encoding(backbone, _options(member)["max_length"]) if backbone else None
 
-    def inputs(self, encoding: Encoding | None, texts: Texts, jobs: Jobs | None) -> Any:
+    def inputs(
+        self,
+        encoding: Encoding | None,
+        texts: Texts,
+        jobs: Jobs | None,
+        features: Columns = NO_COLUMNS,
+    ) -> Inputs:
         if encoding is None:
-            return [tuple(text.replace(BREAK, "\n") for text in row) for row in texts]
+            plain = [tuple(text.replace(BREAK, "\n") for text in row) for row in texts]
+            return Inputs(plain, features)
         # imported here: torch takes seconds to load, and other models do not need it
         from pipeline.members.bert.embeddings import embed, embed_texts
 
-        return embed_texts(*encoding, texts, jobs) if jobs else embed(*encoding, texts)
+        vectors = embed_texts(*encoding, texts, jobs) if jobs else embed(*encoding, texts)
+        return Inputs(vectors, features)
 
-    def warning(self, member: ClassicMember, inputs: Any) -> str | None:
-        if member.model != "embedding_svr" or len(inputs) <= MANY_ROWS:
+    def warning(self, member: ClassicMember, inputs: Inputs) -> str | None:
+        n = len(inputs.texts)
+        if member.model != "embedding_svr" or n <= MANY_ROWS:
             return None
-        slower = (len(inputs) / MANY_ROWS) ** 2
+        slower = (n / MANY_ROWS) ** 2
         return (
-            f"embedding_svr takes time that grows with the square of the rows; {len(inputs):,} are "
+            f"embedding_svr takes time that grows with the square of the rows; {n:,} are "
             f"about {slower:.0f} times as slow as {MANY_ROWS:,}, which take minutes a unit"
         )
 
@@ -66,7 +89,7 @@ class Classic:
         unit: UnitToTrain,
         member: ClassicMember,
         encoding: Encoding | None,
-        inputs: Any,
+        inputs: Inputs,
         folder: Path,
     ) -> tuple[Floats, dict[str, object]]:
         start = time.perf_counter()
@@ -75,10 +98,11 @@ class Classic:
             task=unit.task, n_columns=len(unit.columns), seed=member.seed, **options
         )
         scaling, y = unit.scaling, unit.y[unit.training]
-        model.fit(_take(inputs, unit.training), scaling.standardise(y) if scaling else y)
+        texts, features = inputs.take(unit.training)
+        model.fit(texts, scaling.standardise(y) if scaling else y, features)
         seconds = round(time.perf_counter() - start, 3)
         joblib.dump(model, folder / MODEL, compress=3)
-        return _predict(model, scaling, _take(inputs, unit.held_out)), {
+        return _predict(model, scaling, inputs.take(unit.held_out)), {
             "weights_sha256": file_sha256(folder / MODEL),
             "model": member.model,
             "options": options,
@@ -92,16 +116,12 @@ class Classic:
             return partial(_predict, joblib.load(path), scaling_of(unit))
 
 
-def _predict(model: Estimator, scaling: Scaling | None, inputs: Any) -> Floats:
-    if not len(inputs):
+def _predict(model: Estimator, scaling: Scaling | None, inputs: Inputs) -> Floats:
+    if not len(inputs.texts):
         return np.empty((0, model.n_columns))
-    predictions = model.predict(inputs)
+    predictions = model.predict(*inputs)
     return scaling.restore(predictions) if scaling else predictions
 
 
 def _options(member: ClassicMember) -> Options:
     return {**default_options(member.model), **member.options}
-
-
-def _take(inputs: Any, rows: NDArray[np.int64]) -> Any:
-    return inputs[rows] if isinstance(inputs, np.ndarray) else [inputs[row] for row in rows]

@@ -1,0 +1,234 @@
+"""Columns beside the texts: numbers and categories, read by LightGBM as they are."""
+
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import read_rows, write_competition, write_rows
+
+from pipeline.competition.features import as_numbers, lines_about
+from pipeline.competition.rows import read_test, read_train
+from pipeline.members.classic.estimators import LightgbmText
+from pipeline.members.classic.tabular import Tabular
+from pipeline.settings.config import Data
+
+NAN = np.nan
+N, N_FIT = 600, 400
+
+
+# --- numbers or categories
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["1", " 2.50", "-3e2"], [1, 2.5, -300]),
+        (["1", "", "NaN", "NA", "null"], [1, None, None, None, None]),
+        (["1", "2", "n.a."], None),
+        (["", "nan"], None),
+        (["rail", "sea"], None),
+    ],
+)
+def test_a_column_is_numbers_if_every_cell_is_a_number_or_missing(cells, numbers):
+    assert as_numbers(cells) == numbers
+
+
+def test_numbers_stay_and_categories_become_codes():
+    fitted = Tabular({"year": ["1999", "", "7"], "genre": ["pop", "folk", ""]})
+    assert fitted.categorical == [1]
+    new = {"genre": ["folk", "pop", "polka", ""], "year": ["3", "x", "NA", "1e3"]}
+    wanted = [[3, 0], [NAN, 1], [NAN, NAN], [1000, NAN]]
+    np.testing.assert_array_equal(fitted.values(new), wanted)
+
+
+def test_each_column_gets_a_line_and_a_doubtful_one_a_warning():
+    columns = {
+        "year": ["1", "2", "", "4"],
+        "genre": ["pop", "pop", "folk", "folk"],
+        "mixed": ["1", "2", "3", "unknown"],
+        "name": ["Ann", "Bob", "Cid", "Dan"],
+    }
+    test = {"year": ["5", "soon"], "genre": ["polka", "pop"], "mixed": ["1", ""], "name": ["", ""]}
+    told = lines_about(columns, test)
+    for at, line in enumerate(
+        [
+            "feature 'year': numbers, 1 of 4 missing",
+            "feature 'year': 1 of 2 test rows .*'soon'",
+            "feature 'genre': 2 categories",
+            "feature 'genre': 1 of 2 test rows .*'polka'",
+            "feature 'mixed': 4 categories",
+            "warning: feature 'mixed': .*'unknown'",
+            "feature 'name': 4 categories",
+            "warning: feature 'name': 4 categories in 4 rows",
+        ]
+    ):
+        assert re.match(line, told[at])
+    assert len(told) == 8
+
+
+# --- what they are worth
+
+
+def rng_and_texts():
+    rng = np.random.default_rng(0)
+    words = list("abcdefghijklmnop")
+    return rng, [(" ".join(rng.choice(words, 8)),) for _ in range(N)]
+
+
+def share_right(texts, y, cells):
+    """Share of held-out rows on the right side, after fitting on the others."""
+    model = LightgbmText(task="binary", n_columns=1, seed=0, directions=10, rounds=60)
+    columns = [{k: v[rows] for k, v in cells.items()} for rows in (slice(N_FIT), slice(N_FIT, N))]
+    model.fit(texts[:N_FIT], y[:N_FIT], columns[0])
+    return np.mean((model.predict(texts[N_FIT:], columns[1])[:, 0] > 0.5) == y[N_FIT:])
+
+
+def test_features_that_tell_the_label_help():
+    rng, texts = rng_and_texts()
+    number, genre = rng.normal(size=N), rng.choice(["folk", "jazz", "pop", "rock", "soul"], N)
+    y = (number + 2 * np.isin(genre, ["folk", "pop"]) > 1).astype(int)
+    cells = {"number": [f"{x:.3f}" for x in number], "genre": genre.tolist()}
+    assert share_right(texts, y, {}) < 0.6
+    assert share_right(texts, y, cells) > 0.9
+
+
+def test_missing_numbers_tell_the_label_too():
+    rng, texts = rng_and_texts()
+    y = rng.integers(0, 2, N)
+    cells = {"price": [f"{rng.normal():.3f}" if one else "" for one in y]}
+    assert share_right(texts, y, cells) == 1
+
+
+def test_features_that_tell_nothing_do_not_matter():
+    rng, texts = rng_and_texts()
+    y = rng.integers(0, 2, N)
+    told = np.where(rng.random(N) < 0.1, 1 - y, y)  # no model can be right on more than 90 %
+    texts = [(f"{text} {['bad', 'good'][k]}",) for (text,), k in zip(texts, told, strict=True)]
+    noise = {
+        "number": [f"{x:.3f}" for x in rng.normal(size=N)],
+        "genre": rng.choice(["folk", "pop", "rock"], N).tolist(),
+        "name": [f"n{k}" for k in rng.integers(0, 300, N)],
+    }
+    without = share_right(texts, y, {})
+    assert without > 0.85
+    assert abs(share_right(texts, y, noise) - without) <= 0.02
+
+
+# --- the stages
+
+
+def run(*stages, words=()):
+    for stage in stages:
+        import_module(f"pipeline.{stage}").main(["configs/tiny.yaml", *words])
+
+
+def refused(capsys, stage, *words):
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="^2$"):
+        run(stage, words=words)
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def write_tables(change=lambda row: row):
+    """Give the rows of the competition a year and a genre, which tell the label."""
+    for part in ("train", "test"):
+        header, rows = read_rows(Path(f"data/tiny/{part}.csv"))
+        rows = [change([*row[: len(header)]]) for row in rows]
+        if "year" not in header:
+            header = [*header, "year", "genre"]
+            rows = [[*row, str(k % 7), "xyz"[k % 3]] for k, row in enumerate(rows)]
+        write_rows(Path(f"data/tiny/{part}.csv"), header, rows)
+
+
+@pytest.fixture
+def featured(workplace):
+    members = [
+        {"model": "lightgbm_text", "options": {"rounds": 10, "directions": 5}},
+        {"model": "tfidf_linear"},
+        {"model": "tfidf_linear", "name": "told", "template": "{genre}: {text}"},
+    ]
+    settings = {
+        "data": {"features": ["year", "genre"]},
+        "folds": {"n": 2},
+        "members": members,
+        "blend": {"methods": ["mean"], "postprocessing": []},
+        "jobs": {"n_jobs": 1},
+    }
+    write_competition(workplace, "binary", settings=settings)
+    write_tables()
+
+
+def test_members_that_read_features_take_them_through_every_stage(featured, capsys):
+    run("prepare", "make_folds", "train", "predict", "blend", "submit")
+    assert "'year': numbers" in capsys.readouterr().out
+    check = json.loads(Path("models/tiny/told/fold0/reload_check.json").read_text())
+    assert check["texts"][0][0][:3] in ("x: ", "y: ", "z: ")
+    assert check["features"] == {}
+    check = json.loads(Path("models/tiny/lightgbm_text/fold0/reload_check.json").read_text())
+    assert set(check["features"]) == {"year", "genre"}
+    written = Path("submissions/tiny/submission.csv").read_bytes()
+    Path("data/tiny/train.csv").unlink()
+    run("infer")
+    assert Path("submissions/tiny/submission.csv").read_bytes() == written
+    run("infer", words=["--data.features", "genre", "year"])  # by name, in any order
+    assert Path("submissions/tiny/submission.csv").read_bytes() == written
+    config = yaml.safe_load(Path("configs/tiny.yaml").read_text())
+    config["members"] = config["members"][:1]
+    config["data"]["features"] = ["genre"]
+    Path("configs/tiny.yaml").write_text(yaml.safe_dump(config))
+    assert "'year'" in refused(capsys, "infer", "--predictor", "lightgbm_text")
+
+
+def test_other_cells_train_only_the_members_that_read_them_again(featured, capsys):
+    run("make_folds", "train")
+    write_tables(lambda row: [*row[:-2], "1", row[-1]])
+    for member, told in (("tfidf_linear", "0 of 2"), ("told", "0 of 2")):
+        capsys.readouterr()
+        run("train", words=["--members", member])
+        assert f"{told} units" in capsys.readouterr().out
+    assert "features" in refused(capsys, "train", "--members", "lightgbm_text")
+    config = yaml.safe_load(Path("configs/tiny.yaml").read_text())
+    config["members"][2]["template"] = "{text}"
+    Path("configs/tiny.yaml").write_text(yaml.safe_dump(config))
+    assert "features" in refused(capsys, "train", "--members", "lightgbm_text", "--data.features")
+    config["members"][2]["template"] = "{genre}: {text}"
+    Path("configs/tiny.yaml").write_text(yaml.safe_dump(config))
+    write_tables(lambda row: [*row[:-1], "y"])
+    assert "texts" in refused(capsys, "train", "--members", "told")
+
+
+def test_predictions_made_with_other_features_are_refused(featured, capsys):
+    run("make_folds", "train", "predict")
+    write_tables(lambda row: [*row[:-2], "1", row[-1]])
+    assert "features" in refused(capsys, "blend")
+
+
+def test_features_are_those_of_the_rows_that_are_kept(featured):
+    data = {"train": "data/tiny/train.csv", "test": "data/tiny/test.csv"}
+    data |= {"sample_submission": "data/tiny/sample_submission.csv", "features": "year"}
+    rows = {row[0]: row[-2] for row in read_rows(Path("data/tiny/train.csv"))[1]}
+    train = read_train(Data(**data, train_rows=7), "binary")
+    assert train.features == {"year": [rows[row_id] for row_id in train.ids]}
+    assert len(read_test(Data(**data)).features["year"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--data.features", "yaer"), r"train\.csv: .*'yaer'.*data\.features.*'year'"),
+        (("--data.features", "year", "text"), "'text'"),
+        (("--data.features", "year", "year"), "'year'"),
+        (("--data.features", "year"), r"member told: template: \{genre\}"),
+    ],
+)
+def test_a_feature_that_is_not_there_is_one_line_at_prepare(featured, words, said, capsys):
+    if "genre" not in said:
+        config = yaml.safe_load(Path("configs/tiny.yaml").read_text())
+        config["members"] = config["members"][:1]
+        Path("configs/tiny.yaml").write_text(yaml.safe_dump(config))
+    assert re.search(said, refused(capsys, "prepare", *words))
