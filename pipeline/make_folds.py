@@ -56,6 +56,7 @@ def _dealt(config: Config, train: Train) -> NDArray[np.int64]:
         seed=settings.seed,
         texts=joined_unordered(train.texts),
         groups=train.groups,
+        similar=settings.similar,
     )
 
 

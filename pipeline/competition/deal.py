@@ -1,8 +1,9 @@
 """Fold schemes: which rows are held out together.
 
 A model that trained on a text has seen the target of its copies. So folds consist of *atoms*: all
-rows with one text, as `text_key` compares texts, and, where groups are given, all rows that a
-shared text or a shared group connects. Every scheme keeps atoms whole.
+rows with one text, as `text_key` compares texts, or with similar texts where these are asked for,
+and, where groups are given, all rows that a shared text or a shared group connects. Every scheme
+keeps atoms whole.
 
 Letters: n_rows rows, a atoms, n folds, s strata (classes, bins of each target, 0 and 1 of each
 label).
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from pipeline.competition.similar import similar_pairs
 from pipeline.competition.spelling import text_key
 
 
@@ -26,6 +28,7 @@ def make_folds(
     seed: int,
     texts: Sequence[str],
     groups: Sequence | None = None,
+    similar: float | None = None,
 ) -> np.ndarray:
     """The fold of every row; under every scheme, equal texts share a fold, and so do equal groups.
 
@@ -33,13 +36,16 @@ def make_folds(
         y: (n_rows, c) targets or 0/1 labels for regression and multilabel, else (n_rows,) codes.
         texts: (n_rows,) sentence pairs joined, (a, b) and (b, a) to the same string.
         groups: (n_rows,) values that can be compared; a missing value is a group of its own.
+        similar: share of common word pairs from which texts share a fold; None: only equal texts.
     Returns:
         (n_rows,) int64 from 0 to n - 1; no fold is empty, or a ValueError is raised.
     """
-    atoms = connect(texts, groups)
+    atoms = connect(texts, groups, similar)
     n_atoms = len(np.unique(atoms))
     if n_atoms < n:
         what, remedy = "distinct texts", "add rows"
+        if similar is not None:
+            what, remedy = "texts that are not similar", "raise folds.similar"
         if groups is not None:
             what, remedy = "groups that share no text", "name another column as data.group"
         raise ValueError(
@@ -48,7 +54,9 @@ def make_folds(
     return SCHEMES[scheme](y, atoms, task=task, n=n, seed=seed)
 
 
-def connect(texts: Sequence[str], groups: Sequence | None) -> np.ndarray:
+def connect(
+    texts: Sequence[str], groups: Sequence | None, similar: float | None = None
+) -> np.ndarray:
     """(n_rows,) number of the atom that a row belongs to, 0 to a - 1.
 
     Rows without a text are no copies of each other: as one atom they would share a fold, whose
@@ -56,17 +64,22 @@ def connect(texts: Sequence[str], groups: Sequence | None) -> np.ndarray:
     """
     keys = [text_key(text) or row for row, text in enumerate(texts)]
     text, distinct = pd.factorize(pd.Series(keys, dtype=object))
-    if groups is None:
+    if groups is None and similar is None:
         return text
-    # imported here: it takes a tenth of a second to load, and rows without groups do not need it
+    # imported here: it takes a tenth of a second to load, and other rows do not need it
     from scipy.sparse.csgraph import connected_components
 
-    group, names = pd.factorize(pd.Series(groups), use_na_sentinel=False)
-    # a row is an edge from its text to its group: a text in two groups connects them
-    n_nodes = len(distinct) + len(names)
-    edges = (np.ones(len(text)), (text, len(distinct) + group))
-    _, part = connected_components(sparse.coo_matrix(edges, shape=(n_nodes, n_nodes)))
-    return pd.factorize(part[text])[0]
+    edges, n_nodes = np.empty((0, 2), dtype=np.int64), len(distinct)
+    if similar is not None:
+        at = np.array([k for k, key in enumerate(distinct) if isinstance(key, str)], dtype=np.int64)
+        edges = at[similar_pairs([distinct[k] for k in at], similar)]
+    if groups is not None:
+        group, names = pd.factorize(pd.Series(groups), use_na_sentinel=False)
+        # a row is an edge from its text to its group: a text in two groups connects them
+        edges = np.concatenate([edges, np.column_stack([text, n_nodes + group])])
+        n_nodes += len(names)
+    graph = sparse.coo_matrix((np.ones(len(edges)), tuple(edges.T)), shape=(n_nodes, n_nodes))
+    return pd.factorize(connected_components(graph)[1][text])[0]
 
 
 def kfold(y: np.ndarray, atoms: np.ndarray, *, task: str, n: int, seed: int) -> np.ndarray:

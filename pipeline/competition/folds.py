@@ -45,6 +45,7 @@ def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
         **ids,
         "folds.n": settings.n,
         "folds.seed": settings.seed,
+        "folds.similar": settings.similar,
         "texts": sha256_of_texts(joined_unordered(train.texts)),
         "targets": sha256_of_array(train.y),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),

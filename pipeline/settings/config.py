@@ -142,6 +142,13 @@ class Folds(Section):
     )
     n: Whole = Field(5, ge=2, description="number of folds; scheme file: that of the file")
     seed: Whole = Field(42, ge=0, description="seed of the folds")
+    similar: Real | None = Field(
+        None,
+        ge=0.5,
+        le=1,
+        description="share of common word pairs from which texts share a fold, such as 0.9; null: "
+        "only copies do",
+    )
     path: str | None = Field(None, description="scheme file: csv with the columns id and fold")
 
     @model_validator(mode="after")
@@ -153,6 +160,10 @@ class Folds(Section):
             )
         if self.scheme == "file" and "n" in self.model_fields_set:
             raise ValueError(f"n is {self.n}, but scheme: file reads it from the file; leave n out")
+        if self.scheme == "file" and self.similar is not None:
+            raise ValueError(
+                f"similar is {self.similar:g}, but scheme: file has its folds; leave similar out"
+            )
         return self
 
 
