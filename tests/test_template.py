@@ -11,8 +11,9 @@ import pytest
 import yaml
 from conftest import read_rows, write_rows
 
+from pipeline.competition import rows as of_competition
 from pipeline.competition.doubts import warnings_about
-from pipeline.competition.rows import TestRows, Train, texts_by
+from pipeline.competition.rows import Train, texts_by
 from pipeline.settings.config import Data
 from pipeline.settings.template import check_template, filled
 
@@ -38,7 +39,9 @@ def test_a_template_is_filled_with_the_cells_of_each_row(template, texts):
 
 
 def test_rows_without_a_template_are_as_they_are_and_features_can_be_named():
-    rows = TestRows(("1", "2"), (("a", "b"), ("c", "d")), ("x", "y"), {"z": ["7", ""]})
+    rows = of_competition.TestRows(
+        ("1", "2"), (("a", "b"), ("c", "d")), ("x", "y"), {"z": ["7", ""]}
+    )
     assert texts_by(None, rows) == [("a", "b"), ("c", "d")]
     assert texts_by("{x}{z}", rows) == [("a7",), ("c",)]
     assert texts_by("{z}", rows, np.array([1, 0])) == [("",), ("7",)]
@@ -75,7 +78,8 @@ def test_only_a_row_without_any_text_is_empty_to_a_template():
     data = {"train": "a.csv", "test": "b.csv", "sample_submission": "c.csv", "train_rows": 2}
     texts = (("a", ""), (" ", "b"), ("", " "))
     y, ids = np.arange(3.0)[:, None], ("1", "2", "3")
-    train, test = Train(ids, texts, y, (), None, ("target",)), TestRows(("4",), (("a", "c"),))
+    train = Train(ids, texts, y, (), None, ("target",))
+    test = of_competition.TestRows(("4",), (("a", "c"),))
     for template, told in (("{x}{y}", "1 rows.*'3'"), (None, "3 rows.*'1'")):
         settings = Data(**data, text=["x", "y"], template=template)
         (line,) = [x for x in warnings_about(settings, "regression", train, test) if "empty" in x]

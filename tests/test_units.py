@@ -17,7 +17,8 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from tiny_backbones import TRAINING
 
-from pipeline.competition.rows import TestRows, Train
+from pipeline.competition import rows as of_competition
+from pipeline.competition.rows import Train
 from pipeline.files.hashes import file_sha256
 from pipeline.files.provenance import command_line, provenance
 from pipeline.files.reading import read_json
@@ -444,7 +445,7 @@ def test_a_backbone_that_was_changed_is_named_before_any_unit_predicts(in_folder
     monkeypatch.setattr("pipeline.members.averaging.run_all", None)  # nothing may run
     path = copy / "model.safetensors"
     save_file({k: v / 2 for k, v in load_file(path).items()}, path, {"format": "pt"})
-    test = TestRows(("b",), (("dull",),))
+    test = of_competition.TestRows(("b",), (("dull",),))
     with pytest.raises(ValueError, match=rf"{copy}: .*run train again"):
         predict_members({"mean": [unit]}, test, Jobs(), lambda *_: None)
 

@@ -42,7 +42,7 @@ def predict_members(
     for units in members.values():
         kind, encoding = kind_of_unit(units[0]), encoding_of(units[0])
         run = read_run(units[0])
-        template, names = run.get("template"), run.get("features", [])
+        template, names = run.get("template"), run.get("features", [])  # absent in older units
         shared_by = (type(kind), encoding, template, tuple(names))
         if shared_by not in inputs:
             texts, features = _cells(units[0], template, names, test)

@@ -114,6 +114,7 @@ class Run(TypedDict, total=False):
     """The entries of a unit's `run.json` that are read again.
 
     Attributes:
+        features: the columns of `data.features` that the unit reads.
         unit_seconds: of the whole unit; `seconds` is the time of its fit alone.
         network: pooling and options, from which a fine-tuned unit is loaded.
         last_loss: of the training; `constant_loss`: that of a constant prediction.
@@ -122,6 +123,8 @@ class Run(TypedDict, total=False):
     fingerprint: dict[str, object]
     n_folds: int
     kind: str
+    template: str | None
+    features: list[str]
     encoding: WrittenEncoding
     task: str
     columns: list[str]
