@@ -19,6 +19,7 @@ from pipeline.files.paths import unit_dir
 from pipeline.files.provenance import not_as_pinned
 from pipeline.members.backbones import local_backbone
 from pipeline.members.kinds import check_members
+from pipeline.members.rates import rates_of_members
 from pipeline.members.steps import steps_of_units
 from pipeline.predictors.board import check_external
 from pipeline.predictors.external import check_parts
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(line)
         lines = lines_about(form, data.sample_submission)
         n_rows = len(train.ids)
+        lines += rates_of_members(config.members, folders, config.task)
         if config.folds.path is None:  # only make_folds reads the number of folds of a file
             lines += steps_of_units(config.members, n_rows - n_rows // config.folds.n)
         classes = f" of {len(train.classes)} classes" if train.classes else ""

@@ -87,7 +87,7 @@ def test_paths_and_columns_are_all_that_must_be_given(config_of):
     assert config.data.id == "id"
     assert config.data.text == ("text",)
     assert config.folds.n == 5
-    assert config.training.learning_rate == 1e-4
+    assert config.training.batch_size == 32
     assert [m.name for m in config.members] == ["mean", "max"]
 
 
@@ -135,17 +135,6 @@ def test_members_inherit_training_and_override_it(config_of):
     mean, highest = config.members
     assert (mean.epochs, mean.batch_size, mean.backbone) == (1, 8, "minilm")
     assert (highest.epochs, highest.batch_size) == (3, 8)
-
-
-def test_the_head_has_a_rate_of_its_own_which_follows_that_of_the_backbone(config_of):
-    members = [{"pooling": "mean"}, {"pooling": "max", "learning_rate": 3e-5}]
-    members += [{"pooling": "min", "head_learning_rate": "7e-5"}, {"model": "tfidf_linear"}]
-    config = config_of(members=members)
-    assert [m.head_learning_rate for m in config.members[:3]] == pytest.approx([2e-3, 6e-4, 7e-5])
-    config = config_of(members=members, task="multilabel", metric="auc")
-    assert [m.head_learning_rate for m in config.members[:3]] == pytest.approx([5e-3, 1.5e-3, 7e-5])
-    config = config_of(training={"head_learning_rate": 1e-3, "learning_rate": 5e-5})
-    assert [m.head_learning_rate for m in config.members] == [1e-3, 1e-3]
 
 
 def test_a_member_may_have_a_backbone_a_seed_and_a_name_of_its_own(config_of):
@@ -639,7 +628,7 @@ def test_help_lists_every_setting_with_its_meaning_and_default(command, capsys, 
         assert f" --{key} " in told
         assert field.description, key
         assert f" {field.description} ({default})" in told
-    for default in ("null", "true", "[text]", "[]", "{}", "0.0001"):
+    for default in ("null", "true", "[text]", "[]", "{}", "0.1"):
         assert f" (default {default})" in told
     for flag in FLAGS:
         assert f" --{flag} " in told

@@ -133,7 +133,7 @@ def prepare_bare_loop(rows: Rows) -> Prepared:
     def run() -> int:
         trained = [p for p in network.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            trained, training.learning_rate, weight_decay=training.weight_decay, fused=True
+            trained, training.learning_rate or 1e-4, weight_decay=training.weight_decay, fused=True
         )
         n_warmup = math.ceil(training.warmup * n_steps)
         schedule = get_linear_schedule_with_warmup(optimizer, n_warmup, n_steps)

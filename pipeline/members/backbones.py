@@ -84,9 +84,14 @@ def keep_backbone(name: str, competition: str) -> Path:
         with folder_written_whole(copy) as temporary:
             for file in files:
                 shutil.copy(file, temporary / file.name)
-    if name not in DEMO_BACKBONES and not Path(name).is_dir():
+    if is_of_hub(name):
         write_json(hub_json, {**copies, name: sha})
     return copy
+
+
+def is_of_hub(name: str) -> bool:
+    """Whether the backbone comes from the hub, so that nothing is known of it before training."""
+    return not _folder(name).is_dir()
 
 
 def _hash_of(files: Sequence[Path]) -> str:

@@ -18,6 +18,7 @@ from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
+from pipeline.members.backbones import is_of_hub
 from pipeline.members.jobs import Failure, count_gpus, run_all
 from pipeline.members.kinds import (
     check_members,
@@ -26,6 +27,7 @@ from pipeline.members.kinds import (
     reads_features,
     settings_on_record,
 )
+from pipeline.members.rates import for_backbone, rates_of_members
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.units import (
     LOG,
@@ -110,12 +112,19 @@ class TrainingTable:
         It is only compared; nothing is built from it.
         """
         backbone = backbones[member.backbone].name if member.backbone else None
-        record = {**settings_on_record(member), "backbone": backbone, **self.hashes}
+        with_rates = self.with_rates(member, backbones)
+        record = {**settings_on_record(with_rates), "backbone": backbone, **self.hashes}
         if member.template is not None:  # columns that it leaves out may change
             texts = texts_by(member.template, self.train)
             record["texts"] = sha256_of_texts(text for row in texts for text in row)
         record["features"] = self.train.sha256_of_features if reads_features(member) else None
         return record
+
+    def with_rates(self, member: AnyMember, backbones: Mapping[str, Path]) -> AnyMember:
+        """A fine-tuned member with the rates that fit its backbone; others as they are."""
+        if not isinstance(member, Member):
+            return member
+        return for_backbone(member, backbones[member.backbone], self.task)
 
 
 def train_units(
@@ -139,6 +148,9 @@ def train_units(
     members = [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)
     check_members(members, backbones)
+    fetched = {name: folder for name, folder in backbones.items() if is_of_hub(name)}
+    for line in rates_of_members(members, fetched, table.task):  # of the others prepare told
+        print(line)
     inputs: dict[Hashable, Any] = {}  # units that read alike share
     pieces: list[Piece] = []
     shared = {"provenance": provenance(), "overwrite": overwrite}
@@ -154,7 +166,7 @@ def train_units(
             warning = kind.warning(member, inputs[reads])
             if warning is not None:
                 print(f"warning: {warning}")
-        facts = {**shared, "member": member, "encoding": encoding}
+        facts = {**shared, "member": table.with_rates(member, backbones), "encoding": encoding}
         facts["fingerprint"] = table.fingerprint(member, backbones)
         for unit in units:
             to_train = table.to_train(unit, **facts)

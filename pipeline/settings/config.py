@@ -21,7 +21,6 @@ from pipeline.settings.members import (
     Training,
     expanded,
     filled_in,
-    with_head_rate,
 )
 from pipeline.settings.section import (
     NAME,
@@ -284,14 +283,6 @@ class Config(Section):
         shared = training, data.template, *rest
         entries = [entry for member in members for entry in expanded(member)]
         return [filled_in(entry, *shared) for entry in entries]
-
-    @field_validator("members")
-    @classmethod
-    def _give_heads_rates(
-        cls, members: tuple[AnyMember, ...], info: ValidationInfo
-    ) -> tuple[AnyMember, ...]:
-        task = info.data.get("task", "")  # an unknown task is another error
-        return tuple(with_head_rate(m, task) if isinstance(m, Member) else m for m in members)
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":

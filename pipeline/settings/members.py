@@ -10,8 +10,6 @@ from pipeline.files.messages import short
 from pipeline.settings.section import Name, Real, Section, Spelled, Template, Whole
 
 MOST_SEEDS = 100  # of one entry
-HEAD_RATES = {"regression": 20}  # by task, in units of learning_rate; measured in docs/LOG.md
-HEAD_RATE = 50  # of the other tasks
 EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
 # fields of transformers.TrainingArguments that `trainer` must not set, and our settings for them
 TRAINER_KEYS = {
@@ -75,8 +73,11 @@ class Training(Section):
         description="passes over the training rows of a unit; null: 3, or more if rows are few",
     )
     batch_size: Whole = Field(32, ge=1, description="rows in a training step")
-    learning_rate: Real = Field(
-        1e-4, gt=0, description="peak learning rate; it then decays linearly to 0"
+    learning_rate: Real | None = Field(
+        None,
+        gt=0,
+        description="peak learning rate, which then decays linearly to 0; null: 1e-4 for backbones "
+        "of MiniLM's width, 2e-5 for base, 1e-5 for large ones",
     )
     head_learning_rate: Real | None = Field(
         None,
@@ -89,8 +90,10 @@ class Training(Section):
     )
     weight_decay: Real = Field(0.0, ge=0, description="weight decay of AdamW, on weight matrices")
     max_length: Whole = Field(128, ge=4, description="tokens of a text, special tokens included")
-    dropout: Real | None = Field(
-        0.0, ge=0, lt=1, description="dropout in the backbone; null: as in pretraining"
+    dropout: Annotated[Real, Field(ge=0, lt=1)] | Literal["pretrained"] | None = Field(
+        None,
+        description="dropout in the backbone, or pretrained: as in pretraining; null: 0 for "
+        "backbones of MiniLM's width, else as in pretraining",
     )
     freeze_embeddings: bool = Field(True, description="do not train the embedding tables")
     precision: Literal["fp32", "bf16", "fp16"] | None = Field(
@@ -139,14 +142,6 @@ class Member(Training, Named):
     pooling: Spelled = Field(description="name of the pooling, which turns tokens into a vector")
     options: Options = Field({}, description="options of the pooling")
     backbone: Spelled = Field(description="a demo name, a folder or a hub id")
-
-
-def with_head_rate(member: Member, task: str) -> Member:
-    """The member with the rate of its head and its pooling, which start untrained."""
-    if member.head_learning_rate is not None:
-        return member
-    rate = HEAD_RATES.get(task, HEAD_RATE) * member.learning_rate
-    return member.model_copy(update={"head_learning_rate": rate})
 
 
 class ClassicMember(Named):

@@ -86,8 +86,9 @@ class Bert:
     ) -> tuple[Floats, dict[str, object]]:
         seed_everything(member.seed)
         settings = {key: getattr(member, key) for key in OF_NETWORK}
+        dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns = len(unit.columns)
-        network = _network(encoding.backbone, settings, n_columns, unit.task, member.dropout)
+        network = _network(encoding.backbone, settings, n_columns, unit.task, dropout)
         labels = labels_for_loss(unit.task, unit.y[unit.training], unit.scaling)
         start_head(network.head, unit.task, labels)
         dataset = TrainingRows(inputs, unit.training, labels)
@@ -147,4 +148,5 @@ def _check_trainer(member: Member) -> None:
                 f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
             )
     # Trainer checks the rest; device and precision are checked by the workers
-    training_arguments(member, member.seed, member.epochs or EPOCHS, Path("unused"), "cpu", "fp32")
+    filled_in = (member.epochs or EPOCHS, member.learning_rate or 1.0)
+    training_arguments(member, member.seed, *filled_in, Path("unused"), "cpu", "fp32")

@@ -20,6 +20,7 @@ from pipeline.members.bert.trainer import (
     refuse_overflow,
     training_arguments,
 )
+from pipeline.members.rates import size_of
 from pipeline.members.steps import epochs_for
 from pipeline.scoring.tasks import TASKS, Floats, Scaling
 from pipeline.settings.members import Training
@@ -70,16 +71,20 @@ def fit(
     """
     texts = (dataset.tokens.of(row) for row in dataset.rows)
     network.pooling.fit(texts)  # type: ignore[operator]
+    width = network.config.hidden_size  # type: ignore[union-attr]
+    learning_rate = training.learning_rate or size_of(width).learning_rate  # type: ignore[arg-type]
     epochs = epochs_for(training.epochs, len(dataset), training.batch_size)
     precision, device = training.precision or best_precision(), best_device().type
     trainer = LengthGroupedTrainer(
         model=network,
-        args=training_arguments(training, seed, epochs, log.parent, device, precision),
+        args=training_arguments(
+            training, seed, epochs, learning_rate, log.parent, device, precision
+        ),
         train_dataset=dataset,
         data_collator=dataset.collate,
         callbacks=[LogFile(log)],
     )
-    trainer.head_rate = training.head_learning_rate or training.learning_rate
+    trainer.head_rate = training.head_learning_rate or learning_rate
     attention = network.attention  # for predictions, here and after reloading
     network.attend_by(fastest_attention(precision, int(dataset.lengths.max())) or attention)
     trainer.remove_callback(PrinterCallback)

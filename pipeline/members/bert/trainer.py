@@ -14,12 +14,18 @@ from pipeline.settings.members import Training
 
 
 def training_arguments(
-    training: Training, seed: int, epochs: float, folder: Path, device: str, precision: str
+    training: Training,
+    seed: int,
+    epochs: float,
+    learning_rate: float,
+    folder: Path,
+    device: str,
+    precision: str,
 ) -> TrainingArguments:
     """Trainer's arguments: the settings and the device's, else Trainer's defaults.
 
     Args:
-        epochs: passes over the training rows; the setting may be null.
+        epochs: passes over the training rows; the setting may be null, as that of the next.
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" or "fp16".
     Raises:
@@ -32,7 +38,7 @@ def training_arguments(
             output_dir=str(folder),
             num_train_epochs=epochs,
             per_device_train_batch_size=training.batch_size,
-            learning_rate=training.learning_rate,
+            learning_rate=learning_rate,
             warmup_steps=training.warmup,  # below 1 it is a share
             weight_decay=training.weight_decay,
             seed=seed,

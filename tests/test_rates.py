@@ -1,0 +1,79 @@
+"""Learning rates and dropout that a backbone's width and the task decide."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from conftest import write_competition
+
+from pipeline.competition.rows import Train
+from pipeline.members.rates import for_backbone, rates_of_members
+from pipeline.members.training import TrainingTable
+from pipeline.settings.command import load_config
+from pipeline.settings.members import Member, Training
+
+
+@pytest.fixture
+def backbone_of(tmp_path):
+    """Writes a backbone's config.json."""
+
+    def write(**config):
+        folder = tmp_path / "-".join(f"{key}{value}" for key, value in config.items())
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(config))
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("width", "rate", "dropout"),
+    [(384, 1e-4, 0.0), (768, 2e-5, "pretrained"), (1024, 1e-5, "pretrained")],
+    ids=["MiniLM", "base", "large"],
+)
+@pytest.mark.parametrize("key", ["hidden_size", "d_model", "dim"])  # of BERT, T5, DistilBERT
+def test_wider_backbones_learn_more_slowly_and_keep_their_dropout(
+    key, width, rate, dropout, backbone_of
+):
+    fitted = for_backbone(Training(), backbone_of(**{key: width}), "binary")
+    assert (fitted.learning_rate, fitted.dropout) == (rate, dropout)
+
+
+def test_a_backbone_that_does_not_say_its_width_is_treated_as_a_base_model(backbone_of):
+    assert for_backbone(Training(), backbone_of(model_type="new"), "binary").learning_rate == 2e-5
+
+
+@pytest.mark.parametrize(("task", "times"), [("regression", 20), ("multiclass", 50)])
+def test_the_rate_of_the_head_follows_that_of_the_backbone(task, times, backbone_of):
+    narrow = backbone_of(hidden_size=384)
+    assert for_backbone(Training(), narrow, task).head_learning_rate == pytest.approx(times * 1e-4)
+    fitted = for_backbone(Training(learning_rate=3e-5), narrow, task)
+    assert fitted.head_learning_rate == pytest.approx(times * 3e-5)
+
+
+def test_what_is_set_stays(backbone_of):
+    settings = Training(learning_rate=3e-5, head_learning_rate=7e-5, dropout="pretrained")
+    assert for_backbone(settings, backbone_of(hidden_size=384), "regression") == settings
+
+
+def test_members_that_share_their_rates_share_a_line(backbone_of, workplace):
+    members = [{"pooling": "mean"}, {"pooling": "max"}, {"pooling": "min", "learning_rate": 3e-5}]
+    members += [{"pooling": "cls", "backbone": "nobody/base"}, {"model": "tfidf_linear"}]
+    settings = {"backbone": "minilm", "members": members}
+    config = load_config(write_competition(workplace, "regression", settings=settings))
+    shared, own = rates_of_members(config.members, {"minilm": backbone_of(dim=384)}, "regression")
+    assert re.search(r"0\.0001, 0\.002 .*dropout 0\.0, .*minilm, 384 wide: mean, max$", shared)
+    assert re.search(r"3e-05, 0\.0006 .*: min$", own)
+
+
+def test_a_fingerprint_holds_the_rates_that_were_taken(backbone_of):
+    train = Train(("a", "b"), (("one",), ("two",)), np.zeros((2, 1)), (), None, ("y",))
+    table = TrainingTable("tiny", "regression", "rmse", "id", train, np.array([0, 1]))
+    shared = {"name": "mean", "pooling": "mean", "backbone": "x", "seed": 7}
+    set_by_hand = {"learning_rate": 1e-4, "head_learning_rate": 2e-3, "dropout": 0.0}
+    one, other = (
+        table.fingerprint(Member(**shared, **rates), {"x": backbone_of(hidden_size=384)})
+        for rates in ({}, set_by_hand)
+    )
+    assert one == other
