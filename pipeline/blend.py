@@ -16,11 +16,7 @@ from pipeline.competition.rows import read_test, read_train
 from pipeline.files.paths import leaderboard_path
 from pipeline.files.stamp import require_current
 from pipeline.members.units import without_incomplete
-from pipeline.predictors.board import (
-    made_from_of_blends,
-    read_board,
-    trained_otherwise,
-)
+from pipeline.predictors.board import made_from_of_blends, read_board, trained_otherwise
 from pipeline.predictors.saved_blends import blends_are_current, write_contest
 from pipeline.predictors.stack import lines_about_duplicates, read_stack, with_doubts
 from pipeline.reporting.screen import summary

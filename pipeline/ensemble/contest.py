@@ -63,10 +63,7 @@ class Methods:
 
 
 def methods_that_fit(
-    blenders: Sequence[str],
-    postprocessing: Sequence[str],
-    target: Target,
-    folds: NDArray[np.int64],
+    blenders: Sequence[str], postprocessing: Sequence[str], target: Target, folds: NDArray[np.int64]
 ) -> Methods:
     """The named blenders and post-processing that fit the target, and always the plain mean.
 

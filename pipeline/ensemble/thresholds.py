@@ -137,11 +137,7 @@ def _best_cut(
 
 
 def _sums_while_turning(
-    y: NDArray[np.int64],
-    otherwise: NDArray[np.int64],
-    j: int,
-    metric: Counted,
-    n_classes: int,
+    y: NDArray[np.int64], otherwise: NDArray[np.int64], j: int, metric: Counted, n_classes: int
 ) -> Floats:
     """(t, n + 1) sums of the metric's terms after the first 0 to n rows have turned to class j.
 

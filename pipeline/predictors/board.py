@@ -86,10 +86,7 @@ def read_board(path: Path) -> pd.DataFrame:
     """The leaderboard as it is on disk."""
     # a member may be called nan, so only an empty cell is missing
     return pd.read_csv(
-        path,
-        dtype={"name": str, "alone": str},
-        keep_default_na=False,
-        na_values=[""],
+        path, dtype={"name": str, "alone": str}, keep_default_na=False, na_values=[""]
     )
 
 
@@ -100,11 +97,7 @@ def postprocessing_of(folder: Path) -> State:
 
 
 def made_from_of_blends(
-    config: Config,
-    train: Train,
-    test: TestRows,
-    folds: NDArray[np.int64],
-    kinds: Sequence[str],
+    config: Config, train: Train, test: TestRows, folds: NDArray[np.int64], kinds: Sequence[str]
 ) -> dict[str, object]:
     """The data and settings that determine the blends and the leaderboard."""
     files = hashes_of_predictors(config)

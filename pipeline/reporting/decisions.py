@@ -79,9 +79,7 @@ def decisions(evidence: Evidence) -> dict[str, Any] | None:
     return {"classes": classes, "matrix": None, "confusions": confusions}
 
 
-def _decided(
-    evidence: Evidence,
-) -> tuple[tuple[str, ...], NDArray[Any], NDArray[np.int64]] | None:
+def _decided(evidence: Evidence) -> tuple[tuple[str, ...], NDArray[Any], NDArray[np.int64]] | None:
     """Names of the classes or labels, (n,) or (n, q) truth, and decisions of the same shape."""
     task, train, p = evidence.config.task, evidence.train, evidence.chosen_oof
     if task != "regression":

@@ -19,14 +19,7 @@ from pipeline.files.hashes import file_sha256
 from pipeline.files.reading import decoding
 from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
 from pipeline.members.classic.heads import Estimator
-from pipeline.members.units import (
-    Encoding,
-    Texts,
-    Unit,
-    UnitToTrain,
-    scaling_of,
-    unchanged,
-)
+from pipeline.members.units import Encoding, Texts, Unit, UnitToTrain, scaling_of, unchanged
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import ClassicMember, Options
