@@ -9,6 +9,7 @@ from conftest import MAKERS, read_rows, write_competition, write_rows
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.rows import joined, joined_unordered, read_test, read_train
 from pipeline.competition.spelling import text_key
+from pipeline.files.reading import misread
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Data
 
@@ -254,6 +255,28 @@ def test_test_texts_that_are_in_train_are_counted(tables):
     assert re.match(r"test\.csv: .*\b1\b.*\btext\b.*\btrain\b.*'9'", line)
 
 
+@pytest.mark.parametrize(("beginning", "n_lines"), [("Rate this product: ", 1), ("Rate: ", 0)])
+def test_a_beginning_that_all_texts_share_is_told_with_its_length(tables, beginning, n_lines):
+    train = f"id,text,target\na1,{beginning}bad one,1\na2,{beginning}better,2\n"
+    lines = doubts(tables, train)
+    assert len(lines) == n_lines
+    assert all(re.match(r"train\.csv: .*'text'.*\b20\b.*'Rate this product: b'", x) for x in lines)
+
+
+@pytest.mark.parametrize(("word", "n_lines"), [("café", 1), ("cafe", 0)])
+def test_an_encoding_set_for_a_table_in_utf_8_is_told_by_a_word(tables, word, n_lines):
+    train = f"id,text,target\na1,a {word} here,1\na2,better,2\n"
+    lines = doubts(tables, train, encoding="cp1252")
+    assert len(lines) == n_lines
+    assert all(re.match(r"train\.csv: .*'cafÃ©'.*'café'.*\bcp1252\b", line) for line in lines)
+
+
+def test_a_table_in_the_encoding_that_is_set_is_no_doubt():
+    assert misread("a café here".encode("cp1252"), "cp1252") is None
+    assert misread("a café here".encode(), "utf-8") is None
+    assert misread("a café here".encode("utf-8-sig"), "cp1252") is None
+
+
 def test_a_class_of_a_single_row_is_named_with_its_id(tables):
     rows = "id,text,target\n1,a,x\n2,b,x\n3,c,rare\n4,d,y\n5,e,y\n"
     (line,) = doubts(tables, rows, task="multiclass")
@@ -333,6 +356,23 @@ def test_what_recurs_in_test_likewise_or_never_or_is_the_group_is_no_doubt(
 
 def test_a_lone_text_that_recurs_is_no_doubt(tables):
     train = "id,text,target\n" + "".join(f"{k},what is {k % 10},1\n" for k in range(60))
+    assert doubts(tables, train, "id,text\nx,who is it\ny,where\n") == []
+
+
+@pytest.mark.parametrize(("test_from_train", "n_lines"), [(False, 1), (True, 0)])
+def test_texts_that_differ_in_punctuation_only_ask_for_a_group(tables, test_from_train, n_lines):
+    train = "id,text,target\n" + "".join(
+        f"r{k}{mark},Wait for no {k}{mark},1\n" for k in range(20) for mark in (".", "!!", "")
+    )
+    first = 0 if test_from_train else 50
+    test = "id,text\n" + "".join(f"{k},wait for no {k}?!\n" for k in range(first, first + 20))
+    lines = doubts(tables, train, test)
+    assert len(lines) == n_lines
+    assert all(re.match(r"train\.csv: 60 of 60\b.*'text'.*\b0 of 20\b", line) for line in lines)
+
+
+def test_texts_of_different_marks_alone_are_no_copies(tables):
+    train = "id,text,target\n" + "".join(f"{k},{'?' * k}{'!' * k},1\n" for k in range(1, 60))
     assert doubts(tables, train, "id,text\nx,who is it\ny,where\n") == []
 
 

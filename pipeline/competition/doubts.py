@@ -5,6 +5,8 @@ Letters: n training rows, k test rows.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from os.path import commonprefix
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from scipy import sparse
 
 from pipeline.competition.deal import connect
 from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
-from pipeline.competition.spelling import in_print, spelling_key, text_key
+from pipeline.competition.spelling import in_print, spelling_key, text_key, words_key
 from pipeline.competition.tables import open_table
+from pipeline.files.messages import short
+from pipeline.files.reading import misread
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import MOST_TEXTS, Data
 
@@ -22,6 +26,7 @@ MOST_LINES = 5  # about classes of one row
 MANY = 0.05  # share of training rows with a recurring value from which we warn
 FEW = 3  # test rows expected to share a value: fewer may be missing by chance
 SEVERAL = 10  # values that a column has at least if it may group the rows
+LONG_BEGINNING = 20  # characters that all texts have in common, from which we warn
 HARDLY = 0.25  # of the expected test rows: with fewer, the test table has values of its own
 
 Columns = list[list[str]]
@@ -59,6 +64,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
         ),
     ]
     lines = [f"{file}: {len(ids)} {what}, first id {ids[0]!r}" for file, ids, what in counts if ids]
+    lines += _lines_about_encoding(data) + _lines_about_beginnings(data, train)
     if task == "multilabel":
         lines += [
             f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
@@ -68,6 +74,33 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     if TASKS[task].has_classes and data.train_rows is None:  # a part may well hold one row
         lines += _lines_about_lone_rows(data, train)
     return lines + _shared_in_train_only(data, train, test)
+
+
+def _lines_about_encoding(data: Data) -> list[str]:
+    """A line for each text table in UTF-8 that data.encoding reads as something else."""
+    tables = map(Path, (data.train, data.test, data.sample_submission))
+    texts = [path for path in tables if path.suffix.lower() in (".csv", ".tsv")]
+    read = {path: misread(path.read_bytes(), data.encoding) for path in texts}
+    return [
+        f"{path}: is valid UTF-8, in which {words[0]!r} is {words[1]!r}; leave data.encoding: "
+        f"{data.encoding} out, and save tables that need it as UTF-8"
+        for path, words in read.items()
+        if words is not None
+    ]
+
+
+def _lines_about_beginnings(data: Data, train: Train) -> list[str]:
+    """A line for each text column whose cells all begin alike, as with a prompt."""
+    lines = []
+    for name, cells in zip(data.text, zip(*train.texts, strict=True), strict=True):
+        alike = commonprefix([min(cells), max(cells)])
+        if len(alike) >= LONG_BEGINNING and len(set(cells)) > 1:
+            lines.append(
+                f"{data.train}: all cells of {name!r} begin with the same {len(alike)} characters, "
+                f"{short(alike)}, which use up tokens of training.max_length and tell nothing; "
+                "remove them from all tables"
+            )
+    return lines
 
 
 def _ids_of_empty(rows: Train | TestRows, is_empty: Callable[[Iterable[bool]], bool]) -> list[str]:
@@ -137,10 +170,16 @@ def _shared_in_train_only(data: Data, train: Train, test: TestRows) -> list[str]
         ]
 
     lines = {}
+    number = "number the rows {} in a column of your own and name it as data.group"
     columns = _text_columns(data, train, test)
     for name, (cells, test_cells) in columns.items():
-        remedy = f"set data.group: {name}"
-        lines[name] = lines_about(f"their {name!r}", [cells], [test_cells], remedy)
+        names, remedy = f"their {name!r}", f"set data.group: {name}"
+        if (name,) == data.text:
+            names, remedy = (
+                f"{names} up to punctuation",
+                f"{number.format('of equal words')}, or set folds.similar",
+            )
+        lines[name] = lines_about(names, [cells], [test_cells], remedy)
     if len(data.text) == 2 and bool(lines[data.text[0]]) == bool(lines[data.text[1]]):
         # a text may be on the left here and on the right there, and one group is to hold both
         both = [columns[name] for name in data.text]
@@ -148,8 +187,7 @@ def _shared_in_train_only(data: Data, train: Train, test: TestRows) -> list[str]
             f"a text, in {' or '.join(map(repr, data.text))},",
             [cells for cells, _ in both],
             [test_cells for _, test_cells in both],
-            "number the rows that such texts connect in a column of your own and name it as "
-            "data.group",
+            number.format("that such texts connect"),
         )
         lines[data.text[1]] = []
     return [line for told in lines.values() for line in told]
@@ -187,13 +225,12 @@ def _text_columns(
 ) -> dict[str, tuple[list[str], list[str]]]:
     """Keys of the training and the test cells of a text pair and of further columns of words.
 
-    A single text column is left out: equal texts share a fold anyway.
+    Those of a single text column are without punctuation: equal texts share a fold anyway.
     """
-    columns = {}
-    if len(data.text) > 1:
-        for at, name in enumerate(data.text):
-            cells, test_cells = ([texts[at] for texts in rows.texts] for rows in (train, test))
-            columns[name] = ([*map(text_key, cells)], [*map(text_key, test_cells)])
+    columns, key = {}, words_key if len(data.text) == 1 else text_key
+    for at, name in enumerate(data.text):
+        cells, test_cells = ([texts[at] for texts in rows.texts] for rows in (train, test))
+        columns[name] = ([*map(key, cells)], [*map(key, test_cells)])
     if data.train_rows is not None:
         return columns  # the table holds other rows than `train`
     table = open_table(data.train, "data.train", data.dialect)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 # float() alone would also take nan, infinity and 1_000
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -21,6 +21,23 @@ def text_key(text: str) -> str:
     """
     folded = normalize("NFKC", text).translate(INVISIBLE).casefold()
     return " ".join(normalize("NFKC", folded).split())
+
+
+class _Spaces(dict[int, int]):
+    """A table for `str.translate` that makes a space of each mark and symbol."""
+
+    def __missing__(self, code: int) -> int:
+        self[code] = ord(" ") if category(chr(code))[0] in "PS" else code
+        return self[code]
+
+
+_SPACES = _Spaces()
+
+
+def words_key(text: str) -> str:
+    """`text_key` without punctuation and symbols, where anything is left without them."""
+    key = text_key(text)
+    return " ".join(key.translate(_SPACES).split()) or key
 
 
 def spelling_key(name: str) -> str | Decimal:

@@ -147,6 +147,19 @@ def _in_utf8(content: bytes, where: str, encoding: str | None) -> bytes:
         raise ValueError(f"{where}: not {encoding} ({reason}); correct data.encoding") from None
 
 
+def misread(content: bytes, encoding: str | None) -> tuple[str, str] | None:
+    """A word as `encoding` reads it and as UTF-8 does, if the content is UTF-8 beyond ASCII."""
+    if encoding is None or content.isascii() or content.startswith(tuple(MARKS)):
+        return None
+    try:
+        words = content.decode("utf-8").split()
+        word = next(word for word in words if not word.isascii())
+        read = word.encode().decode(encoding)
+    except UnicodeError:
+        return None
+    return None if read == word else (read, word)
+
+
 def _remedy(header: list[str], row: list[str], delimiter: str, dialect: Dialect | None) -> str:
     """Remedy for rows that differ in length."""
     other = _other_separator(header, delimiter)
