@@ -329,6 +329,23 @@ def changed_in_a_digit(path: Path) -> bytes:
     return before
 
 
+@pytest.mark.parametrize("change", [changed_in_a_digit, Path.unlink])
+def test_a_post_processing_that_was_changed_is_refused_and_made_again(
+    change, prepared, run, capsys
+):
+    config = prepared("binary", methods=["mean"])
+    run(config)
+    path = OOF / "blend_mean.threshold/postprocessing.json"
+    before = path.read_bytes()
+    change(path)
+    for stage, words in ((submit, ("--predictor", "blend_mean.threshold")), (report, ())):
+        with pytest.raises(SystemExit, match="^2$"):
+            stage.main([str(config), *words])
+        assert re.search(rf"{path}: .*\bagain\b", capsys.readouterr().err)
+    run(config)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("file", ["oof.csv", "test.csv", "weights.csv"])
 def test_a_file_of_a_blend_that_was_changed_is_refused_and_made_again(file, prepared, run, capsys):
     config = prepared("regression", methods=["mean", "convex"], postprocessing=[])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.fitted import State
 from pipeline.ensemble.leaderboard import CONSTANT
-from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import short
 from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.reading import read_json
@@ -96,6 +96,18 @@ def postprocessing_of(folder: Path) -> State:
     return read_json(path) if path.is_file() else {}
 
 
+def sha256_of_postprocessing(folder: Path) -> str | None:
+    path = folder / POSTPROCESSING
+    return file_sha256(path) if path.is_file() else None
+
+
+def has_its_postprocessing(folder: Path) -> bool:
+    """Whether the file of a blend's post-processing is the one that was written with the blend."""
+    stamp = read_stamp(folder / "test.csv")
+    written = stamp.about.get("postprocessing") if stamp else None
+    return written == sha256_of_postprocessing(folder)
+
+
 def made_from_of_blends(
     config: Config, train: Train, test: TestRows, folds: NDArray[np.int64], kinds: Sequence[str]
 ) -> dict[str, object]:
@@ -127,6 +139,9 @@ def check_scored(competition: str, board: Stamp, blend: str) -> None:
     """Raise a ValueError unless a blend's files are those that the leaderboard is about."""
     for path in files_of_blend(competition, blend):
         require_current(path, made_from_of_blend(board.made_from, blend), REMEDY)
+    folder = predictor_dir(competition, blend)
+    if not has_its_postprocessing(folder):
+        raise ValueError(f"{folder / POSTPROCESSING}: changed since it was written; {REMEDY}")
 
 
 def require_board(config: Config) -> Stamp:

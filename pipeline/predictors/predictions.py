@@ -27,15 +27,16 @@ def write_predictions(
     columns: Sequence[str],
     predictions: Floats,
     made_from: Mapping[str, object],
+    **about: object,
 ) -> None:
-    """Write `part` ("oof" or "test") of a predictor, with a stamp.
+    """Write `part` ("oof" or "test") of a predictor, with a stamp, of which `about` is a part.
 
     Args:
         ids: (n,) ids.
         predictions: (n, c) on the prediction scale.
         made_from: origin of the predictions; `models` must be equal for OOF and test.
     """
-    with written_with_stamp(folder / f"{part}.csv", made_from) as temporary:
+    with written_with_stamp(folder / f"{part}.csv", made_from, **about) as temporary:
         save_csv(temporary, table_by_id(ids, id_name, columns, predictions))
 
 

@@ -29,9 +29,11 @@ from pipeline.predictors.board import (
     POSTPROCESSING,
     REMEDY,
     files_of_blend,
+    has_its_postprocessing,
     made_from_of_blend,
     postprocessing_of,
     read_board,
+    sha256_of_postprocessing,
 )
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.metrics import METRICS
@@ -138,11 +140,12 @@ def write_contest(
         folder, own = predictor_dir(competition, name), made_from_of_blend(made_from, name)
         with written_with_stamp(_model_path(competition, name), own) as temporary:
             save_fitted(temporary, candidate.fitted[-1])
-        parts = (("oof", train.ids, cross_fitted), ("test", test.ids, candidate.test))
-        for part, ids, values in parts:
-            write_predictions(folder, part, ids, config.data.id_name, columns, values, own)
         if len(candidate.fitted) > 1:
             write_json(folder / POSTPROCESSING, candidate.fitted[1].as_json(columns))
+        about = {"postprocessing": sha256_of_postprocessing(folder)}
+        parts = (("oof", train.ids, cross_fitted), ("test", test.ids, candidate.test))
+        for part, ids, values in parts:
+            write_predictions(folder, part, ids, config.data.id_name, columns, values, own, **about)
     for method, table in contest.weights.items():
         weights = predictor_dir(competition, f"blend_{method}") / "weights.csv"
         with written_with_stamp(weights, made_from_of_blend(made_from, method)) as temporary:
@@ -198,7 +201,8 @@ def blends_are_current(competition: str, made_from: Mapping[str, object]) -> boo
     for name in board.loc[board["kind"] == "blend", "name"]:
         own = made_from_of_blend(made_from, name)
         files = [*files_of_blend(competition, name), _model_path(competition, name)]
-        if not all(is_current(path, own) for path in files):
+        kept = has_its_postprocessing(predictor_dir(competition, name))
+        if not kept or not all(is_current(path, own) for path in files):
             return False
     return True
 
