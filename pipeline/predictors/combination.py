@@ -7,8 +7,7 @@ import numpy as np
 
 from pipeline.files.hashes import sha256_of_texts
 from pipeline.scoring.tasks import Floats, as_probabilities
-
-LONGEST = 200  # characters of a name; with our endings, file systems allow 255 bytes
+from pipeline.settings.section import LONGEST_NAME
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Combination:
         is_equal = len(set(self.weights.values())) == 1
         parts = [name if is_equal else f"{name}@{w:.3g}" for name, w in self.weights.items()]
         name = "+".join(parts)
-        if len(name) <= LONGEST:
+        if len(name) <= LONGEST_NAME:
             return name
         return f"{len(parts)}+predictors@{sha256_of_texts(parts)[:12]}"
 

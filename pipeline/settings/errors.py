@@ -12,7 +12,7 @@ from pipeline.files.suggestions import choices, did_you_mean, meant_by
 from pipeline.settings.config import Config
 from pipeline.settings.listing import default_of, settings_by_section
 from pipeline.settings.members import KINDS
-from pipeline.settings.section import Section
+from pipeline.settings.section import LONGEST_NAME, Section
 
 # where pydantic's words are about Python, by its name of the error
 SHOULD_BE = {
@@ -21,6 +21,7 @@ SHOULD_BE = {
     "tuple_type": "should be a list",
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
+    "string_pattern_mismatch": f"should be 1 to {LONGEST_NAME} of the characters a-z 0-9 _ . -",
 }
 
 

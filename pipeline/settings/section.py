@@ -7,7 +7,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pipeline.files.messages import short
 
-NAME = r"^[a-z0-9_.-]{1,200}$"  # with our endings, file systems allow 255 bytes
+LONGEST_NAME = 200  # characters; with our endings, file systems allow 255 bytes
+NAME = rf"^[a-z0-9_.-]{{1,{LONGEST_NAME}}}$"
 LARGEST_WHOLE = 2**32 - 1  # of a seed; more rows or tokens than there can be
 # names of our own files and folders beside those of members and predictors
 TAKEN = (
