@@ -10,9 +10,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_backbones import make_tokenizer
+from tiny_backbones import SIZES, make_tokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from pipeline.members.bert.tokens import (
     LengthBatches,
@@ -107,6 +107,19 @@ def test_a_backbone_reads_what_both_its_files_allow(positions, of_tokenizer, rea
     """XLNet has no positions to run out of and says -1."""
     tokenizer = SimpleNamespace(model_max_length=of_tokenizer)
     assert most_tokens(SimpleNamespace(**positions), tokenizer) == reads
+
+
+@pytest.mark.parametrize("pad_id", [0, 1])
+def test_a_roberta_without_a_limit_of_its_tokenizer_reads_up_to_its_last_position(pad_id):
+    config = AutoConfig.for_model(
+        "roberta", **SIZES | {"type_vocab_size": 1}, vocab_size=9, pad_token_id=pad_id
+    )
+    backbone = AutoModel.from_config(config)
+    longest = most_tokens(config, SimpleNamespace(model_max_length=10**30))
+    ids = torch.full((1, longest + 1), 3)
+    assert backbone(ids[:, :-1]).last_hidden_state.shape[1] == longest
+    with pytest.raises((IndexError, RuntimeError), match="index"):
+        backbone(ids)
 
 
 def test_a_tokenizer_keeps_no_limit_of_an_earlier_call(tokenizer):

@@ -16,6 +16,11 @@ from torch.utils.data import Dataset, Sampler
 from pipeline.settings.template import BREAK
 
 TEXTS_AT_ONCE = 2_000  # a tokenizer needs 180 bytes a token, cut off or not
+# architectures whose first position is the one after the id of padding
+POSITIONS_AFTER_PADDING = re.compile(
+    "camembert|data2vec-text|esm|ibert|lilt|longformer|luke|mpnet|xmod"
+    "|(xlm-)?roberta(-xl|-prelayernorm)?"
+)
 BATCHES_A_POOL = 50  # batches whose rows are sorted together: little padding, yet random batches
 
 
@@ -62,6 +67,8 @@ class Tokens:
 def most_tokens(config: Any, tokenizer: Any) -> int:
     """The most tokens of a text that the backbone reads."""
     positions = getattr(config, "max_position_embeddings", 0)
+    if POSITIONS_AFTER_PADDING.fullmatch(getattr(config, "model_type", "")):
+        positions -= config.pad_token_id + 1
     if positions <= 0:  # XLNet has -1 for no limit
         return int(tokenizer.model_max_length)
     return int(min(positions, tokenizer.model_max_length))
