@@ -189,7 +189,8 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         if isinstance(result, Failure):
             return
         trained = group[i][1][0]
-        left = (time.monotonic() - start) / n_done * (len(pieces) - n_done)
+        done = n_done + _under_way(pieces)  # or the first round would count one worker's units
+        left = (time.monotonic() - start) / done * (len(pieces) - done)
         more = f", about {duration(left)} left" if left else ""
         score = f"{trained.metric} {read_run(trained.unit)['score']:.4f}, {duration(result)}"
         tqdm.write(f"{trained.unit}: {score} ({n_done} of {len(pieces)}{more})")
