@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -117,6 +118,21 @@ def test_no_label_of_a_figure_is_clipped_and_no_number_broken(browser, made_up, 
     page.goto(made_up)
     assert page.evaluate(CLIPPED) == []
     assert page.evaluate(BROKEN) == []
+    page.close()
+
+
+def test_on_a_phone_a_dot_stands_beside_its_name_and_a_truth_on_one_line(browser, made_up):
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(made_up)
+    beside = """all => all.filter(dot => {
+      const name = document.createRange(); name.selectNode(dot.nextSibling);
+      return dot.getBoundingClientRect().top > name.getClientRects()[0].bottom
+          || dot.getBoundingClientRect().bottom < name.getClientRects()[0].top;
+    }).length"""
+    assert page.eval_on_selector_all("#leaderboard th .dot", beside) == 0
+    broken = "all => all.filter(one => one.getClientRects().length > 1).length"
+    short = page.locator("#worst td.wide bdi").filter(has_text=re.compile(r"^.{1,6}$"))
+    assert short.evaluate_all(broken) == 0
     page.close()
 
 
