@@ -186,6 +186,18 @@ def test_a_target_stands_beside_its_score_and_its_best_predictor():
     ]
 
 
+def test_of_many_targets_the_worst_are_shown_and_of_many_weights_the_largest(monkeypatch):
+    monkeypatch.setattr("pipeline.reporting.page.MOST_TARGETS", 1)
+    monkeypatch.setattr("pipeline.reporting.figures.MOST_WEIGHTS", 2)
+    summary = summarise(whole_evidence(kind="several", metric="mcrmse"))
+    summary["targets"][0]["score"] = 1e6
+    summary["targets"].append({**summary["targets"][1], "score": None})
+    text = page(summary)
+    assert list(Tables(text).table("targets")) == [summary["targets"][0]["name"]]
+    (alt,) = re.findall(r'aria-label="Weights of [^"]*: ([^"]*)"', text)
+    assert re.findall(r"m\d", alt) == ["m0", "m2"]
+
+
 def test_without_members_there_is_no_table_of_them(summary, tables):
     assert summary["run"]["members"] == []
     assert "run" not in tables.rows

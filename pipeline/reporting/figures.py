@@ -16,6 +16,7 @@ from pipeline.reporting.verdict import Line
 KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
 LEAST_SPAN = 0.05  # of correlations, from the palest cell to the darkest
 LONGEST_NAME, LONGEST_OF_PAIR = 28, 18  # characters, so that the axes keep their room
+MOST_WEIGHTS = 40  # bars of a figure
 MOST_CELLS = 12  # predictors up to which a heatmap's cells hold their numbers
 
 Estimate = list[float | None]  # value, and low and high of its 95 % interval
@@ -119,8 +120,10 @@ def correlations(summary: Summary) -> str:
 
 
 def weights(summary: Summary, blend: str) -> str:
-    """A blend's weights, with their spread over other fits where it is known."""
+    """A blend's weights, the largest of many, with their spread over other fits where known."""
     lines = summary["weights"][blend]
+    if len(lines) > MOST_WEIGHTS:
+        lines = sorted(lines, key=lambda line: -abs(line["weight"]))[:MOST_WEIGHTS]
     names = [" · ".join(filter(None, (line["predictor"], line["target"]))) for line in lines]
 
     def draw(figure: Figure) -> None:

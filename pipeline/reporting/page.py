@@ -13,6 +13,7 @@ from pipeline.reporting.summary import Summary
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 MOST_CLASSES = 100  # shown in the table of precision and recall
+MOST_TARGETS = 20  # or labels, shown in their table
 MOST_PAIRS = 5  # pairs of predictors shown from either end
 
 
@@ -32,6 +33,8 @@ def page(summary: Summary) -> str:
         s=summary,
         pairs=shown,
         classes=sorted(classes, key=lambda line: -line["rows"])[:MOST_CLASSES],
+        worst_targets=_worst(summary),
+        most_weights=figures.MOST_WEIGHTS,
         heat=_heat(summary["folds"]),
         pictures=_figures(summary),
         weight_figures={
@@ -75,6 +78,15 @@ def _figures(summary: Summary) -> dict[str, Markup]:
     ]
     functions = [function for data, of_data in shown if data for function in of_data]
     return {function.__name__: Markup(function(summary)) for function in functions}  # noqa: S704
+
+
+def _worst(summary: Summary) -> list[dict[str, float | None]]:
+    """All targets, or the worst where the page would become long; those without a score last."""
+    targets, sign = summary["targets"], 1 if summary["greater_is_better"] else -1
+    if len(targets) <= MOST_TARGETS:
+        return list(targets)
+    known = [line for line in targets if line["score"] is not None]
+    return sorted(known, key=lambda line: sign * line["score"])[:MOST_TARGETS]
 
 
 def _heat(folds: dict[str, list[dict[str, float | None]]]) -> dict[str, list[int]]:
