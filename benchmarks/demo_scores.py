@@ -32,7 +32,7 @@ from pipeline.files.paths import leaderboard_path, predictor_dir, submission_pat
 from pipeline.files.reading import read_csv_as_text
 from pipeline.predictors.board import external_folders, read_board
 from pipeline.predictors.predictions import read_predictions
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
@@ -84,7 +84,7 @@ def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
     table.insert(0, "competition", name)
     table.insert(1, "metric", config.metric)
     table["chosen"] = table["chosen"].fillna("")
-    smaller_is_better = not METRICS[config.metric].greater_is_better
+    smaller_is_better = not metric_of(config.metric).greater_is_better
     return table.sort_values("test", ascending=smaller_is_better, kind="stable", ignore_index=True)
 
 

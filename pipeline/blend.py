@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         path = leaderboard_path(config.competition)
         stamp = require_current(path, made_from, "run blend again")
         board = read_board(path)
-        print(f"\n{summary(board, config.metric, **stamp.about)}\n{path}: all columns\n")
+        print(f"\n{summary(board, target.metric, **stamp.about)}\n{path}: all columns\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pipeline.competition.features import lines_about as lines_about_features
 from pipeline.competition.folds import read_own_folds
 from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.rows import read_test, read_train
-from pipeline.competition.targets import check_grades
+from pipeline.competition.targets import check_scored
 from pipeline.demos.fetch import fetch_missing
 from pipeline.ensemble.fitted import check_names
 from pipeline.files.paths import unit_dir
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             read_own_folds(config.folds.path, train.ids, data.train_rows is not None)
         form = read_form(config, train.columns, train.classes, test.ids)
         check_positive(data.positive, form)
-        check_grades(config.metric, data.train, train.classes)
+        check_scored(config.metric, data.train, train.y, train.classes)
         check_external(config, train, test)
         if not is_trained:
             check_members(config.members, folders)

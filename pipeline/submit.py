@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if len(standings) > 1:
             target = Target.of(train.y, config.task, config.metric, train.groups)
             record["score"] = target.score(combined("oof", train.ids))
-            notes = [*notes, f"{config.metric} on held-out rows: {record['score']:.4f}"]
+            notes = [*notes, f"{target.metric.label} on held-out rows: {record['score']:.4f}"]
         is_chosen, name = flags.predictor is None, combination.name
         path = write_submission(
             config.competition, name, table, made_from, record, is_chosen=is_chosen

@@ -84,8 +84,8 @@ def _write_oof(member: AnyMember, table: TrainingTable) -> None:
         write_predictions(
             folder, "oof", train.ids, table.id_name, train.columns, predictions, made_from
         )
-    value = Target.of(train.y, table.task, table.metric).score(predictions)
-    print(f"{folder}/oof.csv: {table.metric} {value:.4f}")
+    target = Target.of(train.y, table.task, table.metric)
+    print(f"{folder}/oof.csv: {target.metric.label} {target.score(predictions):.4f}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline.scoring.names import PARAMETERS
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(?s)(<!-- made by python -m scripts.reference: (\w+) -->\n).*?(<!-- end -->)")
 HIDDEN, LAYERS = 384, 6  # of MiniLM, to count the parameters that a pooling adds
@@ -64,6 +66,8 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
     "metrics": lambda entry: ", ".join(entry.metrics),
     "better": lambda entry: "greater" if entry.greater_is_better else "smaller",
     "scores": lambda entry: "labels" if entry.decides else "values or probabilities",
+    "formula": lambda entry: entry.about,
+    "parameter": lambda entry: ", ".join(PARAMETERS.get(entry.name, ())) or "none",
 }
 # the room, the registry's name (before or after it was renamed), the first words of the columns
 TABLES = {
@@ -71,7 +75,7 @@ TABLES = {
     "models": ("members", "ESTIMATORS", "what options"),
     "blenders": ("ensemble", "BLENDERS", "what tasks"),
     "postprocessing": ("ensemble", "POSTPROCESSING", "what tasks metrics"),
-    "metrics": ("scoring", "METRICS", "better scores tasks"),
+    "metrics": ("scoring", "METRICS", "formula tasks scores better parameter"),
 }
 
 
@@ -92,8 +96,8 @@ def renewed(page: str) -> str:
 
 
 def how_it_scores(metric: Any) -> str:
-    cells = (COLUMNS[column](metric) for column in ("scores", "tasks", "better"))
-    return "Scores {} ({}); {} is better.".format(*cells)
+    cells = (COLUMNS[column](metric) for column in ("formula", "tasks", "better"))
+    return "{} ({}); {} is better.".format(*cells)
 
 
 def listing() -> str:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from pipeline.scoring.bootstrap import (
-    BOOTSTRAP,
     bootstrap_clusters,
     bootstrap_counts,
     bootstrap_score,
@@ -46,8 +45,13 @@ def drawn(n, n_samples, size=None, seed=0):
     return np.array([np.bincount(rows, minlength=n) for rows in draws], dtype=float)
 
 
-def test_there_is_one_for_each_metric():
-    assert set(BOOTSTRAP) == set(METRICS)
+def test_weights_of_columns_hold_in_samples_too():
+    y, p = rows_of("regression", 40)
+    weighted = {"name": "r2", "column_weights": {"a": 3, "b": 1}}
+    times = drawn(40, 10)
+    times[0], y[:20, 1] = np.repeat([2, 0], 20), 1  # the second column is undefined on this sample
+    found = bootstrap_score(Target.of(y, "regression", weighted), p)(times)
+    np.testing.assert_allclose(found, gathered(weighted, "regression", y, p, times))
 
 
 @pytest.mark.parametrize(("metric", "task"), CASES)

@@ -13,7 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from pipeline.files.paths import submission_path
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import METRICS, metric_of
+from pipeline.scoring.names import PARAMETERS
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import FLAGS, load_config, one_line_errors, parse
 from pipeline.settings.listing import default_of, settings_by_section
@@ -394,11 +395,56 @@ def test_what_is_no_foreign_predictor_is_named(config_of, entry, said):
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_just_the_metrics_of_a_task_fit_it(config_of, task):
     for name, metric in METRICS.items():
+        given = {"name": name, **PARAMETERS.get(name, {})}
         if task in metric.tasks:
-            assert config_of(task=task, metric=name).metric == name
+            assert metric_of(config_of(task=task, metric=given).metric).name == name
         else:
             with pytest.raises(ValueError, match=rf"tiny\.yaml: .*'{name}'.*\b{task}\b"):
-                config_of(task=task, metric=name)
+                config_of(task=task, metric=given)
+
+
+def test_a_metric_with_parameters_is_a_map_and_one_without_stays_a_name(config_of):
+    def metric(given, **others):
+        return config_of(task="regression", metric=given, **others).metric
+
+    assert metric({"name": "RMSE"}) == "rmse"
+    two = {"target": ["a", "b"]}
+    weighted = {"name": "rmse", "column_weights": {"b": 1, "a": 2}}
+    assert list(metric(weighted, data=two)["column_weights"].items()) == [("a", 2), ("b", 1)]
+    fbeta = config_of(task="binary", metric={"name": "F-beta", "beta": 5}).metric
+    assert fbeta == {"name": "fbeta", "beta": 5}
+    assert metric_of(fbeta).label == "fbeta(beta=5)"
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "said"),
+    [
+        ("binary", "fbeta", "beta"),
+        ("binary", {"name": "fbeta"}, "beta"),
+        ("binary", {"name": "fbeta", "beta": 0}, r"metric\.beta\b.*\b0\b"),
+        ("binary", {"name": "fbeta", "beta": True}, r"metric\.beta\b.*\btrue\b"),
+        ("binary", {"name": "fbeta", "bata": 2}, r"'metric\.bata'.*'metric\.beta'"),
+        ("binary", {"name": "f1", "beta": 2}, r"\bbeta\b.*'f1'"),
+        ("multiclass", {"name": "map_at_k", "k": 2.5}, r"metric\.k\b.*2\.5"),
+        ("multiclass", {"name": "map_at_k", "beta": 2}, r"\bbeta\b.*'map_at_k'"),
+        ("multiclass", {"k": 2}, r"metric\.name"),
+        ("regression", {"name": "rmse", "column_weights": {"a": 1}}, "'target'|'a'"),
+        ("regression", {"name": "rmse", "column_weights": {"target": 0}}, r"\b0\b"),
+        ("regression", {"name": "rmse", "column_weights": {"target": -1}}, "-1"),
+        ("binary", {"name": "auc", "column_weights": {"target": 1}}, "column_weights.*auc"),
+        ("multilabel", {"name": "f1_micro", "column_weights": {"target": 1}}, "column_weights.*f1"),
+        ("regression", ["rmse"], r"metric: .*\['rmse'\]"),
+        ("regression", {}, r"metric\.name"),
+    ],
+)
+def test_a_wrong_parameter_of_a_metric_is_one_line(config_of, task, metric, said):
+    with pytest.raises(ValueError, match=said):
+        config_of(task=task, metric=metric)
+
+
+def test_a_metric_with_parameters_can_be_typed(command):
+    config, _ = command("--task", "binary", "--metric", "{name: fbeta, beta: 3}")
+    assert config.metric == {"name": "fbeta", "beta": 3}
 
 
 @pytest.mark.parametrize(

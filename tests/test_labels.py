@@ -36,7 +36,7 @@ def sample_of(*cells, columns=("answer",)):
 def test_labels_are_spelled_as_in_the_sample_where_one_rule_gives_all_its_cells(
     classes, cells, spelled
 ):
-    assert labels_as_sampled(sample_of(*cells), classes) == spelled
+    assert labels_as_sampled(frozenset(cells), classes) == spelled
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_labels_are_spelled_as_in_the_sample_where_one_rule_gives_all_its_cells(
 )
 def test_cells_that_are_no_certain_spelling_are_said_beside_what_we_write(classes, cells):
     sample = sample_of(*cells)
-    assert labels_as_sampled(sample, classes) is None
+    assert labels_as_sampled(sample.cells, classes) is None
     (line,) = lines_about(Form("multiclass", "accuracy", "auto", sample, classes), "s.csv")
     assert line.startswith("warning: s.csv: holds ")
     assert all(repr(one) in line for one in (*cells, *classes))

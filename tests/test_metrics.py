@@ -6,6 +6,7 @@ from scipy import stats
 from scored import column_scores, score
 from sklearn import metrics as skl
 
+from pipeline.scoring.formulas import rank_of_truth, ranked
 from pipeline.scoring.metrics import METRICS, nearest_labels
 from pipeline.scoring.tasks import TASKS
 
@@ -64,6 +65,17 @@ REFERENCES = {
     "logloss": lambda y, p: skl.log_loss(y, p, labels=range(3) if p.ndim == 2 else [0, 1]),
     "mcc": skl.matthews_corrcoef,
     "qwk": kappa,
+    "rmsle": lambda y, p: skl.root_mean_squared_log_error(y, np.maximum(p, 0)),
+    "mape": skl.mean_absolute_percentage_error,
+    "f1_micro": lambda y, p: skl.f1_score(y, p, average="micro"),
+    "fbeta": lambda y, p: skl.fbeta_score(y, p, beta=2),
+    "map_at_k": lambda y, p: np.mean(
+        [
+            sum(1 / r for r, k in enumerate(np.argsort(-q)[:3], 1) if k == c)
+            for c, q in zip(y, p, strict=True)
+        ]
+    ),
+    "top_k_accuracy": lambda y, p: skl.top_k_accuracy_score(y, p, k=2, labels=range(p.shape[1])),
 }
 
 
@@ -78,7 +90,8 @@ def test_values_are_those_of_scikit_learn_and_scipy(name, task, n):
             "multiclass": p.argmax(axis=1),
         }.get(task, (p >= 0.5).astype(int))
     p = p[:, 0] if task == "binary" else p
-    pairs = list(zip(y.T, p.T, strict=True)) if y.ndim == 2 else [(y, p)]
+    by_column = y.ndim == 2 and not METRICS[name].joint
+    pairs = list(zip(y.T, p.T, strict=True)) if by_column else [(y, p)]
     expected = [REFERENCES[name](*pair) for pair in pairs]
     np.testing.assert_allclose(column_scores(name, task, y, predictions), expected, rtol=1e-9)
     assert score(name, task, y, predictions) == pytest.approx(np.mean(expected))
@@ -114,6 +127,56 @@ def test_errors_by_hand():
     assert score("mae", "regression", y, p) == pytest.approx(1)
     assert score("r2", "regression", y, p) == pytest.approx(1 - 5 / 8)
     assert score("pearson", "regression", y, p) == pytest.approx(1)
+
+
+def test_relative_and_logarithmic_errors_by_hand():
+    y, p = np.array([[1.0], [4.0]]), np.array([[2.0], [-1.0]])
+    assert score("mape", "regression", y, p) == pytest.approx((1 + 5 / 4) / 2)
+    of_zero = np.log(5)  # a prediction below 0 counts as 0
+    expected = np.sqrt((np.log(3 / 2) ** 2 + of_zero**2) / 2)
+    assert score("rmsle", "regression", y, p) == pytest.approx(expected)
+
+
+def test_f_beta_by_hand_counts_recall_beta_squared_times():
+    y = np.array([1, 1, 1, 0, 0])
+    p = np.array([[0.9], [0.2], [0.1], [0.7], [0.1]])  # precision 1/2, recall 1/3
+    for beta in (0.5, 2, 5):
+        expected = (1 + beta**2) / 2 / 3 / (beta**2 / 2 + 1 / 3)
+        assert score({"name": "fbeta", "beta": beta}, "binary", y, p) == pytest.approx(expected)
+    assert score({"name": "fbeta", "beta": 1}, "binary", y, p) == score("f1", "binary", y, p)
+
+
+def test_micro_f1_pools_the_labels_and_is_accuracy_with_one_class_a_row():
+    y = np.array([[1.0, 0], [1, 0], [1, 1]])
+    p = np.array([[0.9, 0.8], [0.1, 0.2], [0.6, 0.7]])  # 3 hits, 1 miss, 1 false alarm
+    assert column_scores("f1_micro", "multilabel", y, p).tolist() == [6 / 8]
+    y, good, _ = example("multiclass")
+    assert score("f1_micro", "multiclass", y, good) == score("accuracy", "multiclass", y, good)
+
+
+def test_the_rank_of_the_truth_by_hand():
+    y = np.array([0, 1, 2, 2])
+    p = np.array([[0.6, 0.3, 0.1], [0.5, 0.3, 0.2], [0.6, 0.3, 0.1], [0.4, 0.2, 0.4]])
+    for k, precision, among in ((1, 1 / 4, 1 / 4), (2, 2 / 4, 3 / 4), (9, (2 + 1 / 3) / 4, 1)):
+        of_map, of_top = ({"name": name, "k": k} for name in ("map_at_k", "top_k_accuracy"))
+        assert score(of_map, "multiclass", y, p) == pytest.approx(precision)
+        assert score(of_top, "multiclass", y, p) == pytest.approx(among)
+
+
+def test_the_rank_of_the_truth_is_its_place_in_the_list_that_is_submitted():
+    y = np.random.default_rng(0).integers(0, 4, 50)
+    p = np.random.default_rng(1).integers(0, 3, (50, 4)) / 8  # many ties
+    places = 1 + np.argmax(ranked(p) == y[:, None], axis=1)
+    assert rank_of_truth(y, p).tolist() == places.tolist()
+
+
+def test_columns_count_by_their_weights_and_undefined_ones_leave_the_mean():
+    y, p, _ = example("regression")
+    first, second = column_scores("r2", "regression", y, p)
+    weighted = {"name": "r2", "column_weights": {"a": 2, "b": 1}}
+    assert score(weighted, "regression", y, p) == pytest.approx((2 * first + second) / 3)
+    y[:, 0] = 1
+    assert score(weighted, "regression", y, p) == second
 
 
 def test_mcrmse_is_the_mean_of_columns_not_the_root_of_a_mean():

@@ -1,5 +1,6 @@
 import json
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -24,14 +25,14 @@ FITTING = [
     for name in sorted(POSTPROCESSING)
     for task in TASKS
     for metric in METRICS
-    if POSTPROCESSING[name].fits(task, metric)
+    if POSTPROCESSING[name].fits(task, METRICS[metric])
 ]
 UNFIT = [
     (name, task, metric)
     for name in sorted(POSTPROCESSING)
     for task in TASKS
     for metric in METRICS
-    if not POSTPROCESSING[name].fits(task, metric)
+    if not POSTPROCESSING[name].fits(task, METRICS[metric])
 ]
 RATINGS = np.arange(5.0)
 
@@ -402,3 +403,15 @@ def test_post_processing_that_changes_no_prediction_is_no_candidate(where):
     )
     clipped = [] if where == "nowhere" else ["blend_mean.clip"]
     assert [c.entry.name for c in found] == ["blend_mean", *clipped]
+
+
+def test_labels_that_are_scored_together_get_the_cuts_that_are_best_together():
+    rng = np.random.default_rng(3)
+    y = (rng.random((40, 2)) < [[0.5, 0.1]]).astype(float)
+    p = np.clip(0.3 * y + 0.5 * rng.random(y.shape), 0, 1)
+    target = Target.of(y, "multilabel", "f1_micro")
+    cuts = [(np.sort(p[:, j])[1:] + np.sort(p[:, j])[:-1]) / 2 for j in range(2)]
+    decided = ((p >= pair).astype(float) for pair in product(*cuts))
+    best = max(map(target.score, decided))
+    tuned = POSTPROCESSING["threshold"].fit(p, target).apply(p)
+    assert target.score(p) < target.score(tuned) == pytest.approx(best)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.reporting.screen import summary
+from pipeline.scoring.metrics import METRICS
 
 NONE = np.nan
 COLUMNS = ["name", "kind", "score", "gain", "gain_low", "gain_high"]
@@ -56,7 +57,7 @@ def long_board(n_blends=12, n_members=3):
 
 
 def test_the_chosen_line_is_marked_and_numbers_stand_below_each_other():
-    text = summary(board(), "rmse", EXPECTED)
+    text = summary(board(), METRICS["rmse"], EXPECTED)
     assert parts_of(text)[0] == {
         "blend_convex": (True, ["blend", "0.5000", "+0.0200", "[+0.0100,", "+0.0300]"]),
         "blend_mean": (False, ["blend", "0.5200", "+0.0000", "[+0.0000,", "+0.0000]"]),
@@ -70,18 +71,18 @@ def test_the_chosen_line_is_marked_and_numbers_stand_below_each_other():
 
 
 def test_the_five_best_the_chosen_one_and_every_member_are_shown():
-    text = summary(long_board(), "rmse", EXPECTED)
+    text = summary(long_board(), METRICS["rmse"], EXPECTED)
     shown = [*(f"blend_{k}" for k in range(5)), "blend_11", *(f"member_{k}" for k in range(3))]
     assert list(parts_of(text)[0]) == shown
     assert re.match(r"\W*6\b.*\bleaderboard\.csv\b", parts_of(text)[1])
-    assert "leaderboard.csv" not in summary(board(), "rmse", EXPECTED)
+    assert "leaderboard.csv" not in summary(board(), METRICS["rmse"], EXPECTED)
 
 
 def test_a_blend_that_is_one_member_says_so_and_is_no_gain():
-    text = summary(board().assign(alone=["nan", NONE, NONE, NONE]), "rmse", EXPECTED)
+    text = summary(board().assign(alone=["nan", NONE, NONE, NONE]), METRICS["rmse"], EXPECTED)
     assert parts_of(text)[0]["blend_convex"] == (True, ["blend", "0.5000", "is", "nan", "alone"])
     assert re.match(r"\* .*\bblend_convex\b.*\bnan alone\b", parts_of(text)[1])
-    assert "alone" not in summary(board().assign(alone=NONE), "rmse", EXPECTED)
+    assert "alone" not in summary(board().assign(alone=NONE), METRICS["rmse"], EXPECTED)
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e-3, 1, 1e4, 1e12])
@@ -97,7 +98,7 @@ def test_no_line_is_wider_than_a_hundred_characters_and_all_is_ascii(scale):
     )
     expected = {**EXPECTED, "chosen": [f"blend_{k}_of_many" for k in range(10)]}
     for alone in (NONE, names[3]):
-        text = summary(wide.assign(alone=[alone, NONE, NONE, NONE]), "rmse", expected)
+        text = summary(wide.assign(alone=[alone, NONE, NONE, NONE]), METRICS["rmse"], expected)
         assert max(map(len, text.splitlines())) <= 100
         assert text.isascii()
 
@@ -108,19 +109,19 @@ def test_names_of_thirty_characters_are_shown_whole(kind, alone):
     names = ["blend_hill_climb.cut_points", "blend_mean"]
     names += [f"deberta-v3-large_attention-s1{k}" for k in range(2)]
     table = board().assign(name=names, kind=["blend", "blend", kind, kind])
-    text = summary(table.assign(alone=[alone, NONE, NONE, NONE]), "rmse", EXPECTED)
+    text = summary(table.assign(alone=[alone, NONE, NONE, NONE]), METRICS["rmse"], EXPECTED)
     assert set(parts_of(text)[0]) == set(names)
     assert max(map(len, text.splitlines())) <= 100
 
 
 def test_names_that_are_too_long_keep_what_tells_them_apart():
     names = ["blend_convex", "blend_mean", *("m" * 150 + f"-s{k}" for k in range(2))]
-    told = parts_of(summary(board().assign(name=names), "rmse", EXPECTED))[0]
+    told = parts_of(summary(board().assign(name=names), METRICS["rmse"], EXPECTED))[0]
     assert len(told) == 4
 
 
 def test_it_says_why_and_what_to_expect():
-    text = summary(board(), "rmse", EXPECTED)
+    text = summary(board(), METRICS["rmse"], EXPECTED)
     assert re.search(r"\brmse\b.*\blower\b", text)
     told = parts_of(text)[1]
     assert re.match(r"\* .*\bblend_convex\b", told)
@@ -130,31 +131,31 @@ def test_it_says_why_and_what_to_expect():
 
 def test_of_one_blend_nothing_is_chosen():
     alone = board("blend_mean").iloc[1:]
-    told = parts_of(summary(alone, "rmse", None))[1]
+    told = parts_of(summary(alone, METRICS["rmse"], None))[1]
     assert told.startswith("* ")
     assert "mean" not in told
 
 
 def test_the_plain_mean_is_chosen_for_want_of_a_better_one():
-    text = summary(board("blend_mean"), "auc", EXPECTED)
+    text = summary(board("blend_mean"), METRICS["auc"], EXPECTED)
     assert re.search(r"\bauc\b.*\bhigher\b", text)
     assert re.match(r"\* .*\bblend_mean\b", parts_of(text)[1])
 
 
 def test_an_estimate_that_was_not_made_is_not_told():
-    told = parts_of(summary(board(), "rmse", None))[1]
+    told = parts_of(summary(board(), METRICS["rmse"], None))[1]
     assert re.search(r"\b0\.5000\b", told)
     assert "0.5100" not in told
 
 
 def test_an_undefined_estimate_is_told_as_such():
     undefined = {**EXPECTED, "score": None, "gain": None, "gain_low": None, "gain_high": None}
-    assert "undefined" in parts_of(summary(board(), "rmse", undefined))[1]
+    assert "undefined" in parts_of(summary(board(), METRICS["rmse"], undefined))[1]
 
 
 def test_one_bad_predictor_does_not_hide_the_digits_of_the_good_ones():
     good = board().assign(score=[1.2345e-6, 1.3e-6, 0.5, NONE], gain=[6.55e-8, 0, -0.5, NONE])
-    told = summary(good, "rmse", None)
+    told = summary(good, METRICS["rmse"], None)
     assert "0.000001234" in told or "0.000001235" in told
     assert "+0.000000066" in told or "+0.000000065" in told
 
@@ -162,7 +163,7 @@ def test_one_bad_predictor_does_not_hide_the_digits_of_the_good_ones():
 @pytest.mark.parametrize("score", [1e-9, -1e-9, 0.0, NONE, 0.5])
 def test_where_greater_is_better_four_digits_are_enough(score):
     line = board().assign(score=score)
-    assert "0.01000" not in summary(line, "pearson", None)
+    assert "0.01000" not in summary(line, METRICS["pearson"], None)
 
 
 @pytest.mark.parametrize(
@@ -171,4 +172,4 @@ def test_where_greater_is_better_four_digits_are_enough(score):
 def test_small_scores_keep_four_digits(scale, shown):
     numbers = board().select_dtypes(float).columns
     scaled = board().assign(**{name: board()[name] * scale for name in numbers})
-    assert shown in summary(scaled, "rmse", None)
+    assert shown in summary(scaled, METRICS["rmse"], None)

@@ -4,6 +4,7 @@ import pytest
 from pipeline.ensemble import selection
 from pipeline.ensemble.objectives import OBJECTIVES, Objective, objective_of
 from pipeline.ensemble.selection import hill_climb, selection_path
+from pipeline.ensemble.weights import WEIGHTS
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 
@@ -69,6 +70,17 @@ def test_the_metric_itself_is_improved_whatever_its_direction():
     preds[:, 0] = y * 0.01 + 7  # useless for rmse, the truth for pearson
     assert abs(choose(preds, y, "rmse")[0]) < 0.1  # of .2
     assert choose(preds, y, "pearson")[0] > 0.5
+
+
+def test_a_metric_of_all_labels_together_gives_a_member_one_weight_for_all(few_bags):
+    rng = np.random.default_rng(0)
+    y = (rng.random((300, 2)) < [[0.5, 0.2]]).astype(float)
+    preds = np.clip(y[:, None] * 0.4 + 0.6 * rng.random((300, 3, 2)), 0, 1)
+    preds[:, 2] = rng.random((300, 2))
+    weights = WEIGHTS["hill_climb"](preds, Target.of(y, "multilabel", "f1_micro"), seed=0)
+    assert weights.shape == (3,)
+    assert weights[2] < weights[:2].min()
+    assert WEIGHTS["hill_climb"](preds, Target.of(y, "multilabel", "f1"), seed=0).shape == (3, 2)
 
 
 def test_the_selection_steps_back_towards_the_mean_as_far_as_scores_best(monkeypatch):

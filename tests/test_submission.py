@@ -1,5 +1,7 @@
 """The cells of a submission: each task with each form of sample, and errors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -284,3 +286,27 @@ def test_labels_that_differ_and_columns_of_probabilities_are_no_constant_label()
     assert constant_label(binary("accuracy", "id", "t")) is None
     assert constant_label(binary("auc", "id", "no", "yes")) is None
     assert constant_label(binary("accuracy", "id", "t", predictions=SAME[:1])) is None
+
+
+def test_one_column_for_a_metric_of_ranks_lists_the_most_probable_labels():
+    cells = multiclass({"name": "map_at_k", "k": 2}, "id", "label", form="auto")
+    assert cells == {"label": ["id money", "sport money", "money id"]}
+    with_all = multiclass({"name": "top_k_accuracy", "k": 9}, "id", "label")
+    assert with_all["label"][0] == "id money sport"
+    assert multiclass("map_at_k", "id", "label", form="labels")["label"] == ["id", "sport", "money"]
+    assert set(multiclass("map_at_k", "id", *CLASSES)) == set(CLASSES)  # probabilities
+
+
+def test_a_list_spells_labels_as_the_sample_does_and_takes_no_label_with_a_space():
+    sample = replace(sample_of("id", "label"), cells=frozenset({"Id Money", "Sport"}))
+    form = Form("multiclass", "map_at_k", "auto", sample, CLASSES)
+    cells = submission_cells(form, PER_CLASS, columns=CLASSES, y=CODES)
+    assert cells["label"][0] == "Id Money Sport"
+    with pytest.raises(ValueError, match="'New York'"):
+        Form("multiclass", "map_at_k", "auto", sample, ("New York", "Paris"))
+
+
+def test_no_negative_number_is_submitted_for_a_logarithmic_error():
+    p = np.array([[-0.2], [0.5], [0.9]])
+    assert regression("rmsle", "id", "target", predictions=p) == {"target": [0, 0.5, 0.9]}
+    assert regression("rmse", "id", "target", predictions=p) == {"target": [-0.2, 0.5, 0.9]}

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.competition.targets import TARGETS, as_number, read_targets
+from pipeline.competition.targets import TARGETS, as_number, check_scored, read_targets
 from pipeline.scoring.tasks import TASKS
 
 WHERE = "data/c/train.csv"
@@ -193,3 +193,14 @@ def test_a_positive_class_that_does_not_occur_is_an_error_that_names_those_that_
     said = r"'t0'.*data\.positive.*'ham'.*'no', 'spam'"
     with pytest.raises(ValueError, match=said):
         read("binary", ["spam", "no"], positive="ham")
+
+
+def test_targets_that_a_metric_cannot_score_are_named():
+    y = np.array([[0.0], [2.5], [4.0]])
+    check_scored("rmsle", WHERE, y, ())
+    check_scored("mape", WHERE, y + 1, ())
+    check_scored("rmse", WHERE, y - 1, ())
+    with pytest.raises(ValueError, match="-1"):
+        check_scored("rmsle", WHERE, y - 1, ())
+    with pytest.raises(ValueError, match=r"\b1 rows"):
+        check_scored("mape", WHERE, y, ())

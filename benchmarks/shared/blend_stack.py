@@ -41,7 +41,7 @@ def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[
     task, metric = setting.task, METRIC[setting.task]
     target = Target.of(stack.y, task, metric)
     is_nested = setting.n_rows <= MOST_NESTED
-    steps = {name: step for name, step in POSTPROCESSING.items() if step.fits(task, metric)}
+    steps = {n: step for n, step in POSTPROCESSING.items() if step.fits(task, target.metric)}
     candidates = [
         candidate
         for name in Blend().methods

@@ -11,11 +11,13 @@ from pipeline.competition.sample import Sample, read_sample
 from pipeline.competition.spelling import in_print, spelling_key
 from pipeline.competition.targets import as_number, says_yes_or_no
 from pipeline.files.messages import first_few
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import Metric, metric_of
+from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Config
 
 NO = ("0", "False", "false", "FALSE", "no", "No", "NO", "0.0")
+OF_POSITIVE = ("f1", "fbeta")  # metrics of labels that do not treat both classes alike
 YES = ("1", "True", "true", "TRUE", "yes", "Yes", "YES", "1.0")
 
 
@@ -29,15 +31,31 @@ class Form:
     """
 
     task: str
-    metric: str
+    metric: Setting
     submit_as: str
     sample: Sample
     classes: Sequence[str]
 
     @property
     def wants_labels(self) -> bool:
-        decides = METRICS[self.metric].decides
+        decides = self.scored_by.decides
         return self.submit_as == "labels" or (self.submit_as == "auto" and decides)
+
+    @property
+    def scored_by(self) -> Metric:
+        return metric_of(self.metric)
+
+    @property
+    def n_listed(self) -> int | None:
+        """Number of labels that the only column lists in each row, the most probable first."""
+        lists = self.submit_as == "auto" and self.has_one_column
+        return self.scored_by.k if lists else None
+
+    @property
+    def sampled_labels(self) -> frozenset[str]:
+        """The labels that the sample's cells hold."""
+        cells = self.sample.cells
+        return frozenset(" ".join(cells).split()) if self.n_listed else cells
 
     @property
     def has_one_column(self) -> bool:
@@ -52,6 +70,14 @@ class Form:
             )
         if not self.has_one_column or self.wants_labels:
             return
+        if self.n_listed:
+            spaced = [name for name in classes if len(name.split()) != 1]
+            if spaced:
+                raise ValueError(
+                    f"class {spaced[0]!r} holds white space, which separates the labels that a row "
+                    f"lists for {self.scored_by.label}; rename the class, or set submit.as: labels"
+                )
+            return
         if self.task == "binary" and columns[0] == classes[0]:
             raise ValueError(
                 f"the sample submission's column {columns[0]!r} is a class, but the probability of "
@@ -60,7 +86,7 @@ class Form:
         if self.task == "multiclass":
             raise ValueError(
                 f"the sample submission has one column, {columns[0]!r}, which cannot hold the "
-                f"probabilities of {len(classes)} classes that {self.metric} scores; set "
+                f"probabilities of {len(classes)} classes that {self.scored_by.label} scores; set "
                 "submit.as: labels"
             )
 
@@ -73,14 +99,14 @@ def read_form(
     return Form(config.task, config.metric, config.submit.as_, sample, classes)
 
 
-def labels_as_sampled(sample: Sample, classes: Sequence[str]) -> tuple[str, ...] | None:
+def labels_as_sampled(cells: frozenset[str], classes: Sequence[str]) -> tuple[str, ...] | None:
     """The classes as the sample spells them; None if its cells are no spellings of them.
 
     A sample may show one class only, so a spelling counts as certain when one rule, such as whole
     numbers for 1.0 or 0 and 1 for False and True, gives every cell.
     """
     for spelled in _spellings(classes):
-        if len(set(spelled)) == len(classes) and sample.cells <= set(spelled):
+        if len(set(spelled)) == len(classes) and cells <= set(spelled):
             return spelled
     return None
 
@@ -112,10 +138,15 @@ def lines_about(form: Form, where: str) -> list[str]:
         lines.append(f"{sample.columns[0]}: {held}")
     own = ("0", "1") if form.task == "multilabel" else tuple(classes)
     fits = form.task == "multilabel" or (TASKS[form.task].has_classes and form.has_one_column)
-    if not (own and fits and form.wants_labels):
+    if not (own and fits and (form.wants_labels or form.n_listed)):
         problem = _problem_of_numbers(form)
         return [*lines, f"warning: {where}: {problem}"] if problem else lines
-    shown, spelled = first_few(sorted(sample.cells)), labels_as_sampled(sample, own)
+    if form.n_listed:
+        lines.append(
+            f"{sample.columns[0]}: {min(form.n_listed, len(own))} labels, the most probable first"
+        )
+    cells = form.sampled_labels
+    shown, spelled = first_few(sorted(cells)), labels_as_sampled(cells, own)
     if spelled is None:
         lines.append(
             f"warning: {where}: holds {shown}, we write labels, {first_few(own)}; write the "
@@ -153,14 +184,18 @@ def check_positive(positive: str | None, form: Form) -> None:
         form.task != "binary"
         or positive is not None
         or not form.has_one_column
-        or (form.wants_labels and form.metric != "f1")
+        or (form.wants_labels and form.scored_by.name not in OF_POSITIVE)
         or {says_yes_or_no(name) for name in classes} == {True, False}
         or all(as_number(name) is not None for name in classes)
         or spelling_key(column) == spelling_key(classes[1])
     ):
         return
     first, second = map(in_print, classes)
-    purpose = "which f1 scores" if form.wants_labels else "whose probability is predicted"
+    purpose = (
+        f"which {form.scored_by.label} scores"
+        if form.wants_labels
+        else "whose probability is predicted"
+    )
     raise ValueError(
         f"data.positive: nothing says which of the classes {first} and {second} is the positive "
         f"class, {purpose}; set data.positive: {classes[0]} or data.positive: {classes[1]}"

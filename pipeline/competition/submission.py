@@ -15,6 +15,7 @@ from pipeline.competition.rows import TestRows
 from pipeline.competition.sample import Sample, table_of
 from pipeline.competition.spelling import same_numbers, spelling_key
 from pipeline.files.alignment import in_order_of
+from pipeline.scoring.formulas import ranked
 from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.tasks import Floats, decide
 from pipeline.settings.config import Data
@@ -61,7 +62,8 @@ def submission_cells(
 
     Where labels are wanted, the one column of a task with classes holds them, and each column of a
     multilabel task 0 or 1, spelled as in the sample where that is certain. Otherwise cells are
-    values or probabilities; the one column of a binary task holds that of the positive class.
+    values or probabilities; the one column of a binary task holds that of the positive class, and
+    that of a metric with `k` the k most probable labels, separated by spaces.
 
     Args:
         predictions: (k, c), rows in the sample's order.
@@ -74,16 +76,22 @@ def submission_cells(
     task, sample, classes = form.task, form.sample, form.classes
     if task == "regression":
         values = _rounded(predictions, y) if form.wants_labels else predictions
+        if form.scored_by.name == "rmsle":  # it takes no logarithm of less
+            values = np.maximum(values, 0)
         cells = _by_column(sample, columns, values)
     elif task == "multilabel":
         values = decide(task, predictions) if form.wants_labels else predictions
         cells = _by_column(sample, columns, values)
-        spelled = labels_as_sampled(sample, ZERO_ONE) or ZERO_ONE
+        spelled = labels_as_sampled(sample.cells, ZERO_ONE) or ZERO_ONE
         if form.wants_labels and spelled != ZERO_ONE:
             cells = {name: [spelled[label] for label in column] for name, column in cells.items()}
     elif form.has_one_column and form.wants_labels:
-        spelled = labels_as_sampled(sample, classes) or tuple(classes)
+        spelled = labels_as_sampled(sample.cells, classes) or tuple(classes)
         cells = {sample.columns[0]: [spelled[code] for code in decide(task, predictions)]}
+    elif form.n_listed:
+        spelled = labels_as_sampled(form.sampled_labels, classes) or tuple(classes)
+        first = ranked(predictions)[:, : form.n_listed]
+        cells = {sample.columns[0]: [" ".join(spelled[code] for code in row) for row in first]}
     elif task == "binary" and not form.has_one_column:
         cells = _by_column(sample, classes, np.hstack([1 - predictions, predictions]))
     else:

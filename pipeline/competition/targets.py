@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.competition.spelling import NUMBER, in_print, spelling_key
 from pipeline.files.messages import first_few
+from pipeline.scoring.metrics import metric_of
+from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import TASKS
 
 LARGEST = 1e30  # beyond, sums of squares and LightGBM's float32 overflow
@@ -86,13 +88,28 @@ def as_number(cell: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def check_grades(metric: str, where: str, classes: Sequence[str]) -> None:
-    """Raise a ValueError if kappa should score grades that are words, whose order is unknown."""
-    words = [name for name in classes if as_number(name) is None]
-    if metric == "qwk" and words:
+def check_scored(metric: Setting, where: str, y: NDArray[Any], classes: Sequence[str]) -> None:
+    """Raise a ValueError if the metric cannot score the targets.
+
+    Kappa needs grades whose order is known, a logarithmic error no negative number, a relative
+    error no zero.
+    """
+    name = metric_of(metric).name
+    words = [grade for grade in classes if as_number(grade) is None]
+    if name == "qwk" and words:
         raise ValueError(
             f"{where}: metric qwk needs grades that are numbers, got {words[0]!r}; "
             "write them as numbers in their order"
+        )
+    if name == "rmsle" and y.min() < 0:
+        raise ValueError(
+            f"{where}: metric rmsle takes logarithms, got the target {y.min():g}; write targets "
+            "from 0 up, or choose rmse"
+        )
+    if name == "mape" and (y == 0).any():
+        raise ValueError(
+            f"{where}: metric mape divides by the target, which is 0 on {(y == 0).sum()} rows; "
+            "remove them, or choose mae"
         )
 
 

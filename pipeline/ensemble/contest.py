@@ -76,7 +76,7 @@ def methods_that_fit(
     check_names("blend.methods", names, BLENDERS)
     wanted = list(POSTPROCESSING) if list(postprocessing) == ["all"] else postprocessing
     check_names("blend.postprocessing", wanted, POSTPROCESSING)
-    task, metric, n_folds = target.task.name, target.metric.name, len(np.unique(folds))
+    task, metric, n_folds = target.task.name, target.metric, len(np.unique(folds))
     fitting = [BLENDERS[name] for name in names if BLENDERS[name].supports(task)]
     misfits = [name for name in names if not BLENDERS[name].supports(task)]
     notes = [f"{name} does not fit task {task!r}; passed over" for name in misfits]
@@ -187,9 +187,11 @@ def _with_columns(
     board: pd.DataFrame, entries: Sequence[Entry], target: Target, columns: Sequence[str]
 ) -> pd.DataFrame:
     """The leaderboard with a column of scores for each target, if there are several."""
-    if target.y.ndim == 1 or target.y.shape[1] == 1:
+    if not target.has_column_scores:
         return board
     by_name = {entry.name: target.column_scores(entry.predictions) for entry in entries}
     scores = np.stack([by_name[name] for name in board["name"]])
-    of_targets = {f"{target.metric.name} of {name}": scores[:, j] for j, name in enumerate(columns)}
+    of_targets = {
+        f"{target.metric.label} of {name}": scores[:, j] for j, name in enumerate(columns)
+    }
     return board.assign(**of_targets)

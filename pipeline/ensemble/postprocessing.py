@@ -15,7 +15,7 @@ from pipeline.ensemble.calibration import Isotonic, Temperature
 from pipeline.ensemble.fitted import Fitted, Model, State
 from pipeline.ensemble.thresholds import CutPoints, Threshold
 from pipeline.scoring.counts import COUNTED
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats, Task
 
@@ -45,9 +45,9 @@ class Postprocessing:
     tasks: tuple[str, ...]
     metrics: tuple[str, ...]
 
-    def fits(self, task: str, metric: str) -> bool:
+    def fits(self, task: str, metric: Metric) -> bool:
         """Whether this task and metric are supported; otherwise `fit` raises."""
-        return task in self.tasks and metric in self.metrics and task in METRICS[metric].tasks
+        return task in self.tasks and metric.name in self.metrics and task in metric.tasks
 
     def fit(self, blend: Floats, target: Target) -> Fitted:
         """The fitted post-processing.
@@ -57,11 +57,11 @@ class Postprocessing:
         Raises:
             ValueError: the task or the metric does not fit, or shapes disagree.
         """
-        task, metric = target.task.name, target.metric.name
+        task, metric = target.task.name, target.metric
         if not self.fits(task, metric):
             raise ValueError(
-                f"post-processing {self.name!r} does not fit task {task!r} with metric {metric!r}, "
-                f"only {', '.join(self.tasks)} with {', '.join(self.metrics)}; "
+                f"post-processing {self.name!r} does not fit task {task!r} with metric "
+                f"{metric.label!r}, only {', '.join(self.tasks)} with {', '.join(self.metrics)}; "
                 "take it out of blend.postprocessing"
             )
         expected = blend.shape[:1] if target.task.has_classes else blend.shape
@@ -98,6 +98,8 @@ POSTPROCESSING: dict[str, Postprocessing] = {
         Postprocessing("cut_points", CutPoints(), ("regression", "binary", "multiclass"), ("qwk",)),
         Postprocessing("temperature", Temperature(), _PROBABILITIES, ("logloss",)),
         Postprocessing("isotonic", Isotonic(), _PROBABILITIES, ("logloss",)),
-        Postprocessing("clip", Clip(), ("regression",), ("rmse", "mae", "mcrmse", "r2")),
+        Postprocessing(
+            "clip", Clip(), ("regression",), ("rmse", "mae", "mcrmse", "rmsle", "mape", "r2")
+        ),
     ]
 }

@@ -1,7 +1,8 @@
 """Greedy selection of members for the metric itself, with bags against overfitting.
 
 Letters: n rows, m predictors, c columns, s steps. The predictions (n, m, c) are those of one
-target: c is 1, or the number of classes. Method: docs/method.md, "Blenders".
+target: c is 1, or the number of classes, or that of all columns if the metric is joint. Method:
+docs/method.md, "Blenders".
 """
 
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def hill_climb(preds: Floats, target: Target, *, seed: int) -> Floats:
         outside the bags. Ties go to the stronger shrinkage and to the earlier step.
     """
     y, equal = target.y, np.full(preds.shape[1], 1 / preds.shape[1])
-    judges, *bags = _judges_and_bags(y.reshape(-1), seed)
+    judges, *bags = _judges_and_bags(y.reshape(len(y), -1).mean(axis=1), seed)
     paths, left_out = [], []
     for rows in bags:
         if np.ptp(y[rows]) == 0:

@@ -4,14 +4,16 @@ Letters: n fit rows, k new rows, c columns, q classes or labels. `ensemble.postp
 registers both methods and checks their input. Method: docs/method.md, "Post-processing".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.fitted import State
 from pipeline.files.messages import N_SHOWN
-from pipeline.scoring.counts import COUNTED, Counted
+from pipeline.scoring.counts import POOLED_COUNTED, Counted, counts
 from pipeline.scoring.formulas import kappa
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TINY, Floats, Task
@@ -29,13 +31,16 @@ class Threshold:
 
     def fit(self, blend: Floats, target: Target) -> State:
         """(c,) shifts on the raw scale, 0 for an unchanged column."""
-        task, y, counted = target.task, target.y, COUNTED[target.metric.name]
+        task, y = target.task, target.y
+        counted: Any = target.metric.counted
         if task.name == "multiclass":
             shift = _log_weights(blend, y, counted, np.unique(y))
             tuned = task.to_prediction(task.to_raw(blend) + shift)
             # the search breaks ties between classes differently than argmax
             gains = target.score(tuned) > target.score(blend) + SAME
             return {"shift": shift if gains else np.zeros_like(shift)}
+        if target.metric.joint:
+            return {"shift": _pooled_shifts(blend, y.astype(np.int64), target.metric.name)}
         shift = np.zeros(blend.shape[1])
         for j, column in enumerate(y.reshape(len(y), -1).astype(np.int64).T):
             sides = np.column_stack([1 - blend[:, j], blend[:, j]])
@@ -63,6 +68,33 @@ class Threshold:
         # probabilities of classes sum to 1, so a shift of one class moves them all
         unchanged = not shift.any() if task.name == "multiclass" else shift == 0
         return np.where(unchanged, new, shifted)
+
+
+def _pooled_shifts(blend: Floats, y: NDArray[np.int64], name: str) -> Floats:
+    """(c,) shifts of labels that the metric scores together, by coordinate ascent."""
+    metric, shift = POOLED_COUNTED[name], np.zeros(blend.shape[1])
+
+    def sums_of(j: int) -> Floats:
+        decided = blend[:, j] >= 1 / (1 + np.exp(shift[j]))
+        return metric.terms(*counts(y[:, j], decided), np.arange(2)).sum(axis=-1)  # (t, 1)
+
+    sums = np.stack([sums_of(j) for j in range(len(shift))])  # (c, t, 1)
+    for _ in range(MOST_ROUNDS):
+        before = shift.copy()
+        for j in range(len(shift)):
+            sums[j] = 0
+            of_all = replace(metric, of_sums=_added(metric, sums.sum(axis=0)))
+            sides = np.column_stack([1 - blend[:, j], blend[:, j]])
+            shift[j] = _log_weights(sides, y[:, j], of_all, np.array([1]))[1]
+            sums[j] = sums_of(j)
+        if (shift == before).all():
+            break
+    return shift
+
+
+def _added(metric: Counted, others: Floats) -> Callable[[Floats], Floats]:
+    """The metric of the sums of one label after those of the others are added."""
+    return lambda sums: metric.of_sums(sums + others)
 
 
 def _log_weights(

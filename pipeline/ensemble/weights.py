@@ -147,7 +147,8 @@ def _for_each_target(choose: Callable[..., Floats]) -> Callable[..., Floats]:
     """Extends `choose` from one target to several: (m,) weights, or (m, c)."""
 
     def weigh(preds: Floats, target: Target, *, seed: int) -> Floats:
-        if target.task.has_classes:
+        is_joint = choose is hill_climb and target.metric.joint
+        if target.task.has_classes or is_joint:
             return _choose_distinct(choose, preds, target, seed)
         weights = [
             _choose_distinct(

@@ -14,7 +14,13 @@ SYNONYMS = {
     "pearson": "pearsonr pearson_correlation pearson_corr pcc",
     "spearman": "spearmanr spearman_correlation spearman_corr",
     "accuracy": "acc",
+    "rmsle": "root_mean_squared_log_error root_mean_squared_logarithmic_error",
+    "mape": "mean_absolute_percentage_error",
     "f1_macro": "macro_f1",
+    "f1_micro": "micro_f1",
+    "fbeta": "f2 f5",
+    "map_at_k": "map@k map@3 map@5 map@10 map3 map5 mapk map_k mean_average_precision",
+    "top_k_accuracy": "top_k top5 top3 top_5_accuracy top_3_accuracy accuracy@k",
     "auc": "roc_auc auroc roc roc_auc_ovr",
     "logloss": "cross_entropy binary_logloss multi_logloss bce",
     "mcc": "matthews_corrcoef matthews",
@@ -61,7 +67,7 @@ SYNONYMS = {
     "jobs.n_jobs": "workers n_workers num_workers",
 }
 # well-known names that look like ours and mean something else
-OTHERS = "f1_micro mape msle rmsle smape"
+OTHERS = "msle mean_squared_log_error smape average_precision"
 
 
 def folded(name: str) -> str:

@@ -40,7 +40,8 @@ from pipeline.members.units import (
     read_oof,
     read_run,
 )
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import metric_of
+from pipeline.scoring.names import Setting
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, decide
 from pipeline.settings.config import Jobs
@@ -58,7 +59,7 @@ class TrainingTable:
 
     competition: str
     task: str
-    metric: str
+    metric: Setting
     id_name: str
     train: Train
     folds: NDArray[np.int64]
@@ -192,7 +193,8 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         done = n_done + _under_way(pieces)  # or the first round would count one worker's units
         left = (time.monotonic() - start) / done * (len(pieces) - done)
         more = f", about {duration(left)} left" if left else ""
-        score = f"{trained.metric} {read_run(trained.unit)['score']:.4f}, {duration(result)}"
+        run = read_run(trained.unit)
+        score = f"{run['metric']} {run['score']:.4f}, {duration(result)}"
         tqdm.write(f"{trained.unit}: {score} ({n_done} of {len(pieces)}{more})")
         for line in _doubts_about(trained):
             tqdm.write(f"warning: {line}")
@@ -261,7 +263,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 "task": to_train.task,
                 "columns": columns,
                 "scaling": asdict(to_train.scaling) if to_train.scaling else None,
-                "metric": to_train.metric,
+                "metric": target.metric.label,
                 "score": target.score(predictions),
                 "oof_sha256": file_sha256(folder / OOF),
                 "unit_seconds": round(time.monotonic() - start, 3),
@@ -281,7 +283,7 @@ def _doubts_about(trained: UnitToTrain) -> Iterator[str]:
     task, rows = TASKS[trained.task], f"all {len(predictions)} held-out rows"
     if len(predictions) > 1 and (np.ptp(predictions, axis=0) == 0).all():
         yield f"{unit}: predicts one value for {rows}"
-    elif task.has_classes and METRICS[trained.metric].decides:
+    elif task.has_classes and metric_of(trained.metric).decides:
         codes = np.unique(decide(trained.task, predictions))
         if len(codes) == 1 < len(predictions):
             yield f"{unit}: decides for one class on {rows}"

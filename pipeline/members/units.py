@@ -27,6 +27,7 @@ from pipeline.files.hashes import file_sha256, sha256_of_texts
 from pipeline.files.paths import backbones_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
+from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Config
 from pipeline.settings.members import AnyMember, Options
@@ -83,7 +84,7 @@ class UnitToTrain:
     features: Columns
     columns: list[str]
     id_name: str
-    metric: str
+    metric: Setting
     n_folds: int
     fingerprint: Mapping[str, object]
     provenance: Mapping[str, object]

@@ -36,7 +36,7 @@ from pipeline.predictors.board import (
     sha256_of_postprocessing,
 )
 from pipeline.predictors.predictions import write_predictions
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
@@ -156,7 +156,7 @@ def write_contest(
         made_from,
         columns=columns,
         classes=train.classes,
-        y=_summary_of(train.y, METRICS[config.metric].decides),
+        y=_summary_of(train.y, metric_of(config.metric).decides),
         members={name: _models_of(config, name) for name in made_from["predictors"]},
     )
     of_choice = written_with_stamp(
@@ -177,7 +177,7 @@ def _add_to_history(config: Config, contest: "Contest", predictors: Iterable[str
     path, chosen = history_path(config.competition), contest.board.query("chosen").iloc[0]
     line = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "metric": config.metric,
+        "metric": metric_of(config.metric).label,
         "chosen": chosen["name"],
         "score": chosen["score"],
         "expected": contest.expected and contest.expected["score"],

@@ -99,11 +99,12 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
         check = leak_check(members, (stack.oof[:, i], stack.test[:, i]), target)
         if check is not None and check.is_too_good:
             kinds[i] = f"{kind}, {SUSPICIOUS}"
+            better = f"{check.gain:.4f} {target.metric.label} better"
             lines.append(
                 f"{name}: {SUSPICIOUS}: on the training rows it explains {check.explained:.0%} of "
                 f"our members' squared error and is {check.far:.0%} of it away from them, but its "
                 f"test predictions suggest at most {check.expected:.0%} (z {check.z:.1f}); its OOF "
-                f"is {check.gain:.4f} {target.metric.name} better than our best member's. Find out "
+                f"is {better} than our best member's. Find out "
                 "whether its models were trained on the rows that they predict"
             )
     return replace(stack, kinds=kinds), lines

@@ -96,7 +96,8 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     """
     m, sign, rng = preds.shape[1], target.metric.sign, np.random.default_rng(seed)
     plan = drawn_plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
-    value_of = MOMENT_METRICS.get(target.metric.name)
+    metric = target.metric
+    value_of = None if metric.column_weights else MOMENT_METRICS.get(metric.name)
     if value_of is None and len(target) > MOST_ROWS:
         rows = np.sort(rng.choice(len(target), MOST_ROWS, replace=False))
         preds, target = preds[rows], target.only(rows)

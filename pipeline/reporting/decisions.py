@@ -29,7 +29,7 @@ N_POINTS = 150  # of a curve: more than a figure can show
 def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
     """The score on each target or label, and the best single predictor there; empty for one."""
     target, names = evidence.target, evidence.train.columns
-    if target.y.ndim == 1 or len(names) == 1:
+    if not target.has_column_scores:
         return []
     scores = target.column_scores(evidence.chosen_oof)
     singles = np.array([target.column_scores(oof) for oof in evidence.stack.oof.swapaxes(0, 1)])

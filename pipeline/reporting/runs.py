@@ -10,7 +10,7 @@ from pipeline.files.provenance import provenance
 from pipeline.members.units import Run
 from pipeline.predictors.external import part_sha256
 from pipeline.reporting.evidence import Evidence, Logs
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import metric_of
 
 N_POINTS = 60  # of a learning curve: as many as a small figure can show
 
@@ -70,7 +70,7 @@ def run_facts(evidence: Evidence) -> dict[str, Any]:
         "members": members,
         "external": [external.name for external in config.blend.external],
         "config": config.model_dump(mode="json", by_alias=True),
-        "better": "higher" if METRICS[config.metric].greater_is_better else "lower",
+        "better": "higher" if metric_of(config.metric).greater_is_better else "lower",
         "folds_sha256": made_from["folds"],
         "targets_sha256": made_from["targets"],
         "leaderboard_sha256": evidence.board_stamp.sha256,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Expected
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import Metric
 
 WIDTH = 100
 N_BEST = 5
@@ -23,7 +23,7 @@ Format = Callable[..., str]
 
 def summary(
     board: pd.DataFrame,
-    metric: str,
+    metric: Metric,
     expected: Expected | None,
     over_constant: Sequence[float | None] | None = None,
     postprocessing: str | None = None,
@@ -37,7 +37,7 @@ def summary(
             None where they are undefined.
         postprocessing: what is done to the chosen blend, if anything is.
     """
-    better = "higher" if METRICS[metric].greater_is_better else "lower"
+    better = "higher" if metric.greater_is_better else "lower"
     chosen = board[board["chosen"]].iloc[0]
     number = _format(metric, chosen["score"])
     shown = board[board["chosen"] | (board.index < N_BEST) | (board["kind"] != "blend")]
@@ -57,7 +57,7 @@ def summary(
         sentences.append("* the only blend, so nothing was chosen")
     return "\n".join(
         [
-            f"{metric}, {better} is better; gain: over the plain mean, with a 95 % interval",
+            f"{metric.label}, {better} is better; gain: over the plain mean, with a 95 % interval",
             *_table(shown, number),
             *(fill(line, WIDTH, break_on_hyphens=False) for line in sentences),
         ]
@@ -104,13 +104,13 @@ def alone_of(line: Any) -> str | None:
     return alone if isinstance(alone, str) else None
 
 
-def _format(metric: str, chosen: float) -> Format:
+def _format(metric: Metric, chosen: float) -> Format:
     """A format of scores and gains: four decimals, or four digits if the chosen error is small.
 
     Scores where greater is better have a known scale and always get four decimals.
     """
     decimals = 4
-    if not METRICS[metric].greater_is_better and 0 < chosen < 0.01:
+    if not metric.greater_is_better and 0 < chosen < 0.01:
         decimals = 3 - int(np.floor(np.log10(chosen)))
 
     def number(value: float, sign: str = "") -> str:

@@ -36,7 +36,7 @@ def summarise(evidence: Evidence) -> Summary:
         "verdict": verdict(chosen, board, metric, expected, over_constant),
         "competition": evidence.config.competition,
         "task": evidence.config.task,
-        "metric": evidence.config.metric,
+        "metric": metric.label,
         "greater_is_better": metric.greater_is_better,
         "rows": {
             "train": len(evidence.train.ids),

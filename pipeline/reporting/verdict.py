@@ -57,9 +57,9 @@ def verdict(
     told = chosen if expected is None else expected
     warns = is_no_better_than_constant(over_constant)
     verb = "The best is" if warns else "Submit"
-    score = f"its {metric.name} on held-out rows is {value(chosen['score'])}"
+    score = f"its {metric.label} on held-out rows is {value(chosen['score'])}"
     if expected is not None:
-        score = f"expect {metric.name} {value(told['score'])}"
+        score = f"expect {metric.label} {value(told['score'])}"
     if chosen["alone"] is not None:
         alone = chosen["alone"]
         start = f"{verb} {name}, which is {alone} alone: blending gains nothing on it; {score}"

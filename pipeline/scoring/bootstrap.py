@@ -6,22 +6,25 @@ these sums for all samples. The values equal `Target.score` on the sampled rows,
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from pipeline.scoring.counts import COUNTED, n_codes
+from pipeline.scoring.counts import Counted, n_codes
 from pipeline.scoring.formulas import (
     NO_VARIANCE,
-    ROW_MEANS,
+    RowMean,
+    RowRatio,
     correlation,
     kappa,
     mean_of_defined,
     r2,
     ratio,
 )
+from pipeline.scoring.metrics import Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
@@ -45,26 +48,34 @@ def bootstrap_counts(clusters: NDArray[np.int64], rng: np.random.Generator) -> N
 
 def bootstrap_score(target: Target, predictions: Floats) -> SampleScore:
     """A function from (B, n) `counts` to the (B,) scores of the samples; NaN where undefined."""
-    columns = target.scored_columns(predictions)
-    return _mean_of_defined([BOOTSTRAP[target.metric.name](*column) for column in columns])
+    prepare, weights = prepare_of(target.metric), target.metric.column_weights
+    parts = [prepare(*column) for column in target.scored_columns(predictions)]
+    return lambda counts: mean_of_defined([part(counts) for part in parts], weights)
 
 
-def _mean_of_defined(parts: list[SampleScore]) -> SampleScore:
-    return lambda counts: mean_of_defined([part(counts) for part in parts])
+def prepare_of(metric: Metric) -> Callable[..., SampleScore]:
+    """A function from one column's targets and predictions to the metric on samples."""
+    if isinstance(metric.function, RowMean):
+        return partial(_row_mean, metric.function)
+    if isinstance(metric.function, RowRatio):
+        return partial(_row_ratio, metric.function)
+    if metric.counted is not None:
+        return partial(_counted, metric.counted)
+    return BOOTSTRAP[metric.name]
 
 
 def _mean_of(values: Floats) -> SampleScore:
     return lambda counts: counts @ values / counts.sum(axis=1)
 
 
-def _row_mean(name: str) -> Callable[..., SampleScore]:
-    metric = ROW_MEANS[name]
+def _row_mean(metric: RowMean, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
+    mean = _mean_of(metric.of_rows(y, p))
+    return lambda counts: metric.of_mean(mean(counts))
 
-    def prepare(y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-        mean = _mean_of(metric.of_rows(y, p))
-        return lambda counts: metric.of_mean(mean(counts))
 
-    return prepare
+def _row_ratio(metric: RowRatio, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
+    above, below = metric.of_rows(y, p)
+    return lambda counts: ratio(counts @ above, counts @ below)
 
 
 def _mean_and_variance(counts: Floats, values: Floats) -> tuple[Floats, Floats]:
@@ -120,19 +131,17 @@ def _one_hot(codes: NDArray[Any], width: int) -> csr_array:
     return csr_array((np.ones(len(rows)), (rows, codes[rows])), shape=(len(codes), width))
 
 
-def _counted(name: str) -> Callable[..., SampleScore]:
-    def prepare(y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-        y, p = y.astype(int), p.astype(int)
-        n_classes = n_codes(y, p)
-        parts = [_one_hot(codes, n_classes) for codes in (np.where(y == p, y, -1), y, p)]
-        return lambda counts: COUNTED[name](*(counts @ part for part in parts))
-
-    return prepare
+def _counted(metric: Counted, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
+    y, p = y.astype(int), p.astype(int)
+    n_classes = n_codes(y, p)
+    parts = [_one_hot(codes, n_classes) for codes in (np.where(y == p, y, -1), y, p)]
+    return lambda counts: metric(*(counts @ part for part in parts))
 
 
 def _auc(y: NDArray[Any], p: Floats) -> SampleScore:
     if p.ndim == 2:
-        return _mean_of_defined([_auc(y == k, p[:, k]) for k in range(p.shape[1])])
+        parts = [_auc(y == k, p[:, k]) for k in range(p.shape[1])]
+        return lambda counts: mean_of_defined([part(counts) for part in parts])
     values, code = np.unique(p, return_inverse=True)
     positive = _one_hot(np.where(y == 1, code, -1), len(values))
     negative = _one_hot(np.where(y == 1, -1, code), len(values))
@@ -163,8 +172,6 @@ def _spearman(y: Floats, p: Floats) -> SampleScore:
 
 
 BOOTSTRAP: dict[str, Callable[..., SampleScore]] = {
-    **{name: _row_mean(name) for name in ROW_MEANS},
-    **{name: _counted(name) for name in COUNTED if name not in ROW_MEANS},
     "r2": _r2,
     "pearson": _pearson,
     "spearman": _spearman,

@@ -55,9 +55,19 @@ def _accuracy(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Fl
     return _stacked(hits, actual)
 
 
-def _f1(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
-    positive = (classes == 1) & (actual > 0)
-    return _stacked(2 * hits * positive, (actual + decided) * positive)
+def fbeta(beta: float) -> Counted:
+    """F of the positive class, in which recall counts `beta` times as much as precision."""
+
+    def terms(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
+        positive = (classes == 1) & (actual > 0)
+        below = beta**2 * actual + decided
+        return _stacked((1 + beta**2) * hits * positive, below * positive)
+
+    return Counted(terms, lambda sums: ratio(*sums))
+
+
+def _f1_of_label(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
+    return _stacked(2 * hits * (classes == 1), (actual + decided) * (classes == 1))
 
 
 def _f1_macro(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
@@ -81,7 +91,10 @@ def _mcc_of_sums(sums: Floats) -> Floats:
 
 COUNTED: dict[str, Counted] = {
     "accuracy": Counted(_accuracy, lambda sums: ratio(*sums)),
-    "f1": Counted(_f1, lambda sums: ratio(*sums)),
+    "f1": fbeta(1),
     "f1_macro": Counted(_f1_macro, lambda sums: ratio(*sums)),
+    "f1_micro": Counted(_accuracy, lambda sums: ratio(*sums)),  # the same for one class a row
     "mcc": Counted(_mcc, _mcc_of_sums),
 }
+# of one label; the sums of all labels together give the metric
+POOLED_COUNTED = {"f1_micro": Counted(_f1_of_label, lambda sums: ratio(*sums))}

@@ -5,7 +5,7 @@ covariances may be numbers or arrays of any shape; the variance of a constant mu
 metric is NaN where it is undefined.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,66 @@ class RowMean:
         return float(self.of_mean(self.of_rows(y, p).mean()))
 
 
+@dataclass(frozen=True)
+class RowRatio:
+    """A metric that is a ratio of two sums over rows.
+
+    Attributes:
+        of_rows: maps targets and predictions to the (n,) terms above and below.
+    """
+
+    of_rows: Callable[[NDArray[Any], NDArray[Any]], tuple[Floats, Floats]]
+
+    def __call__(self, y: NDArray[Any], p: NDArray[Any]) -> float:
+        above, below = self.of_rows(y, p)
+        return float(ratio(above.sum(), below.sum()))
+
+
 def _squared_error(y: Floats, p: Floats) -> Floats:
     return (y - p) ** 2
+
+
+def _squared_log_error(y: Floats, p: Floats) -> Floats:
+    """Values below 0 count as 0."""
+    return (np.log1p(np.maximum(y, 0)) - np.log1p(np.maximum(p, 0))) ** 2
+
+
+def _relative_error(y: Floats, p: Floats) -> Floats:
+    return np.abs(y - p) / np.maximum(np.abs(y), LEAST)
+
+
+def rank_of_truth(y: NDArray[Any], p: Floats) -> NDArray[np.int64]:
+    """(n,) rank of the true class among (n, classes) probabilities, from 1; ties as in `ranked`."""
+    of_truth = p[np.arange(len(y)), y][:, None]
+    earlier = np.arange(p.shape[1]) < y[:, None]
+    return np.asarray(1 + (p > of_truth).sum(axis=1) + ((p == of_truth) & earlier).sum(axis=1))
+
+
+def ranked(p: Floats) -> NDArray[np.int64]:
+    """(n, classes) codes of the classes, the most probable first; of equal ones the first class."""
+    return np.argsort(-p, axis=1, kind="stable")
+
+
+def reciprocal_rank(k: int) -> RowMean:
+    """1 / rank of the true class where it is among the first k, else 0."""
+
+    def of_rows(y: NDArray[Any], p: Floats) -> Floats:
+        rank = rank_of_truth(y, p)
+        return np.where(rank <= k, 1 / rank, 0.0)
+
+    return RowMean(of_rows)
+
+
+def among_first(k: int) -> RowMean:
+    """1 where the true class is among the k most probable, else 0."""
+    return RowMean(lambda y, p: (rank_of_truth(y, p) <= k).astype(np.float64))
+
+
+def _pooled_f1_terms(y: NDArray[Any], p: NDArray[Any]) -> tuple[Floats, Floats]:
+    """Hits and the mean of actual and decided cases; with one class a row that is accuracy."""
+    if y.ndim == 1:
+        return (y == p).astype(np.float64), np.ones(len(y))
+    return (y * p).sum(axis=1), (y + p).sum(axis=1) / 2
 
 
 def _negative_log_likelihood(y: NDArray[Any], p: Floats) -> Floats:
@@ -62,9 +120,12 @@ ROW_MEANS: dict[str, RowMean] = {
     "rmse": RowMean(_squared_error, np.sqrt),
     "mcrmse": RowMean(_squared_error, np.sqrt),
     "mae": RowMean(lambda y, p: np.abs(y - p)),
+    "rmsle": RowMean(_squared_log_error, np.sqrt),
+    "mape": RowMean(_relative_error),
     "accuracy": RowMean(lambda y, p: (y == p).astype(np.float64)),
     "logloss": RowMean(_negative_log_likelihood),
 }
+POOLED_F1 = RowRatio(_pooled_f1_terms)
 
 
 def r2(mean_square: Any, variance_y: Any) -> Floats:
@@ -111,10 +172,13 @@ def ratio(above: Any, below: Any) -> Floats:
     return np.divide(above, below, out=undefined, where=np.greater(below, 0))
 
 
-def mean_of_defined(values: Any) -> Floats:
-    """Mean over the first axis without NaNs; NaN where all values are NaN."""
+def mean_of_defined(values: Any, weights: Sequence[float] | None = None) -> Floats:
+    """Mean over the first axis without NaNs, weighted if asked; NaN where all values are NaN."""
     values = np.asarray(values)
     undefined = np.isnan(values)
+    if weights is not None:
+        shares = np.reshape(weights, (-1, *[1] * (values.ndim - 1))) * ~undefined
+        return ratio((np.where(undefined, 0, values) * shares).sum(axis=0), shares.sum(axis=0))
     if not undefined.any():  # a fast path: hill climbing calls this thousands of times
         return np.asarray(values.mean(axis=0))
     return ratio(np.where(undefined, 0, values).sum(axis=0), (~undefined).sum(axis=0))

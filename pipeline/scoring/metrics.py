@@ -1,9 +1,9 @@
 """Competition metrics by name, with their direction.
 
 Letters: n rows, c columns. Targets and predictions are as in `scoring.tasks`. With several
-columns `Target` averages the metric over the columns. A column where the metric is undefined (one
-class, a constant target) gives NaN and is left out of the mean. Predictions must be finite; the
-readers check.
+columns `Target` averages the metric over the columns, unless it is joint. A column where the metric
+is undefined (one class, a constant target) gives NaN and is left out of the mean. Predictions must
+be finite; the readers check.
 
 The values equal those of scikit-learn and SciPy, but a constant prediction has correlation 0, where
 SciPy gives NaN. `scoring.formulas` spells the formulas out for speed: on 5,000 rows AUC takes
@@ -11,15 +11,25 @@ SciPy gives NaN. `scoring.formulas` spells the formulas out for speed: on 5,000 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.counts import COUNTED, counts
-from pipeline.scoring.formulas import ROW_MEANS, area, correlation, kappa, mean_of_defined, r2
-from pipeline.scoring.names import TASKS_OF_METRIC
+from pipeline.scoring.counts import COUNTED, Counted, counts, fbeta
+from pipeline.scoring.formulas import (
+    POOLED_F1,
+    ROW_MEANS,
+    among_first,
+    area,
+    correlation,
+    kappa,
+    mean_of_defined,
+    r2,
+    reciprocal_rank,
+)
+from pipeline.scoring.names import PARAMETERS, POOLED, TASKS_OF_METRIC, Setting
 from pipeline.scoring.tasks import Floats
 
 
@@ -28,13 +38,33 @@ class Metric:
     """A metric of one column, `function(y, predictions)`.
 
     Attributes:
+        about: the formula in words.
         decides: the metric scores hard decisions, not values or probabilities.
+        counted: its formula in counts of hard decisions, if there is one.
+        k: number of labels that a row of a submission may list; None where it has one answer.
+        parameters: as the config gives them, in print.
+        column_weights: of the mean over columns; None for equal ones.
     """
 
     name: str
+    about: str
     function: Callable[..., float]
     greater_is_better: bool
     decides: bool = False
+    counted: Counted | None = None
+    k: int | None = None
+    parameters: str = ""
+    column_weights: tuple[float, ...] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name with the parameters, to be shown."""
+        return f"{self.name}({self.parameters})" if self.parameters else self.name
+
+    @property
+    def joint(self) -> bool:
+        """Whether the metric scores all columns at once instead of one after another."""
+        return self.name in POOLED
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -73,8 +103,11 @@ def _auc(y: NDArray[Any], p: Floats) -> float:
     return area(p[y == 1], p[y != 1])
 
 
-def _counted(name: str) -> Callable[..., float]:
-    return lambda y, p: float(COUNTED[name](*counts(y, p))[0])
+def _decided(name: str, about: str, counted: Counted) -> Metric:
+    def function(y: NDArray[Any], p: NDArray[Any]) -> float:
+        return float(counted(*counts(y, p))[0])
+
+    return Metric(name, about, function, greater_is_better=True, decides=True, counted=counted)
 
 
 def _varies(values: NDArray[Any]) -> bool:
@@ -102,21 +135,112 @@ def nearest_labels(p: Floats, y_train: Floats) -> Floats:
     return nearest
 
 
+def _fbeta(beta: float) -> Metric:
+    about = "F in which recall counts `beta` times as much as precision"
+    return _decided("fbeta", about, fbeta(beta))
+
+
+def _map_at_k(k: int) -> Metric:
+    about = "mean of 1 / rank of the truth where it is among the `k` most probable classes, else 0"
+    return Metric("map_at_k", about, reciprocal_rank(k), greater_is_better=True, k=k)
+
+
+def _top_k_accuracy(k: int) -> Metric:
+    about = "share of rows whose truth is among the `k` most probable classes"
+    return Metric("top_k_accuracy", about, among_first(k), greater_is_better=True, k=k)
+
+
+FAMILIES: dict[str, Callable[..., Metric]] = {
+    "fbeta": _fbeta,
+    "map_at_k": _map_at_k,
+    "top_k_accuracy": _top_k_accuracy,
+}
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in [
-        Metric("rmse", ROW_MEANS["rmse"], greater_is_better=False),
-        Metric("mae", ROW_MEANS["mae"], greater_is_better=False),
-        Metric("mcrmse", ROW_MEANS["mcrmse"], greater_is_better=False),
-        Metric("r2", _r2, greater_is_better=True),
-        Metric("pearson", _pearson, greater_is_better=True),
-        Metric("spearman", _spearman, greater_is_better=True),
-        Metric("accuracy", ROW_MEANS["accuracy"], greater_is_better=True, decides=True),
-        Metric("f1", _counted("f1"), greater_is_better=True, decides=True),
-        Metric("f1_macro", _counted("f1_macro"), greater_is_better=True, decides=True),
-        Metric("auc", _auc, greater_is_better=True),
-        Metric("logloss", ROW_MEANS["logloss"], greater_is_better=False),
-        Metric("mcc", _counted("mcc"), greater_is_better=True, decides=True),
-        Metric("qwk", _qwk, greater_is_better=True, decides=True),
+        Metric(
+            "rmse", "root of the mean squared error", ROW_MEANS["rmse"], greater_is_better=False
+        ),
+        Metric("mae", "mean absolute error", ROW_MEANS["mae"], greater_is_better=False),
+        Metric(
+            "mcrmse",
+            "mean over columns of the root mean squared error",
+            ROW_MEANS["mcrmse"],
+            greater_is_better=False,
+        ),
+        Metric(
+            "rmsle",
+            "root mean squared error of log(1 + value); values below 0 count as 0",
+            ROW_MEANS["rmsle"],
+            greater_is_better=False,
+        ),
+        Metric(
+            "mape",
+            "mean absolute error relative to the target, as a share of 1",
+            ROW_MEANS["mape"],
+            greater_is_better=False,
+        ),
+        Metric("r2", "explained share of the targets' variance", _r2, greater_is_better=True),
+        Metric("pearson", "Pearson's correlation", _pearson, greater_is_better=True),
+        Metric("spearman", "correlation of the ranks", _spearman, greater_is_better=True),
+        replace(
+            _decided("accuracy", "share of right decisions", COUNTED["accuracy"]),
+            function=ROW_MEANS["accuracy"],
+        ),
+        _decided(
+            "f1", "harmonic mean of precision and recall of the positive class", COUNTED["f1"]
+        ),
+        _decided("f1_macro", "mean of the F1 of the classes that occur", COUNTED["f1_macro"]),
+        replace(
+            _decided(
+                "f1_micro",
+                "F1 of the counts of all labels together; of classes it is the accuracy",
+                COUNTED["f1_micro"],
+            ),
+            function=POOLED_F1,
+        ),
+        FAMILIES["fbeta"](**PARAMETERS["fbeta"]),
+        Metric(
+            "auc",
+            "area under the ROC curve; of classes, the mean of each against the rest",
+            _auc,
+            greater_is_better=True,
+        ),
+        Metric(
+            "logloss",
+            "negative mean log-probability of the truth",
+            ROW_MEANS["logloss"],
+            greater_is_better=False,
+        ),
+        _decided("mcc", "Matthews' correlation of decisions and truth", COUNTED["mcc"]),
+        Metric(
+            "qwk",
+            "Cohen's kappa with quadratic weights",
+            _qwk,
+            greater_is_better=True,
+            decides=True,
+        ),
+        FAMILIES["map_at_k"](**PARAMETERS["map_at_k"]),
+        FAMILIES["top_k_accuracy"](**PARAMETERS["top_k_accuracy"]),
     ]
 }
+
+
+def metric_of(setting: Setting) -> Metric:
+    """The metric that a config names.
+
+    Args:
+        setting: as `settings.metric` checked it.
+    """
+    if isinstance(setting, str):
+        return METRICS[setting]
+    name, weights = setting["name"], setting.get("column_weights")
+    given = {key: setting[key] for key in PARAMETERS.get(name, {})}
+    metric = FAMILIES[name](**given) if given else METRICS[name]
+    shown = [f"{key}={value:g}" for key, value in given.items()] + ["weighted"] * bool(weights)
+    return replace(
+        metric,
+        parameters=", ".join(shown),
+        column_weights=tuple(weights.values()) if weights else None,
+    )

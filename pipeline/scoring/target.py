@@ -3,14 +3,16 @@
 Letters: n rows, c columns.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.formulas import mean_of_defined
-from pipeline.scoring.metrics import METRICS, Metric, nearest_labels
+from pipeline.scoring.formulas import LEAST, mean_of_defined
+from pipeline.scoring.metrics import Metric, metric_of, nearest_labels
+from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import TASKS, Floats, Task, as_columns, decide
 
 Rows = NDArray[Any] | slice  # a mask or numbers of rows
@@ -34,11 +36,15 @@ class Target:
 
     @staticmethod
     def of(
-        y: NDArray[Any], task: str, metric: str, groups: Any = None, labels: Floats | None = None
+        y: NDArray[Any],
+        task: str,
+        metric: Setting,
+        groups: Any = None,
+        labels: Floats | None = None,
     ) -> "Target":
-        """A target from the names of task and metric; groups may be any sequence."""
+        """A target from the task's name and the metric's setting; groups may be any sequence."""
         groups = None if groups is None else np.asarray(groups)
-        return Target(y, TASKS[task], METRICS[metric], groups, labels)
+        return Target(y, TASKS[task], metric_of(metric), groups, labels)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -57,23 +63,26 @@ class Target:
 
     def column(self, j: int) -> "Target":
         """The target of column j; a label of a multilabel task becomes a binary task."""
+        metric = replace(self.metric, column_weights=None)
         if self.task.is_probability:
-            return replace(self, y=self.y[:, j].astype(np.int64), task=TASKS["binary"])
+            codes = self.y[:, j].astype(np.int64)
+            return replace(self, y=codes, task=TASKS["binary"], metric=metric)
         labels = None if self.labels is None else self.labels[:, [j]]
-        return replace(self, y=self.y[:, [j]], labels=labels)
+        return replace(self, y=self.y[:, [j]], labels=labels, metric=metric)
 
     def as_columns(self, n_columns: int) -> Floats:
         """(n, c) targets on the prediction scale: 0 and 1 where predictions are probabilities."""
         return as_columns(self.task.name, self.y, n_columns)
 
     def constant(self, n_columns: int, n_rows: int) -> Floats:
-        """(n_rows, n_columns) the constant prediction to beat: medians for mae, else means.
+        """(n_rows, n_columns) the constant prediction to beat: the best for mae, rmsle, mape.
 
-        Means of classes and labels are their shares. The constant is fitted on these targets.
+        For other metrics the means; those of classes and labels are their shares. The constant is
+        fitted on these targets.
         """
-        values = self.as_columns(n_columns)
-        center = np.median if self.metric.name == "mae" else np.mean
-        return np.tile(center(values, axis=0), (n_rows, 1))
+        center = CENTERS.get(self.metric.name, np.mean)
+        columns = self.as_columns(n_columns).T
+        return np.tile([float(center(values)) for values in columns], (n_rows, 1))
 
     def scored_columns(self, predictions: Floats) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Pairs of targets and predictions, one for each column that the metric scores.
@@ -88,18 +97,37 @@ class Target:
             p = nearest_labels(p, self.y if self.labels is None else self.labels)
         elif self.task.name == "binary":
             p = p[:, 0]
-        if self.y.ndim == 2:
+        if self.y.ndim == 2 and not self.metric.joint:
             return [(self.y[:, j], p[:, j]) for j in range(self.y.shape[1])]
         return [(self.y, p)]
+
+    @property
+    def has_column_scores(self) -> bool:
+        """Whether the score is a mean over several columns."""
+        return self.y.ndim == 2 and self.y.shape[1] > 1 and not self.metric.joint
 
     def column_scores(self, predictions: Floats) -> Floats:
         """The metric on each of the `scored_columns`, NaN where it is undefined.
 
         Returns:
-            (c,) for regression and multilabel, (1,) for binary and multiclass.
+            (c,) for regression and multilabel, (1,) for binary, multiclass and a joint metric.
         """
         return np.array([self.metric.function(*c) for c in self.scored_columns(predictions)])
 
     def score(self, predictions: Floats) -> float:
         """The metric on all rows: the mean of `column_scores` that are not NaN."""
-        return float(mean_of_defined(self.column_scores(predictions)))
+        return float(mean_of_defined(self.column_scores(predictions), self.metric.column_weights))
+
+
+def _median_by_inverse(values: Floats) -> float:
+    """The constant of least relative error: the median with weights 1 / |value|."""
+    values = np.sort(values)
+    weights = np.cumsum(1 / np.maximum(np.abs(values), LEAST))
+    return float(values[np.searchsorted(weights, weights[-1] / 2)])
+
+
+CENTERS: dict[str, Callable[[Floats], Any]] = {
+    "mae": np.median,
+    "rmsle": lambda values: np.expm1(np.log1p(np.maximum(values, 0)).mean()),
+    "mape": _median_by_inverse,
+}

@@ -7,14 +7,14 @@ are made from these fields.
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
-from pipeline.files.suggestions import choices, folded
-from pipeline.scoring.names import TASKS_OF_METRIC
+from pipeline.files.suggestions import choices
+from pipeline.scoring.names import CLASSES, POOLED, TASKS_OF_METRIC, Setting
 from pipeline.settings.members import (
     AnyMember,
     Member,
@@ -22,6 +22,7 @@ from pipeline.settings.members import (
     expanded,
     filled_in,
 )
+from pipeline.settings.metric import checked_metric, has_weights, name_of
 from pipeline.settings.section import (
     NAME,
     Columns,
@@ -250,8 +251,11 @@ class Config(Section):
     task: Literal["regression", "binary", "multiclass", "multilabel"] = Field(
         description="regression, binary, multiclass or multilabel"
     )
-    metric: Spelled = Field(description="metric of the competition: " + ", ".join(TASKS_OF_METRIC))
     data: Data = Field(description="the three tables and their columns")
+    metric: str | Mapping[str, Any] = Field(
+        description=f"metric of the competition: {', '.join(TASKS_OF_METRIC)}; a map gives "
+        "parameters, such as {name: fbeta, beta: 2}, or weights of columns"
+    )
     folds: Folds = Folds()
     backbone: Spelled | None = Field(
         None,
@@ -266,11 +270,11 @@ class Config(Section):
     submit: Submit = Submit()
     jobs: Jobs = Jobs()
 
-    @field_validator("metric")
+    @field_validator("metric", mode="before")
     @classmethod
-    def _our_spelling(cls, metric: str) -> str:
-        """F1-Macro is f1_macro."""
-        return {folded(name): name for name in TASKS_OF_METRIC}.get(folded(metric), metric)
+    def _checked(cls, metric: object, info: ValidationInfo) -> Setting:
+        data = info.data.get("data")  # another error if it is missing
+        return checked_metric(metric, data.target if data else ())
 
     @field_validator("members", mode="before")
     @classmethod
@@ -300,11 +304,16 @@ class Config(Section):
         for member in self.members:
             _check_texts(member, self.data)
         fitting = [name for name, tasks in TASKS_OF_METRIC.items() if self.task in tasks]
-        if self.metric not in fitting:
-            complaint = "does not fit" if self.metric in TASKS_OF_METRIC else "is unknown for"
+        metric = name_of(self.metric)
+        if metric not in fitting:
+            complaint = "does not fit" if metric in TASKS_OF_METRIC else "is unknown for"
             raise ValueError(
-                f"metric {short(self.metric)} {complaint} task {self.task}; "
-                + choices(self.metric, fitting)
+                f"metric {short(metric)} {complaint} task {self.task}; " + choices(metric, fitting)
+            )
+        if has_weights(self.metric) and (self.task in CLASSES or metric in POOLED):
+            raise ValueError(
+                f"metric.column_weights goes with a mean over columns, which {metric} of task "
+                f"{self.task} is not; leave it out"
             )
         if self.data.train_rows is not None and self.blend.external:
             raise ValueError(
@@ -312,7 +321,7 @@ class Config(Section):
                 "data.train_rows keeps a part; leave one of them out, on the command line by "
                 "--blend.external and no name, or by --data.train_rows null"
             )
-        if self.task in ("binary", "multiclass") and len(self.data.target) > 1:
+        if self.task in CLASSES and len(self.data.target) > 1:
             raise ValueError(
                 f"data.target names {len(self.data.target)} columns, task {self.task} has one; "
                 "name one, or set another task"

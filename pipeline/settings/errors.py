@@ -12,8 +12,10 @@ from pipeline.files.suggestions import choices, did_you_mean, meant_by
 from pipeline.settings.config import Config
 from pipeline.settings.listing import default_of, settings_by_section
 from pipeline.settings.members import KINDS
+from pipeline.settings.metric import MetricMap
 from pipeline.settings.section import LONGEST_NAME, Section
 
+MAPS = {**KINDS, "metric": MetricMap}  # by pydantic's tag of a member, or by the setting
 # where pydantic's words are about Python, by its name of the error
 SHOULD_BE = {
     "model_type": "should be settings (key: value)",
@@ -76,8 +78,8 @@ def _fields_at(location: Sequence[Any]) -> dict[str, FieldInfo]:
     """The keys of a section at a location such as ("blend", "external", 0); none of a value."""
     section: Any = Config
     for part in location:
-        if part in KINDS:  # pydantic's tag of a member
-            section = KINDS[part]
+        if part in MAPS:
+            section = MAPS[part]
         elif isinstance(part, str) and part != "members":
             fields = section.model_fields if _is_section(section) else {}
             annotation = fields[part].annotation if part in fields else None

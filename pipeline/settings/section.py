@@ -22,7 +22,7 @@ TAKEN = (
 )
 
 
-def _as_spelled(value: object) -> object:
+def as_spelled(value: object) -> object:
     """A name as text, also if it is a whole number; YAML loses the spelling of no and 1.50."""
     if isinstance(value, bool | float):
         raise ValueError(f"is read as {value!r}; write it in quotes, as in the file")
@@ -43,10 +43,10 @@ def _ids(value: object) -> object:
     """A column's name, a name for each table, or null."""
     if not isinstance(value, dict):
         if value is None or isinstance(value, str | int | float):
-            return _as_spelled(value)
+            return as_spelled(value)
     elif {"train", "test"} <= set(value) <= {"train", "test", "sample"}:
         value = {"sample": value["test"], **value}
-        names = {table: _as_spelled(name) for table, name in value.items()}
+        names = {table: as_spelled(name) for table, name in value.items()}
         if all(isinstance(name, str) for name in names.values()):
             return names
     raise ValueError(
@@ -87,7 +87,7 @@ def usable_name(name: str) -> str:
     return name
 
 
-Spelled = Annotated[str, BeforeValidator(_as_spelled)]
+Spelled = Annotated[str, BeforeValidator(as_spelled)]
 Columns = Annotated[tuple[Spelled, ...], BeforeValidator(_listed)]
 Ids = Annotated[str | Mapping[str, str] | None, PlainValidator(_ids)]
 Separator = Annotated[str, AfterValidator(_separator)]
