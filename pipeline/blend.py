@@ -41,12 +41,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         made_from = made_from_of_blends(config, train, test, folds, stack.kinds)
         if not blends_are_current(config.competition, made_from):
             # imported here: LightGBM takes a second to load, in vain where all is current
-            from pipeline.ensemble.contest import hold_contest, methods_that_fit
+            from pipeline.ensemble.contest import cost_of_own, hold_contest, methods_that_fit
 
             wanted = config.blend.methods, config.blend.postprocessing
             methods = methods_that_fit(*wanted, target, folds)
-            for line in methods.notes:
-                print(f"blend: {line}")
+            cost = cost_of_own(methods, stack.oof, target, folds)
+            for line in [*methods.notes, *([cost] if cost else [])]:
+                print(f"blend: {line}", flush=True)
             contest = hold_contest(
                 methods,
                 stack.entries,

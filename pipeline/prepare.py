@@ -23,6 +23,8 @@ from pipeline.members.rates import rates_of_members
 from pipeline.members.steps import steps_of_units
 from pipeline.predictors.board import check_external
 from pipeline.predictors.external import check_parts
+from pipeline.scoring.target import Target
+from pipeline.scoring.trial import try_metric
 from pipeline.settings.command import one_line_errors, parse
 from pipeline.settings.config import Blend
 
@@ -50,10 +52,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         form = read_form(config, train.columns, train.classes, test.ids)
         check_positive(data.positive, form)
         check_scored(config.metric, data.train, train.y, train.classes)
+        target = Target.of(train.y, config.task, config.metric)
+        doubt = try_metric(target, len(train.columns))
         check_external(config, train, test)
         if not is_trained:
             check_members(config.members, folders)
-        for line in warnings_about(data, config.task, train, test):
+        for line in [*([doubt] if doubt else []), *warnings_about(data, config.task, train, test)]:
             print(f"warning: {line}")
         for line in lines_about_features(train.features, test.features):
             print(line)

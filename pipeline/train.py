@@ -17,6 +17,7 @@ from pipeline.members.training import TrainingTable, train_units
 from pipeline.members.units import is_finished, models_hash, read_oof
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.target import Target
+from pipeline.scoring.trial import try_metric
 from pipeline.settings.command import stage
 from pipeline.settings.members import AnyMember
 
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
         names = (config.competition, config.task, config.metric, config.data.id_name)
         table = TrainingTable(*names, train, folds)
+        target = Target.of(train.y, config.task, config.metric)
+        in_folds = [folds == fold for fold in range(table.n_folds)]
+        try_metric(target, len(train.columns), in_folds)  # each unit will be scored on its fold
         backbones = keep_backbones((m.backbone for m in config.members), config.competition)
         todo = []
         for member in config.members:

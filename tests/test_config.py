@@ -33,6 +33,7 @@ members:
   - {pooling: mean}
   - {pooling: max, epochs: 3}
 """
+OWN = {"file": "a.py", "greater_is_better": True}  # it is read later
 
 
 @pytest.fixture
@@ -427,19 +428,34 @@ def test_a_metric_with_parameters_is_a_map_and_one_without_stays_a_name(config_o
         ("binary", {"name": "f1", "beta": 2}, r"\bbeta\b.*'f1'"),
         ("multiclass", {"name": "map_at_k", "k": 2.5}, r"metric\.k\b.*2\.5"),
         ("multiclass", {"name": "map_at_k", "beta": 2}, r"\bbeta\b.*'map_at_k'"),
-        ("multiclass", {"k": 2}, r"metric\.name"),
+        ("multiclass", {"k": 2}, r"metric: .*\bk\b"),
         ("regression", {"name": "rmse", "column_weights": {"a": 1}}, "'target'|'a'"),
         ("regression", {"name": "rmse", "column_weights": {"target": 0}}, r"\b0\b"),
         ("regression", {"name": "rmse", "column_weights": {"target": -1}}, "-1"),
         ("binary", {"name": "auc", "column_weights": {"target": 1}}, "column_weights.*auc"),
         ("multilabel", {"name": "f1_micro", "column_weights": {"target": 1}}, "column_weights.*f1"),
         ("regression", ["rmse"], r"metric: .*\['rmse'\]"),
-        ("regression", {}, r"metric\.name"),
+        ("regression", {}, "metric: .*no key"),
+        ("regression", {**OWN, "name": "rmse"}, r"\bname, file\b"),
+        ("regression", {**OWN, "k": 2}, r"\bk\b.*\bfile\b"),
+        ("regression", {"name": "rmse", "takes": "values"}, r"\btakes\b.*\bname\b"),
+        ("regression", {"file": "a.py"}, "greater_is_better"),
+        ("regression", {**OWN, "takes": "probabilities"}, r"metric\.takes: probabilities"),
+        ("binary", {**OWN, "takes": "values"}, r"metric\.takes: values"),
+        ("binary", {**OWN, "takes": "label"}, "'label'"),
+        ("binary", {**OWN, "greater_is_better": "maybe"}, "'maybe'"),
     ],
 )
 def test_a_wrong_parameter_of_a_metric_is_one_line(config_of, task, metric, said):
     with pytest.raises(ValueError, match=said):
         config_of(task=task, metric=metric)
+
+
+@pytest.mark.parametrize(("task", "takes"), [("regression", "values"), ("binary", "probabilities")])
+def test_a_function_takes_what_members_predict_unless_it_says_otherwise(config_of, task, takes):
+    metric = config_of(task=task, metric=OWN).metric
+    assert metric == {**OWN, "function": "score", "takes": takes}
+    assert config_of(task=task, metric={**OWN, "takes": "labels"}).metric["takes"] == "labels"
 
 
 def test_a_metric_with_parameters_can_be_typed(command):

@@ -36,7 +36,7 @@ def test_no_synonym_is_a_name_of_the_same_kind(registry):
         (TASKS_OF_METRIC, "neg_root_mean_squared_log_error", "rmsle"),
         (TASKS_OF_METRIC, "neg_mean_absolute_percentage_error", "mape"),
         (TASKS_OF_METRIC, "fbeta_score", "fbeta"),
-        (TASKS_OF_METRIC, "f1_score_micro", "f1_micro"),
+        (TASKS_OF_METRIC, "micro_f1", "f1_micro"),
         (TASKS_OF_METRIC, "top_k_accuracy_score", "top_k_accuracy"),
         (TASKS_OF_METRIC, "map@3", "map_at_k"),
         (POOLINGS, "MeanPooling", "mean"),

@@ -17,7 +17,7 @@ from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Config
 
 NO = ("0", "False", "false", "FALSE", "no", "No", "NO", "0.0")
-OF_POSITIVE = ("f1", "fbeta")  # metrics of labels that do not treat both classes alike
+OF_POSITIVE = ("f1", "fbeta", "own_labels")  # may not treat both classes alike
 YES = ("1", "True", "true", "TRUE", "yes", "Yes", "YES", "1.0")
 
 

@@ -3,6 +3,7 @@
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,13 +19,17 @@ from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.fitted import check_names
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, Expected, leaderboard
 from pipeline.ensemble.postprocessing import POSTPROCESSING, Postprocessing
-from pipeline.ensemble.stability import weight_table
+from pipeline.ensemble.selection import N_BAGS, N_STEPS
+from pipeline.ensemble.stability import N_HALVES, weight_table
+from pipeline.ensemble.thresholds import N_TRIED
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.scoring.intervals import difference_interval
+from pipeline.files.messages import duration
+from pipeline.scoring.intervals import N_OF_OWN, difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 MANY = 100_000  # predictions in a stack from which starting processes takes less than they save
+N_TIMED = 5  # calls of the user's own metric
 MOST_NESTED = 20_000  # with more rows, the score of the choice is close to the chosen line's
 
 
@@ -94,6 +99,35 @@ def methods_that_fit(
             f"3 or more folds and at most {MOST_NESTED:,} rows"
         )
     return Methods(fitting, processing, notes, is_nested)
+
+
+def cost_of_own(
+    methods: Methods, oof: Floats, target: Target, folds: NDArray[np.int64]
+) -> str | None:
+    """What calls of the user's own metric will take, in a line; None for a built-in metric.
+
+    Args:
+        oof: (n, m, c).
+    """
+    if target.metric.own is None:
+        return None
+    target.score(oof[:, 0])  # the first call reads the file
+    start = time.perf_counter()
+    for _ in range(N_TIMED):
+        target.score(oof.mean(axis=1))
+    seconds = (time.perf_counter() - start) / N_TIMED
+    m, n_folds = oof.shape[1], len(np.unique(folds))
+    n_pairs = n_folds * (n_folds + 1) // 2 if methods.is_nested else n_folds
+    n_blends = len(methods.blenders) * (1 + len(methods.postprocessing))
+    n_calls = N_OF_OWN * (m + n_blends * (1 + 2 * n_folds * methods.is_nested))
+    if "threshold" in methods.postprocessing:
+        n_calls += len(methods.blenders) * (n_folds + n_pairs) * 2 * N_TRIED * oof.shape[2]
+    if any(blender.name == "hill_climb" for blender in methods.blenders):
+        n_calls += (1 + n_pairs + N_HALVES) * N_BAGS * (N_STEPS + 2) * m
+    return (
+        f"{target.metric.label} takes {1000 * seconds:.2g} ms on all rows and is called about "
+        f"{n_calls:,} times, mostly on fewer: about {duration(seconds * n_calls)} at most"
+    )
 
 
 def hold_contest(

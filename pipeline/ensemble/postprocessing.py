@@ -91,15 +91,16 @@ class Clip:
 
 _PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)
 
+_CALIBRATED = ("logloss", "own_probabilities")
+_ERRORS = ("rmse", "mae", "mcrmse", "rmsle", "mape", "r2", "own_values")
+
 POSTPROCESSING: dict[str, Postprocessing] = {
     postprocessing.name: postprocessing
     for postprocessing in [
-        Postprocessing("threshold", Threshold(), _PROBABILITIES, tuple(COUNTED)),
+        Postprocessing("threshold", Threshold(), _PROBABILITIES, (*COUNTED, "own_labels")),
         Postprocessing("cut_points", CutPoints(), ("regression", "binary", "multiclass"), ("qwk",)),
-        Postprocessing("temperature", Temperature(), _PROBABILITIES, ("logloss",)),
-        Postprocessing("isotonic", Isotonic(), _PROBABILITIES, ("logloss",)),
-        Postprocessing(
-            "clip", Clip(), ("regression",), ("rmse", "mae", "mcrmse", "rmsle", "mape", "r2")
-        ),
+        Postprocessing("temperature", Temperature(), _PROBABILITIES, _CALIBRATED),
+        Postprocessing("isotonic", Isotonic(), _PROBABILITIES, _CALIBRATED),
+        Postprocessing("clip", Clip(), ("regression",), _ERRORS),
     ]
 }

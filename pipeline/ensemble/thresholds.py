@@ -6,21 +6,25 @@ registers both methods and checks their input. Method: docs/method.md, "Post-pro
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from pipeline.ensemble.fitted import State
 from pipeline.files.messages import N_SHOWN
 from pipeline.scoring.counts import POOLED_COUNTED, Counted, counts
 from pipeline.scoring.formulas import kappa
 from pipeline.scoring.target import Target
-from pipeline.scoring.tasks import TINY, Floats, Task
+from pipeline.scoring.tasks import TINY, Floats, Task, decide
 
 MOST_ROUNDS = 20  # of coordinate ascent; three or four are usual
+N_TRIED = 50  # cuts, where each costs a call of the user's own function
 MOST_LABELS = 100  # with more, rounding hardly changes a prediction
 SAME = 1e-12  # difference below which two scores count as equal
+
+# a formula in counts, or any function of (n,) decisions; greater is better
+Judge = Counted | Callable[[NDArray[np.int64]], float]
 
 
 class Threshold:
@@ -31,20 +35,19 @@ class Threshold:
 
     def fit(self, blend: Floats, target: Target) -> State:
         """(c,) shifts on the raw scale, 0 for an unchanged column."""
-        task, y = target.task, target.y
-        counted: Any = target.metric.counted
+        task, y, judge = target.task, target.y, target.metric.counted or _judge(target)
         if task.name == "multiclass":
-            shift = _log_weights(blend, y, counted, np.unique(y))
+            shift = _log_weights(blend, y, judge, np.unique(y))
             tuned = task.to_prediction(task.to_raw(blend) + shift)
             # the search breaks ties between classes differently than argmax
             gains = target.score(tuned) > target.score(blend) + SAME
             return {"shift": shift if gains else np.zeros_like(shift)}
-        if target.metric.joint:
-            return {"shift": _pooled_shifts(blend, y.astype(np.int64), target.metric.name)}
+        if target.metric.joint and y.ndim == 2:
+            return {"shift": _joint_shifts(blend, target)}
         shift = np.zeros(blend.shape[1])
         for j, column in enumerate(y.reshape(len(y), -1).astype(np.int64).T):
             sides = np.column_stack([1 - blend[:, j], blend[:, j]])
-            shift[j] = _log_weights(sides, column, counted, np.unique(column)[1:])[1]
+            shift[j] = _log_weights(sides, column, judge, np.unique(column)[1:])[1]
         return {"shift": shift}
 
     def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
@@ -70,36 +73,47 @@ class Threshold:
         return np.where(unchanged, new, shifted)
 
 
-def _pooled_shifts(blend: Floats, y: NDArray[np.int64], name: str) -> Floats:
+def _joint_shifts(blend: Floats, target: Target) -> Floats:
     """(c,) shifts of labels that the metric scores together, by coordinate ascent."""
-    metric, shift = POOLED_COUNTED[name], np.zeros(blend.shape[1])
-
-    def sums_of(j: int) -> Floats:
-        decided = blend[:, j] >= 1 / (1 + np.exp(shift[j]))
-        return metric.terms(*counts(y[:, j], decided), np.arange(2)).sum(axis=-1)  # (t, 1)
-
-    sums = np.stack([sums_of(j) for j in range(len(shift))])  # (c, t, 1)
+    y, decided = target.y.astype(np.int64), decide(target.task.name, blend)
+    shift = np.zeros(blend.shape[1])
     for _ in range(MOST_ROUNDS):
         before = shift.copy()
         for j in range(len(shift)):
-            sums[j] = 0
-            of_all = replace(metric, of_sums=_added(metric, sums.sum(axis=0)))
             sides = np.column_stack([1 - blend[:, j], blend[:, j]])
-            shift[j] = _log_weights(sides, y[:, j], of_all, np.array([1]))[1]
-            sums[j] = sums_of(j)
+            judge = _beside_others(target, y, decided, j)
+            shift[j] = _log_weights(sides, y[:, j], judge, np.array([1]))[1]
+            decided[:, j] = blend[:, j] >= expit(-shift[j])
         if (shift == before).all():
             break
     return shift
 
 
-def _added(metric: Counted, others: Floats) -> Callable[[Floats], Floats]:
-    """The metric of the sums of one label after those of the others are added."""
-    return lambda sums: metric.of_sums(sums + others)
+def _beside_others(
+    target: Target, y: NDArray[np.int64], decided: NDArray[np.int64], j: int
+) -> Judge:
+    """The judge of the decisions for label j while those for the others stay."""
+    counted = POOLED_COUNTED.get(target.metric.name)
+    if counted is None:
+        at_j = np.arange(y.shape[1]) == j
+        judge = _judge(target)
+        return lambda own: judge(np.where(at_j, own[:, None], decided))
+    both, terms = np.arange(2), counted.terms
+    others = np.zeros(1) + sum(
+        terms(*counts(y[:, i], decided[:, i]), both).sum(axis=-1)
+        for i in range(y.shape[1])
+        if i != j
+    )
+    return replace(counted, of_sums=lambda sums: counted.of_sums(sums + others))
 
 
-def _log_weights(
-    p: Floats, y: NDArray[np.int64], metric: Counted, tuned: NDArray[np.int64]
-) -> Floats:
+def _judge(target: Target) -> Callable[[NDArray[np.int64]], float]:
+    """The metric of decisions; greater is better, -inf where it is undefined."""
+    function, sign = target.metric.function, target.metric.sign
+    return lambda decided: float(np.nan_to_num(sign * function(target.y, decided), nan=-np.inf))
+
+
+def _log_weights(p: Floats, y: NDArray[np.int64], judge: Judge, tuned: NDArray[np.int64]) -> Floats:
     """(q,) log weights to add to the logs of (n, q) probabilities before argmax.
 
     Args:
@@ -117,7 +131,7 @@ def _log_weights(
             # weight of class j, mapped to [0, 1], at which a row turns to class j
             turns = 1 / (1 + np.exp(log_p[:, j] - log_p[rows, rival] - log_weights[rival]))
             share = 1 / (1 + np.exp(-log_weights[j]))
-            cut = _best_cut(turns, y, rival, j, metric, p.shape[1], share)
+            cut = _best_cut(turns, y, rival, j, judge, p.shape[1], share)
             if cut != share:
                 # not clipped like the blend: the cut may lie beyond its most confident rows
                 log_weights[j] = np.log(cut) - np.log1p(-cut)
@@ -140,27 +154,39 @@ def _best_cut(
     y: NDArray[np.int64],
     otherwise: NDArray[np.int64],
     j: int,
-    metric: Counted,
+    judge: Judge,
     n_classes: int,
     current: float,
 ) -> float:
     """The cut in (0, 1) that scores best when rows that turn below it are decided as class j.
 
-    It is the middle of the widest interval of best cuts.
+    It is the middle of the widest interval of best cuts. A judge that is a function tries a sample
+    of the cuts.
 
     Args:
         otherwise: (n,) decisions for rows above the cut, never j.
         current: the cut to keep unless another is better.
     """
     order = np.argsort(turns, kind="stable")
-    turns, y, otherwise = turns[order], y[order], otherwise[order]
-    scores = metric.of_sums(_sums_while_turning(y, otherwise, j, metric, n_classes))
-    edges = np.concatenate([[0.0], turns, [1.0]])
+    edges = np.concatenate([[0.0], turns[order], [1.0]])
     apart = np.flatnonzero(np.append(True, edges[2:] > edges[1:-1]))  # not between ties
-    scores = scores[apart]
     low, high = edges[apart], np.append(edges[apart[1:]], 1.0)
+    at = int(np.searchsorted(low, current, side="right")) - 1
+    if isinstance(judge, Counted):
+        sums = _sums_while_turning(y[order], otherwise[order], j, judge, n_classes)
+        scores = judge.of_sums(sums)[apart]
+    else:
+        tried = np.unique([at, *np.linspace(0, len(apart) - 1, N_TRIED).round().astype(int)])
+        at, apart, low, high = (
+            int(np.searchsorted(tried, at)),
+            apart[tried],
+            low[tried],
+            high[tried],
+        )
+        turned = np.argsort(order)  # how many rows turn before each row
+        scores = np.array([judge(np.where(turned < n, j, otherwise)) for n in apart])
     best = scores >= scores.max() - SAME
-    if best[np.searchsorted(low, current, side="right") - 1]:
+    if best[at]:
         return current
     runs = np.split(np.flatnonzero(best), np.flatnonzero(np.diff(np.flatnonzero(best)) > 1) + 1)
     widest = max(runs, key=lambda run: high[run[-1]] - low[run[0]])

@@ -130,6 +130,7 @@ class Run(TypedDict, total=False):
     task: str
     columns: list[str]
     scaling: dict[str, list[float]] | None
+    metric: str
     score: float
     weights_sha256: str
     unit_seconds: float

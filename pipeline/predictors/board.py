@@ -19,6 +19,7 @@ from pipeline.files.stamp import Stamp, read_stamp, require_current
 from pipeline.files.suggestions import choices
 from pipeline.predictors.external import part_sha256
 from pipeline.predictors.predictions import PARTS, changed_settings, read_predictions
+from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 from pipeline.settings.section import NAME
@@ -72,13 +73,15 @@ def hashes_of_predictors(config: Config) -> dict[str, list[str]]:
 
 
 def settings_of(config: Config) -> dict[str, object]:
-    """The settings that determine the blends."""
+    """The settings that determine the blends, with the source of a metric of the user's own."""
+    own = metric_of(config.metric).own
     return {
         "methods": list(config.blend.methods),
         "postprocessing": list(config.blend.postprocessing),
         "task": config.task,
         "metric": config.metric,
         "seed": config.seed,
+        **({"metric's source": sha256_of_texts([own.source])} if own else {}),
     }
 
 

@@ -33,6 +33,7 @@ from pipeline.predictors.board import (
     require_board,
 )
 from pipeline.predictors.stack import Stack, read_stack
+from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -89,7 +90,8 @@ def made_from(config: Config) -> dict[str, Any]:
     folders = [*member_folders(config).values(), *external_folders(config).values()]
     board = leaderboard_path(config.competition)
     tables = [Path(config.data.train), Path(config.data.test), solution_path(config.data)]
-    files = [*tables, board, board.with_suffix(".json")]
+    own = metric_of(config.metric).own
+    files = [*tables, *([Path(own.file)] if own else []), board, board.with_suffix(".json")]
     folders += sorted(Path("oof", config.competition).glob("blend_*"))
     files += [path for folder in folders for path in sorted(folder.glob("[!.]*"))]
     units = Path("models") / config.competition

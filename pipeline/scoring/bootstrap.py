@@ -61,11 +61,22 @@ def prepare_of(metric: Metric) -> Callable[..., SampleScore]:
         return partial(_row_ratio, metric.function)
     if metric.counted is not None:
         return partial(_counted, metric.counted)
-    return BOOTSTRAP[metric.name]
+    return BOOTSTRAP.get(metric.name) or partial(_of_rows, metric.function)
 
 
 def _mean_of(values: Floats) -> SampleScore:
     return lambda counts: counts @ values / counts.sum(axis=1)
+
+
+def _of_rows(function: Callable[..., float], y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
+    """Any function, called once for each sample."""
+    samples = np.arange(len(y))
+
+    def score(counts: Floats) -> Floats:
+        rows = (np.repeat(samples, held.astype(int)) for held in counts)
+        return np.array([function(y[held], p[held]) for held in rows])
+
+    return score
 
 
 def _row_mean(metric: RowMean, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:

@@ -16,6 +16,7 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 N_BOOTSTRAP = 1000
+N_OF_OWN = 200  # at most, of a function of the user's own, which is called for each sample
 AT_ONCE = 4_000_000  # counts in a block of bootstrap samples: 32 MB
 N_FOR_ERROR, MOST_FOR_ERROR = 50, 5000  # bootstrap samples and rows of a standard error
 
@@ -30,6 +31,7 @@ def bootstrap_scores(
     Returns:
         NaN where the metric is undefined on a sample.
     """
+    n_bootstrap = min(n_bootstrap, N_OF_OWN) if target.metric.own else n_bootstrap
     n = len(target)
     rng = np.random.default_rng(seed)
     clusters = bootstrap_clusters(n, target.groups)

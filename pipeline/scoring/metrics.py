@@ -12,6 +12,7 @@ SciPy gives NaN. `scoring.formulas` spells the formulas out for speed: on 5,000 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ from pipeline.scoring.formulas import (
     r2,
     reciprocal_rank,
 )
-from pipeline.scoring.names import PARAMETERS, POOLED, TASKS_OF_METRIC, Setting
+from pipeline.scoring.names import OWN, PARAMETERS, POOLED, TASKS_OF_METRIC, Setting
+from pipeline.scoring.own import OwnFunction
 from pipeline.scoring.tasks import Floats
 
 
@@ -58,18 +60,25 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """The name with the parameters, to be shown."""
+        """The name with the parameters, to be shown; of a function its file and name."""
+        if self.own is not None:
+            return f"{Path(self.own.file).stem}.{self.own.function}"
         return f"{self.name}({self.parameters})" if self.parameters else self.name
 
     @property
     def joint(self) -> bool:
         """Whether the metric scores all columns at once instead of one after another."""
-        return self.name in POOLED
+        return self.name in POOLED or self.own is not None
+
+    @property
+    def own(self) -> OwnFunction | None:
+        """The function, if it is one of the user's own, which is called on whole rows only."""
+        return self.function if isinstance(self.function, OwnFunction) else None
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks that the metric can score."""
-        return TASKS_OF_METRIC[self.name]
+        return {**TASKS_OF_METRIC, **OWN}[self.name]
 
     @property
     def sign(self) -> int:
@@ -235,6 +244,14 @@ def metric_of(setting: Setting) -> Metric:
     """
     if isinstance(setting, str):
         return METRICS[setting]
+    if "file" in setting:
+        return Metric(
+            f"own_{setting['takes']}",
+            "a function of your own",
+            OwnFunction(setting["file"], setting["function"]),
+            setting["greater_is_better"],
+            decides=setting["takes"] == "labels",
+        )
     name, weights = setting["name"], setting.get("column_weights")
     given = {key: setting[key] for key in PARAMETERS.get(name, {})}
     metric = FAMILIES[name](**given) if given else METRICS[name]

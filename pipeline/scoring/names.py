@@ -9,7 +9,7 @@ from typing import Any
 Setting = str | Mapping[str, Any]  # of a metric: its name, or a map with a name or a file
 
 CLASSES = ("binary", "multiclass")
-_LABELLED = (*CLASSES, "multilabel")
+LABELLED = (*CLASSES, "multilabel")
 
 TASKS_OF_METRIC: dict[str, tuple[str, ...]] = {
     "rmse": ("regression",),
@@ -20,19 +20,26 @@ TASKS_OF_METRIC: dict[str, tuple[str, ...]] = {
     "r2": ("regression",),
     "pearson": ("regression",),
     "spearman": ("regression",),
-    "accuracy": _LABELLED,
+    "accuracy": LABELLED,
     "f1": ("binary", "multilabel"),
     "f1_macro": CLASSES,
     "f1_micro": ("multiclass", "multilabel"),
     "fbeta": ("binary", "multilabel"),
-    "auc": _LABELLED,
-    "logloss": _LABELLED,
-    "mcc": _LABELLED,
+    "auc": LABELLED,
+    "logloss": LABELLED,
+    "mcc": LABELLED,
     "qwk": ("regression", *CLASSES),
     "map_at_k": ("multiclass",),
     "top_k_accuracy": ("multiclass",),
 }
 POOLED = ("f1_micro",)  # scores all labels at once, so it is no mean over columns
+
+# a function of the user's own, named after what it takes
+OWN: dict[str, tuple[str, ...]] = {
+    "own_values": ("regression",),
+    "own_probabilities": LABELLED,
+    "own_labels": ("regression", *LABELLED),
+}
 
 # the parameter that a metric needs, and an example of its value
 PARAMETERS: dict[str, dict[str, float]] = {

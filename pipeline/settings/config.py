@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pipeline.files.dialect import Dialect
 from pipeline.files.messages import short
 from pipeline.files.suggestions import choices
-from pipeline.scoring.names import CLASSES, POOLED, TASKS_OF_METRIC, Setting
+from pipeline.scoring.names import CLASSES, OWN, POOLED, TASKS_OF_METRIC, Setting
 from pipeline.settings.members import (
     AnyMember,
     Member,
@@ -254,7 +254,7 @@ class Config(Section):
     data: Data = Field(description="the three tables and their columns")
     metric: str | Mapping[str, Any] = Field(
         description=f"metric of the competition: {', '.join(TASKS_OF_METRIC)}; a map gives "
-        "parameters, such as {name: fbeta, beta: 2}, or weights of columns"
+        "parameters, weights of columns, or a function of your own: docs/metrics.md"
     )
     folds: Folds = Folds()
     backbone: Spelled | None = Field(
@@ -274,7 +274,7 @@ class Config(Section):
     @classmethod
     def _checked(cls, metric: object, info: ValidationInfo) -> Setting:
         data = info.data.get("data")  # another error if it is missing
-        return checked_metric(metric, data.target if data else ())
+        return checked_metric(metric, info.data.get("task", ""), data.target if data else ())
 
     @field_validator("members", mode="before")
     @classmethod
@@ -305,7 +305,12 @@ class Config(Section):
             _check_texts(member, self.data)
         fitting = [name for name, tasks in TASKS_OF_METRIC.items() if self.task in tasks]
         metric = name_of(self.metric)
-        if metric not in fitting:
+        if metric in OWN and self.task not in OWN[metric]:
+            raise ValueError(
+                f"metric.takes: {metric.removeprefix('own_')} does not fit task {self.task}; "
+                + choices(None, [n.removeprefix("own_") for n in OWN if self.task in OWN[n]])
+            )
+        if metric not in OWN and metric not in fitting:
             complaint = "does not fit" if metric in TASKS_OF_METRIC else "is unknown for"
             raise ValueError(
                 f"metric {short(metric)} {complaint} task {self.task}; " + choices(metric, fitting)

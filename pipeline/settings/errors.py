@@ -55,7 +55,7 @@ def in_plain_words(error: ValidationError) -> str:
 
 def _advice(location: Sequence[Any]) -> str:
     field = _field_at(location)
-    if field is None or field.is_required() or location[0] == "members":
+    if field is None or field.is_required() or location[0] in ("members", "metric"):
         return "correct it"
     if _is_section(field.annotation):
         return "correct it, or leave it out"

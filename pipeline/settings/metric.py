@@ -1,6 +1,7 @@
-"""The setting `metric`: a name, or a map of a name and its parameters."""
+"""The setting `metric`: a name, or a map: a name and its parameters, or a function in a file."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -18,26 +19,44 @@ def _our_spelling(metric: str) -> str:
 class MetricMap(Section):
     """metric"""
 
-    name: Spelled = Field(description="name of the metric")
+    name: Spelled | None = Field(None, description="name of the metric")
     beta: Real | None = Field(None, gt=0, le=1000, description="of fbeta: the weight of recall")
     k: Whole | None = Field(None, ge=1, description="of map_at_k and top_k_accuracy: answers a row")
     column_weights: dict[Spelled, Real] | None = Field(
         None, description="weight of each of several targets or labels in the mean over them"
     )
+    file: str | None = Field(None, description="Python file with a metric of your own")
+    function: str = Field("score", description="its function, which takes targets and predictions")
+    greater_is_better: bool | None = Field(None, description="whether a greater score is better")
+    takes: Literal["values", "probabilities", "labels"] | None = Field(
+        None, description="predictions that it takes; null: values, or probabilities for classes"
+    )
 
     @model_validator(mode="after")
     def _parameters(self) -> "MetricMap":
+        given = [key for key, value in self if value is not None and key in self.model_fields_set]
+        if (self.name is None) == (self.file is None):
+            raise ValueError(f"needs name or file, got {', '.join(given) or 'no key'}; give one")
+        own = {"file", "function", "greater_is_better", "takes"}
+        strange = [key for key in given if (key in own) == (self.file is None)]
+        if strange:
+            raise ValueError(
+                f"{strange[0]} does not go with {'file' if self.file else 'name'}; leave it out"
+            )
+        if self.name is None:
+            if self.greater_is_better is None:
+                raise ValueError("greater_is_better is missing; set it to true or false")
+            return self
         name = _our_spelling(self.name)
         needed = PARAMETERS.get(name, {})
         for key in ("beta", "k"):
-            given = getattr(self, key) is not None
-            if given and key not in needed:
+            if key in given and key not in needed:
                 owners = [other for other, keys in PARAMETERS.items() if key in keys]
                 raise ValueError(
-                    f"{key} is a parameter of {' and '.join(owners)}, not of {short(self.name)}; "
+                    f"{key} is a parameter of {' and '.join(owners)}, not of {self.name!r}; "
                     "leave it out"
                 )
-            if not given and key in needed:
+            if key not in given and key in needed:
                 raise ValueError(f"{name} {_needs(name)}")
         return self
 
@@ -47,10 +66,11 @@ def _needs(name: str) -> str:
     return f"needs {key}; write metric: {{name: {name}, {key}: {value:g}}}"
 
 
-def checked_metric(value: object, targets: Sequence[str]) -> Setting:
+def checked_metric(value: object, task: str, targets: Sequence[str]) -> Setting:
     """A metric as `scoring.metrics.metric_of` takes it; whether it fits the task is not checked.
 
     Args:
+        task: what a function takes by default follows from it.
         targets: the target columns, in the order of which weights are returned.
     Raises:
         ValueError: a key is unknown or missing, or a value is not allowed.
@@ -63,7 +83,15 @@ def checked_metric(value: object, targets: Sequence[str]) -> Setting:
         if name in PARAMETERS:
             raise ValueError(f"{name} {_needs(name)}")
         return name
-    given = MetricMap.model_validate(value).model_dump(exclude_none=True)
+    checked = MetricMap.model_validate(value)
+    if checked.file is not None:
+        return {
+            "file": checked.file,
+            "function": checked.function,
+            "greater_is_better": checked.greater_is_better,
+            "takes": checked.takes or ("values" if task == "regression" else "probabilities"),
+        }
+    given = checked.model_dump(exclude_none=True, exclude={"function"})
     given["name"] = _our_spelling(given["name"])
     if "column_weights" in given:
         given["column_weights"] = _in_order(given["column_weights"], targets)
@@ -87,7 +115,10 @@ def _in_order(weights: dict[str, float], targets: Sequence[str]) -> dict[str, fl
 
 
 def name_of(metric: Setting) -> str:
-    return metric if isinstance(metric, str) else str(metric["name"])
+    """The name by which `scoring.names` has its tasks."""
+    if isinstance(metric, str):
+        return metric
+    return f"own_{metric['takes']}" if "file" in metric else str(metric["name"])
 
 
 def has_weights(metric: Setting) -> bool:

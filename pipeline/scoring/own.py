@@ -1,0 +1,100 @@
+"""A metric of the user's own: a function in a Python file.
+
+Letters: n rows, c columns. The shapes that the function gets: docs/metrics.md, "Your own metric".
+"""
+
+import math
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.files.suggestions import choices
+
+RETURNED = "return a finite number, or NaN where the metric is undefined"
+
+
+@dataclass(frozen=True)
+class OwnFunction:
+    """The function, read from its file at the first call."""
+
+    file: str
+    function: str
+
+    def __reduce__(self) -> tuple[type["OwnFunction"], tuple[str, str]]:
+        return OwnFunction, (self.file, self.function)  # other processes read the file again
+
+    def __call__(self, y: NDArray[Any], p: NDArray[Any]) -> float:
+        """The score.
+
+        Raises:
+            ValueError: the function raised, or returned no number or infinity.
+        """
+        y, p = (a[:, 0] if a.shape[1:] == (1,) else a for a in (y, p))
+        where, function = f"{self.file}: {self.function} on {len(y)} rows", self._read
+        try:
+            value = function(y.copy(), p.copy())  # so it may change what it gets
+        except Exception as error:
+            raise ValueError(f"{where} {self._told(error)}; correct it, or {RETURNED}") from None
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            value = value.item()
+        if not isinstance(value, Real) or math.isinf(value):
+            raise ValueError(f"{where} returned {_shown(value)}; {RETURNED}")
+        return float(value)
+
+    @cached_property
+    def source(self) -> str:
+        """The text of the file, which determines the metric."""
+        try:
+            return Path(self.file).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            problem = getattr(error, "strerror", None) or "not UTF-8"
+            raise ValueError(
+                f"metric.file: {self.file}: {problem}; give the path of a Python file, from the "
+                "working directory"
+            ) from None
+
+    @cached_property
+    def _read(self) -> Callable[..., object]:
+        source = self.source
+        # a module of its own, in sys.modules as dataclasses need it; no bytecode, which may be old
+        module = ModuleType(f"own_metric_{abs(hash(source))}")
+        module.__file__ = self.file
+        sys.modules[module.__name__] = module
+        try:
+            exec(compile(source, self.file, "exec"), module.__dict__)
+        except Exception as error:
+            raise ValueError(f"metric.file: {self.file} {self._told(error)}; correct it") from None
+        function = getattr(module, self.function, None)
+        if not callable(function):
+            known = [name for name, value in vars(module).items() if callable(value)]
+            raise ValueError(
+                f"metric.function: {self.file} has no function {self.function!r}; "
+                + choices(self.function, [name for name in known if not name.startswith("_")])
+            )
+        return function
+
+    def _told(self, error: Exception) -> str:
+        """An error in a line, with the last line of the file that it passed."""
+        lines = [
+            f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == self.file
+        ]
+        if isinstance(error, SyntaxError):
+            lines = [error.lineno]
+        at = f" in line {lines[-1]}" if lines else ""
+        message = " ".join(str(error).split())
+        return f"raised {type(error).__name__}{at}: {message[:200]}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return f"{value!r}"[:80]

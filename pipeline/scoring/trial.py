@@ -1,0 +1,43 @@
+"""A trial of the user's own metric, before anything is trained."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.scoring.own import RETURNED
+from pipeline.scoring.target import Target
+
+
+def try_metric(target: Target, n_columns: int, parts: Sequence[NDArray[Any]] = ()) -> str | None:
+    """Call a metric of the user's own on predictions half-way from a constant to the truth.
+
+    Args:
+        n_columns: of predictions.
+        parts: rows that will be scored alone, such as those of a fold.
+    Returns:
+        A warning if the constant itself scores better.
+    Raises:
+        ValueError: the function fails, or returns no number; NaN is one on parts only.
+    """
+    if target.metric.own is None:
+        return None
+    constant = target.constant(n_columns, len(target))
+    better = (constant + target.as_columns(n_columns)) / 2
+    for rows in parts:
+        target[rows].score(better[rows])
+    score, least = target.score(better), target.score(constant)
+    label = target.metric.label
+    if np.isnan(score):
+        raise ValueError(
+            f"metric {label} is NaN for predictions near the truth on all {len(target)} rows; "
+            f"{RETURNED}"
+        )
+    if target.metric.sign * (score - least) >= 0 or np.isnan(least):
+        return None
+    is_better = target.metric.greater_is_better
+    return (
+        f"metric {label}: predictions half-way to the truth score {score:.4g}, a constant "
+        f"{least:.4g}, which is better; is greater_is_better: {str(is_better).lower()} right?"
+    )

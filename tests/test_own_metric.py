@@ -1,0 +1,248 @@
+"""A metric of the user's own: what it gets, its errors, and what it is worth in all stages."""
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_competition
+from scipy.special import expit
+
+from pipeline.ensemble.blenders import BLENDERS
+from pipeline.ensemble.contest import cost_of_own, hold_contest, methods_that_fit
+from pipeline.ensemble.leaderboard import Entry
+from pipeline.ensemble.postprocessing import POSTPROCESSING
+from pipeline.files.stamp import read_stamp
+from pipeline.scoring import intervals
+from pipeline.scoring.bootstrap import bootstrap_score
+from pipeline.scoring.intervals import bootstrap_scores
+from pipeline.scoring.target import Target
+from pipeline.scoring.trial import try_metric
+
+COST = """
+def score(y, decided):
+    return (10 * ((y == 1) & (decided == 0)).sum() + ((y == 0) & (decided == 1)).sum()) / len(y)
+"""
+ERROR = "import numpy as np\ndef score(y, p): return np.sqrt(np.mean((y - p) ** 2))"
+
+
+@pytest.fixture
+def own(workplace):
+    """Write a file with a metric; its setting."""
+
+    def write(source, takes="labels", *, greater_is_better=False, function="score"):
+        Path("my_metric.py").write_text(source)
+        return {
+            "file": "my_metric.py",
+            "function": function,
+            "greater_is_better": greater_is_better,
+            "takes": takes,
+        }
+
+    return write
+
+
+def rows_of(task, n=60, seed=0):
+    """Targets of two columns or classes, and predictions."""
+    rng = np.random.default_rng(seed)
+    if task == "regression":
+        y = rng.integers(0, 4, (n, 2)).astype(float)
+        return y, y + rng.normal(size=y.shape)
+    if task == "multilabel":
+        y = rng.integers(0, 2, (n, 2)).astype(float)
+        return y, 0.3 * y + 0.7 * rng.random(y.shape)
+    if task == "binary":
+        y = rng.integers(0, 2, n)
+        return y, 0.3 * y[:, None] + 0.7 * rng.random((n, 1))
+    y = rng.integers(0, 3, n)
+    return y, (np.eye(3)[y] + rng.dirichlet(np.ones(3), n)) / 2
+
+
+@pytest.mark.parametrize(
+    ("task", "takes", "shapes"),
+    [
+        ("regression", "values", [(60, 2), (60, 2)]),
+        ("regression", "labels", [(60, 2), (60, 2)]),
+        ("binary", "probabilities", [(60,), (60,)]),
+        ("binary", "labels", [(60,), (60,)]),
+        ("multiclass", "probabilities", [(60,), (60, 3)]),
+        ("multiclass", "labels", [(60,), (60,)]),
+        ("multilabel", "probabilities", [(60, 2), (60, 2)]),
+        ("multilabel", "labels", [(60, 2), (60, 2)]),
+    ],
+)
+def test_the_function_gets_all_rows_in_the_shapes_of_its_task(own, task, takes, shapes):
+    y, p = rows_of(task)
+    source = "got = []\ndef score(y, p):\n    got[:] = [y, p]\n    y[:] = 0\n    return 1"
+    target = Target.of(y, task, own(source, takes))
+    before = y.copy(), p.copy()
+    assert target.score(p) == 1
+    got = target.metric.function._read.__globals__["got"]
+    assert [a.shape for a in got] == shapes
+    assert (y == before[0]).all()  # it got copies
+    if takes == "labels":
+        assert set(np.unique(got[1])) <= set(np.unique(y))
+
+
+def test_one_target_is_one_dimension(own):
+    y, p = rows_of("regression")
+    source = "def score(y, p): return y.ndim + p.ndim"
+    assert Target.of(y[:, :1], "regression", own(source, "values")).score(p[:, :1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def score(y, p): return None", "None"),
+        ("def score(y, p): return float('inf')", "inf"),
+        ("def score(y, p): return y - p", "60,"),
+        ("def score(y, p): return '1'", "'1'"),
+        ("def score(y, p):\n    return 1 / 0", "ZeroDivisionError in line 2"),
+        ("def score(y): return 1", "TypeError"),
+        ("def score(y, p) return 1", "SyntaxError in line 1"),
+        ("import nothing_of_that_name", "nothing_of_that_name"),
+        ("def scores(y, p): return 1", "'score'.*'scores'"),
+        ("def score(y, p): return float('nan')", "NaN"),
+    ],
+)
+def test_a_function_that_gives_no_number_is_one_line_that_names_it(own, source, said):
+    y, _ = rows_of("binary")
+    with pytest.raises(ValueError, match=rf"my_metric.*{said}") as raised:
+        try_metric(Target.of(y, "binary", own(source)), 1)
+    assert "\n" not in str(raised.value)
+
+
+def test_numbers_of_any_kind_and_undefined_parts_are_taken(own):
+    y, p = rows_of("binary")
+    for number in ("1", "np.float32(1)", "np.array(1.0)", "np.int64(1)"):
+        setting = own(f"import numpy as np\ndef score(y, p): return {number}")
+        assert Target.of(y, "binary", setting).score(p) == 1
+    few = own("def score(y, p): return float('nan') if len(y) < 60 else 0.5")
+    target = Target.of(y, "binary", few)
+    assert try_metric(target, 1, [np.arange(20)]) is None
+    fails = Target.of(y, "binary", own("def score(y, p): return 1 if len(y) == 60 else None"))
+    with pytest.raises(ValueError, match="on 20 rows"):
+        try_metric(fails, 1, [np.arange(20)])
+
+
+def test_a_file_that_is_not_there_is_named(workplace):
+    setting = {"file": "no.py", "function": "score", "greater_is_better": True, "takes": "labels"}
+    y, p = rows_of("binary")
+    with pytest.raises(ValueError, match=r"no\.py"):
+        Target.of(y, "binary", setting).score(p)
+
+
+def test_a_direction_that_favours_a_constant_is_doubted(own):
+    y, _ = rows_of("regression")
+    assert try_metric(Target.of(y, "regression", own(ERROR, "values")), 2) is None
+    wrong = own(ERROR, "values", greater_is_better=True)
+    assert "greater_is_better" in try_metric(Target.of(y, "regression", wrong), 2)
+
+
+def test_samples_score_as_those_of_the_built_in_twin_but_there_are_fewer(own):
+    y, p = rows_of("regression")
+    y, p = y[:, :1], p[:, :1]
+    twin, mine = (Target.of(y, "regression", m) for m in ("rmse", own(ERROR, "values")))
+    counts = np.random.default_rng(0).multinomial(60, np.full(60, 1 / 60), 5).astype(float)
+    np.testing.assert_allclose(bootstrap_score(mine, p)(counts), bootstrap_score(twin, p)(counts))
+    assert len(bootstrap_scores(mine, [p], seed=0)) == intervals.N_OF_OWN
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_thresholds_for_a_function_score_like_those_of_the_built_in_twin(own, task):
+    twin = {"binary": "f1", "multiclass": "f1_macro", "multilabel": "f1_micro"}[task]
+    of = {"binary": "binary", "multiclass": "macro", "multilabel": "micro"}[task]
+    source = "from sklearn.metrics import f1_score\n"
+    source += f"def score(y, p): return f1_score(y, p, average='{of}')"
+    y, p = rows_of(task, 100)
+    if task == "multiclass":  # the last class is hardly ever decided for
+        p = (0.3 * p + 0.7 * np.random.default_rng(1).dirichlet(np.ones(3), 100)) * [1, 1, 0.4]
+        p /= p.sum(axis=1, keepdims=True)
+    else:
+        p = p**3
+    tuned = []
+    for metric in (twin, own(source, greater_is_better=True)):
+        target = Target.of(y, task, metric)
+        fitted = POSTPROCESSING["threshold"].fit(p, target).apply(p)
+        tuned.append(Target.of(y, task, twin).score(fitted))
+    assert tuned[1] == pytest.approx(tuned[0], abs=0.02)  # it tries a sample of the cuts
+    assert tuned[1] > Target.of(y, task, twin).score(p)
+
+
+def test_a_hill_climb_follows_the_function(own, few_steps):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(200, 1))
+    preds = y[:, None] + rng.normal(size=(200, 3, 1))
+    preds[:, 0] = y + 3  # perfect but for a shift, which this metric ignores
+    spread = own("def score(y, p): return (y - p).std()", "values")
+    weights = {
+        str(metric): BLENDERS["hill_climb"]
+        .fit(preds, Target.of(y, "regression", metric), seed=0)
+        .values["weights"]
+        for metric in ("rmse", spread)
+    }
+    of_rmse, of_spread = weights.values()
+    assert of_spread[0] > 0.7 > 0.4 > of_rmse[0]
+
+
+def test_the_choice_is_better_on_the_function_than_that_of_another_metric(own, few_steps):
+    """A missed positive costs ten false alarms, so the best cut lies near 1/11."""
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=400)
+    y = (rng.random(400) < expit(2 * signal - 1)).astype(int)
+    preds = expit(2 * signal[:, None] - 1 + rng.normal(size=(400, 2)))[:, :, None]
+    folds, cost = np.arange(400) % 3, own(COST)
+    singles = [Entry(f"m{i}", "member", preds[:, i]) for i in range(2)]
+    costs = {}
+    for name, metric in (("accuracy", "accuracy"), ("own", cost)):
+        target = Target.of(y, "binary", metric)
+        methods = methods_that_fit(["mean", "hill_climb"], ["all"], target, folds)
+        note = cost_of_own(methods, preds, target, folds)
+        assert (note is None) == (name == "accuracy")
+        contest = hold_contest(methods, singles, preds[:9], target, folds, ["y"], seed=0)
+        chosen = contest.board.loc[contest.board["chosen"], "name"].item()
+        (of_choice,) = [c for c in contest.candidates if c.entry.name == chosen]
+        costs[name] = Target.of(y, "binary", cost).score(of_choice.entry.predictions)
+    assert "threshold" in chosen
+    assert contest.board.set_index("name").loc[chosen, "gain_low"] > 0
+    assert costs["own"] < 0.7 * costs["accuracy"]
+
+
+def test_all_stages_work_with_it_and_a_changed_file_blends_anew_but_trains_nothing(
+    workplace, capsys, own, few_steps
+):
+    metric = own(COST)
+    members = [{"model": "tfidf_linear"}, {"model": "tfidf_linear", "name": "other", "seed": 5}]
+    settings = {"members": members, "backbone": None, "jobs": {"n_jobs": 2}}
+    settings["blend"] = {"methods": ["mean", "hill_climb"]}
+    config = write_competition(workplace, "binary", settings=settings)
+    text = config.read_text().replace("metric: auc\n", f"metric: {metric}\n")
+    config.write_text(text)
+
+    def stage(name, *words):
+        import_module(f"pipeline.{name}").main([str(config), *words])
+        return capsys.readouterr().out
+
+    for name in ("prepare", "make_folds", "train", "predict"):
+        told = stage(name)
+    assert "my_metric.score 0." in stage("train")  # the workers scored with it
+    assert "my_metric.score, lower is better" in stage("blend")
+    board = Path("oof/tiny/leaderboard.csv")
+    first = read_stamp(board)
+    stage("submit")
+    assert "my_metric.score" in stage("report")
+    own(COST.replace("10", "20"))
+    for name in ("submit", "report"):
+        with pytest.raises(SystemExit, match="^2$"):
+            stage(name)
+        assert "blend again" in capsys.readouterr().err
+    assert " 0 of 6 units" in stage("train")
+    told = stage("blend")
+    assert "about" in told
+    assert read_stamp(board) != first
+    stage("report")
+    Path("my_metric.py").unlink()
+    stage("infer")  # needs no metric
+    with pytest.raises(SystemExit, match="^2$"):
+        stage("prepare")
+    assert "my_metric.py" in capsys.readouterr().err
