@@ -9,6 +9,8 @@ from sklearn.metrics import f1_score
 from pipeline.reporting.decisions import by_threshold, decisions, ranking, score_of_targets
 from pipeline.scoring.tasks import decide
 
+KINDS = [("several", "mcrmse"), ("multilabel", "accuracy")]
+
 
 def of_class(truth, decided):
     """Precision, recall, F1 and rows of a class, from whether each row is and is called so."""
@@ -86,7 +88,7 @@ def test_a_regression_decides_for_grades_only_where_its_metric_does():
     assert decisions(evidence("regression", grades[1:], grades[1:, None], metric="qwk"))
 
 
-@pytest.mark.parametrize(("kind", "metric"), [("several", "mcrmse"), ("multilabel", "accuracy")])
+@pytest.mark.parametrize(("kind", "metric"), KINDS)
 def test_a_target_has_the_score_of_its_column_and_the_best_predictor_of_it(kind, metric):
     of = whole_evidence(kind=kind, metric=metric)
 
@@ -102,6 +104,31 @@ def test_a_target_has_the_score_of_its_column_and_the_best_predictor_of_it(kind,
         assert line["best"] == best(singles, key=singles.get)
         assert line["best_score"] == pytest.approx(singles[line["best"]])
     assert j == len(of.train.columns) - 1
+
+
+def test_a_target_has_all_rows_and_a_label_those_with_it():
+    several, labels = (whole_evidence(kind=kind, metric=metric) for kind, metric in KINDS)
+    assert {line["rows"] for line in score_of_targets(several)} == {len(several.train.y)}
+    found = [line["rows"] for line in score_of_targets(labels)]
+    assert found == labels.train.y.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("metric", ["logloss", "map_at_k"])
+def test_a_class_has_the_score_of_its_rows(metric):
+    of = whole_evidence(kind="multiclass", metric=metric)
+    lines = decisions(of)["classes"]
+    total = sum(line["score"] * line["rows"] for line in lines) / len(of.train.y)
+    assert total == pytest.approx(of.target.score(of.chosen_oof))
+    first = of.train.y == 0
+    assert lines[0]["score"] == pytest.approx(of.target[first].score(of.chosen_oof[first]))
+
+
+def test_the_auc_of_a_class_is_against_the_rest_and_decisions_have_no_more_than_recall():
+    of = whole_evidence(kind="multiclass", metric="auc")
+    scores = [line["score"] for line in decisions(of)["classes"]]
+    assert np.mean(scores) == pytest.approx(of.target.score(of.chosen_oof))
+    of = whole_evidence(kind="multiclass", metric="f1_macro")
+    assert all("score" not in line for line in decisions(of)["classes"])
 
 
 @pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])

@@ -163,6 +163,15 @@ def test_classes_stand_beside_their_precision_and_the_truth_before_its_decisions
     )
 
 
+def test_a_class_stands_beside_the_score_of_its_rows():
+    summary = summarise(whole_evidence(kind="multiclass", metric="logloss"))
+    table = Tables(page(summary)).table("decisions")
+    scores = {
+        line["name"]: ("logloss", [line["score"]]) for line in summary["decisions"]["classes"]
+    }
+    assert {name: cells[3] for name, cells in table.items()} == scores
+
+
 def test_of_many_classes_the_most_frequent_and_the_largest_confusions_are_shown(monkeypatch):
     monkeypatch.setattr("pipeline.reporting.decisions.MOST_CLASSES", 2)
     monkeypatch.setattr("pipeline.reporting.page.MOST_CLASSES", 2)
@@ -178,11 +187,11 @@ def test_of_many_classes_the_most_frequent_and_the_largest_confusions_are_shown(
 def test_a_target_stands_beside_its_score_and_its_best_predictor():
     summary = summarise(whole_evidence(kind="several", metric="mcrmse"))
     _, *rows = Tables(page(summary)).rows["targets"]
-    assert [[c.text for c in cells[::3]] for cells in rows] == [
+    assert [[c.text for c in (cells[0], cells[3])] for cells in rows] == [
         [line["name"], line["best"]] for line in summary["targets"]
     ]
     assert [[n for c in cells for n in c.numbers] for cells in rows] == [
-        [line["score"], line["best_score"]] for line in summary["targets"]
+        [line["score"], line["best_score"], line["rows"]] for line in summary["targets"]
     ]
 
 

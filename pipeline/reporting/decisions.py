@@ -18,6 +18,7 @@ from sklearn.metrics import (
 
 from pipeline.ensemble.thresholds import MOST_LABELS
 from pipeline.reporting.evidence import Evidence
+from pipeline.scoring.formulas import RowMean
 from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.tasks import Floats, decide
 
@@ -27,10 +28,14 @@ N_POINTS = 150  # of a curve: more than a figure can show
 
 
 def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
-    """The score on each target or label, and the best single predictor there; empty for one."""
+    """The score on each target or label, and the best single predictor there; empty for one.
+
+    Rows are those of the target, or those with the label.
+    """
     target, names = evidence.target, evidence.train.columns
     if not target.has_column_scores:
         return []
+    is_label = target.task.is_probability
     scores = target.column_scores(evidence.chosen_oof)
     singles = np.array([target.column_scores(oof) for oof in evidence.stack.oof.swapaxes(0, 1)])
     ranks = np.nan_to_num(target.metric.sign * singles, nan=-np.inf)
@@ -38,6 +43,7 @@ def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
         {
             "name": name,
             "score": scores[j],
+            "rows": int((target.y[:, j] == 1).sum() if is_label else len(target)),
             "best": evidence.stack.names[best],
             "best_score": singles[best, j],
         }
@@ -47,6 +53,8 @@ def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
 
 def decisions(evidence: Evidence) -> dict[str, Any] | None:
     """Precision, recall and F1 of each class or label, and the confusions of classes.
+
+    A class also has its score if `class_scores` has one.
 
     None for a regression, unless its metric decides for one of a hundred training labels at most.
     NaN where a class is never decided for. The whole confusion matrix up to 12 classes, else the 20
@@ -66,6 +74,8 @@ def decisions(evidence: Evidence) -> dict[str, Any] | None:
         {"name": name, "precision": p, "recall": r, "f1": f, "rows": n}
         for name, p, r, f, n in zip(names, precision, recall, f1, n_rows, strict=True)
     ]
+    for line, score in zip(classes, class_scores(evidence), strict=False):
+        line["score"] = score
     matrix = confusion_matrix(y, decision, labels=codes) if y.ndim == 1 else None
     if matrix is None or len(names) <= MOST_CLASSES:
         return {"classes": classes, "matrix": matrix, "confusions": []}
@@ -77,6 +87,22 @@ def decisions(evidence: Evidence) -> dict[str, Any] | None:
         if (share := wrong[i, j] / n_rows[i] if n_rows[i] else 0) > 0
     ]
     return {"classes": classes, "matrix": None, "confusions": confusions}
+
+
+def class_scores(evidence: Evidence) -> list[float]:
+    """The metric on the rows of each of several classes; empty where it is no mean over rows.
+
+    AUC is that of the class against the rest. Scores of decisions are left to precision and recall.
+    """
+    metric, y, p = evidence.target.metric, evidence.train.y, evidence.chosen_oof
+    if evidence.config.task != "multiclass" or metric.decides:
+        return []
+    codes = range(p.shape[1])
+    if metric.name == "auc":
+        return [metric.function(y == k, p[:, k]) for k in codes]
+    if not isinstance(metric.function, RowMean):
+        return []
+    return [metric.function(y[y == k], p[y == k]) if (y == k).any() else np.nan for k in codes]
 
 
 def _decided(evidence: Evidence) -> tuple[tuple[str, ...], NDArray[Any], NDArray[np.int64]] | None:
