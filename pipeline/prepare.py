@@ -12,8 +12,9 @@ from pipeline.competition.features import lines_about as lines_about_features
 from pipeline.competition.folds import read_own_folds
 from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.rows import read_test, read_train
+from pipeline.competition.tables import check_there
 from pipeline.competition.targets import check_scored
-from pipeline.demos.fetch import fetch_missing
+from pipeline.demos.fetch import fetch_missing, is_demo
 from pipeline.ensemble.fitted import check_names
 from pipeline.files.paths import unit_dir
 from pipeline.files.provenance import not_as_pinned
@@ -39,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         # units are written whole, so the first fold's folder stands for a trained member
         is_trained = all(unit_dir(config.competition, m.name, 0).is_dir() for m in config.members)
         _check_names(config.blend)
+        if not is_demo(data.train):  # whose tables may yet be fetched
+            for setting in ("train", "test", "sample_submission"):
+                check_there(getattr(data, setting), f"data.{setting}")
         if not is_trained:  # torch takes seconds to load
             check_members(config.members, backbones={})
         backbones = sorted({m.backbone for m in config.members if m.backbone})

@@ -284,6 +284,12 @@ def test_an_unknown_pooling_is_named(workplace, refused):
     assert re.match("error: .*'meen'.*attention, cls, ", refused(config))
 
 
+def test_a_table_that_is_not_there_is_named_before_the_members_are_checked(workplace, refused):
+    config = write_competition(workplace, "regression", settings={"members": [{"pooling": "meen"}]})
+    (workplace / "data/tiny/test.csv").unlink()
+    assert re.search(r"data/tiny/test\.csv: .*data\.test\b", refused(config))
+
+
 def test_an_option_that_a_pooling_does_not_take_is_named(workplace, refused):
     members = [{"pooling": "max", "options": {"layer_start": 1}}]
     config = write_competition(workplace, "binary", settings={"members": members})

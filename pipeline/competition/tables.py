@@ -40,10 +40,15 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     return FORMATS[path.suffix.lower()](path, dialect)
 
 
-def open_table(path: str, setting: str, dialect: Dialect | None = None) -> pd.DataFrame:
-    """`read_table` for the file of a setting, which has to exist and have rows."""
+def check_there(path: str, setting: str) -> None:
+    """Raise a FileNotFoundError if the file of a setting does not exist."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file; correct {setting}, or put the file there")
+
+
+def open_table(path: str, setting: str, dialect: Dialect | None = None) -> pd.DataFrame:
+    """`read_table` for the file of a setting, which has to exist and have rows."""
+    check_there(path, setting)
     table = read_table(Path(path), dialect)
     if len(table) == 0:
         raise ValueError(f"{path}: has column names but no rows; correct {setting}")

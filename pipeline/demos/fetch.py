@@ -54,11 +54,16 @@ class DemoBackbone:
     member: str
 
 
+def is_demo(train: str) -> bool:
+    """Whether a training table is that of a demo, in the demo's own folder."""
+    folder = Path(train).parent
+    return folder.name in DEMOS and Path(train) == Path("data", folder.name, "train.csv")
+
+
 def fetch_missing(train: str, backbones: Iterable[str]) -> Iterator[str]:
     """Fetch missing tables and backbones of the demo of this training table; a line before each."""
     folder = Path(train).parent
-    is_demo = folder.name in DEMOS and Path(train) == Path("data", folder.name, "train.csv")
-    if is_demo and not Path(train).exists():
+    if is_demo(train) and not Path(train).exists():
         with _fetching(folder):
             if not Path(train).exists():  # another run may have fetched it while this one waited
                 yield f"fetching the demo {folder.name} into {folder}"
