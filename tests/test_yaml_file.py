@@ -1,12 +1,13 @@
 """YAML files: Windows line ends, merge keys, and aliases that expand without limit."""
 
+import re
 import sys
 import time
 
 import pytest
 
 from pipeline.settings.command import load_config, parse
-from pipeline.settings.yaml_file import MOST_VALUES, parse_yaml
+from pipeline.settings.yaml_file import MOST_VALUES, parse_yaml, read_yaml
 
 BASE = """\
 competition: tiny
@@ -109,3 +110,11 @@ def test_a_bomb_on_the_command_line_ends_at_once(raw):
 @pytest.mark.skipif(not hasattr(sys, "get_int_max_str_digits"), reason="no limit before 3.11")
 def test_a_number_too_long_to_be_written_is_told(raw):
     assert "seed" in refusal(raw(BASE + f"seed: -0x{'f' * 10_000}\n"))
+
+
+@pytest.mark.parametrize(("typed", "told"), [("tweet.yaml", True), ("r8.yaml", False)])
+def test_a_config_that_is_not_there_is_told_with_the_one_of_a_like_name(tmp_path, typed, told):
+    (tmp_path / "tweets.yaml").write_text("task: binary")
+    with pytest.raises(FileNotFoundError, match=re.escape(typed)) as error:
+        read_yaml(tmp_path / typed)
+    assert ("tweets.yaml" in str(error.value)) == told

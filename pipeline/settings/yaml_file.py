@@ -5,6 +5,7 @@ values than a config can have.
 """
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ UNCAUGHT_BY_YAML = (ValueError, AttributeError, TypeError, OverflowError)
 def read_yaml(path: Path) -> dict[Any, Any]:
     """The keys and values of a file; a FileNotFoundError or ValueError if it has none."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such config; see the folder configs/ for examples")
+        near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
+        hint = f"did you mean {path.with_name(near[0])}? " if near else ""
+        raise FileNotFoundError(
+            f"{path}: no such config; {hint}see the folder configs/ for examples"
+        )
     try:
         settings = parse_yaml(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
