@@ -259,3 +259,20 @@ def test_a_report_without_its_own_numbers_is_made_again(stage, spoil):
     spoil(numbers)
     stage("report")
     assert numbers.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["blend", "submit", "report"])
+@pytest.mark.parametrize(("part", "first"), [("oof", "train"), ("test", "predict")])
+def test_a_stage_that_comes_too_early_names_the_one_to_run_first(refused, name, part, first):
+    (OOF / "mean" / f"{part}.csv").unlink()
+    assert re.search(rf"oof/tiny/mean/{part}\.csv: .*\brun {first} first", refused(name))
+
+
+def test_infer_without_blends_names_the_stage_to_run_first(refused):
+    shutil.rmtree("models/tiny/blend", ignore_errors=True)
+    assert re.search(r"models/tiny/blend/leaderboard\.csv: .*\brun blend first", refused("infer"))
+
+
+def test_without_a_leaderboard_an_unknown_predictor_is_told_by_its_name(refused):
+    BOARD.unlink()
+    assert re.search(r"'meam'.* 'mean'", refused("submit", "--predictor", "meam"))

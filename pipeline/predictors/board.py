@@ -17,7 +17,7 @@ from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.reading import read_json
 from pipeline.files.stamp import Stamp, read_stamp, require_current
 from pipeline.files.suggestions import choices
-from pipeline.predictors.external import part_sha256
+from pipeline.predictors.external import part_path, part_sha256
 from pipeline.predictors.predictions import PARTS, changed_settings, read_predictions
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import Floats
@@ -28,12 +28,27 @@ POSTPROCESSING = "postprocessing.json"  # in the folder of a blend that has one
 REMEDY = "run blend again"
 
 
+def remedy_of(board: Path) -> str:
+    return REMEDY if board.is_file() else "run blend first"
+
+
 def member_folders(config: Config) -> dict[str, Path]:
     return {m.name: predictor_dir(config.competition, m.name) for m in config.members}
 
 
 def external_folders(config: Config) -> dict[str, Path]:
     return {e.name: Path(e.folder) for e in config.blend.external}
+
+
+def check_predicted(config: Config) -> None:
+    """Raise a FileNotFoundError that names the stage to run if a member lacks a part."""
+    for folder in member_folders(config).values():
+        for part, stage in zip(PARTS, ("train", "predict"), strict=True):
+            try:
+                part_path(folder, part)
+            except FileNotFoundError:
+                told = f"{folder / part}.csv: not there; run {stage} first"
+                raise FileNotFoundError(told) from None
 
 
 def folder_of(config: Config, predictor: str) -> Path:
@@ -154,8 +169,10 @@ def require_board(config: Config) -> Stamp:
         FileNotFoundError: there is no finished leaderboard.
         ValueError: it was changed, or made from other predictors or settings.
     """
+    check_predicted(config)
     made_from = {"predictors": hashes_of_predictors(config), **settings_of(config)}
-    return require_current(leaderboard_path(config.competition), made_from, REMEDY)
+    path = leaderboard_path(config.competition)
+    return require_current(path, made_from, remedy_of(path))
 
 
 def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, object]]:
@@ -175,6 +192,9 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
             f"in {path.parent}"
         )
     if predictor is not None and read_stamp(path) is None:
+        known = [*member_folders(config), *external_folders(config)]
+        if predictor not in known and not folder_of(config, predictor).is_dir():
+            raise _no_predictor(predictor, known)
         return predictor, {}
     stamp = require_board(config) if predictor is None else require_current(path, {}, REMEDY)
     board = read_board(path).set_index("name", drop=False)
@@ -190,5 +210,9 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
         return predictor, {str(name): value for name, value in line.items()}
     if not folder_of(config, predictor).is_dir():
         known = [name for name in board["name"] if name != CONSTANT]
-        raise ValueError(f"--predictor: no predictor {predictor!r}; {choices(predictor, known)}")
+        raise _no_predictor(predictor, known)
     return predictor, {}
+
+
+def _no_predictor(name: str, known: Sequence[str]) -> ValueError:
+    return ValueError(f"--predictor: no predictor {name!r}; {choices(name, known)}")

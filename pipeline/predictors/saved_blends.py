@@ -33,6 +33,7 @@ from pipeline.predictors.board import (
     made_from_of_blend,
     postprocessing_of,
     read_board,
+    remedy_of,
     sha256_of_postprocessing,
 )
 from pipeline.predictors.predictions import write_predictions
@@ -228,7 +229,8 @@ def read_saved_blends(config: Config) -> SavedBlends:
     """
     folder = blends_dir(config.competition)
     path = folder / "leaderboard.csv"
-    stamp = require_current(path, {"task": config.task, "metric": config.metric}, REMEDY)
+    made_from = {"task": config.task, "metric": config.metric}
+    stamp = require_current(path, made_from, remedy_of(path))
     board, about = read_board(path), stamp.about
     return SavedBlends(
         folder,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import Entry
 from pipeline.files.hashes import sha256_of_array
-from pipeline.predictors.board import external_folders, member_folders
+from pipeline.predictors.board import check_predicted, external_folders, member_folders
 from pipeline.predictors.external import MEANINGS, kind_of
 from pipeline.predictors.leak_check import leak_check
 from pipeline.predictors.predictions import check_made_for, check_same_models, read_predictions
@@ -56,6 +56,7 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
         ValueError: a file breaks the contract of `predictors.predictions`, or a member was made for
             other folds, targets or test rows.
     """
+    check_predicted(config)
     members, external = member_folders(config), external_folders(config)
     oof: list[Floats] = []
     test_predictions: list[Floats] = []
