@@ -71,6 +71,17 @@ def test_a_point_of_the_gains_is_the_gain_and_its_line_the_interval(summary, axe
     assert spans_of(axes) == ends
 
 
+def test_a_gain_far_below_the_others_is_a_number_at_the_edge(summary, axes_of):
+    *near, last = summary["leaderboard"]
+    far = {**last, "gain": -9.0, "gain_low": -9.5, "gain_high": -8.5}
+    axes = axes_of(figures.gains, {**summary, "leaderboard": [*near, far]})
+    assert list(points_of(axes, "o")) == [line["name"] for line in near]
+    assert [(text.get_text(), text.get_position()[1]) for text in axes.texts] == [
+        ("← −9.0000", len(near))
+    ]
+    assert axes.get_xlim()[0] > -8.5
+
+
 @pytest.mark.parametrize("figure", [figures.gains, figures.three_scores])
 def test_the_constant_is_in_no_figure_for_it_would_leave_the_others_no_room(
     figure, summary, axes_of

@@ -16,6 +16,7 @@ from pipeline.reporting.verdict import Line
 KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
 LEAST_SPAN = 0.05  # of correlations, from the palest cell to the darkest
 LONGEST_NAME, LONGEST_OF_PAIR = 28, 18  # characters, so that the axes keep their room
+FAR = 6  # times the median's distance from the best gain: gains beyond would leave others no room
 MOST_WEIGHTS = 40  # bars of a figure
 MOST_CELLS = 12  # predictors up to which a heatmap's cells hold their numbers
 
@@ -33,15 +34,25 @@ def _without_constant(summary: Summary) -> list[Line]:
 
 
 def gains(summary: Summary) -> str:
-    """The gain of each predictor and blend over the plain mean, with its interval."""
+    """The gain of each predictor and blend over the plain mean, with its interval.
+
+    Gains far below the others are numbers at the edge.
+    """
     board = _without_constant(summary)
+    known = [line["gain"] for line in board if line["gain"] is not None] or [0.0]
+    least = max(known) - FAR * (max(known) - np.median(known))
 
     def draw(figure: Figure) -> None:
         axes = _lines(figure, [line["name"] for line in board])
         axes.axvline(0, color=QUIET, linewidth=0.8)
         for at, line in enumerate(board):
-            gain = [line["gain"], line["gain_low"], line["gain_high"]]
-            _point(axes, at, gain, KIND.get(line["kind"], GREEN), 8 if line["chosen"] else 5)
+            gain, colour = line["gain"], KIND.get(line["kind"], GREEN)
+            if gain is not None and gain < least:
+                edge = axes.get_yaxis_transform()
+                axes.text(0.01, at, f"← {signed(gain)}", transform=edge, va="center", color=colour)
+                continue
+            estimate = [gain, line["gain_low"], line["gain_high"]]
+            _point(axes, at, estimate, colour, 8 if line["chosen"] else 5)
         axes.set_xlabel(f"gain in {summary['metric']} over the plain mean, 95 % interval")
 
     best = board[0]
