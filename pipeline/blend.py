@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import joblib
 
-from pipeline.competition.folds import origin_of, read_folds
-from pipeline.competition.rows import read_test, read_train
+from pipeline.competition.folds import read_rows, with_oof
+from pipeline.competition.rows import read_test
 from pipeline.files.paths import leaderboard_path
 from pipeline.files.stamp import require_current
 from pipeline.members.units import without_incomplete
@@ -27,12 +27,13 @@ from pipeline.settings.command import stage
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv) as (config, _):
         config = without_incomplete(config)
-        train, test = read_train(config.data, config.task), read_test(config.data)
-        folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
+        train, folds = with_oof(*read_rows(config))
+        test = read_test(config.data)
         target = Target.of(train.y, config.task, config.metric, train.groups)
         stack = read_stack(config, train, test, folds)
         print(
-            f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows, "
+            f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows"
+            f"{' with OOF predictions' if config.folds.time else ''}, "
             f"{len(stack.test)} test rows"
         )
         stack, doubts = with_doubts(stack, target)

@@ -16,9 +16,11 @@ from pipeline.competition.folds import (
     read_folds,
     read_own_folds,
     warnings_about,
+    with_oof,
     write_folds,
 )
 from pipeline.competition.rows import Train, joined_unordered, read_train
+from pipeline.competition.timeline import time_folds
 from pipeline.files.paths import folds_path
 from pipeline.settings.command import stage
 from pipeline.settings.config import Config
@@ -26,7 +28,7 @@ from pipeline.settings.config import Config
 
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv, "overwrite") as (config, flags):
-        train = read_train(config.data, config.task)
+        train = read_train(config.data, config.task, config.folds.time)
         path = folds_path(config.competition)
         origin = origin_of(config.folds, train)
         if path.is_file() and not flags.overwrite:
@@ -40,14 +42,19 @@ def main(argv: Sequence[str] | None = None) -> None:
             done = "written"
         for line in warnings_about(folds, train, config.task, config.folds.scheme):
             print(f"warning: {line}")
-        sizes = ", ".join(map(str, np.bincount(folds)))
-        print(f"{path}: {done}, {len(folds)} rows in folds of {sizes} ({config.folds.scheme})")
+        _, with_folds = with_oof(train, folds)
+        sizes = ", ".join(map(str, np.bincount(with_folds)))
+        line = f"{path}: {done}, {len(with_folds)} rows in folds of {sizes} ({config.folds.scheme})"
+        n_others = len(folds) - len(with_folds)
+        print(f"{line}; the first {n_others} rows are for training only" if n_others else line)
 
 
 def _dealt(config: Config, train: Train) -> NDArray[np.int64]:
     settings = config.folds
     if settings.path is not None:
         return read_own_folds(settings.path, train.ids, config.data.train_rows is not None)
+    if train.times is not None:
+        return time_folds(train.times, settings.n)
     return make_folds(
         settings.scheme,
         train.y,

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.features import lines_about as lines_about_features
-from pipeline.competition.folds import read_own_folds
+from pipeline.competition.folds import read_own_folds, with_oof
 from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.tables import check_there
 from pipeline.competition.targets import check_scored
+from pipeline.competition.timeline import time_folds
 from pipeline.demos.fetch import fetch_missing, is_demo
 from pipeline.ensemble.fitted import check_names
 from pipeline.files.paths import unit_dir
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(line, flush=True)
         folders = {name: folder for name in backbones if (folder := local_backbone(name))}
         check_parts([external.folder for external in config.blend.external])
-        train, test = read_train(data, config.task), read_test(data)
+        train, test = read_train(data, config.task, config.folds.time), read_test(data)
         if config.folds.path is not None:
             read_own_folds(config.folds.path, train.ids, data.train_rows is not None)
         form = read_form(config, train.columns, train.classes, test.ids)
@@ -58,7 +59,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_scored(config.metric, data.train, train.y, train.classes)
         target = Target.of(train.y, config.task, config.metric)
         doubt = try_metric(target, len(train.columns))
-        check_external(config, train, test)
+        scored, n_blocks = train, config.folds.n
+        if train.times is not None:
+            scored, _ = with_oof(train, time_folds(train.times, config.folds.n))
+            n_blocks += 1  # the first is for training only
+        check_external(config, scored, test)
         if not is_trained:
             check_members(config.members, folders)
         for line in [*([doubt] if doubt else []), *warnings_about(data, config.task, train, test)]:
@@ -69,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         n_rows = len(train.ids)
         lines += rates_of_members(config.members, folders, config.task)
         if config.folds.path is None:  # only make_folds reads the number of folds of a file
-            lines += steps_of_units(config.members, n_rows - n_rows // config.folds.n)
+            lines += steps_of_units(config.members, n_rows - n_rows // n_blocks)
         classes = f" of {len(train.classes)} classes" if train.classes else ""
         print(
             *lines,

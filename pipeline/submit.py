@@ -7,6 +7,7 @@ submissions/<c>/submission.csv. Of several predictors the mean is written, by --
 
 from collections.abc import Sequence
 
+from pipeline.competition.folds import read_rows, with_oof
 from pipeline.competition.labels import read_form
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.submission import submission
@@ -31,11 +32,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         config = without_incomplete(config)
         data = config.data
         train, test = read_train(data, config.task), read_test(data)
+        # of the rows that have OOF predictions
+        scored = with_oof(*read_rows(config))[0] if config.folds.time is not None else train
         form = read_form(config, train.columns, train.classes, test.ids)
         standings = dict(standing_of(config, name) for name in flags.predictor or [None])
         combination = Combination.of(flags.predictor or list(standings), flags.weights)
         for name in standings:
-            _check_current(config, name, train, test)
+            _check_current(config, name, scored, test)
 
         def combined(part: str, ids: Sequence[str]) -> Floats:
             read = {n: read_named(config, n, part, ids, train.columns) for n in standings}
@@ -48,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             record_of(config, combination, standings),
         )
         if len(standings) > 1:
-            target = Target.of(train.y, config.task, config.metric, train.groups)
-            record["score"] = target.score(combined("oof", train.ids))
+            target = Target.of(scored.y, config.task, config.metric, scored.groups)
+            record["score"] = target.score(combined("oof", scored.ids))
             notes = [*notes, f"{target.metric.label} on held-out rows: {record['score']:.4f}"]
         is_chosen, name = flags.predictor is None, combination.name
         path = write_submission(

@@ -6,8 +6,7 @@ oof/<c>/<member>/oof.csv.
 
 from collections.abc import Sequence
 
-from pipeline.competition.folds import origin_of, read_folds
-from pipeline.competition.rows import read_train
+from pipeline.competition.folds import read_rows, with_oof
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import predictor_dir
@@ -27,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not config.members:
             print("train: no members, so there is nothing to train")
             return
-        train = read_train(config.data, config.task)
-        folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
+        train, folds = read_rows(config)
         names = (config.competition, config.task, config.metric, config.data.id_name)
         table = TrainingTable(*names, train, folds)
         target = Target.of(train.y, config.task, config.metric)
@@ -71,11 +69,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _write_oof(member: AnyMember, table: TrainingTable) -> None:
     """Write a member's oof.csv from its units' predictions, in the order of the rows."""
-    train, units = table.train, table.units_of(member)
+    (train, folds), units = with_oof(table.train, table.folds), table.units_of(member)
     folder = predictor_dir(table.competition, member.name)
     made_from = {
         "models": models_hash(units),
-        "folds": sha256_of_array(table.folds),
+        "folds": sha256_of_array(folds),
         "targets": sha256_of_array(train.y),
         "texts": train.sha256_of_texts,
         "features": train.sha256_of_features,

@@ -24,6 +24,7 @@ def evidence(task, y, oof, *, chosen=None, texts=None, metric="rmse", classes=()
             columns=list(classes) if c == len(classes) else [f"t{j}" for j in range(c)],
             groups=None,
         ),
+        n_training_only=0,
         target=Target.of(y, task, metric),
         test=SimpleNamespace(ids=["x"] * n, texts=[("word",)] * n),
         stack=SimpleNamespace(names=[f"m{i}" for i in range(m)], oof=oof, test=oof[::-1]),

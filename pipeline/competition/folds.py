@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.deal import connect
-from pipeline.competition.rows import Train, joined_unordered
+from pipeline.competition.rows import Train, joined_unordered, read_train
 from pipeline.competition.tables import open_table
+from pipeline.competition.timeline import NO_FOLD
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.messages import first_few
@@ -22,12 +23,13 @@ from pipeline.files.reading import read_csv_as_text
 from pipeline.files.stamp import require_current, written_with_stamp
 from pipeline.files.writing import save_csv, table_by_id
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.config import Folds
+from pipeline.settings.config import Config, Folds
 
 IntArray = NDArray[np.int64]
 
 MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before we warn
 FOLD = re.compile(r"[0-9]{1,9}")
+OUR_FOLD = re.compile(rf"{NO_FOLD}|{FOLD.pattern}")
 
 REMEDY = (
     "restore it, or run make_folds with --overwrite, then train with --overwrite, since models "
@@ -41,6 +43,9 @@ def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
     ids = {"folds.scheme": settings.scheme, "ids": sha256_of_texts(train.ids)}
     if settings.scheme == "file":
         return {**ids, "folds.path": settings.path}
+    if train.times is not None:
+        times = sha256_of_array(train.times)
+        return {**ids, "folds.n": settings.n, "folds.time": settings.time, "times": times}
     return {
         **ids,
         "folds.n": settings.n,
@@ -63,7 +68,7 @@ def write_folds(
 def read_folds(
     competition: str, ids: Sequence[str], origin: dict[str, Any] | None = None
 ) -> IntArray:
-    """(n,) a competition's folds by the (n,) ids of the training rows.
+    """(n,) a competition's folds by the (n,) ids of the training rows; some may have `NO_FOLD`.
 
     Args:
         origin: as `origin_of` gives it, to compare with the stamp.
@@ -72,7 +77,19 @@ def read_folds(
     """
     path = folds_path(competition)
     require_current(path, origin or {}, REMEDY if path.is_file() else "run make_folds first")
-    return _aligned(read_csv_as_text(path), ids, str(path), REMEDY)
+    return _aligned(read_csv_as_text(path), ids, str(path), REMEDY, OUR_FOLD)
+
+
+def with_oof(train: Train, folds: IntArray) -> tuple[Train, IntArray]:
+    """The rows that a unit predicts out of fold, and their folds: all but those of `NO_FOLD`."""
+    rows = np.flatnonzero(folds != NO_FOLD)
+    return (train, folds) if len(rows) == len(folds) else (train.take(rows), folds[rows])
+
+
+def read_rows(config: Config) -> tuple[Train, IntArray]:
+    """The training rows with their folds from disk; raises as `read_train` and `read_folds`."""
+    train = read_train(config.data, config.task, config.folds.time)
+    return train, read_folds(config.competition, train.ids, origin_of(config.folds, train))
 
 
 def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArray:
@@ -97,13 +114,13 @@ def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArra
 
 def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> list[str]:
     """A line for each property of the folds that is odd but no error."""
-    sizes, lines = np.bincount(folds), []
+    sizes, lines = np.bincount(folds[folds != NO_FOLD]), []
     if TASKS[task].has_classes:
         n_rows = np.bincount(train.y, minlength=len(train.classes))
         lines += _rare("classes", train.classes, n_rows, len(sizes))
     elif task == "multilabel":
         lines += _rare("labels", train.columns, train.y.sum(axis=0), len(sizes))
-    if scheme == "file":  # our schemes keep texts and groups whole
+    if scheme in ("file", "time"):  # the others keep texts and groups whole
         atoms = connect(joined_unordered(train.texts), train.groups)
         n_torn = int((pd.Series(folds).groupby(atoms).nunique() > 1).sum())
         what = "texts" if train.groups is None else "texts or groups"
@@ -128,17 +145,23 @@ def _rare(what: str, names: Sequence[str], n_rows: NDArray[Any], n: int) -> list
     return [line] if rare else []
 
 
-def _aligned(table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str) -> IntArray:
-    """(n,) folds by id, from the two columns of a table."""
+def _aligned(
+    table: pd.DataFrame,
+    ids: Sequence[str],
+    where: str,
+    remedy: str,
+    fold: re.Pattern[str] = FOLD,
+) -> IntArray:
+    """(n,) folds by id, from the two columns of a table; `fold` is how cells are spelled."""
     order = in_order_of(ids, table.iloc[:, 0].tolist(), where, remedy)
     cells = table.iloc[order, 1].tolist()
     for name, cell in zip(ids, cells, strict=True):
-        if FOLD.fullmatch(cell) is None:
+        if fold.fullmatch(cell) is None:
             raise ValueError(
                 f"{where}: fold {cell!r} of id {name!r} is no whole number from 0; {remedy}"
             )
     folds = np.array(cells, dtype=np.int64)
-    numbers = np.unique(folds)
+    numbers = np.unique(folds[folds != NO_FOLD])
     if len(numbers) < 2 or numbers[-1] != len(numbers) - 1:
         raise ValueError(
             f"{where}: folds are {first_few([str(fold) for fold in numbers])}, should be 0, 1 and "

@@ -5,7 +5,7 @@ Ids, texts and classes are spelled as in the files. Letters: n rows, c predictio
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from pipeline.competition.ids import open_other, read_ids
 from pipeline.competition.spelling import text_key
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
+from pipeline.competition.timeline import as_times
 from pipeline.files.hashes import sha256_of_texts
 from pipeline.scoring.tasks import prediction_columns
 from pipeline.settings.config import Data
@@ -39,6 +40,7 @@ class Train:
         columns: (c,) the prediction columns.
         names: of the text columns.
         features: (n,) cells of each column of `data.features`.
+        times: (n,) of `folds.time`, if it names a column.
     """
 
     ids: tuple[str, ...]
@@ -49,6 +51,19 @@ class Train:
     columns: tuple[str, ...]
     names: tuple[str, ...] = ()
     features: Columns = field(default_factory=dict)
+    times: NDArray[np.float64] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> "Train":
+        """Some of the rows; classes and columns stay."""
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows),
+            texts=tuple(self.texts[row] for row in rows),
+            y=self.y[rows],
+            groups=tuple(self.groups[row] for row in rows) if self.groups else None,
+            features=rows_of(self.features, rows),
+            times=None if self.times is None else self.times[rows],
+        )
 
     @property
     def sha256_of_texts(self) -> str:
@@ -80,9 +95,11 @@ class TestRows:
         return sha256_of_texts([*self.ids, *(part for text in self.texts for part in text), *cells])
 
 
-def read_train(data: Data, task: str) -> Train:
+def read_train(data: Data, task: str, time: str | None = None) -> Train:
     """Read and check the whole training table, then keep `data.train_rows` of its rows.
 
+    Args:
+        time: the column of `folds.time`.
     Raises:
         FileNotFoundError, ValueError: a table, column, id or target is missing or does not fit.
     """
@@ -95,23 +112,28 @@ def read_train(data: Data, task: str) -> Train:
     texts, features = _texts(table, data.text, data.train), _features(table, data, data.train)
     groups = None
     if data.group is not None:
-        groups = column(table, data.group, data.train, "data.group")
-    rows = _rows_to_keep(ids, data.train_rows)
+        groups = tuple(column(table, data.group, data.train, "data.group"))
+    times = None
+    if time is not None:
+        times = as_times(column(table, time, data.train, "folds.time"), ids, data.train)
+    rows = np.array(_rows_to_keep(ids, data.train_rows))
     if classes and len(set(y[rows])) == 1:
         raise ValueError(
             f"{data.train}: the {len(rows)} rows that data.train_rows keeps are all "
             f"{classes[y[rows[0]]]!r}; raise data.train_rows"
         )
-    return Train(
-        ids=tuple(ids[row] for row in rows),
-        texts=tuple(texts[row] for row in rows),
-        y=y[rows],
+    whole = Train(
+        ids=tuple(ids),
+        texts=tuple(texts),
+        y=y,
         classes=classes,
-        groups=tuple(groups[row] for row in rows) if groups else None,
+        groups=groups,
         columns=tuple(prediction_columns(task, data.target, classes)),
         names=data.text,
-        features=rows_of(features, rows),
+        features=features,
+        times=times,
     )
+    return whole.take(rows)
 
 
 def read_test(data: Data) -> TestRows:

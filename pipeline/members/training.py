@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pipeline.competition.features import NO_COLUMNS, Columns, rows_of
 from pipeline.competition.rows import Train, texts_by
+from pipeline.competition.timeline import seen_by
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
@@ -85,6 +86,7 @@ class TrainingTable:
             task=self.task,
             y=self.train.y,
             fold=fold,
+            seen=seen_by(self.folds, unit.fold),
             ids=[self.train.ids[i] for i in held_out],
             texts=texts_by(member.template, self.train, held_out),
             features=rows_of(self.features_of(member), held_out),
@@ -248,7 +250,6 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             write_csv(folder / OOF, table)
             write_reload_check(folder, to_train.texts, to_train.features, predictions)
             target = Target.of(to_train.y, to_train.task, to_train.metric)[to_train.held_out]
-            n_rows, n_held_out = len(to_train.y), len(to_train.ids)
             # loading needs all from kind to scaling, and entries of `facts`
             run = {
                 "fingerprint": to_train.fingerprint,
@@ -267,7 +268,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 "score": target.score(predictions),
                 "oof_sha256": file_sha256(folder / OOF),
                 "unit_seconds": round(time.monotonic() - start, 3),
-                "rows": {"training": n_rows - n_held_out, "held_out": n_held_out},
+                "rows": {"training": len(to_train.training), "held_out": len(to_train.ids)},
                 "device": device_of(encoding),
                 **facts,
                 **to_train.provenance,

@@ -68,6 +68,7 @@ class UnitToTrain:
     Attributes:
         y: targets of all n rows, as in `scoring.tasks`.
         fold: (n,) bool, the rows of the unit's fold.
+        seen: (n,) bool, the rows that it trains on.
         ids: of the fold's rows, in their order, as `texts` and `features`.
         provenance: of the stage that trains; the worker's command line is another.
         overwrite: whether a unit with another fingerprint may be replaced.
@@ -79,6 +80,7 @@ class UnitToTrain:
     task: str
     y: NDArray[Any]
     fold: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
     ids: list[str]
     texts: Texts
     features: Columns
@@ -92,8 +94,8 @@ class UnitToTrain:
 
     @property
     def training(self) -> NDArray[np.int64]:
-        """Row numbers outside the unit's fold."""
-        return np.flatnonzero(~self.fold)
+        """Row numbers that the unit trains on."""
+        return np.flatnonzero(self.seen)
 
     @property
     def held_out(self) -> NDArray[np.int64]:

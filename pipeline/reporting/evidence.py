@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.folds import origin_of, read_folds
-from pipeline.competition.rows import TestRows, Train, read_test, read_train
+from pipeline.competition.folds import read_rows, with_oof
+from pipeline.competition.rows import TestRows, Train, read_test
 from pipeline.competition.solution import read_solution, solution_path
 from pipeline.ensemble.fitted import State
 from pipeline.ensemble.leaderboard import CONSTANT
@@ -47,6 +47,8 @@ class Evidence:
     """The data of a report.
 
     Attributes:
+        train: the rows that have out-of-fold predictions.
+        n_training_only: further training rows, which precede the first fold in time.
         board: the leaderboard, best first.
         board_stamp: the leaderboard's stamp, with the expected score of the choice.
         target: of the training rows.
@@ -63,6 +65,7 @@ class Evidence:
 
     config: Config
     train: Train
+    n_training_only: int
     test: TestRows
     target: Target
     folds: NDArray[np.int64]
@@ -110,9 +113,9 @@ def read_evidence(config: Config) -> Evidence:
         ValueError: the leaderboard was made from other predictors, or a file is broken.
     """
     data, members = config.data, member_folders(config)
-    train, test = read_train(data, config.task), read_test(data)
+    whole, test = read_rows(config), read_test(data)
+    train, folds = with_oof(*whole)
     target = Target.of(train.y, config.task, config.metric, train.groups)
-    folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
     units = {n: [Unit(config.competition, n, k) for k in np.unique(folds)] for n in members}
     stamp = require_board(config)
     board = read_board(leaderboard_path(config.competition))
@@ -135,6 +138,7 @@ def read_evidence(config: Config) -> Evidence:
     return Evidence(
         config=config,
         train=train,
+        n_training_only=len(whole[1]) - len(folds),
         test=test,
         target=target,
         folds=folds,

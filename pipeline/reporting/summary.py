@@ -40,6 +40,7 @@ def summarise(evidence: Evidence) -> Summary:
         "greater_is_better": metric.greater_is_better,
         "rows": {
             "train": len(evidence.train.ids),
+            "training_only": evidence.n_training_only,
             "test": len(evidence.test.ids),
             "folds": evidence.n_folds,
             "columns": list(evidence.train.columns),

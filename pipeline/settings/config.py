@@ -136,9 +136,9 @@ class Data(Section):
 class Folds(Section):
     """folds"""
 
-    scheme: Literal["kfold", "stratified", "group", "stratified_group", "file"] = Field(
+    scheme: Literal["kfold", "stratified", "group", "stratified_group", "time", "file"] = Field(
         "stratified",
-        description="how rows get folds: kfold, stratified, group, stratified_group or file",
+        description="how rows get folds: kfold, stratified, group, stratified_group, time or file",
     )
     n: Whole = Field(5, ge=2, description="number of folds; scheme file: that of the file")
     seed: Whole = Field(42, ge=0, description="seed of the folds")
@@ -148,6 +148,11 @@ class Folds(Section):
         le=1,
         description="share of common word pairs from which texts share a fold, such as 0.9; null: "
         "only copies do",
+    )
+    time: Spelled | None = Field(
+        None,
+        description="scheme time: column of numbers or ISO dates; each fold is predicted by models "
+        "of earlier rows",
     )
     path: str | None = Field(None, description="scheme file: csv with the columns id and fold")
 
@@ -160,9 +165,15 @@ class Folds(Section):
             )
         if self.scheme == "file" and "n" in self.model_fields_set:
             raise ValueError(f"n is {self.n}, but scheme: file reads it from the file; leave n out")
-        if self.scheme == "file" and self.similar is not None:
+        if (self.scheme == "time") != (self.time is not None):
             raise ValueError(
-                f"similar is {self.similar:g}, but scheme: file has its folds; leave similar out"
+                f"scheme is {self.scheme} and time is {short(self.time)}; set time, the column, "
+                "with scheme: time, and only then"
+            )
+        if self.scheme in ("time", "file") and self.similar is not None:
+            raise ValueError(
+                f"similar is {self.similar:g}, but scheme: {self.scheme} does not go by texts; "
+                "leave similar out"
             )
         return self
 
