@@ -74,8 +74,10 @@ def test_a_column_called_sep_cannot_stand_in_a_template():
     check_template("{title}", ["title"])
 
 
-def test_only_a_row_without_any_text_is_empty_to_a_template():
+def test_only_a_row_without_any_text_is_empty_to_a_template(workplace):
     data = {"train": "a.csv", "test": "b.csv", "sample_submission": "c.csv", "train_rows": 2}
+    for name in ("a", "b", "c"):  # read for their encoding
+        write_rows(Path(f"{name}.csv"), ["id"], [])
     texts = (("a", ""), (" ", "b"), ("", " "))
     y, ids = np.arange(3.0)[:, None], ("1", "2", "3")
     train = Train(ids, texts, y, (), None, ("target",))
