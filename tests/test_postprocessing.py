@@ -405,6 +405,17 @@ def test_post_processing_that_changes_no_prediction_is_no_candidate(where):
     assert [c.entry.name for c in found] == ["blend_mean", *clipped]
 
 
+def test_the_weight_of_recall_moves_the_cut():
+    p, y = example("binary")
+    cuts = []
+    for beta in (0.3, 1, 3):
+        target = Target.of(y, "binary", {"name": "fbeta", "beta": beta})
+        shift = POSTPROCESSING["threshold"].fit(p, target).values["shift"][0]
+        cuts.append(expit(-shift))
+    assert cuts == sorted(cuts, reverse=True)
+    assert cuts[0] > cuts[2] + 0.2
+
+
 def test_labels_that_are_scored_together_get_the_cuts_that_are_best_together():
     rng = np.random.default_rng(3)
     y = (rng.random((40, 2)) < [[0.5, 0.1]]).astype(float)

@@ -14,8 +14,7 @@ import numpy as np
 from pipeline.ensemble.calibration import Isotonic, Temperature
 from pipeline.ensemble.fitted import Fitted, Model, State
 from pipeline.ensemble.thresholds import CutPoints, Threshold
-from pipeline.scoring.counts import COUNTED
-from pipeline.scoring.metrics import Metric
+from pipeline.scoring.metrics import METRICS, Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats, Task
 
@@ -91,13 +90,14 @@ class Clip:
 
 _PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)
 
+_DECIDED = (*(name for name, metric in METRICS.items() if metric.counted), "own_labels")
 _CALIBRATED = ("logloss", "own_probabilities")
 _ERRORS = ("rmse", "mae", "mcrmse", "rmsle", "mape", "r2", "own_values")
 
 POSTPROCESSING: dict[str, Postprocessing] = {
     postprocessing.name: postprocessing
     for postprocessing in [
-        Postprocessing("threshold", Threshold(), _PROBABILITIES, (*COUNTED, "own_labels")),
+        Postprocessing("threshold", Threshold(), _PROBABILITIES, _DECIDED),
         Postprocessing("cut_points", CutPoints(), ("regression", "binary", "multiclass"), ("qwk",)),
         Postprocessing("temperature", Temperature(), _PROBABILITIES, _CALIBRATED),
         Postprocessing("isotonic", Isotonic(), _PROBABILITIES, _CALIBRATED),
