@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.ensemble.calibration import Isotonic, Temperature
+from pipeline.ensemble.cut_points import CutPoints
 from pipeline.ensemble.fitted import Fitted, Model, State
-from pipeline.ensemble.thresholds import CutPoints, Threshold
+from pipeline.ensemble.thresholds import Threshold
 from pipeline.scoring.metrics import METRICS, Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats, Task

@@ -1,7 +1,7 @@
-"""Decisions tuned for the metric: thresholds, class weights and cut points.
+"""Decisions tuned for the metric: thresholds and class weights.
 
 Letters: n fit rows, k new rows, c columns, q classes or labels. `ensemble.postprocessing`
-registers both methods and checks their input. Method: docs/method.md, "Post-processing".
+registers the method and checks its input. Method: docs/method.md, "Post-processing".
 """
 
 from collections.abc import Callable, Sequence
@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from pipeline.ensemble.fitted import State
-from pipeline.files.messages import N_SHOWN
+from pipeline.files.messages import listed
 from pipeline.scoring.counts import POOLED_COUNTED, Counted, counts
-from pipeline.scoring.formulas import kappa
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TINY, Floats, Task, decide
 
 MOST_ROUNDS = 20  # of coordinate ascent; three or four are usual
 N_TRIED = 50  # cuts, where each costs a call of the user's own function
-MOST_LABELS = 100  # with more, rounding hardly changes a prediction
 SAME = 1e-12  # difference below which two scores count as equal
 
 # a formula in counts, or any function of (n,) decisions; greater is better
@@ -56,12 +54,12 @@ class Threshold:
         if task.name == "multiclass":
             factors = [f"{n} {np.exp(s):.4g}" for n, s in zip(columns, shift, strict=True)]
             return (
-                f"probabilities are multiplied by {_listed(factors)} before the greatest decides; "
+                f"probabilities are multiplied by {listed(factors)} before the greatest decides; "
                 "they are no longer estimates"
             )
         cuts = [f"{n} {c:.4g}" for n, c in zip(columns, task.to_prediction(-shift), strict=True)]
         return (
-            f"the blend's probability decides from these cuts on: {_listed(cuts)}; probabilities "
+            f"the blend's probability decides from these cuts on: {listed(cuts)}; probabilities "
             "are rescaled so that each cut is at 0.5, and are no longer estimates"
         )
 
@@ -224,135 +222,3 @@ def _sums_while_turning(
     steps[:, by_class] = after - metric.terms(still_hit, actual[left], still_decided, classes[left])
     of_others = np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
     return start[:, None] + (of_j - of_j[:, :1]) + of_others
-
-
-def _listed(words: Sequence[str]) -> str:
-    more = f", ... {len(words)} in all" if len(words) > N_SHOWN else ""
-    return ", ".join(words[:N_SHOWN]) + more
-
-
-class CutPoints:
-    """Piecewise linear map after which rounding to the nearest label gives the greatest kappa.
-
-    For ordered classes it maps the expected code; the result lies on the two nearest classes.
-    """
-
-    def fit(self, blend: Floats, target: Target) -> State:
-        """A map for each regression column, or for the expected code if that scores better."""
-        y = target.y
-        if not target.task.has_classes:
-            columns = zip(blend.T, y.T, strict=True)
-            return {"bends": [_fit_bend(p, labels, np.unique(labels)) for p, labels in columns]}
-        codes = np.arange(max(blend.shape[1], 2), dtype=np.float64)
-        bend = _fit_bend(_expected_code(blend), y, codes)
-        gains = target.score(_on_classes(bend, blend)) > target.score(blend) + SAME
-        return {"bends": [bend], "gains": bool(gains)}
-
-    def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
-        """Cuts of the blend's own predictions; where none are named they stay midway."""
-        names = ["the expected grade"] if task.has_classes else columns
-        moved = [
-            f"{name} {' '.join(f'{cut:.4g}' for cut in bend['cuts'])}"
-            for name, bend in zip(names, state["bends"], strict=True)
-            if bend is not None
-        ]
-        return (
-            f"cut points of the blend: {_listed(moved) or 'midway between labels'}; predictions "
-            "are moved so that these cuts lie midway between labels"
-        )
-
-    def apply(self, state: State, new: Floats, task: Task) -> Floats:
-        bends = state["bends"]
-        if not task.has_classes:
-            columns = zip(bends, new.T, strict=True)
-            return np.column_stack([_bent(bend, p) for bend, p in columns])
-        return _on_classes(bends[0], new) if state["gains"] else new.copy()
-
-
-def _expected_code(p: Floats) -> Floats:
-    """(k,) expected code from (k, c) probabilities."""
-    return p[:, 0] if p.shape[1] == 1 else p @ np.arange(p.shape[1], dtype=np.float64)
-
-
-def _on_classes(bend: State | None, p: Floats) -> Floats:
-    """(k, c) probabilities on the two classes next to the mapped expected code."""
-    codes = np.arange(max(p.shape[1], 2), dtype=np.float64)
-    code = np.clip(_bent(bend, _expected_code(p)), codes[0], codes[-1])[:, None]
-    return code if p.shape[1] == 1 else np.clip(1 - np.abs(code - codes), 0, 1)
-
-
-def _fit_bend(values: Floats, y: Floats, labels: Floats) -> State | None:
-    """The best cut points of (n,) values, and the middles between (q,) labels that they map to.
-
-    None if the middles themselves are the best cuts, or there is nothing to choose.
-    """
-    middles = (labels[1:] + labels[:-1]) / 2
-    if len(np.unique(y)) < 2 or len(labels) > MOST_LABELS:
-        return None
-    order = np.argsort(values, kind="stable")
-    values, y = values[order], y[order]
-    unchanged = values.searchsorted(middles, side="right")
-    below = np.sort(y).searchsorted(labels[1:])  # rows of a smaller label
-    same_counts = values.searchsorted(np.append(values, np.inf)[below])
-    center = y.mean()  # a shift does not change kappa, and centring drops its mean terms
-    climbed = [
-        _climb(values, y - center, labels - center, start) for start in (unchanged, same_counts)
-    ]
-    (kappa, _), (other, _) = climbed
-    places = climbed[int(other > kappa + SAME)][1]
-    # beyond the ends, where no neighbour exists, cuts lie a standard deviation away
-    edges = np.concatenate([[values[0] - values.std()], values, [values[-1] + values.std()]])
-    cuts = np.where(places == unchanged, middles, (edges[places] + edges[places + 1]) / 2)
-    cuts = np.maximum.accumulate(cuts)
-    return None if (places == unchanged).all() else {"cuts": cuts, "middles": middles}
-
-
-def _bent(bend: State | None, new: Floats) -> Floats:
-    """(k,) values mapped piecewise linearly by `_fit_bend`'s cuts."""
-    if bend is None:
-        return new.copy()
-    cuts, middles = np.asarray(bend["cuts"]), np.asarray(bend["middles"])
-    beyond = np.minimum(new - cuts[0], 0) + np.maximum(new - cuts[-1], 0)
-    return np.interp(new, cuts, middles) + beyond
-
-
-def _climb(
-    values: Floats, y: Floats, labels: Floats, places: NDArray[np.int64]
-) -> tuple[float, NDArray[np.int64]]:
-    """The greatest kappa by coordinate ascent over cuts, and the places of the cuts.
-
-    Args:
-        y: (n,) targets of mean 0.
-        values: (n,) ascending.
-        places: (q - 1,) number of rows below each cut at the start.
-    """
-    n, sums = len(y), np.concatenate([[0.0], np.cumsum(y)])
-    allowed = np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1, [n]])
-
-    def kappa_of(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
-        """(tried,) kappa for each tried place of cut j."""
-        borders = np.concatenate([[0], at, [n]])
-        n_each, sum_each = np.diff(borders), np.diff(sums[borders])
-        low, high = borders[j], borders[j + 2]
-        n_each[j : j + 2], sum_each[j : j + 2] = 0, 0
-        products = sum_each @ labels + labels[j] * (sums[tried] - sums[low])
-        products = products + labels[j + 1] * (sums[high] - sums[tried])
-        squares = n_each @ labels**2 + labels[j] ** 2 * (tried - low)
-        squares = squares + labels[j + 1] ** 2 * (high - tried)
-        return kappa(y @ y - 2 * products + squares, y @ y, squares)
-
-    places = places.copy()
-    best = float(kappa_of(places, 0, places[:1])[0])
-    for _ in range(MOST_ROUNDS):
-        before = best
-        for j in range(len(places)):
-            low = places[j - 1] if j > 0 else 0
-            high = places[j + 1] if j + 1 < len(places) else n
-            tried = allowed[(allowed >= low) & (allowed <= high)]
-            kappas = kappa_of(places, j, tried)
-            if kappas.max() > best + SAME:
-                tied = np.flatnonzero(kappas >= kappas.max() - SAME)
-                places[j], best = tried[tied[len(tied) // 2]], float(kappas.max())
-        if best <= before + SAME:
-            break
-    return best, places

@@ -11,10 +11,15 @@ _repr.maxlevel = 3
 _repr.maxstring = _repr.maxother = _repr.maxlong = N_CHARACTERS
 
 
+def listed(words: Sequence[str]) -> str:
+    """The first few words for a message, with their number where there are more."""
+    shown = ", ".join(words[:N_SHOWN])
+    return f"{shown}, ... {len(words)} in all" if len(words) > N_SHOWN else shown
+
+
 def first_few(names: Sequence[str]) -> str:
-    """The first few names for a message, with their number."""
-    shown = ", ".join(repr(name) for name in names[:N_SHOWN])
-    return f"{shown}, ... {len(names)} in all" if len(names) > N_SHOWN else shown
+    """The first few names in quotes."""
+    return listed([repr(name) for name in names])
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.competition.tables import read_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
-from pipeline.files.messages import first_few
+from pipeline.files.messages import first_few, listed
 from pipeline.files.reading import decoding, read_csv_as_text
 from pipeline.files.stamp import read_stamp
 from pipeline.scoring.tasks import Floats
@@ -133,8 +133,8 @@ def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
     id_at = next((at for at in places if sorted(names[:at] + names[at + 1 :]) == wanted), None)
     if id_at is None and sorted(names) != wanted:
         raise ValueError(
-            f"{path}: prediction columns {_listed(names[1:])} should be {_listed(columns)}, after "
-            f"the id{_of_one_class(columns, len(names) - 1)}; {REMEDY}"
+            f"{path}: prediction columns [{listed(names[1:])}] should be [{listed(columns)}], "
+            f"after the id{_of_one_class(columns, len(names) - 1)}; {REMEDY}"
         )
     ids = None if id_at is None else table.iloc[:, id_at].tolist()
     # drop the id by place, because a class may have the same name
@@ -156,7 +156,7 @@ def _from_array(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
         hint = _of_one_class(columns, *values.shape[-1:])
         raise ValueError(
             f"{path}: shape {values.shape} should be (n, {len(columns)}), the columns "
-            f"{_listed(columns)} in this order{hint}; {REMEDY}"
+            f"[{listed(columns)}] in this order{hint}; {REMEDY}"
         )
     ids = _ids_path(path)
     return (_read_ids(ids, len(values)) if ids else None), values.astype(np.float64)
@@ -201,11 +201,6 @@ def _of_one_class(columns: Sequence[str], n_columns: int = 0) -> str:
     if len(columns) == 1 and n_columns == 2:
         return "; of two classes, only the probability of the positive one"
     return ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:6])
-    return f"[{shown}, ... {len(names)} in all]" if len(names) > 6 else f"[{shown}]"
 
 
 FORMS: dict[str, Callable[[Path, Sequence[str]], tuple[list[str] | None, Floats]]] = {

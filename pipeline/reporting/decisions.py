@@ -16,7 +16,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from pipeline.ensemble.thresholds import MOST_LABELS
+from pipeline.ensemble.cut_points import MOST_LABELS
 from pipeline.reporting.evidence import Evidence
 from pipeline.scoring.formulas import RowMean
 from pipeline.scoring.metrics import nearest_labels
