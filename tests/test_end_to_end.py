@@ -261,8 +261,8 @@ def test_a_member_that_is_predicted_stands_whatever_happens_to_the_next(copy, mo
     shutil.rmtree("oof")
 
     def ends_early(function, pieces, jobs, *, on_result, **_):
-        for i, (_, arguments) in enumerate(pieces[:3]):  # mean whole, idf by half
-            on_result(i, function(*arguments))
+        for i, piece in enumerate(pieces[:3]):  # mean whole, idf by half
+            on_result(i, function(*piece.arguments))
         raise KeyboardInterrupt("after three units")
 
     monkeypatch.setattr("pipeline.members.averaging.run_all", ends_early)

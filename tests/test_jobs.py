@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import joblib
 import pytest
@@ -14,8 +13,9 @@ from filelock import FileLock
 from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_info
 
-from pipeline.members import jobs
-from pipeline.members.jobs import Failure, claim_gpu, run_all
+from pipeline.members import jobs, pieces
+from pipeline.members.jobs import run_all
+from pipeline.members.pieces import Failure, Piece, claim_gpu
 from pipeline.settings.config import Jobs
 
 ROOT = Path(__file__).parents[1]
@@ -66,9 +66,9 @@ def gpus_seen(_: int) -> tuple[int, str | None]:
 
 
 def run(function, arguments, *, backend="loky", n_jobs=1, threads=1):
-    pieces = [(f"piece {k}", (argument,)) for k, argument in enumerate(arguments)]
+    calls = [Piece(f"piece {k}", (argument,)) for k, argument in enumerate(arguments)]
     how = Jobs(backend=backend, n_jobs=n_jobs, threads=threads)
-    return run_all(function, pieces, how, title="test")
+    return run_all(function, calls, how, title="test")
 
 
 def threads_of_libraries(_: int) -> set[int]:
@@ -106,36 +106,10 @@ def test_a_result_is_handed_on_while_others_are_computed(tmp_path):
         if len(handed) == 2:
             (tmp_path / "both").touch()
 
-    pieces = [("piece 0", (tmp_path / "both", 2)), ("piece 1", (None, 1)), ("piece 2", (None, 0))]
-    run_all(halve_once, pieces, Jobs(n_jobs=2, threads=1), title="test", on_result=keep)
+    arguments = [(tmp_path / "both", 2), (None, 1), (None, 0)]
+    calls = [Piece(f"piece {k}", those) for k, those in enumerate(arguments)]
+    run_all(halve_once, calls, Jobs(n_jobs=2, threads=1), title="test", on_result=keep)
     assert sorted(handed) == [(0, 1), (1, 0.5), (2, "piece 2")]
-
-
-@pytest.mark.parametrize(("backend", "package"), [("dask", "distributed"), ("ray", "ray")])
-def test_a_cluster_gives_the_very_numbers_of_one_process(backend, package, monkeypatch):
-    pytest.importorskip(package, reason=f"{package} is not installed")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where its workers find `trained`
-    seeds = [1, 2, 3, 1]
-    assert run(trained, seeds, backend=backend, n_jobs=2) == run(trained, seeds)
-    results = run(halve, [2, 0], backend=backend, n_jobs=2)
-    assert results[0] == 1
-    assert results[1].reason == "ZeroDivisionError: nothing to halve"
-
-
-def test_threads_of_a_dask_worker_are_refused(monkeypatch):
-    class Client:
-        def __init__(self, **_):
-            pass
-
-        def scheduler_info(self):
-            return {"workers": {"tcp://a": {"nthreads": 1}, "tcp://b": {"nthreads": 4}}}
-
-    module = ModuleType("dask.distributed")
-    module.Client = Client
-    monkeypatch.setitem(sys.modules, "dask", ModuleType("dask"))
-    monkeypatch.setitem(sys.modules, "dask.distributed", module)
-    with pytest.raises(ValueError, match=r"jobs\.backend: .*\b4\b.*--nthreads 1"):
-        run(halve, [1], backend="dask")
 
 
 def test_a_failing_piece_says_which_and_why_and_the_others_finish(capsys):
@@ -152,10 +126,9 @@ def test_a_failing_piece_says_which_and_why_and_the_others_finish(capsys):
 
 def test_pieces_without_torch_ask_for_no_gpu_and_keep_their_threads_too(monkeypatch):
     monkeypatch.setattr(jobs, "count_gpus", lambda: pytest.fail("asked for GPUs"))
-    how = {"title": "test", "needs_torch": False}
     for threads in (1, 2):
-        few = Jobs(n_jobs=1, threads=threads)
-        assert run_all(threads_of_libraries, [("a", (0,))], few, **how) == [{threads}]
+        few, calls = Jobs(n_jobs=1, threads=threads), [Piece("a", (0,), needs_torch=False)]
+        assert run_all(threads_of_libraries, calls, few, title="test") == [{threads}]
 
 
 def test_two_processes_give_the_very_numbers_of_one():
@@ -201,7 +174,7 @@ def test_n_jobs_null_is_as_many_as_cores(monkeypatch):
     run(halve, [1] * 5, n_jobs=None)
     run(halve, [1] * 2, n_jobs=None)  # no more than there are pieces
     monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
-    monkeypatch.setattr(jobs, "claim_gpu", lambda n_gpus, folder: None)
+    monkeypatch.setattr(pieces, "claim_gpu", lambda n_gpus, folder: None)
     run(halve, [1] * 5, n_jobs=None, threads=1)
     assert asked == [3, 2, 2]
 
@@ -227,22 +200,13 @@ def test_pieces_side_by_side_share_the_cores_however_many_gpus(
 def test_a_lone_piece_leaves_all_gpus_to_the_next_run(monkeypatch, fresh_workers):
     """Were it run in this process, its GPU would be the only one that we see from then on."""
     monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
-    monkeypatch.setattr(jobs, "_held", [])
+    monkeypatch.setattr(pieces, "_held", [])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     ((pid, seen),) = run(gpus_seen, [0], n_jobs=None)
     assert pid != os.getpid()
     assert seen in {"0", "1"}
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
-    assert jobs._held == []
-
-
-@pytest.mark.parametrize(("backend", "package"), [("ray", "ray"), ("dask", "distributed")])
-def test_a_cluster_whose_package_is_not_there_says_what_to_install(backend, package, monkeypatch):
-    for module in ("ray", "ray.util.joblib", "dask", "dask.distributed"):
-        monkeypatch.setitem(sys.modules, module, None)  # an import of it fails
-    message = rf"jobs\.backend: .*\b{backend}\b.*pip install {package}"
-    with pytest.raises(ValueError, match=message):
-        run(halve, [1], backend=backend)
+    assert pieces._held == []
 
 
 # --- claim_gpu
@@ -250,7 +214,7 @@ def test_a_cluster_whose_package_is_not_there_says_what_to_install(backend, pack
 CLAIM = """
 import os, sys
 from pathlib import Path
-from pipeline.members.jobs import claim_gpu
+from pipeline.members.pieces import claim_gpu
 for _ in range(2):  # a worker runs several pieces and keeps its GPU
     claim_gpu(int(sys.argv[1]), Path(sys.argv[2]))
     print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
@@ -304,10 +268,10 @@ def test_a_single_gpu_needs_no_claim(tmp_path, monkeypatch):
 
 def test_a_gpu_that_somebody_holds_is_left_to_him(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
-    monkeypatch.setattr(jobs, "_held", [])
+    monkeypatch.setattr(pieces, "_held", [])
     lock = FileLock(tmp_path / f"text-ensembles-{os.getuid()}-gpu-4.lock")
     with lock:
         claim_gpu(2, tmp_path)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "6"
-    (held,) = jobs._held
+    (held,) = pieces._held
     held.release()

@@ -9,6 +9,7 @@ from conftest import read_rows, write_competition
 
 from pipeline.members import training
 from pipeline.members.jobs import run_all
+from pipeline.members.pieces import Piece
 from pipeline.members.units import Unit, read_run
 from pipeline.settings.config import Jobs
 
@@ -118,7 +119,7 @@ def double(number: int) -> int:
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_pieces_that_are_not_started_have_no_result(n_jobs):
-    pieces = [(f"piece {k}", (k,)) for k in range(6)]
+    pieces = [Piece(f"piece {k}", (k,)) for k in range(6)]
     asked = []
 
     def starts(i):

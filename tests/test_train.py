@@ -3,13 +3,12 @@
 import re
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from conftest import read_rows, write_competition
 
 from pipeline.files.provenance import command_line
-from pipeline.members.jobs import Failure
+from pipeline.members.pieces import Failure, Piece
 from pipeline.members.steps import epochs_for
 from pipeline.members.training import _under_way
 from pipeline.members.units import Unit, read_run
@@ -63,23 +62,17 @@ def test_run_json_names_the_command_of_the_stage_and_not_of_the_worker(train):
 @pytest.mark.parametrize(
     ("n_gpus", "calls"),
     [
-        (0, [(["mean fold 0", "mean fold 1", "tfidf_linear fold 0", "tfidf_linear fold 1"], True)]),
-        (
-            2,
-            [
-                (["mean fold 0", "mean fold 1"], True),
-                (["tfidf_linear fold 0", "tfidf_linear fold 1"], False),
-            ],
-        ),
+        (0, [["mean fold 0", "mean fold 1", "tfidf_linear fold 0", "tfidf_linear fold 1"]]),
+        (2, [["mean fold 0", "mean fold 1"], ["tfidf_linear fold 0", "tfidf_linear fold 1"]]),
     ],
 )
 def test_units_without_torch_run_apart_where_there_are_gpus(n_gpus, calls, train, monkeypatch):
     """As many side by side as there are GPUs, they would leave the other cores idle."""
     made = []
 
-    def kept(function, pieces, jobs, *, needs_torch, **_):
-        labels = [label for label, _ in pieces]
-        made.append((labels, needs_torch))
+    def kept(function, pieces, jobs, **_):
+        labels = [piece.label for piece in pieces]
+        made.append(labels)
         return [Failure(label, "not trained", "not trained") for label in labels]
 
     monkeypatch.setattr("pipeline.members.training.count_gpus", lambda: n_gpus)
@@ -145,7 +138,7 @@ def test_the_share_of_a_unit_under_way_is_read_from_its_log(workplace):
         log.write_text('{"step": 1, "steps": 8}\n{"step": 3, "steps": 8}\n{"st')
 
     def under_way(*units):
-        return _under_way([("", (SimpleNamespace(unit=unit), None)) for unit in units])
+        return _under_way([Piece("", (), writes=unit.folder) for unit in units])
 
     assert under_way(unit) == 3 / 8
     assert under_way(unit, Unit("tiny", "mean", 1), Unit("tiny", "max", 0)) == 6 / 8
@@ -165,7 +158,7 @@ def test_a_unit_that_ends_between_a_look_at_its_log_and_a_read_is_passed_over(
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(Path, "read_text", gone)
-    assert _under_way([("", (SimpleNamespace(unit=unit), None))]) == 0
+    assert _under_way([Piece("", (), writes=unit.folder)]) == 0
 
 
 def test_a_unit_whose_losses_are_not_logged_is_not_warned_about(train, capsys):

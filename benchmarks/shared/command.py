@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.members.jobs import Failure, run_all
+from pipeline.members.jobs import run_all
+from pipeline.members.pieces import Failure, Piece
 from pipeline.settings.config import Jobs
 
 
@@ -26,7 +27,8 @@ def run_pieces(
     Raises:
         SystemExit: a piece failed.
     """
-    results = run_all(function, pieces, Jobs(n_jobs=n_jobs, threads=1), title=title)
+    calls = [Piece(*piece) for piece in pieces]
+    results = run_all(function, calls, Jobs(n_jobs=n_jobs, threads=1), title=title)
     for result in results:
         if isinstance(result, Failure):
             raise SystemExit(f"{result.label} failed:\n{result.details}")

@@ -11,8 +11,9 @@ import numpy as np
 from pipeline.competition.features import Columns
 from pipeline.competition.rows import TestRows, texts_by
 from pipeline.members.backbones import check_copies
-from pipeline.members.jobs import Failure, run_all
+from pipeline.members.jobs import run_all
 from pipeline.members.kinds import device_of, kind_of_unit
+from pipeline.members.pieces import Failure, Piece
 from pipeline.members.reload_check import check_reloaded
 from pipeline.members.units import Texts, Unit, encoding_of, read_run
 from pipeline.scoring.tasks import TASKS, Floats
@@ -35,8 +36,7 @@ def predict_members(
         ValueError: a backbone was changed; or units failed, all other members are predicted.
     """
     inputs: dict[Hashable, Any] = {}
-    pieces: list[tuple[str, tuple[Unit, Any]]] = []
-    needs_torch = False
+    pieces: list[Piece] = []
     encodings = [encoding_of(units[0]) for units in members.values()]
     check_copies(encoding.backbone for encoding in encodings if encoding is not None)
     for units in members.values():
@@ -47,22 +47,22 @@ def predict_members(
         if shared_by not in inputs:
             texts, features = _cells(units[0], template, names, test)
             inputs[shared_by] = kind.inputs(encoding, texts, jobs, features)
-        pieces += [(str(unit), (unit, inputs[shared_by])) for unit in units]
-        needs_torch = needs_torch or encoding is not None
+        backbone = (encoding.backbone,) if encoding else ()
+        for unit in units:
+            arguments, reads = (unit, inputs[shared_by]), (*backbone, unit.folder)
+            pieces.append(Piece(str(unit), arguments, encoding is not None, reads))
     by_fold: dict[str, dict[int, Floats]] = {name: {} for name in members}
 
     def collect(i: int, result: Floats | Failure) -> None:
         if isinstance(result, Failure):
             return
-        _, (unit, _) = pieces[i]
+        unit, _ = pieces[i].arguments
         done = by_fold[unit.member]
         done[unit.fold] = result
         if len(done) == len(members[unit.member]):
             on_member(unit.member, mean_of_folds(read_run(unit)["task"], by_fold.pop(unit.member)))
 
-    results = run_all(
-        predict_unit, pieces, jobs, title="predict", needs_torch=needs_torch, on_result=collect
-    )
+    results = run_all(predict_unit, pieces, jobs, title="predict", on_result=collect)
     failures = [result for result in results if isinstance(result, Failure)]
     if failures:
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))

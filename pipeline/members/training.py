@@ -20,7 +20,7 @@ from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
 from pipeline.members.backbones import is_of_hub
-from pipeline.members.jobs import Failure, count_gpus, run_all
+from pipeline.members.jobs import run_all
 from pipeline.members.kinds import (
     check_members,
     device_of,
@@ -28,6 +28,7 @@ from pipeline.members.kinds import (
     reads_features,
     settings_on_record,
 )
+from pipeline.members.pieces import Failure, Piece, count_gpus
 from pipeline.members.rates import for_backbone, rates_of_members
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.units import (
@@ -51,7 +52,6 @@ from pipeline.settings.members import AnyMember, Member
 LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a final loss above it is a warning
 
 MemberUnits = tuple[AnyMember, Sequence[Unit]]
-Piece = tuple[str, tuple[UnitToTrain, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +157,7 @@ def train_units(
     inputs: dict[Hashable, Any] = {}  # units that read alike share
     pieces: list[Piece] = []
     shared = {"provenance": provenance(), "overwrite": overwrite}
+    own = [] if isinstance(table.metric, str) else [table.metric.get("file")]  # of a metric
     # fine-tuned units first: they take longest, so the workers end together
     for member, units in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
         kind, copy = kind_of(member), backbones[member.backbone] if member.backbone else None
@@ -173,17 +174,18 @@ def train_units(
         facts["fingerprint"] = table.fingerprint(member, backbones)
         for unit in units:
             to_train = table.to_train(unit, **facts)
-            pieces.append((str(unit), (to_train, inputs[reads])))
+            files = tuple(Path(file) for file in [encoding and encoding.backbone, *own] if file)
+            arguments = (to_train, inputs[reads])
+            pieces.append(Piece(str(unit), arguments, bool(encoding), files, unit.folder))
     return _run(pieces, jobs)
 
 
 def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
-    with_torch = [piece for piece in pieces if piece[1][0].encoding]
-    groups = [(pieces, bool(with_torch))]
-    if 0 < len(with_torch) < len(pieces) and count_gpus():
+    groups = [pieces]
+    with_torch = [piece for piece in pieces if piece.needs_torch]
+    if jobs.backend == "loky" and 0 < len(with_torch) < len(pieces) and count_gpus():
         # separately: classic units use all cores, not one process for each GPU
-        without = [piece for piece in pieces if not piece[1][0].encoding]
-        groups = [(with_torch, True), (without, False)]
+        groups = [with_torch, [piece for piece in pieces if not piece.needs_torch]]
     failures, start, n_done = [], time.monotonic(), 0
 
     def tell(group: Sequence[Piece], i: int, result: float | Failure) -> None:
@@ -191,7 +193,7 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         n_done += 1
         if isinstance(result, Failure):
             return
-        trained = group[i][1][0]
+        trained = group[i].arguments[0]
         done = n_done + _under_way(pieces)  # or the first round would count one worker's units
         left = (time.monotonic() - start) / done * (len(pieces) - done)
         more = f", about {duration(left)} left" if left else ""
@@ -202,16 +204,17 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
             tqdm.write(f"warning: {line}")
 
     def ends_in_time(group: Sequence[Piece], i: int) -> bool:
-        expected = _expected_seconds(group[i][1][0], [piece[1][0] for piece in pieces])
+        expected = _expected_seconds(
+            group[i].arguments[0], [piece.arguments[0] for piece in pieces]
+        )
         return time.monotonic() - start + expected < 60 * (jobs.minutes or 0)
 
-    for group, needs_torch in groups:
+    for group in groups:
         results = run_all(
             train_unit,
             group,
             jobs,
             title="train",
-            needs_torch=needs_torch,
             on_result=partial(tell, group),
             under_way=partial(_under_way, group),
             starts=None if jobs.minutes is None else partial(ends_in_time, group),
@@ -232,7 +235,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             finite.
     """
     unit, member, start = to_train.unit, to_train.member, time.monotonic()
-    with locked(unit):
+    with locked(unit.folder):
         if is_finished(unit, to_train.fingerprint, overwrite=to_train.overwrite):
             return 0.0  # another run finished it while this one waited
         with folder_written_whole(unit.folder) as folder:
@@ -308,7 +311,7 @@ def _expected_seconds(unit: UnitToTrain, units: Sequence[UnitToTrain]) -> float:
 def _under_way(pieces: Sequence[Piece]) -> float:
     """Steps done in unfinished fine-tuned units, as a number of units, from their logs."""
     share = 0.0
-    for folder in (to_train.unit.folder for _, (to_train, _) in pieces):
+    for folder in (piece.writes for piece in pieces if piece.writes):
         for log in folder.parent.glob(f".{folder.name}.*.tmp/{LOG}"):
             try:
                 *lines, _ = log.read_text("utf-8").split("\n")  # the last line may be unfinished

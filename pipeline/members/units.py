@@ -175,10 +175,10 @@ def scaling_of(unit: Unit) -> Scaling | None:
 
 
 @contextmanager
-def locked(unit: Unit) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep other runs out of a unit's folder; the lock ends with its process."""
-    unit.folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(unit.folder.with_name(f".{unit.folder.name}.lock")):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
         yield
 
 

@@ -239,7 +239,7 @@ class Jobs(Section):
     """jobs"""
 
     backend: Literal["loky", "dask", "ray"] = Field(
-        "loky", description="joblib backend: loky, dask or ray"
+        "loky", description="where units run: loky, in processes here; dask or ray, on a cluster"
     )
     n_jobs: Whole | None = Field(
         None, ge=1, description="units at a time; null: one for each core or GPU"

@@ -14,7 +14,8 @@ from pipeline.members.bert.finetune import outputs_of
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import most_tokens, tokenize
-from pipeline.members.jobs import Failure, run_all
+from pipeline.members.jobs import run_all
+from pipeline.members.pieces import Failure, Piece
 from pipeline.settings.config import Jobs
 
 Embeddings = NDArray[np.float32]
@@ -26,7 +27,11 @@ def embed_texts(
 ) -> Embeddings:
     """Vectors (n, P, H) of all texts, cut at `max_length` tokens, computed side by side."""
     pieces = [
-        (f"rows from {k}", (backbone, max_length, texts[k : k + ROWS_A_PIECE]))
+        Piece(
+            f"rows from {k}",
+            (backbone, max_length, texts[k : k + ROWS_A_PIECE]),
+            reads=(backbone,),
+        )
         for k in range(0, max(1, len(texts)), ROWS_A_PIECE)
     ]
     parts = run_all(embed, pieces, jobs, title="embed")
