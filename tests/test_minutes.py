@@ -108,6 +108,22 @@ def test_a_unit_is_expected_to_take_what_its_member_took_or_else_its_kind(workpl
     assert training._expected_seconds(unit("mean", 0), of_run[5:]) == 0
 
 
+@pytest.mark.parametrize(("under_way", "left"), [(0.0, "3 min"), (1.0, "60 s"), (3.0, "0 s")])
+def test_the_time_that_is_left_counts_what_is_done_of_units_under_way(
+    monkeypatch, capsys, under_way, left
+):
+    """After 60 s one of four units is finished, and others are under way."""
+    unit = SimpleNamespace(unit="mean fold 0", encoding=None)
+    clock = iter([0.0, 60.0])
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(training, "_under_way", lambda pieces: under_way)
+    monkeypatch.setattr(training, "_doubts_about", lambda trained: [])
+    monkeypatch.setattr(training, "read_run", lambda unit: {"metric": "rmse", "score": 1.0})
+    monkeypatch.setattr(training, "run_all", lambda *_, on_result, **__: on_result(0, 60.0) or [])
+    training._run([("mean fold 0", (unit, None))] * 4, Jobs())
+    assert f"(1 of 4, about {left} left)" in capsys.readouterr().out
+
+
 def test_a_unit_records_its_seconds(stages):
     stages("make_folds", "train", minutes=None)
     assert 0 < read_run(Unit("tiny", "words", 0))["unit_seconds"] < 600

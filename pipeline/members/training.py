@@ -196,7 +196,7 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         trained = group[i].arguments[0]
         done = n_done + _under_way(pieces)  # or the first round would count one worker's units
         left = (time.monotonic() - start) / done * (len(pieces) - done)
-        more = f", about {duration(left)} left" if left else ""
+        more = f", about {duration(left)} left" if n_done < len(pieces) else ""
         run = read_run(trained.unit)
         score = f"{run['metric']} {run['score']:.4f}, {duration(result)}"
         tqdm.write(f"{trained.unit}: {score} ({n_done} of {len(pieces)}{more})")
