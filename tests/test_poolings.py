@@ -287,6 +287,17 @@ def test_cls_is_the_first_token_by_hand():
     assert out.tolist() == [[1.0, -2.0]]
 
 
+def test_last_is_the_last_real_token_by_hand():
+    text = one_text([1.0, -2.0], [3.0, 4.0], [5.0, -6.0])
+    assert build_pooling("last", 2, L)(*pad(text, 1, 2, 9.0)).tolist() == [[5.0, -6.0]]
+
+
+def test_weighted_mean_counts_the_real_tokens_from_1_by_hand():
+    text = one_text([6.0, 0.0], [0.0, 3.0], [2.0, -4.0])  # weights 1/6, 2/6, 3/6
+    out = build_pooling("weighted_mean", 2, L)(*pad(text, 2, 1, 9.0))
+    torch.testing.assert_close(out, torch.tensor([[2.0, -1.0]]))
+
+
 def test_mean_by_hand():
     text = one_text([1.0, -2.0], [3.0, 4.0], [5.0, -8.0], padding=[[100.0, 100.0]])
     assert build_pooling("mean", 2, L)(*text).tolist() == [[3.0, -2.0]]

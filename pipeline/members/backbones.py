@@ -13,7 +13,7 @@ from pipeline.files.reading import read_json
 from pipeline.files.writing import folder_written_whole, write_json
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-FILES = ("*.json", "*.txt", "*.model")
+FILES = ("*.json", "*.txt", "*.model", "*_Pooling/config.json")
 SAFETENSORS, PICKLED = "model*.safetensors", "pytorch_model*.bin"
 HUB_SECONDS = 10.0  # to wait for the hub's answer
 LFS_POINTER = b"version https://git-lfs"  # first bytes of a file cloned without Git LFS
@@ -61,7 +61,7 @@ def keep_backbones(names: Iterable[str | None], competition: str) -> dict[str, P
 def check_copies(copies: Iterable[Path]) -> None:
     """Raise a ValueError unless each copy has the files that it is named after."""
     for copy in sorted(set(copies)):
-        if _hash_of(_listed(copy)) != copy.name:
+        if _hash_of(copy, _listed(copy)) != copy.name:
             raise ValueError(
                 f"{copy}: not the files that were copied; remove the folder and run train again, "
                 "with --overwrite if units may have been trained from changed files"
@@ -77,13 +77,16 @@ def keep_backbone(name: str, competition: str) -> Path:
     copies = read_json(hub_json) if hub_json.is_file() else {}  # their folders, by hub id
     if name in copies and (hub_json.parent / copies[name]).is_dir():
         return hub_json.parent / copies[name]
-    files = _files(locate_backbone(name))
-    sha = _hash_of(files)
+    folder = locate_backbone(name)
+    files = _files(folder)
+    sha = _hash_of(folder, files)
     copy = backbones_dir(competition) / sha
     if not copy.exists():
         with folder_written_whole(copy) as temporary:
             for file in files:
-                shutil.copy(file, temporary / file.name)
+                kept = temporary / file.relative_to(folder)
+                kept.parent.mkdir(exist_ok=True)
+                shutil.copy(file, kept)
     if is_of_hub(name):
         write_json(hub_json, {**copies, name: sha})
     return copy
@@ -94,8 +97,11 @@ def is_of_hub(name: str) -> bool:
     return not _folder(name).is_dir()
 
 
-def _hash_of(files: Sequence[Path]) -> str:
-    lines = "".join(f"{file.name} {file_sha256(file)}\n" for file in files)
+def _hash_of(folder: Path, files: Sequence[Path]) -> str:
+    names = (file.relative_to(folder).as_posix() for file in files)
+    lines = "".join(
+        f"{name} {file_sha256(file)}\n" for name, file in zip(names, files, strict=True)
+    )
     return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 

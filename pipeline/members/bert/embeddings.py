@@ -1,7 +1,6 @@
 """Text embeddings of a frozen backbone. Letters: n rows, P texts a row, H hidden.
 
-A text's vector is the mean of its real tokens in the last layer (Reimers & Gurevych 2019,
-arXiv:1908.10084). Each text of a pair has its own vector.
+A text's vector is made as the backbone's own files say; each text of a pair has its own.
 """
 
 from collections.abc import Sequence
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 
 from pipeline.members.bert.finetune import outputs_of
 from pipeline.members.bert.network import build_network
+from pipeline.members.bert.poolings import build_pooling
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
+from pipeline.members.bert.sentences import recipe_of
 from pipeline.members.bert.tokens import most_tokens, tokenize
 from pipeline.members.jobs import run_all
 from pipeline.members.pieces import Failure, Piece
@@ -44,12 +45,20 @@ def embed_texts(
 def embed(backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]]) -> Embeddings:
     """Vectors (n, P, H) of the texts, computed in this process."""
     config, tokenizer = read_config(backbone), read_tokenizer(backbone)
+    recipe = recipe_of(backbone)
     network = build_network(
         backbone, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
     )
     max_length = min(max_length, most_tokens(config, tokenizer))
-    flat = tokenize(tokenizer, [(text,) for row in texts for text in row], max_length)
-    width = config.hidden_size
-    vectors = outputs_of(network, lambda batch: network.pooled(**batch), width, flat)
+    flat = tokenize(
+        tokenizer, [(recipe.prompt + text,) for row in texts for text in row], max_length
+    )
+    width, parts = config.hidden_size, []
+    for name in recipe.poolings:
+        network.pooling = build_pooling(name, width, config.num_hidden_layers)
+        parts.append(outputs_of(network, lambda batch: network.pooled(**batch), width, flat))
+    vectors = np.hstack(parts)
+    if recipe.is_scaled:
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
     n_texts = len(texts[0]) if texts else 1
-    return vectors.astype(np.float32).reshape(len(texts), n_texts, width)
+    return vectors.astype(np.float32).reshape(len(texts), n_texts, vectors.shape[1])

@@ -54,9 +54,17 @@ class ClsPooling(Pooling):
     """
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        first = real.int().argmax(1)  # (B,); of equal values argmax takes the first
-        vectors = hidden_states[-1][torch.arange(len(first), device=first.device), first].float()
-        return vectors.masked_fill(~real.any(1, keepdim=True), 0.0)
+        return token_of(hidden_states[-1], real, real.int().argmax(1))  # argmax takes the first
+
+
+class LastPooling(Pooling):
+    """Last real token of the last layer (Neelakantan et al. 2022, arXiv:2201.10005).
+
+    In a decoder it alone has seen all the others.
+    """
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        return token_of(hidden_states[-1], real, real.shape[1] - 1 - real.flip(1).int().argmax(1))
 
 
 class MeanPooling(Pooling):
@@ -64,6 +72,13 @@ class MeanPooling(Pooling):
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         return mean_of_tokens(hidden_states[-1], real)
+
+
+class WeightedMeanPooling(Pooling):
+    """Average of the real tokens, the k-th with weight k (Muennighoff 2022, arXiv:2202.08904)."""
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        return mean_of_tokens(hidden_states[-1], real.cumsum(1) * real)
 
 
 class MaxPooling(Pooling):
@@ -168,6 +183,12 @@ class IdfPooling(Pooling):
         return mean_of_tokens(hidden_states[-1], torch.where(only_special, real, weights))
 
 
+def token_of(tokens: Tensor, real: Tensor, position: Tensor) -> Tensor:
+    """The token (B, H) at a position (B,) of each text; zeros for a text without real tokens."""
+    vectors = tokens[torch.arange(len(position), device=position.device), position].float()
+    return vectors.masked_fill(~real.any(1, keepdim=True), 0.0)
+
+
 def fill_padding(tokens: Tensor, real: Tensor, value: float) -> Tensor:
     """`tokens` (B, T, H) as float32, with `value` where `real` (B, T) is False."""
     return tokens.float().masked_fill(~real.unsqueeze(-1), value)
@@ -219,7 +240,9 @@ def build_pooling(name: str, hidden_size: int, num_layers: int, **options: Any) 
 
 POOLINGS: dict[str, type[Pooling]] = {
     "cls": ClsPooling,
+    "last": LastPooling,
     "mean": MeanPooling,
+    "weighted_mean": WeightedMeanPooling,
     "max": MaxPooling,
     "min": MinPooling,
     "weighted_layer": WeightedLayerPooling,
