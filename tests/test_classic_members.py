@@ -31,8 +31,10 @@ OPTIONS = {"lightgbm_text": {"rounds": 10}}
 MEMBERS = [
     {"model": n, **({"options": OPTIONS[n]} if n in OPTIONS else {})} for n in sorted(ESTIMATORS)
 ]
+N_FOLDS = 2
+N_UNITS = N_FOLDS * len(MEMBERS)
 SETTINGS = {
-    "folds": {"n": 2},
+    "folds": {"n": N_FOLDS},
     "members": MEMBERS,
     "blend": {"methods": ["mean", "convex"]},
     "jobs": {"n_jobs": 1},
@@ -117,8 +119,8 @@ def test_a_second_run_leaves_everything_as_it_is(of_each_task, capsys):
     before = {path: path.stat().st_mtime_ns for path in Path("models").rglob("*.*")}
     stages("train", "predict")
     told = capsys.readouterr().out
-    assert re.search(r"\b0\D+6 units\b", told)
-    assert re.search(r"\b0\D+3 members\b", told)
+    assert re.search(rf"\b0\D+{N_UNITS} units\b", told)
+    assert re.search(rf"\b0\D+{len(MEMBERS)} members\b", told)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -137,7 +139,7 @@ def test_predict_needs_no_training_table_and_repeats_itself_to_the_digit(copy):
 
 def test_shared_training_settings_do_not_concern_a_classic_member(copy, capsys):
     stages("train", words=("--training.epochs", "9", "--training.max_length", "64"))
-    assert re.search(r"\b0\D+6 units\b", capsys.readouterr().out)
+    assert re.search(rf"\b0\D+{N_UNITS} units\b", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
@@ -156,7 +158,7 @@ def test_only_a_missing_unit_is_trained_and_gives_the_same_predictions(copy, cap
     shutil.rmtree("models/tiny/tfidf_linear/fold1")
     shutil.rmtree("oof")
     stages("train")
-    assert re.search(r"\b1\D+6 units\b", capsys.readouterr().out)
+    assert re.search(rf"\b1\D+{N_UNITS} units\b", capsys.readouterr().out)
     assert Path("oof/tiny/tfidf_linear/oof.csv").read_bytes() == before
 
 
@@ -263,7 +265,7 @@ def test_pairs_go_through_all_stages(workplace, backbone_of):
     settings["data"]["id"] = None
     write_competition(workplace, "binary", settings=settings)
     stages("make_folds", "train", "predict")
-    assert len(units()) == 6
+    assert len(units()) == N_UNITS
 
 
 # --- settings

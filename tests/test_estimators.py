@@ -213,6 +213,8 @@ def test_the_options_of_each_model_reach_what_it_fits():
     vectors, y = example("embedding_svr", "binary")
     (head,) = fitted("embedding_svr", "binary", vectors, y, inverse_penalty=0.2).heads
     assert head.estimator.C == 0.2
+    (head,) = fitted("embedding_linear", "binary", vectors, y, inverse_penalty=0.2).heads
+    assert head.C == 0.2
 
 
 @pytest.mark.parametrize(("n_rare", "seen"), [(2, [0, 2]), (3, [0, 1, 2])])

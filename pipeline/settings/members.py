@@ -10,7 +10,10 @@ from pipeline.files.messages import short
 from pipeline.settings.section import Name, Real, Section, Spelled, Template, Whole
 
 MOST_SEEDS = 100  # of one entry
-EMBEDDING_MODELS = ("embedding_svr",)  # the classic models that read a backbone's embeddings
+EMBEDDING_MODELS = (
+    "embedding_linear",
+    "embedding_svr",
+)  # the classic models that read a backbone's embeddings
 # fields of transformers.TrainingArguments that `trainer` must not set, and our settings for them
 TRAINER_KEYS = {
     "num_train_epochs": "training.epochs",
