@@ -60,6 +60,7 @@ def lines_about(columns: Columns, test_columns: Columns) -> list[str]:
         if unseen:
             lines.append(
                 f"feature {name!r}: {len(unseen)} of {len(test_cells)} test rows hold what no "
-                f"training row holds, such as {in_print(unseen[0])}, and count as missing"
+                f"training row holds, such as {in_print(unseen[0])}; lightgbm_text takes that as "
+                "missing"
             )
     return lines
