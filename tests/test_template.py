@@ -12,8 +12,9 @@ import yaml
 from conftest import read_rows, write_rows
 
 from pipeline.competition import rows as of_competition
+from pipeline.competition.deal import connect
 from pipeline.competition.doubts import warnings_about
-from pipeline.competition.rows import Train, texts_by
+from pipeline.competition.rows import Train, joined_unordered, texts_by
 from pipeline.settings.config import Data
 from pipeline.settings.template import check_template, filled
 
@@ -86,6 +87,11 @@ def test_only_a_row_without_any_text_is_empty_to_a_template(workplace):
         settings = Data(**data, text=["x", "y"], template=template)
         (line,) = [x for x in warnings_about(settings, "regression", train, test) if "empty" in x]
         assert re.match(rf"a\.csv: {told}", line)
+
+
+def test_rows_are_copies_if_all_their_columns_are():
+    rows = (("a", "b", "c"), ("a", "b", "d"), ("A", "b ", "c"), ("c", "a", "b"), ("", "", ""))
+    assert connect(joined_unordered(rows), None).tolist() == [0, 1, 0, 0, 2]
 
 
 # --- the stages
