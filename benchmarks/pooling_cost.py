@@ -25,10 +25,12 @@ from benchmarks.shared.command import parser_of
 from benchmarks.shared.demo_rows import DemoRows, read_demo
 from benchmarks.shared.record import record
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.poolings import POOLINGS, pooling_options
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import TrainingRows
+from pipeline.settings.members import losses_for
 
 REFERENCE = "mean"
 
@@ -51,7 +53,7 @@ def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
         pooling,
         {key: facts[key] for key in pooling_options(pooling) if key in facts},
         len(demo.train.columns),
-        task,
+        LOSSES[losses_for(task)[0]],
         dropout=settings.dropout,
         freeze_embeddings=settings.freeze_embeddings,
     )

@@ -4,6 +4,7 @@
     python -m benchmarks.recipes start --planted labels28 --rows 3000 --epochs 2
     python -m benchmarks.recipes steps --competitions tweets nyt election --rows 500
     python -m benchmarks.recipes scale --competitions tweets --poolings max min --seeds 2
+    python -m benchmarks.recipes losses --competitions amazon --rows 1500
     python -m benchmarks.recipes defaults --competitions movies amazon --rows 3000 --folds 5
 
 All arms of a study are trained on the same folds with the same seeds; no test row and no
@@ -30,7 +31,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmarks.shared.command import parser_of, run_pieces
 from benchmarks.shared.demo_rows import read_demo
@@ -41,6 +41,7 @@ from pipeline.competition.deal import make_folds
 from pipeline.competition.rows import joined_unordered
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.losses import LOSSES, BinaryCrossEntropy
 from pipeline.members.bert.network import Network, build_network, start_head
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.pretrained import read_tokenizer
@@ -48,7 +49,7 @@ from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.members import Training
+from pipeline.settings.members import TASKS_OF_LOSS, Training, losses_for
 
 LEARNING_RATE, MAX_LENGTH = 1e-4, 128
 PLANTED = {
@@ -67,6 +68,7 @@ class Arm:
         head: learning rate of the head and the pooling, in multiples of `LEARNING_RATE`.
         learning_rate: of the backbone.
         dropout: in the backbone; None: as pretrained.
+        loss: None: the task's default.
         change: changes the network before training.
     """
 
@@ -78,17 +80,19 @@ class Arm:
     learning_rate: float = LEARNING_RATE
     dropout: float | None = 0.0
     freeze_embeddings: bool = True
+    loss: str | None = None
     change: Callable[[Network], None] | None = None
 
 
+class SumOfLabels(BinaryCrossEntropy):
+    """Log loss summed over a row's labels, not averaged."""
+
+    def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return labels.shape[1] * super().__call__(outputs, labels)
+
+
 def sum_of_labels(network: Network) -> None:
-    """Make a row's loss the sum over its labels, not their mean."""
-
-    def summed(logits: Tensor, labels: Tensor) -> Tensor:
-        loss = functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-        return loss / len(logits)
-
-    network.loss = summed
+    network.loss = SumOfLabels()
 
 
 class Normalised(nn.Module):
@@ -152,6 +156,7 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "dropout as pretrained": replace(TWO_EPOCHS, dropout=None),
         "embeddings trained": replace(TWO_EPOCHS, freeze_embeddings=False),
     },
+    "losses": {"default": OURS, **{name: replace(OURS, loss=name) for name in TASKS_OF_LOSS}},
 }
 
 
@@ -207,12 +212,13 @@ def train_and_predict(
     """Predictions of a fold by a unit trained on the other folds, its seconds and its steps."""
     training, held_out = np.flatnonzero(rows.folds != fold), np.flatnonzero(rows.folds == fold)
     seed_everything(seed)
+    loss = LOSSES[arm.loss or losses_for(rows.task)[0]]
     network = build_network(
         rows.backbone,
         pooling,
         {},
         rows.n_outputs,
-        rows.task,
+        loss,
         dropout=arm.dropout,
         freeze_embeddings=arm.freeze_embeddings,
     )
@@ -222,7 +228,7 @@ def train_and_predict(
     scaling = Scaling.of(y) if rows.task == "regression" else None
     labels = labels_for_loss(rows.task, y, scaling)
     if arm.starts:
-        start_head(network.head, rows.task, labels)
+        start_head(network.head, loss.constant(labels, rows.n_outputs))
     steps_an_epoch = math.ceil(len(training) / arm.batch_size)
     settings = Training(
         epochs=max(epochs or arm.epochs, math.ceil(arm.steps / steps_an_epoch)),
@@ -317,7 +323,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             of_task = {
                 arm_name: arm
                 for arm_name, arm in arms.items()
-                if arm.change is not sum_of_labels or rows.task == "multilabel"
+                if (arm.change is not sum_of_labels or rows.task == "multilabel")
+                and (arm.loss is None or arm.loss in losses_for(rows.task)[1:])
             }
             tables.append(run_study(rows, of_task, arguments))
     record(arguments.name or f"recipes_{arguments.study}", pd.concat(tables), arguments)

@@ -11,6 +11,7 @@ from pipeline.competition.doubts import warnings_about
 from pipeline.competition.features import lines_about as lines_about_features
 from pipeline.competition.folds import read_own_folds, with_oof
 from pipeline.competition.labels import check_positive, lines_about, read_form
+from pipeline.competition.learnable import check_learnable
 from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.tables import check_there
 from pipeline.competition.targets import check_scored
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         form = read_form(config, train.columns, train.classes, test.ids)
         check_positive(data.positive, form)
         check_scored(config.metric, data.train, train.y, train.classes)
+        check_learnable(config, train)
         target = Target.of(train.y, config.task, config.metric)
         doubt = try_metric(target, len(train.columns))
         scored, n_blocks = train, config.folds.n

@@ -7,6 +7,7 @@ oof/<c>/<member>/oof.csv.
 from collections.abc import Sequence
 
 from pipeline.competition.folds import read_rows, with_oof
+from pipeline.competition.learnable import check_learnable
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import predictor_dir
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print("train: no members, so there is nothing to train")
             return
         train, folds = read_rows(config)
+        check_learnable(config, train)
         names = (config.competition, config.task, config.metric, config.data.id_name)
         table = TrainingTable(*names, train, folds)
         target = Target.of(train.y, config.task, config.metric)

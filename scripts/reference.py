@@ -72,6 +72,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
 # the room, the registry's name (before or after it was renamed), the first words of the columns
 TABLES = {
     "poolings": ("members", "POOLINGS", "what options parameters"),
+    "losses": ("members", "LOSSES", "what tasks"),
     "models": ("members", "ESTIMATORS", "what options"),
     "blenders": ("ensemble", "BLENDERS", "what tasks"),
     "postprocessing": ("ensemble", "POSTPROCESSING", "what tasks metrics"),

@@ -139,6 +139,49 @@ def test_members_inherit_training_and_override_it(config_of):
     assert (highest.epochs, highest.batch_size) == (3, 8)
 
 
+@pytest.mark.parametrize(
+    ("task", "metric", "loss"),
+    [
+        ("regression", "rmse", "mse"),
+        ("regression", "mae", "mae"),
+        ("binary", "auc", "bce"),
+        ("multiclass", "accuracy", "cross_entropy"),
+        ("multilabel", "auc", "bce"),
+    ],
+)
+def test_the_loss_is_that_of_the_task_and_of_the_metric_mae(task, metric, loss, config_of):
+    config = config_of(task=task, metric=metric)
+    assert [m.settings["loss"] for m in config.members] == [loss, loss]
+
+
+def test_a_loss_may_be_set_for_all_members_and_for_one(config_of):
+    members = [{"pooling": "mean"}, {"pooling": "max", "loss": "smooth_l1"}]
+    config = config_of(members=members, training={"loss": "mae"})
+    assert [m.settings["loss"] for m in config.members] == ["mae", "smooth_l1"]
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "loss", "fitting"),
+    [
+        ("regression", "rmse", "bce", "mse, mae, smooth_l1"),
+        ("regression", "rmse", "ordinal", "mse, mae, smooth_l1"),
+        ("binary", "auc", "cross_entropy", "bce, focal"),
+        ("multiclass", "accuracy", "huber", "cross_entropy, focal, ordinal"),
+    ],
+)
+def test_a_loss_that_does_not_fit_the_task_is_refused_with_those_that_do(
+    task, metric, loss, fitting, config_of
+):
+    with pytest.raises(ValueError, match=rf"\bmean\b.*training\.loss '{loss}'.*{task}.*{fitting}"):
+        config_of(task=task, metric=metric, training={"loss": loss})
+
+
+def test_smoothed_labels_and_another_loss_than_cross_entropy_are_refused(config_of):
+    training = {"loss": "focal", "trainer": {"label_smoothing_factor": 0.1}}
+    with pytest.raises(ValueError, match=r"label_smoothing_factor.*\bfocal\b"):
+        config_of(task="multiclass", metric="accuracy", training=training)
+
+
 def test_a_member_may_have_a_backbone_a_seed_and_a_name_of_its_own(config_of):
     config = config_of(
         members=[{"pooling": "mean"}, {"pooling": "mean", "name": "b", "backbone": "x", "seed": 7}]

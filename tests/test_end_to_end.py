@@ -617,6 +617,9 @@ def test_what_can_never_be_submitted_is_refused_before_anything_is_trained(copy_
     assert "submit.as: labels" in refused(capsys, "prepare", "--submit.as", "labels")
     line = refused(capsys, "prepare", "--metric", "qwk")
     assert re.search(r"train\.csv: .*\bqwk\b.*'id'", line)
+    for name in ("prepare", "train"):
+        line = refused(capsys, name, "--training.loss", "ordinal")
+        assert re.search(r"train\.csv: .*\bordinal\b.*'id'", line)
 
 
 def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of, capsys):

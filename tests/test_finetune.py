@@ -14,11 +14,12 @@ from tiny_backbones import TRAINING, make_tokenizer
 
 from pipeline.members.bert import finetune, trainer
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.tokens import TrainingRows, collate, tokenize
 from pipeline.members.bert.trainer import refuse_overflow, training_arguments
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.members import TRAINER_KEYS
+from pipeline.settings.members import TRAINER_KEYS, losses_for
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,8 @@ def tokenizer():
 
 def build(backbone, task="regression", n_outputs=1, seed=3):
     seed_everything(seed)
-    return build_network(backbone, "mean", {}, n_outputs, task, dropout=0.0, freeze_embeddings=True)
+    loss = LOSSES[losses_for(task)[0]]
+    return build_network(backbone, "mean", {}, n_outputs, loss, dropout=0.0, freeze_embeddings=True)
 
 
 def sentences(telling, longest=40):

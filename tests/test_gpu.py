@@ -130,13 +130,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from pipeline.members.bert.finetune import fit
+from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.tokens import TrainingRows, tokenize
 from pipeline.settings.members import Training
 from transformers import AutoTokenizer
 
 settings = {"dropout": 0.0, "freeze_embeddings": True}
-network = build_network(Path(sys.argv[1]), "mean", {}, 1, "regression", **settings)
+network = build_network(Path(sys.argv[1]), "mean", {}, 1, LOSSES["mse"], **settings)
 tokens = tokenize(AutoTokenizer.from_pretrained(sys.argv[1]), [("the film goes on",)] * 40, 16)
 labels = torch.full((40, 1), float(sys.argv[2]))
 rates = {"learning_rate": 1e-3, "head_learning_rate": 1e-3, "warmup": 0.0}

@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification
 
 from pipeline.members.bert import finetune
 from pipeline.members.bert.finetune import fit, predict
+from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import (
     Network,
     build_network,
@@ -25,7 +26,7 @@ from pipeline.members.bert.network import (
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
-from pipeline.settings.members import Training
+from pipeline.settings.members import Training, losses_for
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
 
@@ -37,7 +38,7 @@ def trained_with(**settings) -> Training:
 def build(backbone: Path, pooling: str = "mean", seed: int = 3, **options) -> Network:
     torch.manual_seed(seed)
     settings = {"dropout": 0.0, "freeze_embeddings": False, **options}
-    return build_network(backbone, pooling, {}, 1, "regression", **settings)
+    return build_network(backbone, pooling, {}, 1, LOSSES["mse"], **settings)
 
 
 def tokens_of(architecture: str) -> Tokens:
@@ -223,8 +224,8 @@ def test_the_outputs_of_a_pair_depend_on_which_text_a_token_belongs_to(backbone_
 )
 def test_the_loss_is_that_of_the_task_far_from_the_constant_too(task, labels, loss, backbone_of):
     width = len(labels[0]) if task != "multiclass" else 3
-    settings = {"dropout": 0.0, "freeze_embeddings": False}
-    network = build_network(backbone_of("bert"), "mean", {}, width, task, **settings).eval()
+    settings = {"loss": LOSSES[losses_for(task)[0]], "dropout": 0.0, "freeze_embeddings": False}
+    network = build_network(backbone_of("bert"), "mean", {}, width, **settings).eval()
     found = network(**collate(tokens_of("bert"), [0, 1]), labels=torch.tensor(labels))
     logits = found["logits"].detach().double().numpy()
     assert found["loss"].item() == pytest.approx(loss(logits, np.array(labels)), rel=1e-5)
@@ -239,7 +240,7 @@ def cross_entropy(logits, labels):
 def test_every_pooling_trains_through_the_network(pooling, backbone_of, tmp_path):
     options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]} if pooling == "idf" else {}
     settings = {"dropout": 0.0, "freeze_embeddings": True}
-    network = build_network(backbone_of("bert"), pooling, options, 1, "regression", **settings)
+    network = build_network(backbone_of("bert"), pooling, options, 1, LOSSES["mse"], **settings)
     tokens = tokens_of("bert")
     before = predict(network, tokens, "regression", None)
     train(network, tokens, tmp_path)
@@ -266,7 +267,7 @@ def test_noise_on_the_embeddings_changes_what_is_learned_and_goes_when_training_
 def test_an_idf_learned_from_the_training_rows_is_among_the_saved_tensors(backbone_of, tmp_path):
     options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]}
     settings = {"dropout": 0.0, "freeze_embeddings": True}
-    network = build_network(backbone_of("bert"), "idf", options, 1, "regression", **settings)
+    network = build_network(backbone_of("bert"), "idf", options, 1, LOSSES["mse"], **settings)
     tokens = tokens_of("bert")
     labels = torch.tensor([[1.0], [2.0]])
     dataset = TrainingRows(tokens, np.array([0, 2]), labels)

@@ -6,15 +6,12 @@ import pytest
 import torch
 from tiny_backbones import make_tokenizer
 
-from pipeline.members.bert.network import (
-    LOSSES,
-    build_network,
-    constant_loss,
-    constant_outputs,
-    start_head,
-)
+from pipeline.members.bert.losses import LOSSES
+from pipeline.members.bert.network import build_network, start_head
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.tokens import collate, tokenize
+from pipeline.scoring.tasks import TASKS
+from pipeline.settings.members import losses_for
 
 N = 200
 
@@ -42,7 +39,7 @@ def best_constant_loss(task: str, labels: torch.Tensor) -> float:
     return float(-(p * p.log() + (1 - p) * (1 - p).log()).mean())
 
 
-@pytest.mark.parametrize("task", sorted(LOSSES))
+@pytest.mark.parametrize("task", sorted(TASKS))
 @pytest.mark.parametrize("pooling", sorted(POOLINGS))
 def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, tiny_backbone):
     tokenizer = make_tokenizer("bert")
@@ -51,12 +48,11 @@ def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, ti
     known = {"vocab_size": len(tokenizer), "special_ids": tokenizer.all_special_ids}
     options = known if pooling == "idf" else {}
     torch.manual_seed(3)
-    labels = labels_of(task)
+    labels, loss = labels_of(task), LOSSES[losses_for(task)[0]]
     width = 1 if task == "binary" else 3
-    network = build_network(
-        tiny_backbone, pooling, options, width, task, dropout=0.0, freeze_embeddings=True
-    )
-    start_head(network.head, task, labels)
+    how = {"dropout": 0.0, "freeze_embeddings": True}
+    network = build_network(tiny_backbone, pooling, options, width, loss, **how)
+    start_head(network.head, loss.constant(labels, width))
     batch = collate(tokens, [k % len(texts) for k in range(N)])
     with torch.inference_mode():
         outputs = network(**batch, labels=labels)
@@ -64,19 +60,12 @@ def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, ti
     assert len(outputs["logits"].unique(dim=0)) > 1  # the texts still tell: gradients have a way
 
 
-@pytest.mark.parametrize("task", sorted(LOSSES))
-def test_the_constants_loss_is_within_the_smoothing_of_the_least_one(task):
-    labels = labels_of(task)
-    found = constant_loss(task, labels, 1 if task == "binary" else 3)
-    assert found == pytest.approx(best_constant_loss(task, labels), rel=0.01)
-
-
 def test_log_odds_count_half_a_row_more_on_either_side():
     labels = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
     expected = [math.log(1.5 / 2.5), math.log(0.5 / 3.5)]
-    assert constant_outputs("multilabel", labels, 2).tolist() == pytest.approx(expected)
+    assert LOSSES["bce"].constant(labels, 2).tolist() == pytest.approx(expected)
 
 
 def test_log_frequencies_count_half_a_row_more_of_every_class():
-    outputs = constant_outputs("multiclass", torch.tensor([0, 0, 2]), 3)
+    outputs = LOSSES["cross_entropy"].constant(torch.tensor([0, 0, 2]), 3)
     assert outputs.exp().tolist() == pytest.approx([2.5 / 4.5, 0.5 / 4.5, 1.5 / 4.5])

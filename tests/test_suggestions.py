@@ -8,8 +8,9 @@ from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.classic.estimators import ESTIMATORS
 from pipeline.scoring.names import TASKS_OF_METRIC
 from pipeline.settings.listing import settings_by_section
+from pipeline.settings.members import TASKS_OF_LOSS
 
-REGISTRIES = (TASKS_OF_METRIC, POOLINGS, ESTIMATORS, BLENDERS)
+REGISTRIES = (TASKS_OF_METRIC, TASKS_OF_LOSS, POOLINGS, ESTIMATORS, BLENDERS)
 KEYS = [key for settings in settings_by_section().values() for key in settings]
 
 
@@ -39,6 +40,7 @@ def test_no_synonym_is_a_name_of_the_same_kind(registry):
         (TASKS_OF_METRIC, "micro_f1", "f1_micro"),
         (TASKS_OF_METRIC, "top_k_accuracy_score", "top_k_accuracy"),
         (TASKS_OF_METRIC, "map@3", "map_at_k"),
+        (TASKS_OF_LOSS, "huber", "smooth_l1"),
         (POOLINGS, "MeanPooling", "mean"),
         (POOLINGS, "average", "mean"),
         (POOLINGS, "weighted-layer", "weighted_layer"),

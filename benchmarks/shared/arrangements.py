@@ -33,6 +33,7 @@ from pipeline.members.bert.finetune import (
     labels_for_loss,
     seed_everything,
 )
+from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import Network, build_network
 from pipeline.members.bert.tokens import LengthBatches, Tokens, TrainingRows
 from pipeline.scoring.tasks import Floats, Scaling
@@ -170,6 +171,6 @@ def prepare_ours(rows: Rows) -> Prepared:
 def _network_and_labels(rows: Rows) -> tuple[Network, torch.Tensor]:
     seed_everything(SEED)
     network = build_network(
-        rows.backbone, "mean", {}, 1, "regression", dropout=0.0, freeze_embeddings=True
+        rows.backbone, "mean", {}, 1, LOSSES["mse"], dropout=0.0, freeze_embeddings=True
     )
     return network, labels_for_loss("regression", rows.y, Scaling.of(rows.y))

@@ -29,6 +29,13 @@ SYNONYMS = {
     "mean": "avg average",
     "cls": "cls_token",
     "attention": "attn",
+    # losses
+    "mse": "l2 mean_squared_error squared_error",
+    "smooth_l1": "huber",
+    "bce": "binary_cross_entropy bce_with_logits",
+    "cross_entropy": "ce nll categorical_cross_entropy",
+    "focal": "focal_loss",
+    "ordinal": "coral corn",
     # classic models and blenders
     "tfidf_linear": "tfidf tfidf_ridge tfidf_logistic",
     "embedding_svr": "svr svm svc rapids_svr",
@@ -56,6 +63,7 @@ SYNONYMS = {
     "training.batch_size": "batch bs train_batch_size per_device_train_batch_size",
     "training.learning_rate": "lr",
     "training.head_learning_rate": "head_lr",
+    "training.loss": "criterion loss_fn loss_function objective",
     "training.warmup": "warmup_ratio warmup_steps",
     "training.weight_decay": "wd",
     "training.max_length": "max_len maxlen max_seq_length max_seq_len max_tokens",

@@ -16,11 +16,14 @@ from pipeline.files.messages import short
 from pipeline.files.suggestions import choices
 from pipeline.scoring.names import CLASSES, OWN, POOLED, TASKS_OF_METRIC, Setting
 from pipeline.settings.members import (
+    TASKS_OF_LOSS,
     AnyMember,
     Member,
     Training,
     expanded,
     filled_in,
+    losses_for,
+    with_loss,
 )
 from pipeline.settings.metric import checked_metric, has_weights, name_of
 from pipeline.settings.section import (
@@ -299,6 +302,16 @@ class Config(Section):
         entries = [entry for member in members for entry in expanded(member)]
         return [filled_in(entry, *shared) for entry in entries]
 
+    @field_validator("members")
+    @classmethod
+    def _give_losses(
+        cls, members: tuple[AnyMember, ...], info: ValidationInfo
+    ) -> tuple[AnyMember, ...]:
+        if "task" not in info.data:  # another error
+            return members
+        names = info.data["task"], info.data.get("metric", "")
+        return tuple(with_loss(m, *names) if isinstance(m, Member) else m for m in members)
+
     @model_validator(mode="after")
     def _fits(self) -> "Config":
         tables = (self.data.train, self.data.test, self.data.sample_submission)
@@ -342,15 +355,9 @@ class Config(Section):
                 f"data.target names {len(self.data.target)} columns, task {self.task} has one; "
                 "name one, or set another task"
             )
-        if self.task != "multiclass" and any(
-            member.trainer.get("label_smoothing_factor")
-            for member in self.members
-            if isinstance(member, Member)
-        ):
-            raise ValueError(
-                f"trainer.label_smoothing_factor goes with task: multiclass, not {self.task}; "
-                "leave it out"
-            )
+        for member in self.members:
+            if isinstance(member, Member):
+                _check_loss(member, self.task)
         if self.data.positive is not None and self.task != "binary":
             raise ValueError(f"data.positive goes with task: binary, not {self.task}; leave it out")
         if "group" in self.folds.scheme and self.data.group is None:
@@ -380,6 +387,22 @@ def _check_template(template: str, names: Sequence[str], where: str) -> None:
         check_template(template, names)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def _check_loss(member: Member, task: str) -> None:
+    loss, fitting = str(member.loss), losses_for(task)
+    if loss not in fitting:
+        complaint = "does not fit" if loss in TASKS_OF_LOSS else "is unknown for"
+        raise ValueError(
+            f"member {member.name}: training.loss {short(loss)} {complaint} task {task}; "
+            + choices(loss, fitting)
+        )
+    # Trainer computes the loss of smoothed labels itself
+    if loss != "cross_entropy" and member.trainer.get("label_smoothing_factor"):
+        raise ValueError(
+            "trainer.label_smoothing_factor goes with task: multiclass and training.loss: "
+            f"cross_entropy, not {task} and {loss}; leave it out"
+        )
 
 
 def _check_names(members: tuple[AnyMember, ...], blend: Blend) -> None:

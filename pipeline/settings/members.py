@@ -10,6 +10,16 @@ from pipeline.files.messages import short
 from pipeline.settings.section import Name, Real, Section, Spelled, Template, Whole
 
 MOST_SEEDS = 100  # of one entry
+# the tasks that a loss fits; a task's first loss is its default
+TASKS_OF_LOSS: dict[str, tuple[str, ...]] = {
+    "mse": ("regression",),
+    "mae": ("regression",),
+    "smooth_l1": ("regression",),
+    "bce": ("binary", "multilabel"),
+    "cross_entropy": ("multiclass",),
+    "focal": ("binary", "multiclass", "multilabel"),
+    "ordinal": ("multiclass",),
+}
 EMBEDDING_MODELS = (
     "embedding_linear",
     "embedding_svr",
@@ -88,6 +98,12 @@ class Training(Section):
         description="peak for the head and the pooling; null: 20 x learning_rate for regressions, "
         "50 x for classes and labels",
     )
+    loss: Spelled | None = Field(
+        None,
+        description=f"loss that training minimises: {', '.join(TASKS_OF_LOSS)}; null: mse for "
+        "regressions (mae where that is the metric), cross_entropy for classes, bce for binary and "
+        "labels",
+    )
     warmup: Real = Field(
         0.1, ge=0, lt=1, description="share of the steps with a rising learning rate"
     )
@@ -145,6 +161,18 @@ class Member(Training, Named):
     pooling: Spelled = Field(description="name of the pooling, which turns tokens into a vector")
     options: Options = Field({}, description="options of the pooling")
     backbone: Spelled = Field(description="a demo name, a folder or a hub id")
+
+
+def with_loss(member: Member, task: str, metric: str) -> Member:
+    """The member with the task's loss where it has none of its own."""
+    if member.loss is not None:
+        return member
+    fitting = losses_for(task)
+    return member.model_copy(update={"loss": metric if metric in fitting else fitting[0]})
+
+
+def losses_for(task: str) -> list[str]:
+    return [name for name, tasks in TASKS_OF_LOSS.items() if task in tasks]
 
 
 class ClassicMember(Named):

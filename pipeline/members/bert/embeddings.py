@@ -46,9 +46,7 @@ def embed(backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]]) -> 
     """Vectors (n, P, H) of the texts, computed in this process."""
     config, tokenizer = read_config(backbone), read_tokenizer(backbone)
     recipe = recipe_of(backbone)
-    network = build_network(
-        backbone, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
-    )
+    network = build_network(backbone, "mean", {}, 1, dropout=None, freeze_embeddings=True)
     max_length = min(max_length, most_tokens(config, tokenizer))
     flat = tokenize(
         tokenizer, [(recipe.prompt + text,) for row in texts for text in row], max_length

@@ -15,10 +15,10 @@ from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.finetune import fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.losses import LOSSES, Loss
 from pipeline.members.bert.network import (
     Network,
     build_network,
-    constant_loss,
     load_trained_tensors,
     start_head,
     trained_tensors,
@@ -87,10 +87,11 @@ class Bert:
         seed_everything(member.seed)
         settings = {key: getattr(member, key) for key in OF_NETWORK}
         dropout = None if member.dropout == "pretrained" else member.dropout
-        n_columns = len(unit.columns)
-        network = _network(encoding.backbone, settings, n_columns, unit.task, dropout)
+        n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
+        network = _network(encoding.backbone, settings, n_columns, loss, dropout)
         labels = labels_for_loss(unit.task, unit.y[unit.training], unit.scaling)
-        start_head(network.head, unit.task, labels)
+        constant = loss.constant(labels, n_columns)
+        start_head(network.head, constant)
         dataset = TrainingRows(inputs, unit.training, labels)
         effort = fit(network, dataset, member, seed=member.seed, log=folder / LOG)
         tensors = trained_tensors(network)
@@ -103,14 +104,14 @@ class Bert:
             "weights_sha256": file_sha256(folder / WEIGHTS),
             "network": settings,
             **effort,
-            "constant_loss": constant_loss(unit.task, labels, n_columns),
+            "constant_loss": float(loss(constant.expand(len(labels), -1), labels)),
         }
 
     def load(self, unit: Unit) -> Callable[[Tokens], Floats]:
         run, weights = read_run(unit), unchanged(unit, WEIGHTS, "weights_sha256")
         backbone = backbones_dir(unit.competition) / run["encoding"]["backbone"]
         # dropout is off in predictions
-        network = _network(backbone, run["network"], len(run["columns"]), run["task"], None)
+        network = _network(backbone, run["network"], len(run["columns"]), None, None)
         try:
             load_trained_tensors(network, load_file(weights))
         except (ValueError, SafetensorError) as error:
@@ -119,13 +120,13 @@ class Bert:
 
 
 def _network(
-    backbone: Path, settings: Options, n_columns: int, task: str, dropout: float | None
+    backbone: Path, settings: Options, n_columns: int, loss: Loss | None, dropout: float | None
 ) -> Network:
     """The network of a unit; `settings` are those of `OF_NETWORK`, as `run.json` holds them."""
     pooling, options, freeze = (settings[key] for key in OF_NETWORK)
     options = _all_options(pooling, options, backbone)
     how = {"dropout": dropout, "freeze_embeddings": freeze}
-    return build_network(backbone, pooling, options, n_columns, task, **how)
+    return build_network(backbone, pooling, options, n_columns, loss, **how)
 
 
 def _all_options(pooling: str, options: Options, backbone: Path) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PrinterCallback
 
+from pipeline.members.bert.losses import Loss, free
 from pipeline.members.bert.network import Network
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate
 from pipeline.members.bert.trainer import (
@@ -65,6 +66,7 @@ def fit(
     """Train `network` in place; cost and final loss of the training, for `run.json`.
 
     Args:
+        network: with a loss.
         dataset: rows to train on, with labels as from `labels_for_loss`.
         seed: of the order of the rows and of dropout.
         log: file for Trainer's log, one JSON per line.
@@ -73,6 +75,8 @@ def fit(
     network.pooling.fit(texts)  # type: ignore[operator]
     width = network.config.hidden_size  # type: ignore[union-attr]
     learning_rate = training.learning_rate or size_of(width).learning_rate  # type: ignore[arg-type]
+    loss: Loss = network.loss  # type: ignore[assignment]
+    loss.constrain(network.head)
     epochs = epochs_for(training.epochs, len(dataset), training.batch_size)
     precision, device = training.precision or best_precision(), best_device().type
     trainer = LengthGroupedTrainer(
@@ -96,6 +100,7 @@ def fit(
         refuse_overflow(first_scale, trainer.accelerator.scaler.get_scale(), steps)
     # without this the network would predict in half precision, the reloaded one in float32
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
+    free(network.head)
     network.attend_by(attention)
     network.zero_grad()  # frees memory for the predictions
     return {

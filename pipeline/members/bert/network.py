@@ -3,38 +3,33 @@
 Letters: B texts, T tokens, H hidden, L layers, n rows, c outputs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from pipeline.members.bert.losses import Loss
 from pipeline.members.bert.poolings import build_pooling
 from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
-from pipeline.scoring.tasks import TASKS
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "regression": functional.mse_loss,  # on standardised targets
-    "binary": functional.binary_cross_entropy_with_logits,
-    "multiclass": functional.cross_entropy,
-    "multilabel": functional.binary_cross_entropy_with_logits,
-}
 HEAD_SD = 5e-3  # of the initial weights: near the constant, yet gradients reach the backbone
 
 
 class Network(nn.Module):
-    """A text's (c,) outputs: standardised values or logits."""
+    """A text's (c,) outputs: standardised values or logits; its loss, if it is to be trained."""
 
-    def __init__(self, backbone: nn.Module, pooling: nn.Module, n_outputs: int, task: str) -> None:
+    def __init__(
+        self, backbone: nn.Module, pooling: nn.Module, n_outputs: int, loss: Loss | None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.config = backbone.config  # Trainer reads it, for label smoothing for one
         self.pooling = pooling
         self.head = nn.Linear(pooling.output_dim, n_outputs)  # type: ignore[arg-type]
-        self.loss = LOSSES[task]
+        self.loss = loss
 
     def get_input_embeddings(self) -> nn.Module:
         """Trainer adds noise to these, if asked."""
@@ -76,7 +71,7 @@ class Network(nn.Module):
         with torch.autocast(pooled.device.type, enabled=False):
             logits = self.head(pooled)
             result = {"logits": logits}
-            if labels is not None:
+            if labels is not None and self.loss is not None:
                 result["loss"] = self.loss(logits, labels)
         return result
 
@@ -86,7 +81,7 @@ def build_network(
     pooling: str,
     options: Mapping[str, Any],
     n_outputs: int,
-    task: str,
+    loss: Loss | None = None,
     *,
     dropout: float | None,
     freeze_embeddings: bool,
@@ -101,11 +96,11 @@ def build_network(
     if freeze_embeddings:
         getattr(model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
     module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
-    return Network(model, module, n_outputs, task)
+    return Network(model, module, n_outputs, loss)
 
 
-def start_head(head: nn.Linear, task: str, labels: Tensor) -> None:
-    """Make the head predict almost the best constant of the training rows; seed torch first.
+def start_head(head: nn.Linear, constant: Tensor) -> None:
+    """Make the head predict almost the (c,) constant outputs; seed torch first.
 
     With a zero bias a label of 1 % of the rows starts at one half, and AdamW, which moves a bias by
     the learning rate per step, spends the first hundred steps on base rates (Lin et al. 2017,
@@ -113,24 +108,7 @@ def start_head(head: nn.Linear, task: str, labels: Tensor) -> None:
     """
     nn.init.normal_(head.weight, std=HEAD_SD)
     with torch.no_grad():
-        head.bias.copy_(constant_outputs(task, labels, head.out_features))
-
-
-def constant_outputs(task: str, labels: Tensor, n_outputs: int) -> Tensor:
-    """Outputs (c,) of the constant with the least loss on (n, c) or (n,) labels, smoothed."""
-    if not TASKS[task].is_probability:  # labels are standardised
-        return torch.zeros(n_outputs)
-    if labels.ndim == 1:  # classes
-        counts = torch.bincount(labels, minlength=n_outputs) + 0.5
-        return (counts / counts.sum()).log()
-    # half a row is added to both sides, so that a label without rows has finite log-odds
-    return ((labels.sum(0) + 0.5) / (len(labels) + 1)).logit()
-
-
-def constant_loss(task: str, labels: Tensor, n_outputs: int) -> float:
-    """The loss of the constant prediction, which a network that learns falls below."""
-    outputs = constant_outputs(task, labels, n_outputs).expand(len(labels), -1)
-    return float(LOSSES[task](outputs, labels))
+        head.bias.copy_(constant)
 
 
 def check_network(name: str, backbone: Path) -> None:
@@ -161,9 +139,7 @@ def _problem(backbone: Path) -> str | None:
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         return "its tokenizer has no vocabulary"
     tokens = tokenize(tokenizer, [("a",)], max_length=4)
-    network = build_network(
-        backbone, "mean", {}, 1, "regression", dropout=None, freeze_embeddings=True
-    ).eval()
+    network = build_network(backbone, "mean", {}, 1, dropout=None, freeze_embeddings=True).eval()
     for key, tensor in network.backbone.named_parameters():
         if not tensor.isfinite().all():
             return f"its weight {key!r} holds NaN or infinity"

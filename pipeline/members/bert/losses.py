@@ -1,0 +1,196 @@
+"""The losses of fine-tuned members, and the registry `LOSSES`.
+
+Letters: B rows of a batch, n rows, c outputs. Labels are as from `finetune.labels_for_loss`:
+(n, c) standardised targets, (n, c) labels of 0 and 1, or (n,) codes of classes.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrize
+
+from pipeline.settings.members import TASKS_OF_LOSS
+
+FOCUS = 2.0  # gamma of the focal loss
+
+
+class Loss:
+    """What training minimises, and the constant outputs that minimise it."""
+
+    tasks: tuple[str, ...]
+
+    def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of (B, c) outputs."""
+        return self.of_cells(outputs, labels).mean()
+
+    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """(B, c) losses of targets or labels, (B,) of classes."""
+        raise NotImplementedError
+
+    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+        """The same (c,) outputs for all rows that have the least loss.
+
+        To a label, half a row is added on both sides, and to each class, so that outputs are
+        finite for a label or a class without rows.
+        """
+        raise NotImplementedError
+
+    def constrain(self, head: nn.Linear) -> None:
+        """Restrict a started head until `free` is called; by default not at all."""
+
+
+class SquaredError(Loss):
+    """Squared error of standardised targets; its constant is the mean."""
+
+    tasks = TASKS_OF_LOSS["mse"]
+
+    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return functional.mse_loss(outputs, labels, reduction="none")
+
+    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+        return labels.mean(0)
+
+
+class AbsoluteError(Loss):
+    """Absolute error of standardised targets; its constant is the median."""
+
+    tasks = TASKS_OF_LOSS["mae"]
+
+    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return functional.l1_loss(outputs, labels, reduction="none")
+
+    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+        return labels.median(0).values
+
+
+class SmoothAbsoluteError(Loss):
+    """Squared error up to one standard deviation, absolute error beyond (Huber 1964)."""
+
+    tasks = TASKS_OF_LOSS["smooth_l1"]
+
+    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return functional.smooth_l1_loss(outputs, labels, reduction="none")
+
+    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+        return _minimised(self, labels.mean(0), labels, torch.ones(1))
+
+
+class BinaryCrossEntropy(Loss):
+    """Log loss of each label; its constant is the log-odds of the base rate."""
+
+    tasks = TASKS_OF_LOSS["bce"]
+
+    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
+
+    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+        return _log_odds(labels)
+
+
+class CrossEntropy(Loss):
+    """Log loss of the true class; its constant is the classes' log frequencies."""
+
+    tasks = TASKS_OF_LOSS["cross_entropy"]
+
+    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs, labels, reduction="none")
+
+    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+        return _log_frequencies(labels, n_outputs)
+
+
+class Focal(Loss):
+    """Log loss times (1 - p)^2, p of the truth: rows in place count little (Lin et al. 2017)."""
+
+    tasks = TASKS_OF_LOSS["focal"]
+
+    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        if labels.ndim == 1:
+            losses = LOSSES["cross_entropy"].of_cells(outputs, labels)
+        else:
+            losses = LOSSES["bce"].of_cells(outputs, labels)
+        return (1 - torch.exp(-losses)) ** FOCUS * losses
+
+    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+        # nearer to equal probabilities than the frequencies are
+        if labels.ndim == 1:
+            start = _log_frequencies(labels, n_outputs)
+            return _minimised(self, start, torch.arange(n_outputs), start.exp())
+        start = _log_odds(labels)
+        both = torch.stack([torch.zeros_like(start), torch.ones_like(start)])  # (2, c)
+        return _minimised(self, start, both, torch.stack([(-start).sigmoid(), start.sigmoid()]))
+
+
+class Ordinal(CrossEntropy):
+    """Log loss of the true class, of logits that follow the classes' order: k s + b_k for class k.
+
+    A text has one score s, and a greater score raises a class against the one below it by the same
+    odds everywhere: the model of adjacent categories (Agresti 2010, section 4.1). Its predictions
+    are a softmax as those of other classes, which cumulative logits would not be.
+    """
+
+    tasks = TASKS_OF_LOSS["ordinal"]
+
+    def constrain(self, head: nn.Linear) -> None:
+        parametrize.register_parametrization(head, "weight", OneDirection(head.out_features))
+
+
+class OneDirection(nn.Module):
+    """Weights (c, f) projected to those whose rows are a direction times the class's number."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        order = torch.arange(n_classes) - (n_classes - 1) / 2
+        self.register_buffer("order", (order / order.norm())[:, None])  # (c, 1)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return self.order @ (self.order.T @ weight)  # type: ignore[operator]
+
+
+def free(head: nn.Linear) -> None:
+    """Make a restricted head an ordinary one with the same weights."""
+    if parametrize.is_parametrized(head):
+        parametrize.remove_parametrizations(head, "weight")
+
+
+def _log_odds(labels: Tensor) -> Tensor:
+    """(c,) log-odds of (n, c) labels, smoothed."""
+    return ((labels.sum(0) + 0.5) / (len(labels) + 1)).logit()
+
+
+def _log_frequencies(labels: Tensor, n_classes: int) -> Tensor:
+    """(classes,) log frequencies of (n,) codes, smoothed."""
+    counts = torch.bincount(labels, minlength=n_classes) + 0.5
+    return (counts / counts.sum()).log()
+
+
+def _minimised(loss: Loss, start: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """The (c,) outputs with the least loss on all labels, from outputs near it.
+
+    Args:
+        weights: of the cells' losses.
+    """
+    outputs = start.double().requires_grad_()
+    labels = labels.double() if labels.is_floating_point() else labels
+    optimizer = torch.optim.LBFGS([outputs], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = (weights * loss.of_cells(outputs.expand(len(labels), -1), labels)).mean()
+        value.backward()
+        return value
+
+    optimizer.step(closure)  # type: ignore[arg-type]
+    return outputs.detach().float()
+
+
+# by name in the YAML; the tests run on every loss here
+LOSSES: dict[str, Loss] = {
+    "mse": SquaredError(),
+    "mae": AbsoluteError(),
+    "smooth_l1": SmoothAbsoluteError(),
+    "bce": BinaryCrossEntropy(),
+    "cross_entropy": CrossEntropy(),
+    "focal": Focal(),
+    "ordinal": Ordinal(),
+}
