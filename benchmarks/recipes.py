@@ -87,8 +87,8 @@ class Arm:
 class SumOfLabels(BinaryCrossEntropy):
     """Log loss summed over a row's labels, not averaged."""
 
-    def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        return labels.shape[1] * super().__call__(outputs, labels)
+    def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return labels.shape[1] * super().of_labels(outputs, labels)
 
 
 def sum_of_labels(network: Network) -> None:

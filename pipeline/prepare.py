@@ -76,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         n_rows = len(train.ids)
         lines += rates_of_members(config.members, folders, config.task)
         if config.folds.path is None:  # only make_folds reads the number of folds of a file
-            lines += steps_of_units(config.members, n_rows - n_rows // n_blocks)
+            n_trained = n_rows if train.weights is None else int((train.weights > 0).sum())
+            lines += steps_of_units(config.members, n_trained - n_trained // n_blocks)
         classes = f" of {len(train.classes)} classes" if train.classes else ""
         print(
             *lines,

@@ -182,6 +182,40 @@ def test_smoothed_labels_and_another_loss_than_cross_entropy_are_refused(config_
         config_of(task="multiclass", metric="accuracy", training=training)
 
 
+def test_class_weights_are_those_of_all_members_or_of_one(config_of):
+    members = [{"pooling": "mean"}, {"model": "tfidf_linear"}]
+    members += [{"model": "lightgbm_text", "class_weights": {1: 3}}]
+    about = {"members": members, "task": "binary", "metric": "auc"}
+    config = config_of(**about, training={"class_weights": "balanced"})
+    assert [m.settings["class_weights"] for m in config.members] == ["balanced"] * 2 + [{"1": 3}]
+
+
+@pytest.mark.parametrize(
+    ("weights", "shown"),
+    [("even", "'even'"), (2, "2"), ({"a": 0}, "0"), ({"a": True}, "True"), ({}, "{}")],
+)
+def test_class_weights_that_are_none_are_refused(weights, shown, config_of):
+    with pytest.raises(ValueError, match=rf"training\.class_weights: .*{shown}"):
+        config_of(task="binary", metric="auc", training={"class_weights": weights})
+
+
+def test_class_weights_of_a_regression_are_refused(config_of):
+    with pytest.raises(ValueError, match=r"class_weights 'balanced'.*\bregression\b"):
+        config_of(training={"class_weights": "balanced"})
+
+
+def test_smoothed_labels_and_weights_are_refused(config_of):
+    training = {"trainer": {"label_smoothing_factor": 0.1}}
+    about = {"task": "multiclass", "metric": "accuracy", "training": training}
+    with pytest.raises(ValueError, match=r"label_smoothing_factor.*data\.weight 'w'"):
+        config_of(**about, data={"weight": "w"})
+
+
+def test_a_weight_is_a_column_of_its_own(config_of):
+    with pytest.raises(ValueError, match=r"'text'"):
+        config_of(data={"weight": "text"})
+
+
 def test_a_member_may_have_a_backbone_a_seed_and_a_name_of_its_own(config_of):
     config = config_of(
         members=[{"pooling": "mean"}, {"pooling": "mean", "name": "b", "backbone": "x", "seed": 7}]

@@ -620,6 +620,8 @@ def test_what_can_never_be_submitted_is_refused_before_anything_is_trained(copy_
     for name in ("prepare", "train"):
         line = refused(capsys, name, "--training.loss", "ordinal")
         assert re.search(r"train\.csv: .*\bordinal\b.*'id'", line)
+        line = refused(capsys, name, "--training.class_weights", "{sprot: 2}")
+        assert re.search(r"class_weights.*train\.csv.*'sprot'.*'sport'", line)
 
 
 def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of, capsys):

@@ -190,6 +190,7 @@ def gain(name, base, task, metric, y, x):
             training = folds != k
             scaling = Scaling.of(y[training]) if task == "regression" else None
             labels = labels_for_loss(task, y[training], scaling)
+            torch.manual_seed(0)
             head = nn.Linear(x.shape[1], predictions.shape[1])
             start_head(head, loss.constant(labels, head.out_features))
             loss.constrain(head)
@@ -200,13 +201,12 @@ def gain(name, base, task, metric, y, x):
     return difference_interval(Target.of(y, task, metric), *oof, seed=0)
 
 
-def minimise(loss, head, x, labels):
-    torch.manual_seed(0)
+def minimise(loss, head, x, labels, weights=None):
     optimizer = torch.optim.LBFGS(head.parameters(), max_iter=40, line_search_fn="strong_wolfe")
 
     def closure():
         optimizer.zero_grad()
-        value = loss(head(x), labels) + 1e-3 * head.weight.square().sum()
+        value = loss(head(x), labels, weights) + 1e-3 * head.weight.square().sum()
         value.backward()
         return value
 

@@ -213,7 +213,7 @@ def _grouping_column(data: Data, columns: Columns) -> str | None:
     part = connected_components(graph)[1][:n]
     header = table.columns.tolist()
     n_values = {}
-    for name in sorted(set(header) - {data.id_of("train"), *data.text, *data.target}):
+    for name in sorted(set(header) - {data.id_of("train"), data.weight, *data.text, *data.target}):
         if header.count(name) == 1 and (table[name].groupby(part).nunique() == 1).all():
             n_values[name] = table[name].nunique()
     best = max(n_values, key=lambda name: n_values[name], default=None)
@@ -235,7 +235,8 @@ def _text_columns(
         return columns  # the table holds other rows than `train`
     table = open_table(data.train, "data.train", data.dialect)
     test_table = open_table(data.test, "data.test", data.dialect)
-    used = {data.id_of("train"), data.id_of("test"), data.group, *data.named, *data.target}
+    ids = (data.id_of("train"), data.id_of("test"))
+    used = {*ids, data.group, data.weight, *data.named, *data.target}
     headers = [table.columns.tolist(), test_table.columns.tolist()]
     for name in headers[0]:
         if name in used or any(header.count(name) != 1 for header in headers):

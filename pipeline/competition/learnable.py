@@ -2,15 +2,27 @@
 
 from pipeline.competition.rows import Train
 from pipeline.competition.targets import as_number
+from pipeline.files.suggestions import choices
 from pipeline.settings.config import Config
-from pipeline.settings.members import Member
+from pipeline.settings.members import AnyMember, Member
 
 
 def check_learnable(config: Config, train: Train) -> None:
-    """Raise a ValueError if the loss of a member does not fit the targets."""
+    """Raise a ValueError if the loss or the weights of a member do not fit the targets."""
     for member in config.members:
+        _check_class_weights(member, config.data.train, train)
         if isinstance(member, Member):
             _check_loss(member, config.data.train, train)
+
+
+def _check_class_weights(member: AnyMember, where: str, train: Train) -> None:
+    names, weights = train.classes or train.columns, member.class_weights
+    unknown = [name for name in weights if name not in names] if isinstance(weights, dict) else []
+    if unknown:
+        raise ValueError(
+            f"training.class_weights of member {member.name}: {where} has no class {unknown[0]!r}; "
+            + choices(unknown[0], names)
+        )
 
 
 def _check_loss(member: Member, where: str, train: Train) -> None:

@@ -16,10 +16,10 @@ from pipeline.competition.features import Columns, rows_of
 from pipeline.competition.ids import open_other, read_ids
 from pipeline.competition.spelling import text_key
 from pipeline.competition.tables import column, open_table
-from pipeline.competition.targets import read_targets
+from pipeline.competition.targets import read_targets, read_weights
 from pipeline.competition.timeline import as_times
 from pipeline.files.hashes import sha256_of_texts
-from pipeline.scoring.tasks import prediction_columns
+from pipeline.scoring.tasks import Floats, prediction_columns
 from pipeline.settings.config import Data
 from pipeline.settings.template import filled
 
@@ -41,6 +41,7 @@ class Train:
         names: of the text columns.
         features: (n,) cells of each column of `data.features`.
         times: (n,) of `folds.time`, if it names a column.
+        weights: (n,) weights of the rows in training; None if all weigh alike.
     """
 
     ids: tuple[str, ...]
@@ -52,6 +53,7 @@ class Train:
     names: tuple[str, ...] = ()
     features: Columns = field(default_factory=dict)
     times: NDArray[np.float64] | None = None
+    weights: Floats | None = None
 
     def take(self, rows: NDArray[np.int64]) -> "Train":
         """Some of the rows; classes and columns stay."""
@@ -62,6 +64,7 @@ class Train:
             y=self.y[rows],
             groups=tuple(self.groups[row] for row in rows) if self.groups else None,
             features=rows_of(self.features, rows),
+            weights=None if self.weights is None else self.weights[rows],
             times=None if self.times is None else self.times[rows],
         )
 
@@ -116,6 +119,10 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
     times = None
     if time is not None:
         times = as_times(column(table, time, data.train, "folds.time"), ids, data.train)
+    weights = None
+    if data.weight is not None:
+        cells_of_weights = column(table, data.weight, data.train, "data.weight")
+        weights = read_weights(data.train, data.weight, ids, cells_of_weights)
     rows = np.array(_rows_to_keep(ids, data.train_rows))
     if classes and len(set(y[rows])) == 1:
         raise ValueError(
@@ -132,6 +139,7 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
         names=data.text,
         features=features,
         times=times,
+        weights=weights,
     )
     return whole.take(rows)
 

@@ -19,7 +19,7 @@ from pipeline.competition.spelling import NUMBER, in_print, spelling_key
 from pipeline.files.messages import first_few
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.names import Setting
-from pipeline.scoring.tasks import TASKS
+from pipeline.scoring.tasks import TASKS, Floats
 
 LARGEST = 1e30  # beyond, sums of squares and LightGBM's float32 overflow
 NUMBERS = f"no finite numbers up to {LARGEST:g}; task regression needs them, written like 1234.5"
@@ -58,6 +58,21 @@ def read_targets(
     if TASKS[task].has_classes and not as_written:
         _refuse_spellings(where, ids, cells)
     return TARGETS[task](where, ids, cells, positive)
+
+
+def read_weights(where: str, name: str, ids: Sequence[str], cells: Sequence[str]) -> Floats:
+    """(n,) weights of the rows; a ValueError unless they are numbers from 0, some above."""
+    numbers = [as_number(cell) for cell in cells]
+    bad = [row for row, x in enumerate(numbers) if x is None or not 0 <= x <= LARGEST]
+    if bad:
+        raise ValueError(
+            f"{where}: {len(bad)} cells of {name!r} (data.weight), the first {cells[bad[0]]!r} at "
+            f"id {ids[bad[0]]!r}, are no numbers from 0 to {LARGEST:g}; correct them"
+        )
+    weights = np.array(numbers, dtype=np.float64)
+    if not weights.any():
+        raise ValueError(f"{where}: all {name!r} (data.weight) are 0; give some rows a weight")
+    return weights
 
 
 def _refuse_spellings(where: str, ids: Sequence[str], cells: Cells) -> None:

@@ -85,6 +85,8 @@ class TrainingTable:
             unit=unit,
             task=self.task,
             y=self.train.y,
+            classes=self.train.classes,
+            weights=self.train.weights,
             fold=fold,
             seen=seen_by(self.folds, unit.fold),
             ids=[self.train.ids[i] for i in held_out],
@@ -100,12 +102,14 @@ class TrainingTable:
     @cached_property
     def hashes(self) -> dict[str, object]:
         """The part of a fingerprint that all members share: task, columns, hashes of the data."""
+        weights = self.train.weights
         return {
             "task": self.task,
             "columns": list(self.train.columns),
             "ids": sha256_of_texts(self.train.ids),
             "texts": self.train.sha256_of_texts,
             "targets": sha256_of_array(self.train.y),
+            "weights": None if weights is None else sha256_of_array(weights),
             "folds": sha256_of_array(self.folds),
         }
 

@@ -27,6 +27,7 @@ from pipeline.files.hashes import file_sha256, sha256_of_texts
 from pipeline.files.paths import backbones_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
+from pipeline.members.label_weights import label_weights
 from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Config
@@ -67,6 +68,8 @@ class UnitToTrain:
 
     Attributes:
         y: targets of all n rows, as in `scoring.tasks`.
+        classes: the classes that codes stand for; empty for other tasks.
+        weights: (n,) of the rows, or None.
         fold: (n,) bool, the rows of the unit's fold.
         seen: (n,) bool, the rows that it trains on.
         ids: of the fold's rows, in their order, as `texts` and `features`.
@@ -79,6 +82,8 @@ class UnitToTrain:
     encoding: Encoding | None
     task: str
     y: NDArray[Any]
+    classes: tuple[str, ...]
+    weights: Floats | None
     fold: NDArray[np.bool_]
     seen: NDArray[np.bool_]
     ids: list[str]
@@ -94,13 +99,21 @@ class UnitToTrain:
 
     @property
     def training(self) -> NDArray[np.int64]:
-        """Row numbers that the unit trains on."""
-        return np.flatnonzero(self.seen)
+        """Row numbers that the unit trains on, without rows of weight 0."""
+        weighs = True if self.weights is None else self.weights > 0
+        return np.flatnonzero(self.seen & weighs)
 
     @property
     def held_out(self) -> NDArray[np.int64]:
         """Row numbers of the unit's fold."""
         return np.flatnonzero(self.fold)
+
+    @property
+    def label_weights(self) -> Floats | None:
+        """Weights in the shape of the training rows' `y`; None if all are equal."""
+        y, rows = self.y[self.training], self.weights
+        of_rows = None if rows is None else rows[self.training]
+        return label_weights(y, of_rows, self.member.class_weights, self.classes or self.columns)
 
     @property
     def scaling(self) -> Scaling | None:

@@ -82,6 +82,11 @@ class Data(Section):
         "as_written: they are different classes",
     )
     group: Spelled | None = Field(None, description="column; rows with the same value share a fold")
+    weight: Spelled | None = Field(
+        None,
+        description="column of numbers from 0, the weights of the training rows in all members; a "
+        "row of weight 0 is predicted and scored, but not trained on; the metric weighs rows alike",
+    )
     train_rows: Whole | None = Field(
         None, ge=2, description="number of training rows to use, for quick runs; null: all"
     )
@@ -125,7 +130,8 @@ class Data(Section):
         if not self.target:
             raise ValueError("target has no column; name at least one")
         for name in (self.id_of("train"), self.id_of("test")):
-            columns = [c for c in (name, self.group, *self.named, *self.target) if c is not None]
+            named = (name, self.group, self.weight, *self.named, *self.target)
+            columns = [c for c in named if c is not None]
             repeated = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
             if repeated:
                 raise ValueError(
@@ -357,7 +363,12 @@ class Config(Section):
             )
         for member in self.members:
             if isinstance(member, Member):
-                _check_loss(member, self.task)
+                _check_loss(member, self.task, self.data.weight)
+            if member.class_weights is not None and self.task == "regression":
+                raise ValueError(
+                    f"member {member.name}: training.class_weights {short(member.class_weights)} "
+                    "goes with classes and labels, not with task regression; leave it out"
+                )
         if self.data.positive is not None and self.task != "binary":
             raise ValueError(f"data.positive goes with task: binary, not {self.task}; leave it out")
         if "group" in self.folds.scheme and self.data.group is None:
@@ -389,7 +400,7 @@ def _check_template(template: str, names: Sequence[str], where: str) -> None:
         raise ValueError(f"{where}: {error}") from None
 
 
-def _check_loss(member: Member, task: str) -> None:
+def _check_loss(member: Member, task: str, weight: str | None) -> None:
     loss, fitting = str(member.loss), losses_for(task)
     if loss not in fitting:
         complaint = "does not fit" if loss in TASKS_OF_LOSS else "is unknown for"
@@ -397,11 +408,19 @@ def _check_loss(member: Member, task: str) -> None:
             f"member {member.name}: training.loss {short(loss)} {complaint} task {task}; "
             + choices(loss, fitting)
         )
+    if not member.trainer.get("label_smoothing_factor"):
+        return
     # Trainer computes the loss of smoothed labels itself
-    if loss != "cross_entropy" and member.trainer.get("label_smoothing_factor"):
+    if loss != "cross_entropy":
         raise ValueError(
             "trainer.label_smoothing_factor goes with task: multiclass and training.loss: "
             f"cross_entropy, not {task} and {loss}; leave it out"
+        )
+    if weight is not None or member.class_weights is not None:
+        setting = "training.class_weights" if weight is None else "data.weight"
+        raise ValueError(
+            f"trainer.label_smoothing_factor goes without weights, got {setting} "
+            f"{short(weight or member.class_weights)}; leave one of them out"
         )
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag
 
 from pipeline.files.messages import short
-from pipeline.settings.section import Name, Real, Section, Spelled, Template, Whole
+from pipeline.settings.section import Name, Real, Section, Spelled, Template, Whole, as_spelled
 
 MOST_SEEDS = 100  # of one entry
 # the tasks that a loss fits; a task's first loss is its default
@@ -70,6 +72,28 @@ def _as_json(value: Any) -> Any:
 Options = dict[str, Annotated[Any, AfterValidator(_as_json)]]
 
 
+def _as_weights(value: object) -> object:
+    """The word balanced, null, or numbers above 0 by name."""
+    if value is None or value == "balanced":
+        return value
+    if isinstance(value, dict) and value:
+        weights = {as_spelled(name): weight for name, weight in value.items()}
+        bad = [w for w in weights.values() if type(w) not in (int, float) or not 0 < w < math.inf]
+        if all(isinstance(name, str) for name in weights) and not bad:
+            return {name: float(weight) for name, weight in weights.items()}
+        value = bad[0] if bad else value
+    raise ValueError(
+        "is balanced, or a number above 0 by class, such as {yes: 2}, or null, got "
+        f"{short(value)}; correct it"
+    )
+
+
+# by the name of a class or label
+ClassWeights = Annotated[
+    Literal["balanced"] | Mapping[str, float] | None, PlainValidator(_as_weights)
+]
+
+
 def _not_ours(trainer: Options) -> Options:
     for key in trainer:
         if key in TRAINER_KEYS:
@@ -103,6 +127,12 @@ class Training(Section):
         description=f"loss that training minimises: {', '.join(TASKS_OF_LOSS)}; null: mse for "
         "regressions (mae where that is the metric), cross_entropy for classes, bce for binary and "
         "labels",
+    )
+    class_weights: ClassWeights = Field(
+        None,
+        description="weights of classes, such as {yes: 2}, those left out 1; of a label, that of "
+        "its positive rows; balanced: all classes weigh as much in total; classic members take it "
+        "too",
     )
     warmup: Real = Field(
         0.1, ge=0, lt=1, description="share of the steps with a rising learning rate"
@@ -176,7 +206,7 @@ def losses_for(task: str) -> list[str]:
 
 
 class ClassicMember(Named):
-    """A model that is not fine-tuned; it inherits nothing from `training`."""
+    """A model that is not fine-tuned; of `training` it inherits the weights of classes only."""
 
     kind: ClassVar[str] = "classic"
     variation: ClassVar[str] = "other options"  # another seed gives a near copy at best
@@ -184,6 +214,7 @@ class ClassicMember(Named):
     model: Spelled = Field(description="name of the classic model, instead of a pooling")
     options: Options = Field({}, description="options of the model")
     backbone: Spelled | None = Field(None, description="backbone of a model that reads embeddings")
+    class_weights: ClassWeights = Field(None, description="as training.class_weights")
 
 
 FINE_TUNED, CLASSIC = "fine-tuned", "classic"
@@ -228,7 +259,8 @@ def filled_in(
     if not isinstance(member, dict):
         return member
     if "model" in member:
-        member = _with_backbone(member, backbone)
+        weights: Options = {"class_weights": training.class_weights}
+        member = {**weights, **_with_backbone(member, backbone)}
     else:
         shared = {} if backbone is None else {"backbone": backbone}
         member = {**training.model_dump(), **shared, **member}

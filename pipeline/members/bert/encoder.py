@@ -14,7 +14,13 @@ from transformers import TrainingArguments
 from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
-from pipeline.members.bert.finetune import fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.finetune import (
+    fit,
+    labels_for_loss,
+    predict,
+    seed_everything,
+    weights_for_loss,
+)
 from pipeline.members.bert.losses import LOSSES, Loss
 from pipeline.members.bert.network import (
     Network,
@@ -90,9 +96,10 @@ class Bert:
         n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
         network = _network(encoding.backbone, settings, n_columns, loss, dropout)
         labels = labels_for_loss(unit.task, unit.y[unit.training], unit.scaling)
-        constant = loss.constant(labels, n_columns)
+        weights = weights_for_loss(unit.label_weights, labels)
+        constant = loss.constant(labels, n_columns, weights)
         start_head(network.head, constant)
-        dataset = TrainingRows(inputs, unit.training, labels)
+        dataset = TrainingRows(inputs, unit.training, labels, weights)
         effort = fit(network, dataset, member, seed=member.seed, log=folder / LOG)
         tensors = trained_tensors(network)
         if member.save == "fp16":
@@ -104,7 +111,7 @@ class Bert:
             "weights_sha256": file_sha256(folder / WEIGHTS),
             "network": settings,
             **effort,
-            "constant_loss": float(loss(constant.expand(len(labels), -1), labels)),
+            "constant_loss": float(loss(constant.expand(len(labels), -1), labels, weights)),
         }
 
     def load(self, unit: Unit) -> Callable[[Tokens], Floats]:

@@ -177,3 +177,8 @@ def labels_for_loss(task: str, y: NDArray[Any], scaling: Scaling | None) -> torc
     if task == "binary":
         y = y[:, None]
     return torch.from_numpy(y.astype(np.int64 if task == "multiclass" else np.float32))
+
+
+def weights_for_loss(weights: Floats | None, labels: torch.Tensor) -> torch.Tensor | None:
+    """Weights from `members.label_weights` as float32 in the shape of the labels; None if none."""
+    return None if weights is None else torch.from_numpy(weights).float().reshape(labels.shape)

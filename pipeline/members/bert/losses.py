@@ -19,20 +19,29 @@ class Loss:
 
     tasks: tuple[str, ...]
 
-    def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """The mean loss of (B, c) outputs."""
-        return self.of_cells(outputs, labels).mean()
+    def __call__(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The mean of the labels' losses times their weights.
 
-    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """(B, c) losses of targets or labels, (B,) of classes."""
+        Weights have a mean of 1 over all rows. A batch is not divided by its own: a row then counts
+        as much whatever rows it is trained with.
+        """
+        losses = self.of_labels(outputs, labels)
+        return (losses if weights is None else losses * weights).mean()
+
+    def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Losses of (B, c) outputs in the shape of the labels."""
         raise NotImplementedError
 
-    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+    def constant(self, labels: Tensor, n_outputs: int, weights: Tensor | None = None) -> Tensor:
         """The same (c,) outputs for all rows that have the least loss.
 
-        To a label, half a row is added on both sides, and to each class, so that outputs are
-        finite for a label or a class without rows.
+        Weights are all 1 by default. Half a row is added to both sides of a label and to each
+        class, so that outputs are finite where there is none.
         """
+        weights = torch.ones(labels.shape) if weights is None else weights
+        return self.best_constant(labels, n_outputs, weights)
+
+    def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
         raise NotImplementedError
 
     def constrain(self, head: nn.Linear) -> None:
@@ -44,11 +53,11 @@ class SquaredError(Loss):
 
     tasks = TASKS_OF_LOSS["mse"]
 
-    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.mse_loss(outputs, labels, reduction="none")
 
-    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
-        return labels.mean(0)
+    def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
+        return _mean(labels, weights)
 
 
 class AbsoluteError(Loss):
@@ -56,11 +65,14 @@ class AbsoluteError(Loss):
 
     tasks = TASKS_OF_LOSS["mae"]
 
-    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.l1_loss(outputs, labels, reduction="none")
 
-    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
-        return labels.median(0).values
+    def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
+        order = labels.argsort(0)
+        below = weights.gather(0, order).cumsum(0)  # weight up to each value
+        middle = (below < below[-1] / 2).sum(0, keepdim=True)
+        return labels.gather(0, order.gather(0, middle))[0]
 
 
 class SmoothAbsoluteError(Loss):
@@ -68,11 +80,11 @@ class SmoothAbsoluteError(Loss):
 
     tasks = TASKS_OF_LOSS["smooth_l1"]
 
-    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.smooth_l1_loss(outputs, labels, reduction="none")
 
-    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
-        return _minimised(self, labels.mean(0), labels, torch.ones(1))
+    def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
+        return _minimised(self, _mean(labels, weights), labels, weights)
 
 
 class BinaryCrossEntropy(Loss):
@@ -80,11 +92,11 @@ class BinaryCrossEntropy(Loss):
 
     tasks = TASKS_OF_LOSS["bce"]
 
-    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
 
-    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
-        return _log_odds(labels)
+    def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
+        return _log_odds(labels, weights)
 
 
 class CrossEntropy(Loss):
@@ -92,11 +104,11 @@ class CrossEntropy(Loss):
 
     tasks = TASKS_OF_LOSS["cross_entropy"]
 
-    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(outputs, labels, reduction="none")
 
-    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
-        return _log_frequencies(labels, n_outputs)
+    def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
+        return _log_frequencies(labels, n_outputs, weights)
 
 
 class Focal(Loss):
@@ -104,19 +116,19 @@ class Focal(Loss):
 
     tasks = TASKS_OF_LOSS["focal"]
 
-    def of_cells(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         if labels.ndim == 1:
-            losses = LOSSES["cross_entropy"].of_cells(outputs, labels)
+            losses = LOSSES["cross_entropy"].of_labels(outputs, labels)
         else:
-            losses = LOSSES["bce"].of_cells(outputs, labels)
+            losses = LOSSES["bce"].of_labels(outputs, labels)
         return (1 - torch.exp(-losses)) ** FOCUS * losses
 
-    def constant(self, labels: Tensor, n_outputs: int) -> Tensor:
+    def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
         # nearer to equal probabilities than the frequencies are
         if labels.ndim == 1:
-            start = _log_frequencies(labels, n_outputs)
+            start = _log_frequencies(labels, n_outputs, weights)
             return _minimised(self, start, torch.arange(n_outputs), start.exp())
-        start = _log_odds(labels)
+        start = _log_odds(labels, weights)
         both = torch.stack([torch.zeros_like(start), torch.ones_like(start)])  # (2, c)
         return _minimised(self, start, both, torch.stack([(-start).sigmoid(), start.sigmoid()]))
 
@@ -153,30 +165,30 @@ def free(head: nn.Linear) -> None:
         parametrize.remove_parametrizations(head, "weight")
 
 
-def _log_odds(labels: Tensor) -> Tensor:
+def _mean(labels: Tensor, weights: Tensor) -> Tensor:
+    return (weights * labels).sum(0) / weights.sum(0)
+
+
+def _log_odds(labels: Tensor, weights: Tensor) -> Tensor:
     """(c,) log-odds of (n, c) labels, smoothed."""
-    return ((labels.sum(0) + 0.5) / (len(labels) + 1)).logit()
+    return (((weights * labels).sum(0) + 0.5) / (weights.sum(0) + 1)).logit()
 
 
-def _log_frequencies(labels: Tensor, n_classes: int) -> Tensor:
+def _log_frequencies(labels: Tensor, n_classes: int, weights: Tensor) -> Tensor:
     """(classes,) log frequencies of (n,) codes, smoothed."""
-    counts = torch.bincount(labels, minlength=n_classes) + 0.5
+    counts = torch.bincount(labels, weights, minlength=n_classes) + 0.5
     return (counts / counts.sum()).log()
 
 
 def _minimised(loss: Loss, start: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """The (c,) outputs with the least loss on all labels, from outputs near it.
-
-    Args:
-        weights: of the cells' losses.
-    """
+    """The (c,) outputs with the least loss on all labels, from outputs near it."""
     outputs = start.double().requires_grad_()
     labels = labels.double() if labels.is_floating_point() else labels
     optimizer = torch.optim.LBFGS([outputs], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        value = (weights * loss.of_cells(outputs.expand(len(labels), -1), labels)).mean()
+        value = loss(outputs.expand(len(labels), -1), labels, weights)
         value.backward()
         return value
 

@@ -65,6 +65,7 @@ class Network(nn.Module):
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Outputs (B, c) of a batch of (B, T) tokens, and the loss where labels are given."""
         pooled = self.pooled(input_ids, attention_mask, token_type_ids)
@@ -72,7 +73,7 @@ class Network(nn.Module):
             logits = self.head(pooled)
             result = {"logits": logits}
             if labels is not None and self.loss is not None:
-                result["loss"] = self.loss(logits, labels)
+                result["loss"] = self.loss(logits, labels, weights)
         return result
 
 

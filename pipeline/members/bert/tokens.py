@@ -160,12 +160,23 @@ def collate(tokens: Tokens, rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:
 
 
 class TrainingRows(Dataset[int]):
-    """A unit's training rows of `tokens`, with one label each; items are row numbers."""
+    """A unit's training rows of `tokens`, with their labels; items are row numbers.
 
-    def __init__(self, tokens: Tokens, rows: NDArray[np.int64], labels: torch.Tensor) -> None:
+    Args:
+        weights: of the labels, in their shape; None for equal ones.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        rows: NDArray[np.int64],
+        labels: torch.Tensor,
+        weights: torch.Tensor | None = None,
+    ) -> None:
         self.tokens = tokens
         self.rows = rows
         self.labels = labels
+        self.weights = weights
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -174,7 +185,8 @@ class TrainingRows(Dataset[int]):
         return index
 
     def collate(self, indices: list[int]) -> dict[str, torch.Tensor]:
-        return {**collate(self.tokens, self.rows[indices]), "labels": self.labels[indices]}
+        batch = {**collate(self.tokens, self.rows[indices]), "labels": self.labels[indices]}
+        return batch if self.weights is None else {**batch, "weights": self.weights[indices]}
 
     @property
     def lengths(self) -> NDArray[np.int64]:

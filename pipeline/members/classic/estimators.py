@@ -63,16 +63,17 @@ class TfidfLinear(Estimator):
     def features(self, inputs: Texts) -> Any:
         return self.tfidf.transform(inputs)
 
-    def fit_head(self, features: Any, target: NDArray[Any]) -> Any:
+    def fit_head(self, features: Any, target: NDArray[Any], weights: Floats | None) -> Any:
         if self.task != "regression":
             model = LogisticRegression(C=self.inverse_penalty, max_iter=1000)
-            return model.fit(features, target)
+            return model.fit(features, target, weights)
         inner = KFold(min(N_INNER, len(target)), shuffle=True, random_state=self.seed)
-        errors = [
-            np.square(cross_val_predict(_ridge(penalty), features, target, cv=inner) - target).sum()
-            for penalty in PENALTIES
-        ]
-        return _ridge(PENALTIES[int(np.argmin(errors))]).fit(features, target)
+        how: dict[str, Any] = {"cv": inner, "params": {"sample_weight": weights}}
+        errors = []
+        for penalty in PENALTIES:
+            predictions = cross_val_predict(_ridge(penalty), features, target, **how)
+            errors.append(np.average(np.square(predictions - target), weights=weights))
+        return _ridge(PENALTIES[int(np.argmin(errors))]).fit(features, target, weights)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -107,10 +108,11 @@ class EmbeddingLinear(Embedding):
 
     inverse_penalty: float = 0.03
 
-    def fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
+    def fit_head(self, features: Floats, target: NDArray[Any], weights: Floats | None) -> Any:
         if self.task == "regression":
-            return RidgeCV(alphas=EMBEDDING_PENALTIES).fit(features, target)
-        return LogisticRegression(C=self.inverse_penalty, max_iter=1000).fit(features, target)
+            return RidgeCV(alphas=EMBEDDING_PENALTIES).fit(features, target, weights)
+        model = LogisticRegression(C=self.inverse_penalty, max_iter=1000)
+        return model.fit(features, target, weights)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -123,16 +125,18 @@ class EmbeddingSvr(Embedding):
 
     inverse_penalty: float = 1.0
 
-    def fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
+    def fit_head(self, features: Floats, target: NDArray[Any], weights: Floats | None) -> Any:
         if self.task == "regression":
-            return SVR(C=self.inverse_penalty, epsilon=0.1, cache_size=500).fit(features, target)
+            machine = SVR(C=self.inverse_penalty, epsilon=0.1, cache_size=500)
+            return machine.fit(features, target, weights)
         frequent = np.bincount(target)[target] >= N_INNER  # (n,) enough for the inner folds
         if len(set(target[frequent])) < 2:
-            return shares_of(target)
+            return shares_of(target, weights)
         inner = StratifiedKFold(N_INNER, shuffle=True, random_state=self.seed)
         machine = SVC(C=self.inverse_penalty, cache_size=500)
         model = CalibratedClassifierCV(machine, cv=inner, ensemble=False)
-        return model.fit(features[frequent], target[frequent])
+        own = None if weights is None else weights[frequent]
+        return model.fit(features[frequent], target[frequent], own)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -165,7 +169,7 @@ class LightgbmText(Estimator):
     def features(self, inputs: Texts) -> Floats:
         return np.hstack([self.tfidf.transform(inputs) @ self.basis, statistics(inputs)])
 
-    def fit_head(self, features: Floats, target: NDArray[Any]) -> Any:
+    def fit_head(self, features: Floats, target: NDArray[Any], weights: Floats | None) -> Any:
         boosting = LGBMRegressor if self.task == "regression" else LGBMClassifier
         least_rows = max(1, min(20, len(target) // 20))
         model = boosting(
@@ -176,7 +180,7 @@ class LightgbmText(Estimator):
         )
         first = features.shape[1] - len(self.tabular.codes)
         categorical = [first + at for at in self.tabular.categorical]
-        return model.fit(features, target, categorical_feature=categorical)
+        return model.fit(features, target, weights, categorical_feature=categorical)
 
 
 def _ridge(penalty: float) -> Ridge:

@@ -4,6 +4,7 @@ It also covers what a classifier cannot learn: a class without training rows, a 
 of them. Letters: n rows, k new rows, c columns, f features.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,26 +39,40 @@ class Estimator:
         """The (k, f) features of new inputs."""
         raise NotImplementedError
 
-    def fit_head(self, features: Any, target: NDArray[Any]) -> Any:
-        """A fitted model of one target: (n,) numbers, or codes of at least two classes."""
+    def fit_head(self, features: Any, target: NDArray[Any], weights: Floats | None) -> Any:
+        """A fitted model of one target: (n,) numbers, or codes of at least two classes.
+
+        Args:
+            weights: (n,) of the rows, with a mean of 1; None for equal ones.
+        """
         raise NotImplementedError
 
-    def fit(self, inputs: Any, y: NDArray[Any], cells: Columns = NO_COLUMNS) -> None:
+    def fit(
+        self,
+        inputs: Any,
+        y: NDArray[Any],
+        cells: Columns = NO_COLUMNS,
+        weights: Floats | None = None,
+    ) -> None:
         """Fit one head per target or label, or one for all classes.
 
         Args:
             cells: of the columns of `data.features`, for a model that reads them.
             y: targets as in `scoring.tasks`, those of regression standardised.
+            weights: in the shape of `y`.
         """
         self.tabular = Tabular(cells)
         features = self._beside(self.learn_features(inputs), cells)
         has_codes = TASKS[self.task].is_probability
         columns = y.astype(np.int64 if has_codes else np.float64).reshape(len(y), -1).T
+        of_columns: Sequence[Floats | None] = [None] * len(columns)
+        if weights is not None:
+            of_columns = list(np.ascontiguousarray(weights.reshape(len(y), -1).T))
         self.heads = [
-            shares_of(column)
+            shares_of(column, own)
             if has_codes and column.min() == column.max()
-            else self.fit_head(features, column)
-            for column in columns
+            else self.fit_head(features, column, own)
+            for column, own in zip(columns, of_columns, strict=True)
         ]
         # probability of a class without rows: as if every class had one more row (Laplace)
         self.unseen = 1 / (len(y) + (self.n_columns if self.task == "multiclass" else 2))
@@ -83,6 +98,6 @@ class Estimator:
         return probabilities
 
 
-def shares_of(target: NDArray[Any]) -> DummyClassifier:
+def shares_of(target: NDArray[Any], weights: Floats | None) -> DummyClassifier:
     """A classifier that predicts each class's share of the rows."""
-    return DummyClassifier(strategy="prior").fit(target, target)
+    return DummyClassifier(strategy="prior").fit(target, target, weights)

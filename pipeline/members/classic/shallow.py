@@ -91,8 +91,9 @@ class Classic:
             task=unit.task, n_columns=len(unit.columns), seed=member.seed, **options
         )
         scaling, y = unit.scaling, unit.y[unit.training]
+        y = scaling.standardise(y) if scaling else y
         texts, features = inputs.take(unit.training)
-        model.fit(texts, scaling.standardise(y) if scaling else y, features)
+        model.fit(texts, y, features, unit.label_weights)
         seconds = round(time.perf_counter() - start, 3)
         joblib.dump(model, folder / MODEL, compress=3)
         return _predict(model, scaling, inputs.take(unit.held_out)), {
