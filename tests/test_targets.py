@@ -51,6 +51,11 @@ def test_multilabel_gives_a_column_of_0_and_1_for_each_label():
     assert classes == ()
 
 
+def test_a_label_may_be_true_or_false_in_any_case():
+    y, _ = read("multilabel", ["True", "FALSE", "1"], [" false", "true", "0"])
+    assert y.tolist() == [[1, 0], [0, 1], [1, 0]]
+
+
 def test_classes_are_codes_in_the_order_of_the_words():
     y, classes = read("multiclass", ["pear", "Apple", "NA", "pear"])
     assert y.dtype == np.int64
@@ -171,7 +176,7 @@ def test_large_numbers_that_can_still_be_squared_and_summed_are_targets():
     ]
 
 
-@pytest.mark.parametrize("cell", ["2", "-1", "0.5", "True", "yes", "['sea']", "sea|rail"])
+@pytest.mark.parametrize("cell", ["2", "-1", "0.5", "yes", "t", "['sea']", "sea|rail"])
 def test_a_label_that_is_neither_0_nor_1_is_named_with_its_id(cell):
     said = rf"{WHERE}: .*\b2\b.*'t0'.*{re.escape(repr(cell))}.*'i0'.*\bmultilabel\b.*data\.target"
     with pytest.raises(ValueError, match=said):

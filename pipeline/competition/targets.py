@@ -24,8 +24,8 @@ from pipeline.scoring.tasks import TASKS, Floats
 LARGEST = 1e30  # beyond, sums of squares and LightGBM's float32 overflow
 NUMBERS = f"no finite numbers up to {LARGEST:g}; task regression needs them, written like 1234.5"
 LABELS = (
-    "neither 0 nor 1; task multilabel needs these: write a column of 0 and 1 for each label, as "
-    "pandas' str.get_dummies makes them of 'sea|rail', and list the columns as data.target"
+    "neither 0 nor 1, nor True nor False; task multilabel needs these: write a column of 0 and 1 "
+    "for each label, as pandas' str.get_dummies makes them of 'sea|rail', and list the columns as data.target"
 )
 
 Cells = dict[str, list[str]]
@@ -103,6 +103,11 @@ def as_number(cell: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _as_label(cell: str) -> float | None:
+    """1 for true and 0 for false in any case, otherwise the number."""
+    return {"true": 1.0, "false": 0.0}.get(cell.strip().lower(), as_number(cell))
+
+
 def check_scored(metric: Setting, where: str, y: NDArray[Any], classes: Sequence[str]) -> None:
     """Raise a ValueError if the metric cannot score the targets.
 
@@ -134,12 +139,13 @@ def _numbers(
     cells: Cells,
     _: str | None,
     *,
+    parse: Callable[[str], float | None] = as_number,
     is_valid: Callable[[float], bool] = lambda number: abs(number) <= LARGEST,
     complaint: str = NUMBERS,
 ) -> Targets:
     columns = []
     for name, column in cells.items():
-        numbers = [as_number(cell) for cell in column]
+        numbers = [parse(cell) for cell in column]
         bad = [row for row, x in enumerate(numbers) if x is None or not is_valid(x)]
         if bad:
             raise ValueError(
@@ -198,5 +204,7 @@ TARGETS: dict[str, Callable[[str, Sequence[str], Cells, str | None], Targets]] =
     "regression": _numbers,
     "binary": _two_codes,
     "multiclass": _codes,
-    "multilabel": partial(_numbers, is_valid=lambda x: x in (0, 1), complaint=LABELS),
+    "multilabel": partial(
+        _numbers, parse=_as_label, is_valid=lambda x: x in (0, 1), complaint=LABELS
+    ),
 }
