@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         train, folds = read_rows(config)
         check_learnable(config, train)
         names = (config.competition, config.task, config.metric, config.data.id_name)
-        table = TrainingTable(*names, train, folds)
+        table = TrainingTable(*names, train, folds, config.data.transform)
         target = Target.of(train.y, config.task, config.metric)
         in_folds = [folds == fold for fold in range(table.n_folds)]
         try_metric(target, len(train.columns), in_folds)  # each unit will be scored on its fold

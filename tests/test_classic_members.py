@@ -22,6 +22,8 @@ from pipeline.members.classic.shallow import Inputs
 from pipeline.members.kinds import KINDS, kind_of_unit
 from pipeline.members.training import TrainingTable
 from pipeline.members.units import Unit, encoding_of
+from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.target import Target
 from pipeline.settings.command import load_config
 from pipeline.settings.members import EMBEDDING_MODELS, ClassicMember
 
@@ -375,20 +377,54 @@ def test_the_length_of_embedded_texts_is_the_option_of_the_member():
 
 def test_a_classic_unit_learns_standardised_targets_and_predicts_in_their_units(tmp_path):
     texts = [(word,) for word in ["dull", "warm", "bright"] * 20]
-    y, folds = np.array([1e4, 2e4, 3e4] * 20)[:, None], np.arange(60) % 4
-    member = ClassicMember(name="a", seed=0, model="tfidf_linear")
-    train = Train([f"a{i:02}" for i in range(60)], texts, y, (), groups=None, columns=["target"])
-    unit = TrainingTable("tiny", "regression", "rmse", "id", train, folds).to_train(
-        Unit("tiny", "a", 0),
-        member=member,
-        encoding=None,
-        fingerprint={},
-        provenance={},
-        overwrite=False,
-    )
+    y = np.array([1e4, 2e4, 3e4] * 20)[:, None]
+    unit = table_of(texts, y).to_train(Unit("tiny", "a", 0), **FACTS)
+    found = held_out_predictions(unit, texts, tmp_path)
+    np.testing.assert_allclose(found, y[unit.fold], atol=500)
+
+
+MEMBER = ClassicMember(name="a", seed=0, model="tfidf_linear")
+FACTS = {"member": MEMBER, "encoding": None, "fingerprint": {}, "provenance": {}}
+FACTS |= {"overwrite": False}
+
+
+def table_of(texts, y, transform=None):
+    ids = [f"a{i:02}" for i in range(len(y))]
+    train = Train(ids, texts, y, (), groups=None, columns=["target"])
+    folds = np.arange(len(y)) % 4
+    return TrainingTable("tiny", "regression", "mae", "id", train, folds, transform)
+
+
+def held_out_predictions(unit, texts, folder):
     kind = KINDS["classic"]()
-    found, _ = kind.fit(unit, member, None, kind.inputs(None, texts, None), tmp_path)
-    np.testing.assert_allclose(found, y[folds == 0], atol=500)
+    return kind.fit(unit, MEMBER, None, kind.inputs(None, texts, None), folder)[0]
+
+
+@pytest.mark.parametrize("is_skewed", [False, True])
+def test_log1p_helps_a_skewed_target_in_its_own_units_and_a_normal_one_hardly(is_skewed, tmp_path):
+    rng = np.random.default_rng(0)
+    holds = rng.random((400, 12)) < 0.5
+    words = np.array([f"word{k}" for k in range(12)])
+    texts = [(" ".join(words[row]),) for row in holds]
+    y = 10 + (holds @ rng.normal(size=12) + rng.normal(0, 0.2, 400))[:, None]
+    y = np.exp(y - 10) if is_skewed else y
+    predictions = {}
+    for transform in (None, "log1p"):
+        table = table_of(texts, y, transform)
+        unit = table.to_train(Unit("tiny", "a", 0), **FACTS)
+        predictions[transform] = held_out_predictions(unit, texts, tmp_path)
+    held_out = Target.of(y, "regression", "mae")[unit.fold]
+    gain, low, _ = difference_interval(held_out, predictions["log1p"], predictions[None], seed=0)
+    if is_skewed:
+        assert low > 1
+    else:
+        assert abs(gain) < 0.02
+
+
+def test_another_transform_is_another_fingerprint():
+    tables = [table_of([("a",), ("b",)], np.ones((2, 1)), how) for how in (None, "log1p")]
+    one, other = (table.fingerprint(MEMBER, {}) for table in tables)
+    assert one != other
 
 
 @pytest.mark.parametrize(("rows", "warned"), [(20_000, False), (100_000, True)])

@@ -216,6 +216,16 @@ def test_a_weight_is_a_column_of_its_own(config_of):
         config_of(data={"weight": "text"})
 
 
+def test_a_transform_of_classes_is_refused(config_of):
+    with pytest.raises(ValueError, match=r"data\.transform: log1p\b.*\bbinary\b"):
+        config_of(task="binary", metric="auc", data={"transform": "log1p"})
+
+
+def test_an_unknown_transform_is_refused(config_of):
+    with pytest.raises(ValueError, match=r"data\.transform: .*'log'.*'log1p'"):
+        config_of(data={"transform": "log"})
+
+
 def test_a_member_may_have_a_backbone_a_seed_and_a_name_of_its_own(config_of):
     config = config_of(
         members=[{"pooling": "mean"}, {"pooling": "mean", "name": "b", "backbone": "x", "seed": 7}]

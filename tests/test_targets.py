@@ -5,7 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.competition.targets import TARGETS, as_number, check_scored, read_targets
+from pipeline.competition.targets import (
+    TARGETS,
+    as_number,
+    check_scored,
+    check_transform,
+    read_targets,
+)
 from pipeline.scoring.tasks import TASKS
 
 WHERE = "data/c/train.csv"
@@ -166,6 +172,14 @@ def test_a_regression_target_that_is_no_finite_number_is_named_with_its_id(cell)
     said = rf"{WHERE}: .*\b1\b.*'t1'.*'{cell}'.*'i2'.*\bregression\b"
     with pytest.raises(ValueError, match=said):
         read("regression", ["1", "2", "3"], ["1", "2", cell])
+
+
+def test_a_target_below_0_is_named_where_its_logarithm_is_learned():
+    cells = {"x": ["1", "2"], "y": ["0", "-0.5"]}
+    ids, y = ["i0", "i1"], np.array([[1, 0], [2, -0.5]])
+    with pytest.raises(ValueError, match=rf"{WHERE}: 1 .*'-0\.5'.*'y'.*'i1'.*\blog1p\b"):
+        check_transform("log1p", WHERE, ids, cells, y)
+    check_transform("log1p", WHERE, ids, cells, np.abs(y))
 
 
 def test_large_numbers_that_can_still_be_squared_and_summed_are_targets():

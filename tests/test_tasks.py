@@ -4,7 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.scoring.tasks import SUM_TOLERANCE, TASKS, decide, out_of_range, prediction_columns
+from pipeline.scoring.tasks import (
+    SUM_TOLERANCE,
+    TASKS,
+    TRANSFORMS,
+    Scaling,
+    decide,
+    out_of_range,
+    prediction_columns,
+)
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
@@ -35,6 +43,20 @@ def test_raw_scales_by_hand():
 def test_raw_multiclass_is_normalised_along_the_last_axis():
     raw = TASKS["multiclass"].to_raw(np.full((2, 5, 4), 0.5))  # rows that sum to 2
     np.testing.assert_allclose(np.exp(raw), 0.25)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_restored_targets_are_the_targets(transform):
+    y = np.array([[0.0, 7.0], [3.5, 7.0], [1e6, 7.0]])
+    scaling = Scaling.of(y, transform)
+    np.testing.assert_allclose(scaling.standardise(y).mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(scaling.restore(scaling.standardise(y)), y, rtol=1e-9, atol=1e-9)
+
+
+def test_log1p_standardises_logarithms_and_never_predicts_below_0():
+    scaling = Scaling.of(np.expm1([[1.0], [3.0]]), "log1p")
+    assert scaling == Scaling([2.0], [1.0], "log1p")
+    np.testing.assert_allclose(scaling.restore(np.array([[0.0], [-9.0]])), [[np.expm1(2)], [0]])
 
 
 def test_columns_are_classes_only_for_multiclass():

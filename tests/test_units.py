@@ -269,6 +269,7 @@ def trained(tmp_path_factory, backbone_of):
         ids = [f"a{i:02}" for i in range(N)]
         table = table_of(ids, texts, rng.normal(50, 20, (N, 1)), ["target"], np.where(fold, 0, 1))
         how = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "max_length": 16}
+        how["loss"] = "mse"
         of_member = {"name": "mean", "pooling": "mean", "seed": 7, "backbone": "tiny"}
         unit, encoding = Unit("tiny", "mean", 0), Encoding(copy, 16)
         to_train = table.to_train(

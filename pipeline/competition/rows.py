@@ -16,7 +16,7 @@ from pipeline.competition.features import Columns, rows_of
 from pipeline.competition.ids import open_other, read_ids
 from pipeline.competition.spelling import text_key
 from pipeline.competition.tables import column, open_table
-from pipeline.competition.targets import read_targets, read_weights
+from pipeline.competition.targets import check_transform, read_targets, read_weights
 from pipeline.competition.timeline import as_times
 from pipeline.files.hashes import sha256_of_texts
 from pipeline.scoring.tasks import Floats, prediction_columns
@@ -119,6 +119,8 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
     times = None
     if time is not None:
         times = as_times(column(table, time, data.train, "folds.time"), ids, data.train)
+    if data.transform is not None:
+        check_transform(data.transform, data.train, ids, cells, y)
     weights = None
     if data.weight is not None:
         cells_of_weights = column(table, data.weight, data.train, "data.weight")

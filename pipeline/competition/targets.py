@@ -25,7 +25,8 @@ LARGEST = 1e30  # beyond, sums of squares and LightGBM's float32 overflow
 NUMBERS = f"no finite numbers up to {LARGEST:g}; task regression needs them, written like 1234.5"
 LABELS = (
     "neither 0 nor 1, nor True nor False; task multilabel needs these: write a column of 0 and 1 "
-    "for each label, as pandas' str.get_dummies makes them of 'sea|rail', and list the columns as data.target"
+    "for each label, as pandas' str.get_dummies makes them of 'sea|rail', and list the columns as "
+    "data.target"
 )
 
 Cells = dict[str, list[str]]
@@ -58,6 +59,20 @@ def read_targets(
     if TASKS[task].has_classes and not as_written:
         _refuse_spellings(where, ids, cells)
     return TARGETS[task](where, ids, cells, positive)
+
+
+def check_transform(
+    transform: str, where: str, ids: Sequence[str], cells: Cells, y: NDArray[Any]
+) -> None:
+    """Raise a ValueError if a target lies below 0, where log1p is steep and then undefined."""
+    bad = np.argwhere(y < 0)
+    if len(bad):
+        row, j = bad[0]
+        name, column = list(cells.items())[j]
+        raise ValueError(
+            f"{where}: {len(bad)} targets are below 0, the first {column[row]!r} of {name!r} at id "
+            f"{ids[row]!r}; data.transform: {transform} takes targets from 0, leave it out"
+        )
 
 
 def read_weights(where: str, name: str, ids: Sequence[str], cells: Sequence[str]) -> Floats:

@@ -44,9 +44,10 @@ def check_reloaded(unit: Unit, predict: Callable[[Texts, Columns], Floats], devi
     texts = [tuple(text) for text in written["texts"]]
     predictions = predict(texts, written.get("features", {}))
     scaling = scaling_of(unit)
-    unit_of_difference = 1.0 if scaling is None else np.array(scaling.sd)  # (c,)
-    differences = np.abs(predictions - np.array(written["predictions"]))
-    difference = float((differences / unit_of_difference).max())
+    before = np.array(written["predictions"])
+    if scaling is not None:
+        predictions, before = scaling.standardise(predictions), scaling.standardise(before)
+    difference = float(np.abs(predictions - before).max())
     allowed = SAME_DEVICE if read_run(unit)["device"] == device else OTHER_DEVICE
     if not difference <= allowed:
         raise ValueError(

@@ -64,6 +64,7 @@ class TrainingTable:
     id_name: str
     train: Train
     folds: NDArray[np.int64]
+    transform: str | None = None  # of the targets of a regression
 
     @property
     def n_folds(self) -> int:
@@ -87,6 +88,7 @@ class TrainingTable:
             y=self.train.y,
             classes=self.train.classes,
             weights=self.train.weights,
+            transform=self.transform,
             fold=fold,
             seen=seen_by(self.folds, unit.fold),
             ids=[self.train.ids[i] for i in held_out],
@@ -110,6 +112,7 @@ class TrainingTable:
             "texts": self.train.sha256_of_texts,
             "targets": sha256_of_array(self.train.y),
             "weights": None if weights is None else sha256_of_array(weights),
+            "transform": self.transform,
             "folds": sha256_of_array(self.folds),
         }
 

@@ -70,6 +70,7 @@ class UnitToTrain:
         y: targets of all n rows, as in `scoring.tasks`.
         classes: the classes that codes stand for; empty for other tasks.
         weights: (n,) of the rows, or None.
+        transform: of the targets, a name in `scoring.tasks.TRANSFORMS`.
         fold: (n,) bool, the rows of the unit's fold.
         seen: (n,) bool, the rows that it trains on.
         ids: of the fold's rows, in their order, as `texts` and `features`.
@@ -84,6 +85,7 @@ class UnitToTrain:
     y: NDArray[Any]
     classes: tuple[str, ...]
     weights: Floats | None
+    transform: str | None
     fold: NDArray[np.bool_]
     seen: NDArray[np.bool_]
     ids: list[str]
@@ -117,8 +119,10 @@ class UnitToTrain:
 
     @property
     def scaling(self) -> Scaling | None:
-        """Mean and sd of the training rows' targets; None if the task does not scale them."""
-        return Scaling.of(self.y[self.training]) if self.task == "regression" else None
+        """Scale of the training rows' targets; None if the task does not scale them."""
+        if self.task != "regression":
+            return None
+        return Scaling.of(self.y[self.training], self.transform)
 
 
 class WrittenEncoding(TypedDict):
@@ -144,7 +148,7 @@ class Run(TypedDict, total=False):
     encoding: WrittenEncoding
     task: str
     columns: list[str]
-    scaling: dict[str, list[float]] | None
+    scaling: dict[str, Any] | None
     metric: str
     score: float
     weights_sha256: str

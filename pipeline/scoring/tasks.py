@@ -44,22 +44,42 @@ def spread(values: Floats) -> Floats:
     return np.where(np.ptp(values, axis=0) > 0, values.std(axis=0), 1.0)
 
 
+def _from_log(logs: Floats) -> Floats:
+    """The inverse of log1p; values below 0, which no target has, become 0."""
+    return np.maximum(np.expm1(logs), 0.0)
+
+
+# by name in the YAML: a function of targets, and its inverse
+TRANSFORMS: dict[str | None, tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]] = {
+    None: (lambda y: y, lambda y: y),
+    "log1p": (np.log1p, _from_log),
+}
+
+
 @dataclass(frozen=True)
 class Scaling:
-    """Mean and standard deviation (c,) of a unit's regression targets; other tasks have none."""
+    """Scale on which a unit learns the targets of a regression; other tasks have none.
+
+    Attributes:
+        mean, sd: (c,) of the training rows' targets, after the transform.
+        transform: a name in `TRANSFORMS`.
+    """
 
     mean: list[float]
     sd: list[float]
+    transform: str | None = None
 
     @staticmethod
-    def of(y: Floats) -> "Scaling":
-        return Scaling(y.mean(axis=0).tolist(), spread(y).tolist())
+    def of(y: Floats, transform: str | None = None) -> "Scaling":
+        y = TRANSFORMS[transform][0](y)
+        return Scaling(y.mean(axis=0).tolist(), spread(y).tolist(), transform)
 
     def standardise(self, y: Floats) -> Floats:
-        return (y - np.array(self.mean)) / np.array(self.sd)
+        return (TRANSFORMS[self.transform][0](y) - np.array(self.mean)) / np.array(self.sd)
 
     def restore(self, standardised: Floats) -> Floats:
-        return standardised * np.array(self.sd) + np.array(self.mean)
+        restored = standardised * np.array(self.sd) + np.array(self.mean)
+        return TRANSFORMS[self.transform][1](restored)
 
 
 def _to_log_odds(values: Floats) -> Floats:

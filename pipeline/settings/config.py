@@ -71,6 +71,11 @@ class Data(Section):
         description="columns of numbers and categories, for lightgbm_text and for templates",
     )
     target: Columns = Field(("target",), description="one or more target columns")
+    transform: Literal["log1p"] | None = Field(
+        None,
+        description="log1p: members learn the logarithm of 1 + the target of a regression, for "
+        "skewed targets from 0; predictions and scores are of the targets as they are",
+    )
     positive: Spelled | None = Field(
         None,
         description="binary: the class whose probability is predicted; null: 1, true, yes or the "
@@ -369,6 +374,11 @@ class Config(Section):
                     f"member {member.name}: training.class_weights {short(member.class_weights)} "
                     "goes with classes and labels, not with task regression; leave it out"
                 )
+        if self.data.transform is not None and self.task != "regression":
+            raise ValueError(
+                f"data.transform: {self.data.transform} goes with task: regression, not "
+                f"{self.task}; leave it out"
+            )
         if self.data.positive is not None and self.task != "binary":
             raise ValueError(f"data.positive goes with task: binary, not {self.task}; leave it out")
         if "group" in self.folds.scheme and self.data.group is None:
