@@ -168,6 +168,44 @@ def test_an_absent_table_is_named_with_its_setting(workplace):
         read_test(data)
 
 
+def test_weights_follow_their_rows(tables):
+    content = "id,text,target,w\na1,x,1,0.5\na2,y,2,0\na3,z,3,7\n"
+    train, _, data = tables(content, weight="w")
+    assert train.weights.tolist() == [0.5, 0, 7]
+    few = read_train(data.model_copy(update={"train_rows": 2}), "regression")
+    weight_of = dict(zip(train.ids, train.weights, strict=True))
+    assert few.weights.tolist() == [weight_of[row_id] for row_id in few.ids]
+    with pytest.raises(ValueError, match=r"train\.csv: .*'v'.*data\.weight"):
+        tables(content, weight="v")
+
+
+def test_columns_of_classes_are_their_probabilities_and_the_most_probable_one(tables):
+    content = "id,text,b,a\na1,x,.75,.25\na2,y,0,1\n"
+    train, _, _ = tables(content, task="multiclass", target=("b", "a"))
+    assert (train.classes, train.columns) == (("a", "b"), ("a", "b"))
+    assert train.y.tolist() == [1, 0]
+    assert train.shares.tolist() == [[0.25, 0.75], [1, 0]]
+
+
+def test_columns_of_0_and_1_are_a_column_of_classes(tables):
+    one = tables("id,text,target\na1,x,b\na2,y,a\n", task="multiclass")[0]
+    content = "id,text,b,a\na1,x,1,0\na2,y,0,1\n"
+    other = tables(content, task="multiclass", target=("b", "a"))[0]
+    assert other.shares is None
+    assert (other.y.tolist(), other.y.dtype) == (one.y.tolist(), one.y.dtype)
+    assert (other.classes, other.columns) == (one.classes, one.columns)
+
+
+def test_columns_of_classes_with_one_most_probable_class_are_refused(tables):
+    with pytest.raises(ValueError, match=r"train\.csv: .*\b2\b.*'b'"):
+        tables("id,text,b,a\na1,x,.7,.3\na2,y,1,0\n", task="multiclass", target=("b", "a"))
+
+
+def test_a_target_below_0_is_refused_where_its_logarithm_is_learned(tables):
+    with pytest.raises(ValueError, match=r"train\.csv: 1 .*'-1'.*'a2'"):
+        tables("id,text,target\na1,x,0\na2,y,-1\n", transform="log1p")
+
+
 def test_a_target_that_does_not_fit_is_named_with_its_id(tables):
     with pytest.raises(ValueError, match=r"train\.csv: .*'target'.*'high'.*'x7'"):
         tables("id,text,target\n1,a,2\nx7,b,high\n")

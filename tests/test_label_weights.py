@@ -94,7 +94,7 @@ def test_a_row_of_weight_2_is_the_row_twice_in_the_loss_and_in_the_constant(name
     twice = np.array([2.0] * 4 + [1.0] * 8)
     rows = np.concatenate([np.arange(12), np.arange(4)])
     labels, width = tensors(task, y)
-    weights = weights_for_loss(label_weights(y, twice, None, ("a", "b", "c")), labels)
+    weights = weights_for_loss(task, label_weights(y, twice, None, NAMES))
     outputs, loss = torch.randn(12, width, generator=torch.manual_seed(0)), LOSSES[name]
     assert loss(outputs, labels, weights) == pytest.approx(loss(outputs[rows], labels[rows]).item())
     constants = loss.constant(labels, width, weights), loss.constant(labels[rows], width)
@@ -137,6 +137,13 @@ def test_a_unit_weighs_the_classes_by_their_names(task, of_classes):
     y, found = unit.y[unit.training], unit.label_weights
     y, found = (y[:, 2], found[:, 2]) if task == "multilabel" else (y, found)
     assert found[y == 1].min() == pytest.approx(4 * found[y == 0].max())
+
+
+def test_other_probabilities_of_classes_are_another_fingerprint():
+    table, _ = table_of(None, MEMBER)
+    soft = [replace(table.train, shares=np.full((12, 3), k / 3)) for k in (1, 2)]
+    tables = [table, *(replace(table, train=train) for train in soft)]
+    assert len({str(t.fingerprint(MEMBER, {})) for t in tables}) == 3
 
 
 def test_other_weights_are_another_fingerprint():
@@ -191,7 +198,7 @@ def test_balanced_classes_help_f1_macro_where_a_class_is_rare_and_accuracy_nowhe
     scores = {}
     for of_classes in (None, "balanced"):
         weights = label_weights(y[training], None, of_classes, ("no", "yes"))
-        weights = weights_for_loss(weights, labels[training])
+        weights = weights_for_loss("multiclass", weights)
         torch.manual_seed(0)
         head = nn.Linear(4, 2)
         minimise(LOSSES["cross_entropy"], head, x[training], labels[training], weights)

@@ -134,6 +134,36 @@ def test_the_constant_of_a_label_without_rows_is_finite(name):
 # --- what each is for
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "ordinal"])
+def test_certain_probabilities_of_classes_are_codes(name):
+    outputs, labels = tensors(*example("multiclass"))
+    certain, loss = torch.eye(C)[labels], LOSSES[name]
+    assert loss(outputs, certain).item() == pytest.approx(loss(outputs, labels).item(), rel=1e-6)
+    constants = loss.constant(certain, C), loss.constant(labels, C)
+    np.testing.assert_allclose(*constants, rtol=1e-6)
+
+
+def test_probabilities_of_classes_teach_more_than_the_most_probable_class():
+    """Where five of ten raters agree; one loss is the other where all ten do."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 4))
+    truth = softmax(x @ rng.normal(size=(4, 3)) / 2, axis=1)
+    votes = np.array([rng.multinomial(10, p) for p in truth]) / 10
+    y, training = votes.argmax(1), np.arange(400) < 200
+    drawn = np.array([rng.choice(3, p=p) for p in truth])
+    predictions = []
+    for labels in (votes, y):
+        torch.manual_seed(0)
+        head = nn.Linear(4, 3)
+        labels = labels_for_loss("multiclass", labels[training], None)
+        minimise(LOSSES["cross_entropy"], head, torch.tensor(x[training]).float(), labels)
+        outputs = head(torch.tensor(x[~training]).float()).detach().double().numpy()
+        predictions.append(softmax(outputs, axis=1))
+    target = Target.of(drawn[~training], "multiclass", "logloss")
+    _, low, _ = difference_interval(target, *predictions, seed=0)
+    assert low > 0.02
+
+
 def test_focal_hardly_counts_a_row_that_is_in_place():
     confident, labels = torch.tensor([[4.0]]), torch.tensor([[1.0]])
     p = 1 / (1 + np.exp(-4))

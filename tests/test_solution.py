@@ -22,6 +22,14 @@ def test_targets_come_in_the_order_of_the_ids_and_classes_as_codes(workplace):
     assert values.tolist() == [[-1], [0.5]]
 
 
+def test_probabilities_of_classes_are_codes_of_the_most_probable(workplace):
+    rows = [["2", "0.5", "0.25", "0.25"], ["1", "0", "0", "1"]]
+    write_rows(workplace / "solution.csv", ["id", "b", "c", "a"], rows)
+    found = read_solution(data_of("b", "c", "a"), "multiclass", ["1", "2"], ("a", "b", "c"))
+    assert found is not None
+    assert found.tolist() == [0, 1]
+
+
 def test_ids_may_have_the_name_that_the_test_table_gives_them(workplace):
     write_rows(workplace / "solution.csv", ["test_id", "value"], [["2", "5"], ["1", "4"]])
     names = {"train": "id", "test": "test_id", "sample": "Id"}

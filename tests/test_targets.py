@@ -69,6 +69,25 @@ def test_classes_are_codes_in_the_order_of_the_words():
     assert y.tolist() == [2, 0, 1, 2]
 
 
+def test_columns_of_classes_are_probabilities_in_the_order_of_the_classes():
+    cells = {"10": ["0.25", "0", "1"], "9": ["0.75", "1", "0"]}
+    shares, classes = read_targets("multiclass", WHERE, ["i0", "i1", "i2"], cells, None)
+    assert classes == ("9", "10")
+    assert shares.tolist() == [[0.75, 0.25], [1, 0], [0, 1]]
+
+
+def test_probabilities_may_miss_1_by_rounding_only():
+    read("multiclass", ["0.3333333", "1"], ["0.3333333", "0"], ["0.3333333", "0"])
+    with pytest.raises(ValueError, match=rf"{WHERE}: 1 .*'i0'.*\b0\.999\b"):
+        read("multiclass", ["0.333", "1"], ["0.333", "0"], ["0.333", "0"])
+
+
+@pytest.mark.parametrize("cell", ["-0.5", "1.5", "yes", "nan"])
+def test_a_probability_of_a_class_that_is_none_is_named_with_its_id(cell):
+    with pytest.raises(ValueError, match=rf"{WHERE}: 1 .*'t1'.*'{cell}'.*'i0'"):
+        read("multiclass", ["0.5", "1"], [cell, "0"])
+
+
 def test_classes_that_are_numbers_go_in_numeric_order_as_they_are_spelled():
     y, classes = read("multiclass", ["10", "9", "-1", "2.50", "9"])
     assert classes == ("-1", "2.50", "9", "10")

@@ -26,6 +26,13 @@ def _check_class_weights(member: AnyMember, where: str, train: Train) -> None:
 
 
 def _check_loss(member: Member, where: str, train: Train) -> None:
+    smooths = member.trainer.get("label_smoothing_factor")
+    if train.shares is not None and (smooths or member.loss == "focal"):
+        setting = "trainer.label_smoothing_factor" if smooths else "training.loss focal"
+        raise ValueError(
+            f"{where}: {setting} of member {member.name} takes rows of one class, but data.target "
+            "names columns of probabilities; leave it out"
+        )
     words = [name for name in train.classes if as_number(name) is None]
     if member.loss == "ordinal" and words:
         raise ValueError(

@@ -42,6 +42,8 @@ class Train:
         features: (n,) cells of each column of `data.features`.
         times: (n,) of `folds.time`, if it names a column.
         weights: (n,) weights of the rows in training; None if all weigh alike.
+        shares: (n, classes) probabilities of the classes, whose largest is the row's class in `y`;
+            None if all are certain.
     """
 
     ids: tuple[str, ...]
@@ -54,6 +56,7 @@ class Train:
     features: Columns = field(default_factory=dict)
     times: NDArray[np.float64] | None = None
     weights: Floats | None = None
+    shares: Floats | None = None
 
     def take(self, rows: NDArray[np.int64]) -> "Train":
         """Some of the rows; classes and columns stay."""
@@ -65,6 +68,7 @@ class Train:
             groups=tuple(self.groups[row] for row in rows) if self.groups else None,
             features=rows_of(self.features, rows),
             weights=None if self.weights is None else self.weights[rows],
+            shares=None if self.shares is None else self.shares[rows],
             times=None if self.times is None else self.times[rows],
         )
 
@@ -126,10 +130,14 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
         cells_of_weights = column(table, data.weight, data.train, "data.weight")
         weights = read_weights(data.train, data.weight, ids, cells_of_weights)
     rows = np.array(_rows_to_keep(ids, data.train_rows))
+    shares = None
+    if classes and y.ndim == 2:
+        shares, y = (None if np.isin(y, (0, 1)).all() else y), y.argmax(axis=1)
     if classes and len(set(y[rows])) == 1:
+        kept = "" if data.train_rows is None else "that data.train_rows keeps "
+        remedy = "raise data.train_rows" if kept else "at least two classes are needed"
         raise ValueError(
-            f"{data.train}: the {len(rows)} rows that data.train_rows keeps are all "
-            f"{classes[y[rows[0]]]!r}; raise data.train_rows"
+            f"{data.train}: the {len(rows)} rows {kept}are all {classes[y[rows[0]]]!r}; {remedy}"
         )
     whole = Train(
         ids=tuple(ids),
@@ -142,6 +150,7 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
         features=features,
         times=times,
         weights=weights,
+        shares=shares,
     )
     return whole.take(rows)
 

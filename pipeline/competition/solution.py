@@ -46,11 +46,12 @@ def read_solution(
     for name in data.target:
         targets = column(table, name, where, "data.target")
         cells[name] = [targets[row] for row in order]
-    if not TASKS[task].has_classes:
+    if not TASKS[task].has_classes or len(cells) > 1:
         try:
-            return read_targets(task, where, ids, cells, None)[0]
+            y, _ = read_targets(task, where, ids, cells, None)
         except ValueError as error:
             raise ValueError(f"{error}; {remedy}") from None
+        return y.argmax(axis=1) if TASKS[task].has_classes else y
     (spellings,) = cells.values()
     spellings = [_as_trained(cell, classes) for cell in spellings]
     unknown = sorted(set(spellings) - set(classes))

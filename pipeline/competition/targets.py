@@ -29,6 +29,12 @@ LABELS = (
     "data.target"
 )
 
+SHARES = (
+    "no numbers from 0 to 1; several columns of task multiclass are the probabilities of their "
+    "classes, 0 or 1 if these are certain"
+)
+OFF_1 = 1e-6  # of the sum of a row's probabilities
+
 Cells = dict[str, list[str]]
 Targets = tuple[NDArray[Any], tuple[str, ...]]
 
@@ -41,7 +47,7 @@ def read_targets(
     positive: str | None,
     as_written: bool = False,
 ) -> Targets:
-    """The targets of all rows and their classes.
+    """The targets of all rows and their classes; of several columns of classes, their shares.
 
     Args:
         as_written: different spellings, such as 1 and 1.0, are different classes.
@@ -56,7 +62,7 @@ def read_targets(
                 f"{where}: {len(empty)} rows without {name!r}, ids {first_few(empty)}; "
                 "fill them in or remove the rows"
             )
-    if TASKS[task].has_classes and not as_written:
+    if TASKS[task].has_classes and len(cells) == 1 and not as_written:
         _refuse_spellings(where, ids, cells)
     return TARGETS[task](where, ids, cells, positive)
 
@@ -171,6 +177,25 @@ def _numbers(
     return np.array(columns, dtype=np.float64).T.copy(), ()
 
 
+def _codes_or_shares(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
+    """Codes of one column of classes, or (n, classes) shares of a column for each class."""
+    if len(cells) == 1:
+        return _codes(where, ids, cells, None)
+    classes = _in_order(set(cells))
+    in_order = {name: cells[name] for name in classes}
+    limits: dict[str, Any] = {"is_valid": lambda x: 0 <= x <= 1, "complaint": SHARES}
+    shares = _numbers(where, ids, in_order, None, **limits)[0]
+    sums = shares.sum(axis=1)
+    bad = np.flatnonzero(np.abs(sums - 1) > OFF_1)
+    if len(bad):
+        raise ValueError(
+            f"{where}: {len(bad)} rows of data.target do not sum to 1, the first, id "
+            f"{ids[bad[0]]!r}, to {sums[bad[0]]:g}; divide each row by its sum, or set task: "
+            "multilabel if several may be true"
+        )
+    return shares, classes
+
+
 def _codes(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
     ((name, column),) = cells.items()
     classes = _in_order(set(column))
@@ -218,7 +243,7 @@ def _in_order(classes: set[str]) -> tuple[str, ...]:
 TARGETS: dict[str, Callable[[str, Sequence[str], Cells, str | None], Targets]] = {
     "regression": _numbers,
     "binary": _two_codes,
-    "multiclass": _codes,
+    "multiclass": _codes_or_shares,
     "multilabel": partial(
         _numbers, parse=_as_label, is_valid=lambda x: x in (0, 1), complaint=LABELS
     ),

@@ -88,6 +88,7 @@ class TrainingTable:
             y=self.train.y,
             classes=self.train.classes,
             weights=self.train.weights,
+            shares=self.train.shares,
             transform=self.transform,
             fold=fold,
             seen=seen_by(self.folds, unit.fold),
@@ -104,13 +105,14 @@ class TrainingTable:
     @cached_property
     def hashes(self) -> dict[str, object]:
         """The part of a fingerprint that all members share: task, columns, hashes of the data."""
-        weights = self.train.weights
+        weights, shares = self.train.weights, self.train.shares
         return {
             "task": self.task,
             "columns": list(self.train.columns),
             "ids": sha256_of_texts(self.train.ids),
             "texts": self.train.sha256_of_texts,
             "targets": sha256_of_array(self.train.y),
+            "shares": None if shares is None else sha256_of_array(shares),
             "weights": None if weights is None else sha256_of_array(weights),
             "transform": self.transform,
             "folds": sha256_of_array(self.folds),

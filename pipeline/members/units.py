@@ -70,6 +70,7 @@ class UnitToTrain:
         y: targets of all n rows, as in `scoring.tasks`.
         classes: the classes that codes stand for; empty for other tasks.
         weights: (n,) of the rows, or None.
+        shares: (n, classes) probabilities of the classes, or None.
         transform: of the targets, a name in `scoring.tasks.TRANSFORMS`.
         fold: (n,) bool, the rows of the unit's fold.
         seen: (n,) bool, the rows that it trains on.
@@ -85,6 +86,7 @@ class UnitToTrain:
     y: NDArray[Any]
     classes: tuple[str, ...]
     weights: Floats | None
+    shares: Floats | None
     transform: str | None
     fold: NDArray[np.bool_]
     seen: NDArray[np.bool_]

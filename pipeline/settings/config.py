@@ -70,7 +70,11 @@ class Data(Section):
         (),
         description="columns of numbers and categories, for lightgbm_text and for templates",
     )
-    target: Columns = Field(("target",), description="one or more target columns")
+    target: Columns = Field(
+        ("target",),
+        description="one or more target columns; multiclass: a column of classes, or a column for "
+        "each class with its probability, 0 or 1 if it is certain",
+    )
     transform: Literal["log1p"] | None = Field(
         None,
         description="log1p: members learn the logarithm of 1 + the target of a regression, for "
@@ -361,10 +365,10 @@ class Config(Section):
                 "data.train_rows keeps a part; leave one of them out, on the command line by "
                 "--blend.external and no name, or by --data.train_rows null"
             )
-        if self.task in CLASSES and len(self.data.target) > 1:
+        if self.task == "binary" and len(self.data.target) > 1:
             raise ValueError(
-                f"data.target names {len(self.data.target)} columns, task {self.task} has one; "
-                "name one, or set another task"
+                f"data.target names {len(self.data.target)} columns, task binary has one; name "
+                "one, or set another task"
             )
         for member in self.members:
             if isinstance(member, Member):

@@ -95,8 +95,9 @@ class Bert:
         dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
         network = _network(encoding.backbone, settings, n_columns, loss, dropout)
-        labels = labels_for_loss(unit.task, unit.y[unit.training], unit.scaling)
-        weights = weights_for_loss(unit.label_weights, labels)
+        y = unit.y if unit.shares is None else unit.shares
+        labels = labels_for_loss(unit.task, y[unit.training], unit.scaling)
+        weights = weights_for_loss(unit.task, unit.label_weights)
         constant = loss.constant(labels, n_columns, weights)
         start_head(network.head, constant)
         dataset = TrainingRows(inputs, unit.training, labels, weights)

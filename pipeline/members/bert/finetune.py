@@ -171,14 +171,20 @@ def outputs_of(
 
 
 def labels_for_loss(task: str, y: NDArray[Any], scaling: Scaling | None) -> torch.Tensor:
-    """Targets for the loss: (n, c) float32, standardised or 0/1, or (n,) int64 class codes."""
+    """Targets for the loss: (n, c) float32, standardised or 0/1, or (n,) int64 class codes.
+
+    Probabilities of classes, (n, c), remain what they are.
+    """
     if scaling is not None:
         y = scaling.standardise(y)
     if task == "binary":
         y = y[:, None]
-    return torch.from_numpy(y.astype(np.int64 if task == "multiclass" else np.float32))
+    is_code = task == "multiclass" and y.ndim == 1
+    return torch.from_numpy(y.astype(np.int64 if is_code else np.float32))
 
 
-def weights_for_loss(weights: Floats | None, labels: torch.Tensor) -> torch.Tensor | None:
-    """Weights from `members.label_weights` as float32 in the shape of the labels; None if none."""
-    return None if weights is None else torch.from_numpy(weights).float().reshape(labels.shape)
+def weights_for_loss(task: str, weights: Floats | None) -> torch.Tensor | None:
+    """Weights from `members.label_weights` in the shape of the losses, float32; None if none."""
+    if weights is None:
+        return None
+    return torch.from_numpy(weights[:, None] if task == "binary" else weights).float()

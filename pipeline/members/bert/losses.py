@@ -1,7 +1,8 @@
 """The losses of fine-tuned members, and the registry `LOSSES`.
 
 Letters: B rows of a batch, n rows, c outputs. Labels are as from `finetune.labels_for_loss`:
-(n, c) standardised targets, (n, c) labels of 0 and 1, or (n,) codes of classes.
+(n, c) standardised targets, (n, c) labels of 0 and 1, (n,) codes of classes, or (n, c)
+probabilities of classes.
 """
 
 import torch
@@ -29,7 +30,7 @@ class Loss:
         return (losses if weights is None else losses * weights).mean()
 
     def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Losses of (B, c) outputs in the shape of the labels."""
+        """(B, c) losses of targets or labels, (B,) of classes."""
         raise NotImplementedError
 
     def constant(self, labels: Tensor, n_outputs: int, weights: Tensor | None = None) -> Tensor:
@@ -38,7 +39,8 @@ class Loss:
         Weights are all 1 by default. Half a row is added to both sides of a label and to each
         class, so that outputs are finite where there is none.
         """
-        weights = torch.ones(labels.shape) if weights is None else weights
+        if weights is None:
+            weights = torch.ones_like(self.of_labels(torch.zeros(len(labels), n_outputs), labels))
         return self.best_constant(labels, n_outputs, weights)
 
     def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
@@ -175,8 +177,11 @@ def _log_odds(labels: Tensor, weights: Tensor) -> Tensor:
 
 
 def _log_frequencies(labels: Tensor, n_classes: int, weights: Tensor) -> Tensor:
-    """(classes,) log frequencies of (n,) codes, smoothed."""
-    counts = torch.bincount(labels, weights, minlength=n_classes) + 0.5
+    """(classes,) log frequencies of (n,) codes or (n, classes) probabilities, smoothed."""
+    if labels.ndim == 1:
+        counts = torch.bincount(labels, weights, minlength=n_classes) + 0.5
+    else:
+        counts = (weights[:, None] * labels).sum(0) + 0.5
     return (counts / counts.sum()).log()
 
 
