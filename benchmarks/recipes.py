@@ -4,7 +4,8 @@
     python -m benchmarks.recipes start --planted labels28 --rows 3000 --epochs 2
     python -m benchmarks.recipes steps --competitions tweets nyt election --rows 500
     python -m benchmarks.recipes scale --competitions tweets --poolings max min --seeds 2
-    python -m benchmarks.recipes losses --competitions amazon --rows 1500
+    python -m benchmarks.recipes losses --competitions amazon --rows 1500 --metric mae
+    python -m benchmarks.recipes losses --competitions newsgroups --rows 1500 --metric f1_macro
     python -m benchmarks.recipes defaults --competitions movies amazon --rows 3000 --folds 5
 
 All arms of a study are trained on the same folds with the same seeds; no test row and no
@@ -40,12 +41,20 @@ from pipeline import prepare
 from pipeline.competition.deal import make_folds
 from pipeline.competition.rows import joined_unordered
 from pipeline.members.backbones import locate_backbone
-from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.finetune import (
+    Scaling,
+    fit,
+    labels_for_loss,
+    predict,
+    seed_everything,
+    weights_for_loss,
+)
 from pipeline.members.bert.losses import LOSSES, BinaryCrossEntropy
 from pipeline.members.bert.network import Network, build_network, start_head
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.pretrained import read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
+from pipeline.members.label_weights import label_weights
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -69,6 +78,7 @@ class Arm:
         learning_rate: of the backbone.
         dropout: in the backbone; None: as pretrained.
         loss: None: the task's default.
+        balanced: whether all classes weigh as much in total.
         change: changes the network before training.
     """
 
@@ -81,6 +91,7 @@ class Arm:
     dropout: float | None = 0.0
     freeze_embeddings: bool = True
     loss: str | None = None
+    balanced: bool = False
     change: Callable[[Network], None] | None = None
 
 
@@ -156,7 +167,12 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "dropout as pretrained": replace(TWO_EPOCHS, dropout=None),
         "embeddings trained": replace(TWO_EPOCHS, freeze_embeddings=False),
     },
-    "losses": {"default": OURS, **{name: replace(OURS, loss=name) for name in TASKS_OF_LOSS}},
+    "losses": {
+        "default": OURS,
+        # no demo has ordered classes
+        **{name: replace(OURS, loss=name) for name in TASKS_OF_LOSS if name != "ordinal"},
+        "class weights": replace(OURS, balanced=True),
+    },
 }
 
 
@@ -227,8 +243,11 @@ def train_and_predict(
     y = rows.y[training]
     scaling = Scaling.of(y) if rows.task == "regression" else None
     labels = labels_for_loss(rows.task, y, scaling)
+    how = "balanced" if arm.balanced else None
+    of_labels = label_weights(y, None, how, [""] * rows.n_outputs)
+    weights = weights_for_loss(rows.task, of_labels)
     if arm.starts:
-        start_head(network.head, loss.constant(labels, rows.n_outputs))
+        start_head(network.head, loss.constant(labels, rows.n_outputs, weights))
     steps_an_epoch = math.ceil(len(training) / arm.batch_size)
     settings = Training(
         epochs=max(epochs or arm.epochs, math.ceil(arm.steps / steps_an_epoch)),
@@ -239,11 +258,19 @@ def train_and_predict(
         weight_decay=0.0,
         precision=precision,
     )
-    dataset = TrainingRows(rows.tokens, training, labels)
+    dataset = TrainingRows(rows.tokens, training, labels, weights)
     with tempfile.TemporaryDirectory() as folder:
         effort = fit(network, dataset, settings, seed=seed, log=Path(folder, "train.log"))
     predictions = predict(network, rows.tokens.take(held_out), rows.task, scaling)
     return predictions, effort["seconds"], effort["steps"]
+
+
+def fits(arm: Arm, task: str) -> bool:
+    """Whether an arm is of use for a task."""
+    if arm.loss is not None:
+        return arm.loss in losses_for(task)[1:]
+    needs_classes = arm.balanced and task == "regression"
+    return not needs_classes and (arm.change is not sum_of_labels or task == "multilabel")
 
 
 def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -> pd.DataFrame:
@@ -307,6 +334,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--poolings", nargs="+", choices=list(POOLINGS), default=["mean"])
     parser.add_argument("--arms", nargs="+", help="only these arms; gains are over the first")
+    parser.add_argument("--metric", help="that scores; the competition's if not given")
     parser.add_argument("--epochs", type=float, help="of every arm, instead of its own")
     parser.add_argument("--precision", default=None, help="null: the machine's best")
     parser.add_argument("--n_jobs", type=int, help="units side by side; all cores if not given")
@@ -320,12 +348,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in (*arguments.competitions, *arguments.planted):
             make = planted_rows if name in PLANTED else demo_rows
             rows = make(name, n_rows, arguments.folds)
-            of_task = {
-                arm_name: arm
-                for arm_name, arm in arms.items()
-                if (arm.change is not sum_of_labels or rows.task == "multilabel")
-                and (arm.loss is None or arm.loss in losses_for(rows.task)[1:])
-            }
+            if arguments.metric:
+                rows = replace(rows, metric=arguments.metric)
+            of_task = {name: arm for name, arm in arms.items() if fits(arm, rows.task)}
             tables.append(run_study(rows, of_task, arguments))
     record(arguments.name or f"recipes_{arguments.study}", pd.concat(tables), arguments)
 
