@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_backbones import SIZES, make_tokenizer
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from pipeline.members.bert.tokens import (
@@ -175,9 +175,24 @@ def test_no_texts_are_no_tokens(tokenizer):
 
 def test_a_tokenizer_that_cannot_pad_is_refused():
     tokenizer = make_tokenizer("bert")
-    tokenizer.pad_token = None
+    tokenizer.pad_token = tokenizer.eos_token = None
     with pytest.raises(ValueError, match=r"\bpadding\b"):
         tokenize(tokenizer, TEXTS, max_length=8)
+
+
+def test_a_tokenizer_without_a_padding_token_pads_with_that_of_the_end():
+    tokenizer = make_tokenizer("bert")
+    tokenizer.pad_token = None
+    assert tokenize(tokenizer, TEXTS, max_length=8).pad_id == tokenizer.eos_token_id
+
+
+def test_an_empty_text_of_which_a_decoder_makes_no_token_is_that_of_the_end():
+    tokenizer = make_tokenizer("llama")
+    tokenizer.backend_tokenizer.post_processor = processors.Sequence([])
+    tokenizer.pad_token = None
+    tokens = tokenize(tokenizer, [("",), ("film",)], max_length=8)
+    assert tokens.of(0).tolist() == [tokenizer.eos_token_id]
+    assert tokens.lengths.tolist() == [1, 1]
 
 
 # --- take

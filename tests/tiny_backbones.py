@@ -37,6 +37,7 @@ SIZES: dict[str, Any] = {
     "max_position_embeddings": TOKENIZER_LIMIT + 2,  # RoBERTa counts from behind its padding id
     "initializer_range": 0.3,  # so that texts differ by more than rounding
 }
+DECODER: dict[str, Any] = SIZES | {"num_key_value_heads": 1, "head_dim": 8}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "bert": SIZES,
     "roberta": SIZES | {"type_vocab_size": 1},
@@ -54,6 +55,15 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32}
     | {"max_position_embeddings": TOKENIZER_LIMIT, "initializer_range": 0.3},
     "modernbert": SIZES | {"global_attn_every_n_layers": 2, "local_attention": 8},
+    "albert": SIZES | {"embedding_size": 8},
+    "mpnet": SIZES,
+    "eurobert": DECODER,
+    "t5": {"d_model": 16, "num_layers": 2, "num_heads": 2, "d_kv": 8, "d_ff": 32},
+    "longformer": SIZES | {"attention_window": 8, "type_vocab_size": 1},
+    "qwen3": DECODER,
+    "llama": DECODER,
+    "gemma3_text": DECODER
+    | {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]},
 }
 WITH_TYPE_IDS = ("bert", "electra", "deberta-v2")
 

@@ -124,19 +124,15 @@ class TrainingTable:
         It is only compared; nothing is built from it.
         """
         backbone = backbones[member.backbone].name if member.backbone else None
-        with_rates = self.with_rates(member, backbones)
-        record = {**settings_on_record(with_rates), "backbone": backbone, **self.hashes}
+        fitted = member
+        if isinstance(member, Member):
+            fitted = for_backbone(member, backbones[member.backbone], self.task)
+        record = {**settings_on_record(fitted), "backbone": backbone, **self.hashes}
         if member.template is not None:  # columns that it leaves out may change
             texts = texts_by(member.template, self.train)
             record["texts"] = sha256_of_texts(text for row in texts for text in row)
         record["features"] = self.train.sha256_of_features if reads_features(member) else None
         return record
-
-    def with_rates(self, member: AnyMember, backbones: Mapping[str, Path]) -> AnyMember:
-        """A fine-tuned member with the rates that fit its backbone; others as they are."""
-        if not isinstance(member, Member):
-            return member
-        return for_backbone(member, backbones[member.backbone], self.task)
 
 
 def train_units(
@@ -179,7 +175,7 @@ def train_units(
             warning = kind.warning(member, inputs[reads])
             if warning is not None:
                 print(f"warning: {warning}")
-        facts = {**shared, "member": table.with_rates(member, backbones), "encoding": encoding}
+        facts = {**shared, "member": member, "encoding": encoding}
         facts["fingerprint"] = table.fingerprint(member, backbones)
         for unit in units:
             to_train = table.to_train(unit, **facts)

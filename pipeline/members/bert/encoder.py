@@ -33,6 +33,7 @@ from pipeline.members.bert.poolings import build_pooling, check_options, pooling
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, tokenize
 from pipeline.members.bert.trainer import training_arguments
+from pipeline.members.rates import for_backbone
 from pipeline.members.steps import EPOCHS
 from pipeline.members.units import (
     LOG,
@@ -90,6 +91,7 @@ class Bert:
     def fit(
         self, unit: UnitToTrain, member: Member, encoding: Encoding, inputs: Tokens, folder: Path
     ) -> tuple[Floats, dict[str, object]]:
+        member = for_backbone(member, encoding.backbone, unit.task)
         seed_everything(member.seed)
         settings = {key: getattr(member, key) for key in OF_NETWORK}
         dropout = None if member.dropout == "pretrained" else member.dropout

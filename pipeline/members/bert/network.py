@@ -54,6 +54,10 @@ class Network(nn.Module):
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids
+        if self.config.model_type == "longformer":  # type: ignore[union-attr]
+            # the first token sees all others, as in Beltagy et al. 2020, arXiv:2004.05150
+            first = attention_mask.argmax(1, keepdim=True)
+            inputs["global_attention_mask"] = torch.zeros_like(attention_mask).scatter(1, first, 1)
         outputs = self.backbone(**inputs, output_hidden_states=True)
         # some backbones normalise the last hidden state after listing it
         hidden_states = (*outputs.hidden_states[:-1], outputs.last_hidden_state)  # L + 1 (B, T, H)
@@ -91,6 +95,7 @@ def build_network(
     config = read_config(backbone)
     if dropout is not None:
         _set_dropout(config, dropout)
+    config.use_cache = False  # of a decoder, for generating text
     model = read_model(backbone, config)
     if getattr(model, "pooler", None) is not None:
         model.pooler.requires_grad_(False)  # BERT's own, which our poolings do not use

@@ -6,7 +6,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 from transformers.utils import logging
 
 
@@ -33,8 +33,10 @@ def read_model(folder: Path, config: Any) -> Any:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
+        # of T5 the encoder alone
+        kind = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
         model, report = _read(
-            AutoModel.from_pretrained,
+            kind.from_pretrained,
             folder,
             config=config,
             dtype=torch.float32,

@@ -88,10 +88,12 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
             f"backbone {tokenizer.name_or_path}: has a slow tokenizer only; "
             "choose one whose files hold a tokenizer.json"
         )
-    if tokenizer.pad_token_id is None:
+    # decoders such as Llama have no padding token; any does, as padding is masked
+    pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    if pad_id is None:
         raise ValueError(
-            f"backbone {tokenizer.name_or_path}: its tokenizer has no padding token; "
-            "choose an encoder such as BERT"
+            f"backbone {tokenizer.name_or_path}: its tokenizer has neither a padding token nor one "
+            "for the end of a text; choose an encoder such as BERT"
         )
     ids, type_ids, lengths, n_cut = [np.zeros(0, np.int32)], [np.zeros(0, np.int8)], [0], 0
     has_types = "token_type_ids" in tokenizer.model_input_names
@@ -108,8 +110,10 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
             verbose=False,
         )
         n_cut += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
-        lengths += [len(token_ids) for token_ids in encoded["input_ids"]]
-        ids.append(np.concatenate(encoded["input_ids"]).astype(np.int32))
+        # a decoder gives an empty text no token at all
+        token_ids = [of_text or [pad_id] for of_text in encoded["input_ids"]]
+        lengths += map(len, token_ids)
+        ids.append(np.concatenate(token_ids).astype(np.int32))
         if has_types:
             type_ids.append(np.concatenate(encoded["token_type_ids"]).astype(np.int8))
     return Tokens(
@@ -117,7 +121,7 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
         np.concatenate(type_ids) if has_types else None,
         np.cumsum(lengths, dtype=np.int64),
         n_cut,
-        tokenizer.pad_token_id,
+        pad_id,
     )
 
 
