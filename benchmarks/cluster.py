@@ -65,15 +65,17 @@ def measure(arm: str, n_rows: int) -> dict[str, Any]:
         with (Path(there) / "log.txt").open("w") as log:
             how: dict[str, Any] = {"cwd": there, "env": ENVIRONMENT, "stdout": log, "stderr": log}
             cluster = [subprocess.Popen([sys.executable, "-m", *p], **how) for p in programs]
-        time.sleep(SECONDS_TO_START if cluster else 0)
-        for stage in ("make_folds", "train"):
-            start = time.perf_counter()
-            command = [sys.executable, "-m", f"pipeline.{stage}", str(ROOT / CONFIG), *words]
-            subprocess.run(command, check=True, cwd=here, env=ENVIRONMENT)
-            seconds = time.perf_counter() - start
-        for process in reversed(cluster):
-            process.terminate()
-            process.wait()
+        try:
+            time.sleep(SECONDS_TO_START if cluster else 0)
+            for stage in ("make_folds", "train"):
+                start = time.perf_counter()
+                command = [sys.executable, "-m", f"pipeline.{stage}", str(ROOT / CONFIG), *words]
+                subprocess.run(command, check=True, cwd=here, env=ENVIRONMENT)
+                seconds = time.perf_counter() - start
+        finally:
+            for process in reversed(cluster):
+                process.terminate()
+                process.wait()
         oof = b"".join(path.read_bytes() for path in sorted(Path(here).glob("oof/*/*/oof.csv")))
     return {"engine": engine, "workers": int(n), "s": seconds, "oof": oof}
 

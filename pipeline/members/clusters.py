@@ -171,6 +171,11 @@ def write_files(folder: Path, files: Files) -> None:
             (temporary / Path(name).name).write_bytes(data)
 
 
+def _run_pickled(call: bytes, *values: Any) -> Any:
+    function, facts = pickle.loads(call)
+    return function(*facts, *values)
+
+
 def _itself(value: Any) -> Any:
     return value
 
@@ -216,7 +221,7 @@ class Dask:
         return len(self.client.nthreads())
 
     def share(self, value: Any) -> Copies:
-        # pickled here, as the scheduler need not be able to
+        # pickled here, so that the scheduler need not load torch
         return {None: self._call(self._idle_worker(), pickle.loads, pickle.dumps(value))}
 
     def submit(
@@ -227,7 +232,7 @@ class Dask:
             if worker not in copies:
                 copies[worker] = self._call(worker, _itself, copies[None])
             here.append(copies[worker])
-        future = self._call(worker, function, *facts, *here)
+        future = self._call(worker, _run_pickled, pickle.dumps((function, facts)), *here)
         self.workers_of[future] = worker
         return future
 
