@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from pipeline.members.backbones import check_copies, keep_backbone
 from pipeline.members.bert.embeddings import embed
-from pipeline.members.bert.sentences import Recipe, recipe_of
+from pipeline.members.sentences import Recipe, recipe_of
 
 TEXTS = ["dull film", "the warm bright driver goes on", "a"]
 

@@ -12,6 +12,7 @@ from pipeline.files.reading import read_json
 from pipeline.settings.members import AnyMember, Member, Training
 
 WIDTHS = ("hidden_size", "d_model", "dim")  # how architectures call the width of a hidden vector
+LORA_RATE = 1e-4  # of adapters, on backbones of any size: Dettmers et al. 2023, arXiv:2305.14314
 # of the head and the pooling, in units of learning_rate; measured in docs/LOG.md
 HEAD_RATES = {"regression": 20}
 HEAD_RATE = 50  # of the other tasks
@@ -48,7 +49,8 @@ def size_of(width: int | None) -> Size:
 def for_backbone(training: AnyTraining, backbone: Path, task: str) -> AnyTraining:
     """The settings with the rates and the dropout that they leave open."""
     size = size_of(width_of(backbone))
-    rate = size.learning_rate if training.learning_rate is None else training.learning_rate
+    fitting = LORA_RATE if training.lora else size.learning_rate
+    rate = fitting if training.learning_rate is None else training.learning_rate
     head, dropout = training.head_learning_rate, training.dropout
     return training.model_copy(
         update={

@@ -9,7 +9,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag
 
 from pipeline.files.messages import short
-from pipeline.settings.section import Name, Real, Section, Spelled, Template, Whole, as_spelled
+from pipeline.settings.section import (
+    Columns,
+    Name,
+    Real,
+    Section,
+    Spelled,
+    Template,
+    Whole,
+    as_spelled,
+)
 
 MOST_SEEDS = 100  # of one entry
 # the tasks that a loss fits; a task's first loss is its default
@@ -101,6 +110,17 @@ def _not_ours(trainer: Options) -> Options:
     return trainer
 
 
+class Lora(Section):
+    """training.lora"""
+
+    rank: Whole = Field(16, ge=1, le=1024, description="columns of an adapter's matrices")
+    alpha: Whole = Field(32, ge=1, description="an adapter's output is scaled by alpha / rank")
+    dropout: Real = Field(0.0, ge=0, lt=1, description="dropout of an adapter's input")
+    targets: Columns = Field(
+        (), description="names of the linear layers that get adapters; none: all of them"
+    )
+
+
 class Training(Section):
     """training"""
 
@@ -114,7 +134,7 @@ class Training(Section):
         None,
         gt=0,
         description="peak learning rate, which then decays linearly to 0; null: 1e-4 for backbones "
-        "of MiniLM's width, 2e-5 for base, 1e-5 for large ones",
+        "of MiniLM's width, 2e-5 for base, 1e-5 for large ones, 1e-4 with lora",
     )
     head_learning_rate: Real | None = Field(
         None,
@@ -145,6 +165,12 @@ class Training(Section):
         "backbones of MiniLM's width, else as in pretraining",
     )
     freeze_embeddings: bool = Field(True, description="do not train the embedding tables")
+    lora: Lora | None = Field(
+        None,
+        description="train adapters instead of the backbone, such as {rank: 16, alpha: 32, "
+        "dropout: 0, targets: [query, value]}; {}: those numbers and all linear layers; null: no "
+        "adapters",
+    )
     precision: Literal["fp32", "bf16", "fp16"] | None = Field(
         None,
         description="fp32, bf16 or fp16; null: bf16 where GPU or CPU have units for it, else on a "

@@ -13,10 +13,10 @@ from pipeline.members.bert.finetune import outputs_of
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.poolings import build_pooling
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
-from pipeline.members.bert.sentences import recipe_of
 from pipeline.members.bert.tokens import most_tokens, tokenize
 from pipeline.members.jobs import run_all
 from pipeline.members.pieces import Failure, Piece
+from pipeline.members.sentences import recipe_of
 from pipeline.settings.config import Jobs
 
 Embeddings = NDArray[np.float32]

@@ -14,6 +14,7 @@ from transformers import TrainingArguments
 from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
+from pipeline.members.bert.adapters import check_adapters
 from pipeline.members.bert.finetune import (
     fit,
     labels_for_loss,
@@ -47,10 +48,10 @@ from pipeline.members.units import (
 )
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
-from pipeline.settings.members import Member, Options
+from pipeline.settings.members import Lora, Member, Options
 
 WEIGHTS = "weights.safetensors"
-OF_NETWORK = ("pooling", "options", "freeze_embeddings")
+OF_NETWORK = {"pooling", "options", "freeze_embeddings", "lora"}
 
 
 class Bert:
@@ -59,6 +60,8 @@ class Bert:
     def check(self, member: Member, backbone: Path | None) -> None:
         check_options(member.pooling, member.options)
         _check_trainer(member)
+        if member.lora is not None:
+            check_adapters(member.lora, read_config(backbone) if backbone else None)
         if backbone is None:
             return
         config, tokenizer = read_config(backbone), read_tokenizer(backbone)
@@ -93,7 +96,7 @@ class Bert:
     ) -> tuple[Floats, dict[str, object]]:
         member = for_backbone(member, encoding.backbone, unit.task)
         seed_everything(member.seed)
-        settings = {key: getattr(member, key) for key in OF_NETWORK}
+        settings = member.model_dump(include=OF_NETWORK)
         dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
         network = _network(encoding.backbone, settings, n_columns, loss, dropout)
@@ -133,10 +136,17 @@ def _network(
     backbone: Path, settings: Options, n_columns: int, loss: Loss | None, dropout: float | None
 ) -> Network:
     """The network of a unit; `settings` are those of `OF_NETWORK`, as `run.json` holds them."""
-    pooling, options, freeze = (settings[key] for key in OF_NETWORK)
-    options = _all_options(pooling, options, backbone)
-    how = {"dropout": dropout, "freeze_embeddings": freeze}
-    return build_network(backbone, pooling, options, n_columns, loss, **how)
+    options = _all_options(settings["pooling"], settings["options"], backbone)
+    return build_network(
+        backbone,
+        settings["pooling"],
+        options,
+        n_columns,
+        loss,
+        dropout=dropout,
+        freeze_embeddings=settings["freeze_embeddings"],
+        lora=Lora(**settings["lora"]) if settings["lora"] else None,
+    )
 
 
 def _all_options(pooling: str, options: Options, backbone: Path) -> Mapping[str, Any]:

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.members.bert.adapters import add_adapters
 from pipeline.members.bert.losses import Loss
 from pipeline.members.bert.poolings import build_pooling
 from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
+from pipeline.settings.members import Lora
 
 HEAD_SD = 5e-3  # of the initial weights: near the constant, yet gradients reach the backbone
 
@@ -90,6 +92,7 @@ def build_network(
     *,
     dropout: float | None,
     freeze_embeddings: bool,
+    lora: Lora | None = None,
 ) -> Network:
     """A network on the pretrained backbone in a folder, in float32; seed torch before the call."""
     config = read_config(backbone)
@@ -101,6 +104,8 @@ def build_network(
         model.pooler.requires_grad_(False)  # BERT's own, which our poolings do not use
     if freeze_embeddings:
         getattr(model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
+    if lora is not None:
+        add_adapters(model, lora)
     module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
     return Network(model, module, n_outputs, loss)
 

@@ -19,6 +19,7 @@ from pipeline.files.hashes import file_sha256
 from pipeline.files.reading import decoding
 from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
 from pipeline.members.classic.heads import Estimator
+from pipeline.members.sentences import recipe_of
 from pipeline.members.units import Encoding, Texts, Unit, UnitToTrain, scaling_of, unchanged
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Jobs
@@ -47,6 +48,8 @@ class Classic:
 
     def check(self, member: ClassicMember, backbone: Path | None) -> None:
         check_options(member.model, member.options)
+        if backbone is not None:
+            recipe_of(backbone)
 
     def encoding(self, member: ClassicMember, backbone: Path | None) -> Encoding | None:
         return Encoding(backbone, _options(member)["max_length"]) if backbone else None
