@@ -337,3 +337,10 @@ def test_a_cluster_whose_package_is_not_there_says_what_to_install(backend, pack
     message = rf"jobs\.backend: .*\b{backend}\b.*pip install {package}"
     with pytest.raises(ValueError, match=message):
         run(fail, [Piece("piece", (1,))], backend)
+
+
+def test_a_folder_travels_with_the_files_of_its_folders(workplace):
+    pooling = Path("models/backbone/1_Pooling/config.json")
+    pooling.parent.mkdir(parents=True)
+    pooling.write_bytes(b"{}")
+    assert clusters.read_files(Path("models/backbone")) == {str(pooling): b"{}"}

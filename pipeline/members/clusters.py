@@ -159,9 +159,9 @@ def sha256_of_code() -> str:
 
 
 def read_files(path: Path) -> Files:
-    """The content of a file, or of the files of a folder."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return {str(file): file.read_bytes() for file in files}
+    """The content of a file, or of all files below a folder."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return {str(file): file.read_bytes() for file in files if file.is_file()}
 
 
 def write_files(folder: Path, files: Files) -> None:
@@ -187,9 +187,8 @@ class Dask:
         import dask
         from dask.distributed import Client
 
-        logging.getLogger("distributed.client").setLevel(
-            logging.CRITICAL
-        )  # what matters is raised here
+        # what matters is raised here
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         # data travels in tasks, which are repeated if the worker that holds their result dies
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
         address = dask.config.get("scheduler-address", None)
