@@ -120,7 +120,7 @@ def test_the_time_that_is_left_counts_what_is_done_of_units_under_way(
     monkeypatch.setattr(training, "_doubts_about", lambda trained: [])
     monkeypatch.setattr(training, "read_run", lambda unit: {"metric": "rmse", "score": 1.0})
     monkeypatch.setattr(training, "run_all", lambda *_, on_result, **__: on_result(0, 60.0) or [])
-    training._run([("mean fold 0", (unit, None))] * 4, Jobs())
+    training._run([Piece("mean fold 0", (unit, None))] * 4, Jobs())
     assert f"(1 of 4, about {left} left)" in capsys.readouterr().out
 
 

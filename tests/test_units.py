@@ -144,7 +144,7 @@ def test_a_fingerprint_is_the_same_once_it_went_through_json():
 def test_a_locked_unit_is_locked_for_everybody_else_until_it_is_left(workplace):
     unit = Unit("tiny", "mean", 0)
     other = FileLock("models/tiny/mean/.fold0.lock")
-    with locked(unit), pytest.raises(Timeout, match=r"fold0\.lock"):
+    with locked(unit.folder), pytest.raises(Timeout, match=r"fold0\.lock"):
         other.acquire(timeout=0)
     other.acquire(timeout=0)
     other.release()
@@ -154,10 +154,10 @@ def test_who_waits_for_a_lock_gets_it_afterwards(workplace):
     unit, order = Unit("tiny", "mean", 0), []
 
     def wait() -> None:
-        with locked(unit):
+        with locked(unit.folder):
             order.append("second")
 
-    with locked(unit):
+    with locked(unit.folder):
         thread = threading.Thread(target=wait)
         thread.start()
         order.append("first")
@@ -166,7 +166,7 @@ def test_who_waits_for_a_lock_gets_it_afterwards(workplace):
 
 
 def test_units_of_one_member_do_not_wait_for_each_other(workplace):
-    with locked(Unit("tiny", "mean", 0)), locked(Unit("tiny", "mean", 1)):
+    with locked(Unit("tiny", "mean", 0).folder), locked(Unit("tiny", "mean", 1).folder):
         pass
 
 

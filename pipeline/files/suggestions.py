@@ -75,7 +75,7 @@ SYNONYMS = {
     "jobs.n_jobs": "workers n_workers num_workers",
 }
 # well-known names that look like ours and mean something else
-OTHERS = "msle mean_squared_log_error smape average_precision"
+OTHERS = "msle mean_squared_log_error smape average_precision lstm"
 
 
 def folded(name: str) -> str:
