@@ -1,5 +1,7 @@
 """Artifacts: written whole or not at all, read literally, matched by id."""
 
+import contextlib
+import gc
 import tracemalloc
 
 import numpy as np
@@ -144,6 +146,13 @@ def test_quoted_line_breaks_quotes_and_commas_stay_in_their_cell():
 
 def test_blank_lines_are_no_rows():
     assert len(text_cells(b"id,text\n\n1,a\n\n\n2,b\n\n", "t.csv")) == 2
+
+
+def test_the_garbage_collector_is_as_it_was_after_a_read_and_after_a_damaged_file():
+    for content in (b"id,text\n1,a\n", b"id,text\n1\n"):
+        with contextlib.suppress(ValueError):
+            text_cells(content, "t.csv")
+        assert gc.isenabled()
 
 
 def test_columns_of_one_name_stay_apart():

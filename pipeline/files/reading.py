@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import gc
 import io
 import json
 import re
@@ -62,6 +63,19 @@ def read_csv_as_text(path: Path) -> pd.DataFrame:
     return text_cells(path.read_bytes(), str(path))
 
 
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Without searches for cycles, each of which passes all the lists that are read so far."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_collector_off()
 def text_cells(
     content: bytes, where: str, delimiter: str = ",", dialect: Dialect | None = None
 ) -> pd.DataFrame:
