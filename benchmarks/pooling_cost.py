@@ -54,7 +54,7 @@ def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
         {key: facts[key] for key in pooling_options(pooling) if key in facts},
         len(demo.train.columns),
         LOSSES[losses_for(task)[0]],
-        dropout=settings.dropout,
+        dropout=0.0,
         freeze_embeddings=settings.freeze_embeddings,
     )
     scaling = Scaling.of(y)

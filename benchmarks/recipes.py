@@ -106,31 +106,17 @@ def sum_of_labels(network: Network) -> None:
     network.loss = SumOfLabels()
 
 
-class Normalised(nn.Module):
-    """A pooling followed by a normalisation of its vectors."""
-
-    def __init__(self, pooling: nn.Module, layer: nn.Module) -> None:
-        super().__init__()
-        self.pooling = pooling
-        self.layer = layer
-        self.output_dim = pooling.output_dim
-
-    def fit(self, token_ids: Any) -> None:
-        self.pooling.fit(token_ids)  # type: ignore[operator]
-
-    def forward(self, *inputs: Any) -> Tensor:
-        return self.layer(self.pooling(*inputs))
+def as_pooled(network: Network) -> None:
+    network.norm = nn.Identity()
 
 
 def layer_norm(network: Network) -> None:
-    width = int(network.pooling.output_dim)  # type: ignore[arg-type]
-    network.pooling = Normalised(network.pooling, nn.LayerNorm(width))
+    network.norm = nn.LayerNorm(network.head.in_features)
 
 
 def unit_scale(network: Network) -> None:
     """Scale pooled vectors to a root mean square of 1, without parameters."""
-    width = int(network.pooling.output_dim)  # type: ignore[arg-type]
-    network.pooling = Normalised(network.pooling, nn.RMSNorm(width, elementwise_affine=False))
+    network.norm = nn.RMSNorm(network.head.in_features, elementwise_affine=False)
 
 
 OURS = Arm(head=50)
@@ -154,7 +140,7 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "batch 8, 160 steps": replace(OURS, batch_size=8, steps=160),
     },
     "scale": {
-        "as pooled": OURS,
+        "as pooled": replace(OURS, change=as_pooled),
         "layer norm": replace(OURS, change=layer_norm),
         "unit scale": replace(OURS, change=unit_scale),
     },
@@ -235,6 +221,7 @@ def train_and_predict(
         {},
         rows.n_outputs,
         loss,
+        task=rows.task,
         dropout=arm.dropout,
         freeze_embeddings=arm.freeze_embeddings,
     )

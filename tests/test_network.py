@@ -26,6 +26,7 @@ from pipeline.members.bert.network import (
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
+from pipeline.scoring.tasks import TASKS
 from pipeline.settings.members import Training, losses_for
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
@@ -212,6 +213,23 @@ def test_a_text_does_not_notice_what_it_is_batched_with(architecture, backbone_o
 
 
 # --- one architecture is enough
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+def test_a_head_gets_normalised_vectors_where_the_pooling_asks_for_it(pooling, task, backbone_of):
+    options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]} if pooling == "idf" else {}
+    how = {"task": task, "dropout": 0.0, "freeze_embeddings": True}
+    network = build_network(backbone_of("bert"), pooling, options, 2, **how)
+    seen = {}
+    network.head.register_forward_pre_hook(lambda _, args: seen.update(vectors=args[0]))
+    batch = collate(tokens_of("bert"), [0, 1, 2])
+    network(**batch)
+    vectors = network.pooled(**batch)
+    if task in POOLINGS[pooling].normalised_for:
+        centred = vectors - vectors.mean(1, keepdim=True)
+        vectors = centred / centred.square().mean(1, keepdim=True).sqrt()
+    assert torch.allclose(seen["vectors"], vectors, atol=1e-3)
 
 
 def test_the_outputs_of_a_pair_depend_on_which_text_a_token_belongs_to(backbone_of):

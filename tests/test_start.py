@@ -50,7 +50,7 @@ def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, ti
     torch.manual_seed(3)
     labels, loss = labels_of(task), LOSSES[losses_for(task)[0]]
     width = 1 if task == "binary" else 3
-    how = {"dropout": 0.0, "freeze_embeddings": True}
+    how = {"task": task, "dropout": 0.0, "freeze_embeddings": True}
     network = build_network(tiny_backbone, pooling, options, width, loss, **how)
     start_head(network.head, loss.constant(labels, width))
     batch = collate(tokens, [k % len(texts) for k in range(N)])

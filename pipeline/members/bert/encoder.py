@@ -99,7 +99,7 @@ class Bert:
         settings = member.model_dump(include=OF_NETWORK)
         dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
-        network = _network(encoding.backbone, settings, n_columns, loss, dropout)
+        network = _network(encoding.backbone, settings, n_columns, unit.task, loss, dropout)
         y = unit.y if unit.shares is None else unit.shares
         labels = labels_for_loss(unit.task, y[unit.training], unit.scaling)
         weights = weights_for_loss(unit.task, unit.label_weights)
@@ -124,7 +124,7 @@ class Bert:
         run, weights = read_run(unit), unchanged(unit, WEIGHTS, "weights_sha256")
         backbone = backbones_dir(unit.competition) / run["encoding"]["backbone"]
         # dropout is off in predictions
-        network = _network(backbone, run["network"], len(run["columns"]), None, None)
+        network = _network(backbone, run["network"], len(run["columns"]), run["task"], None, None)
         try:
             load_trained_tensors(network, load_file(weights))
         except (ValueError, SafetensorError) as error:
@@ -133,7 +133,12 @@ class Bert:
 
 
 def _network(
-    backbone: Path, settings: Options, n_columns: int, loss: Loss | None, dropout: float | None
+    backbone: Path,
+    settings: Options,
+    n_columns: int,
+    task: str,
+    loss: Loss | None,
+    dropout: float | None,
 ) -> Network:
     """The network of a unit; `settings` are those of `OF_NETWORK`, as `run.json` holds them."""
     options = _all_options(settings["pooling"], settings["options"], backbone)
@@ -143,6 +148,7 @@ def _network(
         options,
         n_columns,
         loss,
+        task=task,
         dropout=dropout,
         freeze_embeddings=settings["freeze_embeddings"],
         lora=Lora(**settings["lora"]) if settings["lora"] else None,

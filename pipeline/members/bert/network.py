@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.members.bert.adapters import add_adapters
 from pipeline.members.bert.losses import Loss
-from pipeline.members.bert.poolings import build_pooling
+from pipeline.members.bert.poolings import Pooling, build_pooling
 from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
 from pipeline.settings.members import Lora
@@ -24,13 +24,21 @@ class Network(nn.Module):
     """A text's (c,) outputs: standardised values or logits; its loss, if it is to be trained."""
 
     def __init__(
-        self, backbone: nn.Module, pooling: nn.Module, n_outputs: int, loss: Loss | None
+        self,
+        backbone: nn.Module,
+        pooling: Pooling,
+        n_outputs: int,
+        loss: Loss | None,
+        *,
+        is_normalised: bool,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.config = backbone.config  # Trainer reads it, for label smoothing for one
         self.pooling = pooling
-        self.head = nn.Linear(pooling.output_dim, n_outputs)  # type: ignore[arg-type]
+        width = pooling.output_dim
+        self.norm = nn.LayerNorm(width) if is_normalised else nn.Identity()
+        self.head = nn.Linear(width, n_outputs)
         self.loss = loss
 
     def get_input_embeddings(self) -> nn.Module:
@@ -76,7 +84,7 @@ class Network(nn.Module):
         """Outputs (B, c) of a batch of (B, T) tokens, and the loss where labels are given."""
         pooled = self.pooled(input_ids, attention_mask, token_type_ids)
         with torch.autocast(pooled.device.type, enabled=False):
-            logits = self.head(pooled)
+            logits = self.head(self.norm(pooled))
             result = {"logits": logits}
             if labels is not None and self.loss is not None:
                 result["loss"] = self.loss(logits, labels, weights)
@@ -90,6 +98,7 @@ def build_network(
     n_outputs: int,
     loss: Loss | None = None,
     *,
+    task: str | None = None,
     dropout: float | None,
     freeze_embeddings: bool,
     lora: Lora | None = None,
@@ -107,7 +116,7 @@ def build_network(
     if lora is not None:
         add_adapters(model, lora)
     module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
-    return Network(model, module, n_outputs, loss)
+    return Network(model, module, n_outputs, loss, is_normalised=task in module.normalised_for)
 
 
 def start_head(head: nn.Linear, constant: Tensor) -> None:

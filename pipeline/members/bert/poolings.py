@@ -20,7 +20,13 @@ class Pooling(nn.Module):
     """Base class: a subclass implements `pool`, its options are keyword-only constructor arguments.
 
     A text without real tokens becomes zeros.
+
+    Attributes:
+        normalised_for: tasks whose heads get its vectors through a LayerNorm, as measured in
+            docs/LOG.md, "Scale of pooled vectors".
     """
+
+    normalised_for: tuple[str, ...] = ("multiclass",)
 
     def __init__(self, hidden_size: int, num_layers: int) -> None:
         super().__init__()
@@ -84,6 +90,8 @@ class WeightedMeanPooling(Pooling):
 class MaxPooling(Pooling):
     """Largest value per feature over the real tokens (Kim 2014, arXiv:1408.5882)."""
 
+    normalised_for = ("binary", "multiclass")
+
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         largest = fill_padding(hidden_states[-1], real, -torch.inf).amax(1)  # (B, H)
         return largest.masked_fill(~real.any(1, keepdim=True), 0.0)
@@ -91,6 +99,8 @@ class MaxPooling(Pooling):
 
 class MinPooling(Pooling):
     """Smallest value per feature over the real tokens (De Boom et al. 2016, arXiv:1607.00570)."""
+
+    normalised_for = ("binary", "multiclass")
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         smallest = fill_padding(hidden_states[-1], real, torch.inf).amin(1)  # (B, H)
