@@ -95,7 +95,7 @@ def test_a_unit_that_cannot_move_predicts_the_shares_of_its_training_rows_and_sa
         for k, name in enumerate(columns[1:], start=1):
             share = (learned.count(name) + 0.5) / (len(learned) + 1.5)
             probabilities = [float(row[k]) for row in predicted if row[0] in held_out]
-            assert probabilities == pytest.approx([share] * len(held_out), abs=0.005)
+            assert probabilities == pytest.approx([share] * len(held_out), abs=0.02)
     warnings = [line for line in capsys.readouterr().out.splitlines() if "hardly learned" in line]
     assert [line.split(":")[1] for line in warnings] == [" mean fold 0", " mean fold 1"]
 
