@@ -133,5 +133,5 @@ def test_a_member_with_adapters_goes_through_training_and_prediction(workplace, 
         "value",
         "dense",
     }
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="^2$"):
         import_module("pipeline.train").main([str(config), "--training.lora", "{rank: 3}"])
