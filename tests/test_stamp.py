@@ -73,10 +73,10 @@ def test_a_kill_between_stamp_and_file_leaves_no_file(path, monkeypatch):
     """The old file would pass for the new one, had both the same content."""
 
     def killed(*_):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("killed")
 
     monkeypatch.setattr("os.replace", lambda _, to: killed() if Path(to) == path else None)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="killed"):
         write(path, changed(folds_n=4))
     assert not path.exists()
 
