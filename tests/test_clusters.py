@@ -178,6 +178,7 @@ def test_gpus_are_those_of_the_workers(engine, monkeypatch):
         from dask.distributed import Client
 
         with Client() as client:
+            client.wait_for_workers(2)  # one that was killed may still be starting again
             client.run(see_two_gpus)
     (seen,) = run(os.getenv, [Piece("piece", ("CUDA_VISIBLE_DEVICES",))], engine)
     assert seen in {"0", "1"}
@@ -200,6 +201,7 @@ def test_a_backbone_travels_once_to_a_worker(dask, workplace):
         return sum(transfer["total"] for transfer in dask_worker.transfer_incoming_log)
 
     with Client() as client:
+        client.wait_for_workers(2)
         before = sum(client.run(received).values())
         assert run(size_of_weights, calls, "dask") == [size] * 8
         # the first worker has it from the scheduler, the second from the first, the others' too

@@ -258,7 +258,10 @@ class Dask:
 
     def result(self, future: Any) -> Any:
         del self.workers_of[future]
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            future.release()  # or Dask would run it again if the worker that ran it dies
 
     def close(self) -> None:
         self.client.close()
