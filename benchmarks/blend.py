@@ -46,7 +46,7 @@ from benchmarks.shared.record import RESULTS, record
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_csv, write_json
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.config import Blend
+from pipeline.settings.blend import Blend
 
 WANTED = 16  # of 18 settings
 ROUNDING = 1e-6  # of a loss: where two solvers of one problem stop

@@ -42,7 +42,8 @@ from pipeline.predictors.predictions import read_predictions
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.config import Blend, Config
+from pipeline.settings.blend import Blend
+from pipeline.settings.config import Config
 
 
 def train_whole(path: str, members: Sequence[str] | None, limits: Limits) -> Config:

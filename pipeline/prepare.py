@@ -28,8 +28,8 @@ from pipeline.predictors.board import check_external
 from pipeline.predictors.external import check_parts
 from pipeline.scoring.target import Target
 from pipeline.scoring.trial import try_metric
+from pipeline.settings.blend import Blend
 from pipeline.settings.command import one_line_errors, parse
-from pipeline.settings.config import Blend
 
 
 def main(argv: Sequence[str] | None = None) -> None:

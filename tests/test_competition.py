@@ -11,7 +11,7 @@ from pipeline.competition.rows import joined, joined_unordered, read_test, read_
 from pipeline.competition.spelling import text_key
 from pipeline.files.reading import misread
 from pipeline.settings.command import load_config
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 
 TASKS = sorted(MAKERS)
 

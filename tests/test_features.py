@@ -14,7 +14,7 @@ from pipeline.competition.features import as_numbers, lines_about
 from pipeline.competition.rows import read_test, read_train
 from pipeline.members.classic.estimators import LightgbmText
 from pipeline.members.classic.tabular import Tabular
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 
 NAN = np.nan
 N, N_FIT = 600, 400

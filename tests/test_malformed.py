@@ -25,7 +25,9 @@ from hypothesis import strategies as st
 from pipeline import make_folds, prepare
 from pipeline.competition.targets import as_number
 from pipeline.scoring.metrics import METRICS
-from pipeline.settings.config import Blend, Config, Data, Folds, Jobs, Submit
+from pipeline.settings.blend import Blend
+from pipeline.settings.config import Config, Folds, Jobs, Submit
+from pipeline.settings.data import Data
 from pipeline.settings.members import TRAINER_KEYS, Member
 from pipeline.settings.members import Training as TrainingSection
 from pipeline.settings.section import TAKEN

@@ -12,7 +12,7 @@ from conftest import MAKERS, read_rows, write_competition, write_rows
 from pipeline.demos import fetch
 from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.settings.config import Blend
+from pipeline.settings.blend import Blend
 
 STAGE = "prepare"
 SHORT = ("--training.max_length", "64")  # as many tokens as the tiny backbone reads

@@ -29,9 +29,9 @@ SECTIONS = {
 }
 OF_TASK = {
     "regression": set(),
-    "binary": {"decisions", "ranking"},
-    "multiclass": {"decisions"},
-    "multilabel": {"decisions", "targets"},
+    "binary": {"classification", "ranking"},
+    "multiclass": {"classification"},
+    "multilabel": {"classification", "targets"},
 }
 PAGE, NUMBERS = Path("reports/tiny/index.html"), Path("reports/tiny/summary.json")
 

@@ -145,8 +145,8 @@ def test_scores_of_folds_and_gaps_of_drift_stand_beside_their_predictor(summary,
 
 def test_classes_stand_beside_their_precision_and_the_truth_before_its_decisions():
     summary = summarise(whole_evidence(kind="multiclass", metric="accuracy"))
-    of, parsed = summary["decisions"], Tables(page(summary))
-    assert parsed.table("decisions") == {
+    of, parsed = summary["classification"], Tables(page(summary))
+    assert parsed.table("classification") == {
         line["name"]: [
             ("precision", [line["precision"]]),
             ("recall", [line["recall"]]),
@@ -156,7 +156,7 @@ def test_classes_stand_beside_their_precision_and_the_truth_before_its_decisions
         for line in of["classes"]
     }
     names = [line["name"] for line in of["classes"]]
-    heads, *rows = parsed.later["decisions"]
+    heads, *rows = parsed.later["classification"]
     assert [head.text for head in heads] == ["truth", *names]
     assert {cells[0].text: [c.numbers[0] for c in cells[1:]] for cells in rows} == dict(
         zip(names, of["matrix"], strict=True)
@@ -165,21 +165,21 @@ def test_classes_stand_beside_their_precision_and_the_truth_before_its_decisions
 
 def test_a_class_stands_beside_the_score_of_its_rows():
     summary = summarise(whole_evidence(kind="multiclass", metric="logloss"))
-    table = Tables(page(summary)).table("decisions")
+    table = Tables(page(summary)).table("classification")
     scores = {
-        line["name"]: ("logloss", [line["score"]]) for line in summary["decisions"]["classes"]
+        line["name"]: ("logloss", [line["score"]]) for line in summary["classification"]["classes"]
     }
     assert {name: cells[3] for name, cells in table.items()} == scores
 
 
 def test_of_many_classes_the_most_frequent_and_the_largest_confusions_are_shown(monkeypatch):
-    monkeypatch.setattr("pipeline.reporting.decisions.MOST_CLASSES", 2)
+    monkeypatch.setattr("pipeline.reporting.classification.MOST_CLASSES", 2)
     monkeypatch.setattr("pipeline.reporting.page.MOST_CLASSES", 2)
     summary = summarise(whole_evidence(kind="multiclass", metric="accuracy"))
-    of, parsed = summary["decisions"], Tables(page(summary))
+    of, parsed = summary["classification"], Tables(page(summary))
     frequent = sorted(of["classes"], key=lambda line: -line["rows"])[:2]
-    assert list(parsed.table("decisions")) == [line["name"] for line in frequent]
-    _, *rows = parsed.later["decisions"]
+    assert list(parsed.table("classification")) == [line["name"] for line in frequent]
+    _, *rows = parsed.later["classification"]
     shown = [[c[0].text, c[1].text, c[2].numbers[0], c[3].numbers[0]] for c in rows]
     assert shown == [list(line.values()) for line in of["confusions"]]
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import write_rows
 
 from pipeline.competition.sample import read_sample
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 
 IDS = ("b1", "b2", "b3")
 CLASSES = ("money", "sport")

@@ -2,7 +2,7 @@ import pytest
 from conftest import write_rows
 
 from pipeline.competition.solution import read_solution
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 
 CLASSES = ("b", "c", "a")
 

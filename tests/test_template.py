@@ -15,7 +15,7 @@ from pipeline.competition import rows as of_competition
 from pipeline.competition.deal import connect
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.rows import Train, joined_unordered, texts_by
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 from pipeline.settings.template import check_template, filled
 
 NAMES = ("title", "body", "my year")
@@ -66,13 +66,13 @@ def test_a_column_of_any_name_without_braces_can_be_named(name):
 )
 def test_a_brace_that_names_no_column_is_named(template, said):
     with pytest.raises(ValueError, match=said):
-        check_template(template, NAMES)
+        check_template("template", template, NAMES)
 
 
 def test_a_column_called_sep_cannot_stand_in_a_template():
     with pytest.raises(ValueError, match="'sep'"):
-        check_template("{title}{sep}", ["title", "sep"])
-    check_template("{title}", ["title"])
+        check_template("template", "{title}{sep}", ["title", "sep"])
+    check_template("template", "{title}", ["title"])
 
 
 def test_only_a_row_without_any_text_is_empty_to_a_template(workplace):

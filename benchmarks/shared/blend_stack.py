@@ -16,7 +16,7 @@ from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.provenance import provenance
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.config import Blend
+from pipeline.settings.blend import Blend
 
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss"}
 MEMBERS = (40, 8)  # by seed, in turn

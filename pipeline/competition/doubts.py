@@ -20,7 +20,8 @@ from pipeline.competition.tables import open_table
 from pipeline.files.messages import short
 from pipeline.files.reading import misread
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.config import MOST_TEXTS, Data
+from pipeline.settings.agreement import MOST_TEXTS
+from pipeline.settings.data import Data
 
 MOST_LINES = 5  # about classes of one row
 MANY = 0.05  # share of training rows with a recurring value from which we warn

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.competition.spelling import alike, same_numbers, spelling_key
 from pipeline.competition.tables import column, no_column, open_table
 from pipeline.files.messages import first_few
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 
 SETTINGS = {"train": "train", "test": "test", "sample": "sample_submission"}  # by key of data.id
 

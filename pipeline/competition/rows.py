@@ -20,7 +20,7 @@ from pipeline.competition.targets import check_transform, read_targets, read_wei
 from pipeline.competition.timeline import as_times
 from pipeline.files.hashes import sha256_of_texts
 from pipeline.scoring.tasks import Floats, prediction_columns
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 from pipeline.settings.template import filled
 
 Texts = tuple[tuple[str, ...], ...]

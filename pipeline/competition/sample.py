@@ -19,7 +19,7 @@ from pipeline.competition.tables import open_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.messages import first_few
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 
 REMEDY = "data.sample_submission needs a row for each row of data.test"
 

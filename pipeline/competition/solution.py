@@ -17,7 +17,7 @@ from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
 from pipeline.files.alignment import in_order_of
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 
 
 def solution_path(data: Data) -> Path:

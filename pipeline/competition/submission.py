@@ -18,7 +18,7 @@ from pipeline.files.alignment import in_order_of
 from pipeline.scoring.formulas import ranked
 from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.tasks import Floats, decide
-from pipeline.settings.config import Data
+from pipeline.settings.data import Data
 
 ZERO_ONE = ("0", "1")
 

@@ -27,7 +27,7 @@ def page(summary: Summary) -> str:
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     pairs = sorted(summary["diversity"]["pairs"], key=lambda pair: -(pair["correlation"] or 0))
     shown = pairs if len(pairs) <= 2 * MOST_PAIRS else pairs[:MOST_PAIRS] + pairs[-MOST_PAIRS:]
-    classes = summary["decisions"]["classes"] if summary["decisions"] else []
+    classes = summary["classification"]["classes"] if summary["classification"] else []
     return template.render(
         **summary,
         s=summary,

@@ -10,8 +10,13 @@ import pandas as pd
 
 from pipeline.files.writing import without_nan
 from pipeline.reporting import behaviour
+from pipeline.reporting.classification import (
+    by_threshold,
+    classification,
+    ranking,
+    score_of_targets,
+)
 from pipeline.reporting.contributions import contributions
-from pipeline.reporting.decisions import by_threshold, decisions, ranking, score_of_targets
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.examples import by_length, telling_rows
@@ -57,7 +62,7 @@ def summarise(evidence: Evidence) -> Summary:
         "weights": {name: _weights(table) for name, table in evidence.weights.items()},
         "learning": learning_curves(evidence.logs),
         "targets": score_of_targets(evidence),
-        "decisions": decisions(evidence),
+        "classification": classification(evidence),
         "ranking": ranking(evidence),
         "by_threshold": by_threshold(evidence),
         "calibration": behaviour.calibration(evidence) if is_probability else None,

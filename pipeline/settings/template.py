@@ -13,27 +13,35 @@ _BRACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 Texts = Sequence[tuple[str, ...]]
 
 
-def check_template(template: str, names: Sequence[str]) -> None:
-    """Raise a ValueError if a brace names none of the columns, or none is named."""
+def check_template(where: str, template: str, names: Sequence[str]) -> None:
+    """Raise a ValueError if a brace names none of the columns, or none is named.
+
+    Args:
+        where: the setting, with which the message begins.
+    """
     named = []
     for brace in _BRACE.finditer(template):
         name = brace[1]
         if brace[0] in ("{", "}"):
             raise ValueError(
-                f"{short(template)} has a lone {brace[0]!r} at character {brace.start() + 1}; "
-                f"{{NAME}} is a column or {{{SEP}}}, and {brace[0] * 2} is a brace"
+                f"{where}: {short(template)} has a lone {brace[0]!r} at character "
+                f"{brace.start() + 1}; {{NAME}} is a column or {{{SEP}}}, "
+                f"and {brace[0] * 2} is a brace"
             )
         if name is not None and name not in (SEP, *names):
             raise ValueError(
-                f"{{{name}}} names no column of data.text or data.features; "
+                f"{where}: {{{name}}} names no column of data.text or data.features; "
                 + choices(name, [*names, SEP])
             )
         named.append(name)
     if SEP in names:
-        raise ValueError(f"{{{SEP}}} is the separator, not the column {SEP!r}; rename the column")
+        raise ValueError(
+            f"{where}: {{{SEP}}} is the separator, not the column {SEP!r}; rename the column"
+        )
     if set(named) <= {None, SEP}:
         raise ValueError(
-            f"{short(template)} names no column; write {{NAME}} for each of {', '.join(names)}"
+            f"{where}: {short(template)} names no column; write {{NAME}} for each of "
+            f"{', '.join(names)}"
         )
 
 
@@ -46,7 +54,7 @@ def filled(template: str, names: Sequence[str], rows: Texts) -> Texts:
     Raises:
         ValueError: as `check_template`.
     """
-    check_template(template, names)
+    check_template("template", template, names)
     at = {name: f"{{{position}}}" for position, name in enumerate(names)} | {SEP: BREAK}
     pattern = _BRACE.sub(lambda brace: brace[0] if brace[1] is None else at[brace[1]], template)
     return [(pattern.format(*cells),) for cells in rows]

@@ -51,7 +51,7 @@ def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
     ]
 
 
-def decisions(evidence: Evidence) -> dict[str, Any] | None:
+def classification(evidence: Evidence) -> dict[str, Any] | None:
     """Precision, recall and F1 of each class or label, and the confusions of classes.
 
     A class also has its score if `class_scores` has one.
