@@ -4,6 +4,7 @@ Words of the tiny tokenizer are single tokens, so that lengths can be counted by
 """
 
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tiny_backbones import SIZES, make_tokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
+from pipeline.members.bert.cutting import TRUNCATIONS, windows_of
 from pipeline.members.bert.tokens import (
     LengthBatches,
     Tokens,
@@ -22,6 +24,7 @@ from pipeline.members.bert.tokens import (
     most_tokens,
     tokenize,
 )
+from pipeline.settings.members import Training
 
 TEXTS = [("the film",), ("",), ("a train goes on and on about its driver",), ("dull",)]
 PAIRS = [("the film", "a train"), ("dull", "the driver goes on"), ("", "warm"), ("grim", "")]
@@ -96,6 +99,58 @@ def test_a_cut_pair_counts_once_and_loses_the_end_of_its_longer_text(tokenizer):
     first, second = (tokenizer.decode(tokens.of(row)) for row in (0, 1))
     assert first == "[CLS] dull [SEP] a train goes on [SEP]"
     assert second == "[CLS] a train goes on [SEP] dull [SEP]"
+
+
+# --- long texts
+
+
+def test_every_truncation_is_a_choice_of_the_setting_and_fills_the_room_in_order():
+    assert set(get_args(Training.model_fields["truncation"].annotation)) == set(TRUNCATIONS)
+    tokens = np.arange(10, 20)
+    for truncation in TRUNCATIONS.values():
+        for room in range(11):
+            kept = truncation.keep(tokens, room)
+            assert len(kept) == room
+            assert (np.diff(kept) > 0).all()
+            assert set(kept) <= set(tokens)
+
+
+def test_head_tail_keeps_128_tokens_of_the_head_and_382_of_the_tail():
+    (window,) = windows_of([None, *[0] * 1000, None], 512, "head_tail", 1, 0.0)
+    assert window.tolist() == [0, *range(1, 129), *range(619, 1001), 1001]
+
+
+@pytest.mark.parametrize(
+    ("truncation", "words"),
+    [
+        ("head", "a train goes on and on"),
+        ("tail", "on and on about its driver"),
+        ("head_tail", "a train on about its driver"),
+    ],
+)
+def test_a_cut_text_keeps_the_tokens_that_are_asked_for_between_its_special_tokens(
+    truncation, words, tokenizer
+):
+    tokens = tokenize(tokenizer, TEXTS, 8, truncation)
+    assert tokenizer.decode(tokens.of(2)) == f"[CLS] {words} [SEP]"
+    assert tokens.n_cut == 1
+    whole = tokenize(tokenizer, TEXTS, 64)
+    for row in (0, 1, 3):
+        np.testing.assert_array_equal(tokens.of(row), whole.of(row))
+
+
+@pytest.mark.parametrize(("truncation", "side"), [("head", "right"), ("tail", "left")])
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "llama"])
+@pytest.mark.parametrize("texts", [TEXTS, [*PAIRS, ("the " * 9, "a " * 8), ("a " * 9, "warm")]])
+def test_head_and_tail_cut_as_the_tokenizer_itself_does(truncation, side, architecture, texts):
+    """Texts, and pairs whose first, second or both texts are long."""
+    tokenizer = make_tokenizer(architecture)
+    for max_length in range(6, 16):
+        tokens = tokenize(tokenizer, texts, max_length, truncation)
+        tokenizer.truncation_side = side
+        columns = [list(column) for column in zip(*texts, strict=True)]
+        wanted = tokenizer(*columns, max_length=max_length, truncation=True)["input_ids"]
+        assert [tokens.of(row).tolist() for row in range(len(texts))] == wanted
 
 
 @pytest.mark.parametrize(

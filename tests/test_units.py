@@ -34,6 +34,7 @@ from pipeline.members.units import (
     Encoding,
     Unit,
     UnitToTrain,
+    encoding_of,
     is_finished,
     locked,
     models_hash,
@@ -472,11 +473,17 @@ def test_one_prediction_that_differs_is_enough(in_folder_of):
 
 
 @pytest.mark.parametrize(
-    ("n_cut", "told"), [(0, None), (9, r"^9\D+90\D+10\.0%.*\btraining\.max_length 16\b")]
+    ("n_cut", "truncation", "told"),
+    [
+        (0, "head", None),
+        (9, "head", r"^9\D+90\D+10\.0%.*\btraining\.max_length 16\b.*\bend$"),
+        (9, "head_tail", r"\bmiddle$"),
+    ],
 )
-def test_texts_that_lose_their_end_are_a_warning_with_their_share(n_cut, told, in_folder_of):
+def test_texts_that_are_cut_are_a_warning_with_their_share(n_cut, truncation, told, in_folder_of):
     inputs = replace(in_folder_of.inputs, n_cut=n_cut)
-    warning = BERT.warning(in_folder_of.to_train.member, inputs)
+    member = in_folder_of.to_train.member.model_copy(update={"truncation": truncation})
+    warning = BERT.warning(member, inputs)
     assert warning is None if told is None else re.search(told, warning)
 
 
@@ -615,6 +622,16 @@ def test_a_unit_is_loaded_by_what_it_says_of_itself_whatever_its_fingerprint_say
     wanted = predict_unit(unit, in_folder_of.inputs)
     path.write_text(json.dumps({**read_run(unit), "fingerprint": {}}))
     np.testing.assert_array_equal(predict_unit(unit, in_folder_of.inputs), wanted)
+
+
+def test_a_unit_reads_new_texts_as_it_read_those_it_was_trained_on(in_folder_of):
+    to_train = replace(
+        in_folder_of.to_train,
+        encoding=in_folder_of.to_train.encoding._replace(max_length=6, truncation="tail"),
+    )
+    shutil.rmtree(to_train.unit.folder)
+    train_unit(to_train, in_folder_of.inputs)
+    assert encoding_of(to_train.unit) == to_train.encoding
 
 
 def test_a_unit_of_an_older_version_says_what_to_do(in_folder_of):

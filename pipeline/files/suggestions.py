@@ -67,6 +67,7 @@ SYNONYMS = {
     "training.warmup": "warmup_ratio warmup_steps",
     "training.weight_decay": "wd",
     "training.max_length": "max_len maxlen max_seq_length max_seq_len max_tokens",
+    "training.truncation": "truncation_side truncate",
     "training.precision": "bf16 fp16 amp mixed_precision dtype",
     "training.trainer": "gradient_accumulation_steps gradient_checkpointing lr_scheduler_type "
     "max_grad_norm label_smoothing_factor label_smoothing optim",

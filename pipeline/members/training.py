@@ -265,10 +265,9 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 "kind": member.kind,
                 "template": member.template,
                 "features": list(to_train.features),
-                "encoding": {
-                    "backbone": encoding.backbone.name if encoding else None,
-                    "max_length": encoding.max_length if encoding else None,
-                },
+                "encoding": {"backbone": None}
+                if encoding is None
+                else {**encoding._asdict(), "backbone": encoding.backbone.name},
                 "task": to_train.task,
                 "columns": columns,
                 "scaling": asdict(to_train.scaling) if to_train.scaling else None,

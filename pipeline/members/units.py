@@ -60,6 +60,7 @@ class Encoding(NamedTuple):
 
     backbone: Path  # folder of the competition's copy
     max_length: int  # tokens kept of a text
+    truncation: str = "head"  # which tokens are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +128,12 @@ class UnitToTrain:
         return Scaling.of(self.y[self.training], self.transform)
 
 
-class WrittenEncoding(TypedDict):
-    backbone: str  # folder of the copy; both are null without a backbone
-    max_length: int
-
-
 class Run(TypedDict, total=False):
     """The entries of a unit's `run.json` that are read again.
 
     Attributes:
         features: the columns of `data.features` that the unit reads.
+        encoding: fields of `Encoding`, the backbone by its folder's name; that is null without one.
         unit_seconds: of the whole unit; `seconds` is the time of its fit alone.
         network: pooling and options, from which a fine-tuned unit is loaded.
         last_loss: of the training; `constant_loss`: that of a constant prediction.
@@ -147,7 +144,7 @@ class Run(TypedDict, total=False):
     kind: str
     template: str | None
     features: list[str]
-    encoding: WrittenEncoding
+    encoding: Options
     task: str
     columns: list[str]
     scaling: dict[str, Any] | None
@@ -184,7 +181,8 @@ def encoding_of(unit: Unit) -> Encoding | None:
     written = read_run(unit)["encoding"]
     if written["backbone"] is None:
         return None
-    return Encoding(backbones_dir(unit.competition) / written["backbone"], written["max_length"])
+    folder = backbones_dir(unit.competition) / written["backbone"]
+    return Encoding(**{**written, "backbone": folder})
 
 
 def scaling_of(unit: Unit) -> Scaling | None:

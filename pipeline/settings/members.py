@@ -159,6 +159,11 @@ class Training(Section):
     )
     weight_decay: Real = Field(0.0, ge=0, description="weight decay of AdamW, on weight matrices")
     max_length: Whole = Field(128, ge=4, description="tokens of a text, special tokens included")
+    truncation: Literal["head", "tail", "head_tail"] = Field(
+        "head",
+        description="what is kept of a longer text: its head, its tail, or head_tail: a quarter of "
+        "the tokens from its head and the rest from its tail",
+    )
     dropout: Annotated[Real, Field(ge=0, lt=1)] | Literal["pretrained"] | None = Field(
         None,
         description="dropout in the backbone, or pretrained: as in pretraining; null: 0 for "

@@ -15,6 +15,7 @@ from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.adapters import check_adapters
+from pipeline.members.bert.cutting import TRUNCATIONS
 from pipeline.members.bert.finetune import (
     fit,
     labels_for_loss,
@@ -76,19 +77,20 @@ class Bert:
             )
 
     def encoding(self, member: Member, backbone: Path | None) -> Encoding | None:
-        return Encoding(backbone, member.max_length) if backbone else None
+        return Encoding(backbone, member.max_length, member.truncation) if backbone else None
 
     def inputs(
         self, encoding: Encoding, texts: Texts, jobs: Jobs | None, features: Columns = NO_COLUMNS
     ) -> Tokens:
-        return tokenize(read_tokenizer(encoding.backbone), texts, encoding.max_length)
+        return tokenize(read_tokenizer(encoding.backbone), texts, *encoding[1:])
 
     def warning(self, member: Member, inputs: Tokens) -> str | None:
         if not inputs.n_cut:
             return None
         return (
             f"{inputs.n_cut} of {len(inputs)} texts ({inputs.n_cut / len(inputs):.1%}) are longer "
-            f"than training.max_length {member.max_length} and lose their end"
+            f"than training.max_length {member.max_length} and lose their "
+            f"{TRUNCATIONS[member.truncation].loses}"
         )
 
     def fit(

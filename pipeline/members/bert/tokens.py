@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
+from pipeline.members.bert.cutting import windows_of
 from pipeline.settings.template import BREAK
 
 TEXTS_AT_ONCE = 2_000  # a tokenizer needs 180 bytes a token, cut off or not
@@ -29,11 +30,12 @@ class Tokens:
     """The tokens of n texts.
 
     Attributes:
-        ids: (all tokens,) int32, text after text, special tokens included.
+        ids: (all tokens,) int32, text after text, special tokens included; a text in several
+            windows is window after window, all but the last of full length.
         type_ids: (all tokens,) int8, the text of a pair that a token belongs to; None if the
             backbone does not take them.
         starts: (n + 1,) int64; text i is `ids[starts[i]:starts[i + 1]]`.
-        n_cut: texts that were longer than the limit.
+        n_cut: texts that lost tokens.
         pad_id: the id that fills up a batch.
     """
 
@@ -74,12 +76,22 @@ def most_tokens(config: Any, tokenizer: Any) -> int:
     return int(min(positions, tokenizer.model_max_length))
 
 
-def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) -> Tokens:
-    """Tokenise texts or sentence pairs, cutting at `max_length` tokens.
+def tokenize(
+    tokenizer: Any,
+    texts: Sequence[tuple[str, ...]],
+    max_length: int,
+    truncation: str = "head",
+    n_windows: int = 1,
+    overlap: float = 0.0,
+) -> Tokens:
+    """Tokenise texts or sentence pairs; longer ones are cut, or read in windows.
 
     Args:
         tokenizer: a fast tokenizer of transformers.
         texts: n tuples of one text or of two.
+        max_length: most tokens of a window.
+        truncation: what is kept of a text that `n_windows` do not hold, as in `cutting`.
+        overlap: share of a window that the next one repeats.
     Raises:
         ValueError: the tokenizer is not a fast one, or cannot pad.
     """
@@ -98,24 +110,24 @@ def tokenize(tokenizer: Any, texts: Sequence[tuple[str, ...]], max_length: int) 
     ids, type_ids, lengths, n_cut = [np.zeros(0, np.int32)], [np.zeros(0, np.int8)], [0], 0
     has_types = "token_type_ids" in tokenizer.model_input_names
     spelled = _spells_only_separators(tokenizer)
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()  # both may be set in tokenizer.json
+    backend.no_padding()
     for start in range(0, len(texts), TEXTS_AT_ONCE):
-        piece = texts[start : start + TEXTS_AT_ONCE]
-        columns = [[spelled(text) for text in column] for column in zip(*piece, strict=True)]
-        encoded = tokenizer(
-            *columns,
-            max_length=max_length,
-            truncation=True,
-            padding=False,
-            return_attention_mask=False,
-            verbose=False,
-        )
-        n_cut += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
-        # a decoder gives an empty text no token at all
-        token_ids = [of_text or [pad_id] for of_text in encoded["input_ids"]]
-        lengths += map(len, token_ids)
-        ids.append(np.concatenate(token_ids).astype(np.int32))
-        if has_types:
-            type_ids.append(np.concatenate(encoded["token_type_ids"]).astype(np.int8))
+        rows = [tuple(map(spelled, row)) for row in texts[start : start + TEXTS_AT_ONCE]]
+        for encoding in backend.encode_batch([row if len(row) == 2 else row[0] for row in rows]):
+            # a decoder gives an empty text no token at all
+            of_text = np.array(encoding.ids or [pad_id], np.int32)
+            kept = np.arange(len(of_text))
+            if len(of_text) > max_length:
+                owners = encoding.sequence_ids
+                windows = windows_of(owners, max_length, truncation, n_windows, overlap)
+                kept = np.concatenate(windows)
+                n_cut += len(np.unique(kept)) < len(of_text)
+            lengths.append(len(kept))
+            ids.append(of_text[kept])
+            if has_types:
+                type_ids.append(np.array(encoding.type_ids, np.int8)[kept])
     return Tokens(
         np.concatenate(ids),
         np.concatenate(type_ids) if has_types else None,

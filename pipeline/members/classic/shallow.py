@@ -67,7 +67,8 @@ class Classic:
         # imported here: torch takes seconds to load, and other models do not need it
         from pipeline.members.bert.embeddings import embed, embed_texts
 
-        vectors = embed_texts(*encoding, texts, jobs) if jobs else embed(*encoding, texts)
+        how = (encoding.backbone, encoding.max_length, texts)
+        vectors = embed_texts(*how, jobs) if jobs else embed(*how)
         return Inputs(vectors, features)
 
     def warning(self, member: ClassicMember, inputs: Inputs) -> str | None:
