@@ -141,6 +141,7 @@ not_text = st.one_of(st.none(), st.booleans(), st.floats(), st.just([]), st.date
 not_number = st.one_of(
     st.none(), st.booleans(), words.map("x".__add__), st.just([]), st.just(float("nan"))
 )
+not_number_or_null = not_number.filter(lambda value: value is not None)
 not_list = not_number.filter(lambda value: value != [])
 not_names = not_list.filter(
     lambda value: not isinstance(value, str)
@@ -170,9 +171,9 @@ BAD_VALUES = {
     "backbone": not_text,
     "seed": not_number | st.integers(max_value=-1),
     "training": not_number | st.integers(),
-    "training.epochs": not_number | st.floats(max_value=0),
+    "training.epochs": not_number_or_null | st.floats(max_value=0),
     "training.batch_size": not_number | st.integers(max_value=0),
-    "training.learning_rate": not_number | st.floats(max_value=0),
+    "training.learning_rate": not_number_or_null | st.floats(max_value=0),
     "training.warmup": not_number | st.floats(min_value=1),
     "training.max_length": not_number | st.integers(max_value=3),
     "training.freeze_embeddings": st.none() | st.integers(2) | words.map("x".__add__),
