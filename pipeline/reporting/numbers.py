@@ -17,10 +17,11 @@ def value(number: float | None) -> str:
 
 
 def signed(number: float | None) -> str:
-    """A difference, always with its sign unless it is exactly 0."""
+    """A difference with its sign, unless it is written as 0."""
     if number is None or number != number:
         return "–"
-    return (MINUS if number < 0 else "+") + _digits(number) if number else "0"
+    text = _digits(number)
+    return (MINUS if number < 0 else "+") + text if text.strip("0.") else "0"
 
 
 def _digits(number: float) -> str:
@@ -39,7 +40,7 @@ def short(number: float | None) -> str:
     """Two decimals, for cells that are read as colours."""
     if number is None or number != number:
         return "–"
-    return f"{number:.2f}".replace("-", MINUS)
+    return f"{number:z.2f}".replace("-", MINUS)
 
 
 def count(number: int) -> str:

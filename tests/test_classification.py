@@ -6,7 +6,12 @@ from report_numbers import evidence, whole_evidence
 from scipy.special import logit
 from sklearn.metrics import f1_score
 
-from pipeline.reporting.decisions import by_threshold, decisions, ranking, score_of_targets
+from pipeline.reporting.classification import (
+    by_threshold,
+    classification,
+    ranking,
+    score_of_targets,
+)
 from pipeline.scoring.tasks import decide
 
 KINDS = [("several", "mcrmse"), ("multilabel", "accuracy")]
@@ -26,7 +31,7 @@ def columns_of(lines):
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_classes_are_scored_and_confused_as_their_rows_are(kind):
     of = whole_evidence(kind=kind, metric="f1_macro")
-    found, y = decisions(of), of.train.y.tolist()
+    found, y = classification(of), of.train.y.tolist()
     decided = decide(kind, of.chosen_oof).tolist()
     codes = range(len(of.train.classes))
     assert [line["name"] for line in found["classes"]] == list(of.train.classes)
@@ -39,7 +44,7 @@ def test_classes_are_scored_and_confused_as_their_rows_are(kind):
 
 def test_a_label_is_scored_for_itself():
     of = whole_evidence(kind="multilabel", metric="auc")
-    found = decisions(of)
+    found = classification(of)
     truth, decided = of.train.y == 1, of.chosen_oof >= 0.5
     expected = [of_class(*columns) for columns in zip(truth.T, decided.T, strict=True)]
     assert columns_of(found["classes"]) == [pytest.approx(line) for line in expected]
@@ -48,7 +53,7 @@ def test_a_label_is_scored_for_itself():
 
 def test_a_single_label_is_scored_for_its_presence():
     y, p = np.array([1.0, 1.0, 0.0, 0.0, 0.0])[:, None], np.array([0.9, 0.2, 0.6, 0.1, 0.1])
-    (line,) = decisions(evidence("multilabel", y, p[:, None, None], metric="auc"))["classes"]
+    (line,) = classification(evidence("multilabel", y, p[:, None, None], metric="auc"))["classes"]
     assert line == {"name": "t0", "precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 2}
 
 
@@ -58,7 +63,7 @@ def test_of_many_classes_the_largest_confusions_come_first():
     decided[:3], decided[10:15], decided[20] = 7, 3, 5
     p = np.eye(13)[decided][:, None]
     names = tuple(f"c{k}" for k in range(13))
-    found = decisions(evidence("multiclass", y, p, metric="accuracy", classes=names))
+    found = classification(evidence("multiclass", y, p, metric="accuracy", classes=names))
     assert found["matrix"] is None
     assert [tuple(line.values()) for line in found["confusions"]] == [
         ("c1", "c3", 5, 0.5),
@@ -70,7 +75,7 @@ def test_of_many_classes_the_largest_confusions_come_first():
 def test_a_class_that_is_never_decided_for_has_no_precision():
     p = np.array([[[0.9, 0.1]], [[0.8, 0.2]]])
     of = evidence("multiclass", np.array([0, 1]), p, metric="accuracy", classes=("a", "b"))
-    a, b = decisions(of)["classes"]
+    a, b = classification(of)["classes"]
     assert (a["precision"], a["recall"]) == (0.5, 1)
     assert np.isnan(b["precision"])
     assert (b["recall"], b["f1"], b["rows"]) == (0, 0, 1)
@@ -79,13 +84,13 @@ def test_a_class_that_is_never_decided_for_has_no_precision():
 def test_a_regression_decides_for_grades_only_where_its_metric_does():
     y = np.array([1.0, 2.0, 4.0, 4.0])[:, None]
     p = np.array([1.4, 1.6, 2.9, 9.0])[:, None, None]
-    assert decisions(evidence("regression", y, p)) is None
-    found = decisions(evidence("regression", y, p, metric="qwk"))
+    assert classification(evidence("regression", y, p)) is None
+    found = classification(evidence("regression", y, p, metric="qwk"))
     assert [line["name"] for line in found["classes"]] == ["1", "2", "4"]
     assert found["matrix"].tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
     grades = np.arange(101.0)[:, None]
-    assert decisions(evidence("regression", grades, grades[:, None], metric="qwk")) is None
-    assert decisions(evidence("regression", grades[1:], grades[1:, None], metric="qwk"))
+    assert classification(evidence("regression", grades, grades[:, None], metric="qwk")) is None
+    assert classification(evidence("regression", grades[1:], grades[1:, None], metric="qwk"))
 
 
 @pytest.mark.parametrize(("kind", "metric"), KINDS)
@@ -116,7 +121,7 @@ def test_a_target_has_all_rows_and_a_label_those_with_it():
 @pytest.mark.parametrize("metric", ["logloss", "map_at_k"])
 def test_a_class_has_the_score_of_its_rows(metric):
     of = whole_evidence(kind="multiclass", metric=metric)
-    lines = decisions(of)["classes"]
+    lines = classification(of)["classes"]
     total = sum(line["score"] * line["rows"] for line in lines) / len(of.train.y)
     assert total == pytest.approx(of.target.score(of.chosen_oof))
     first = of.train.y == 0
@@ -125,10 +130,10 @@ def test_a_class_has_the_score_of_its_rows(metric):
 
 def test_the_auc_of_a_class_is_against_the_rest_and_decisions_have_no_more_than_recall():
     of = whole_evidence(kind="multiclass", metric="auc")
-    scores = [line["score"] for line in decisions(of)["classes"]]
+    scores = [line["score"] for line in classification(of)["classes"]]
     assert np.mean(scores) == pytest.approx(of.target.score(of.chosen_oof))
     of = whole_evidence(kind="multiclass", metric="f1_macro")
-    assert all("score" not in line for line in decisions(of)["classes"])
+    assert all("score" not in line for line in classification(of)["classes"])
 
 
 @pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
@@ -146,7 +151,7 @@ def test_points_of_the_ranking_are_shares_of_rows_above_a_threshold(monkeypatch)
         known["roc"].add(((above & ~y).sum() / (~y).sum(), recall))
         known["precision_recall"].add((recall, (above & y).sum() / above.sum()))
     for n in (150, 20):
-        monkeypatch.setattr("pipeline.reporting.decisions.N_POINTS", n)
+        monkeypatch.setattr("pipeline.reporting.classification.N_POINTS", n)
         found = ranking(of)
         for name, points in known.items():
             shown = set(zip(found[name]["x"], found[name]["y"], strict=True))
