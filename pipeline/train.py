@@ -13,7 +13,8 @@ from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import predictor_dir
 from pipeline.files.stamp import is_current
 from pipeline.members.backbones import keep_backbones
-from pipeline.members.training import TrainingTable, train_units
+from pipeline.members.training import train_units
+from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import is_finished, models_hash, read_oof
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.target import Target

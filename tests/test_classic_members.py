@@ -20,7 +20,7 @@ from pipeline.members.averaging import predict_unit
 from pipeline.members.classic.estimators import ESTIMATORS, default_options
 from pipeline.members.classic.shallow import Inputs
 from pipeline.members.kinds import KINDS, kind_of_unit
-from pipeline.members.training import TrainingTable
+from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import Unit, encoding_of
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target

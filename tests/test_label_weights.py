@@ -15,7 +15,7 @@ from pipeline.members.bert.finetune import labels_for_loss, weights_for_loss
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.classic.estimators import ESTIMATORS
 from pipeline.members.label_weights import label_weights
-from pipeline.members.training import TrainingTable
+from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import Unit
 from pipeline.settings.members import TASKS_OF_LOSS, ClassicMember
 

@@ -9,7 +9,7 @@ from conftest import write_competition
 
 from pipeline.competition.rows import Train
 from pipeline.members.rates import for_backbone, rates_of_members
-from pipeline.members.training import TrainingTable
+from pipeline.members.training_table import TrainingTable
 from pipeline.settings.command import load_config
 from pipeline.settings.members import Member, Training
 

@@ -14,7 +14,7 @@ from conftest import read_rows, write_competition, write_rows
 from pipeline.competition.rows import Train
 from pipeline.competition.timeline import NO_FOLD, as_times, seen_by, time_folds
 from pipeline.members.kinds import KINDS
-from pipeline.members.training import TrainingTable
+from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import Unit
 from pipeline.settings.members import ClassicMember
 

@@ -9,8 +9,8 @@ from conftest import read_rows, write_competition
 
 from pipeline.files.provenance import command_line
 from pipeline.members.pieces import Failure, Piece
+from pipeline.members.progress import under_way
 from pipeline.members.steps import epochs_for
-from pipeline.members.training import _under_way
 from pipeline.members.units import Unit, read_run
 
 
@@ -138,13 +138,13 @@ def test_the_share_of_a_unit_under_way_is_read_from_its_log(workplace):
         log.parent.mkdir(parents=True)
         log.write_text('{"step": 1, "steps": 8}\n{"step": 3, "steps": 8}\n{"st')
 
-    def under_way(*units):
-        return _under_way([Piece("", (), writes=unit.folder) for unit in units])
+    def share_of(*units):
+        return under_way([Piece("", (), writes=unit.folder) for unit in units])
 
-    assert under_way(unit) == 3 / 8
-    assert under_way(unit, Unit("tiny", "mean", 1), Unit("tiny", "max", 0)) == 6 / 8
+    assert share_of(unit) == 3 / 8
+    assert share_of(unit, Unit("tiny", "mean", 1), Unit("tiny", "max", 0)) == 6 / 8
     logs[0].write_text('{"step"')
-    assert under_way(unit) == 0
+    assert share_of(unit) == 0
 
 
 def test_a_unit_that_ends_between_a_look_at_its_log_and_a_read_is_passed_over(
@@ -159,7 +159,7 @@ def test_a_unit_that_ends_between_a_look_at_its_log_and_a_read_is_passed_over(
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(Path, "read_text", gone)
-    assert _under_way([Piece("", (), writes=unit.folder)]) == 0
+    assert under_way([Piece("", (), writes=unit.folder)]) == 0
 
 
 def test_a_unit_whose_losses_are_not_logged_is_not_warned_about(train, capsys):

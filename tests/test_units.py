@@ -29,7 +29,8 @@ from pipeline.members.backbones import keep_backbone
 from pipeline.members.bert import encoder
 from pipeline.members.kinds import KINDS
 from pipeline.members.reload_check import check_reloaded
-from pipeline.members.training import TrainingTable, train_unit
+from pipeline.members.training import train_unit
+from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import (
     Encoding,
     Unit,

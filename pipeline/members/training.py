@@ -1,21 +1,17 @@
 """Train units side by side, each into a folder that is written whole."""
 
-import json
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.competition.features import NO_COLUMNS, Columns, rows_of
-from pipeline.competition.rows import Train, texts_by
-from pipeline.competition.timeline import seen_by
-from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
+from pipeline.competition.rows import texts_by
+from pipeline.files.hashes import file_sha256
 from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
@@ -25,114 +21,26 @@ from pipeline.members.kinds import (
     check_members,
     device_of,
     kind_of,
-    reads_features,
-    settings_on_record,
 )
 from pipeline.members.pieces import Failure, Piece, count_gpus
-from pipeline.members.rates import for_backbone, rates_of_members
+from pipeline.members.progress import doubts_about, expected_seconds, under_way
+from pipeline.members.rates import rates_of_members
 from pipeline.members.reload_check import write_reload_check
+from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import (
-    LOG,
     OOF,
     RUN,
     Unit,
     UnitToTrain,
     is_finished,
     locked,
-    read_oof,
     read_run,
 )
-from pipeline.scoring.metrics import metric_of
-from pipeline.scoring.names import Setting
 from pipeline.scoring.target import Target
-from pipeline.scoring.tasks import TASKS, decide
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
 
-LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a final loss above it is a warning
-
 MemberUnits = tuple[AnyMember, Sequence[Unit]]
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingTable:
-    """A competition's training rows and their (n,) folds, which all its units share."""
-
-    competition: str
-    task: str
-    metric: Setting
-    id_name: str
-    train: Train
-    folds: NDArray[np.int64]
-    transform: str | None = None  # of the targets of a regression
-
-    @property
-    def n_folds(self) -> int:
-        return int(self.folds.max()) + 1
-
-    def units_of(self, member: AnyMember) -> list[Unit]:
-        """One unit per fold, trained or not."""
-        return [Unit(self.competition, member.name, fold) for fold in range(self.n_folds)]
-
-    def features_of(self, member: AnyMember) -> Columns:
-        """The columns of `data.features`, if the member reads them."""
-        return self.train.features if reads_features(member) else NO_COLUMNS
-
-    def to_train(self, unit: Unit, **facts: Any) -> UnitToTrain:
-        """The unit with the rows that it sees; `facts` are the fields that no table holds."""
-        fold = self.folds == unit.fold
-        held_out, member = np.flatnonzero(fold), facts["member"]
-        return UnitToTrain(
-            unit=unit,
-            task=self.task,
-            y=self.train.y,
-            classes=self.train.classes,
-            weights=self.train.weights,
-            shares=self.train.shares,
-            transform=self.transform,
-            fold=fold,
-            seen=seen_by(self.folds, unit.fold),
-            ids=[self.train.ids[i] for i in held_out],
-            texts=texts_by(member.template, self.train, held_out),
-            features=rows_of(self.features_of(member), held_out),
-            columns=list(self.train.columns),
-            id_name=self.id_name,
-            metric=self.metric,
-            n_folds=self.n_folds,
-            **facts,
-        )
-
-    @cached_property
-    def hashes(self) -> dict[str, object]:
-        """The part of a fingerprint that all members share: task, columns, hashes of the data."""
-        weights, shares = self.train.weights, self.train.shares
-        return {
-            "task": self.task,
-            "columns": list(self.train.columns),
-            "ids": sha256_of_texts(self.train.ids),
-            "texts": self.train.sha256_of_texts,
-            "targets": sha256_of_array(self.train.y),
-            "shares": None if shares is None else sha256_of_array(shares),
-            "weights": None if weights is None else sha256_of_array(weights),
-            "transform": self.transform,
-            "folds": sha256_of_array(self.folds),
-        }
-
-    def fingerprint(self, member: AnyMember, backbones: Mapping[str, Path]) -> dict[str, object]:
-        """All that determines the result of a member's units.
-
-        It is only compared; nothing is built from it.
-        """
-        backbone = backbones[member.backbone].name if member.backbone else None
-        fitted = member
-        if isinstance(member, Member):
-            fitted = for_backbone(member, backbones[member.backbone], self.task)
-        record = {**settings_on_record(fitted), "backbone": backbone, **self.hashes}
-        if member.template is not None:  # columns that it leaves out may change
-            texts = texts_by(member.template, self.train)
-            record["texts"] = sha256_of_texts(text for row in texts for text in row)
-        record["features"] = self.train.sha256_of_features if reads_features(member) else None
-        return record
 
 
 def train_units(
@@ -199,19 +107,17 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         if isinstance(result, Failure):
             return
         trained = group[i].arguments[0]
-        done = n_done + _under_way(pieces)  # or the first round would count one worker's units
+        done = n_done + under_way(pieces)  # or the first round would count one worker's units
         left = (time.monotonic() - start) / done * (len(pieces) - done)
         more = f", about {duration(left)} left" if n_done < len(pieces) else ""
         run = read_run(trained.unit)
         score = f"{run['metric']} {run['score']:.4f}, {duration(result)}"
         tqdm.write(f"{trained.unit}: {score} ({n_done} of {len(pieces)}{more})")
-        for line in _doubts_about(trained):
+        for line in doubts_about(trained):
             tqdm.write(f"warning: {line}")
 
     def ends_in_time(group: Sequence[Piece], i: int) -> bool:
-        expected = _expected_seconds(
-            group[i].arguments[0], [piece.arguments[0] for piece in pieces]
-        )
+        expected = expected_seconds(group[i].arguments[0], [piece.arguments[0] for piece in pieces])
         return time.monotonic() - start + expected < 60 * (jobs.minutes or 0)
 
     for group in groups:
@@ -221,7 +127,7 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
             jobs,
             title="train",
             on_result=partial(tell, group),
-            under_way=partial(_under_way, group),
+            under_way=partial(under_way, group),
             starts=None if jobs.minutes is None else partial(ends_in_time, group),
         )
         failures += [result for result in results if isinstance(result, Failure)]
@@ -282,49 +188,6 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             }
             write_json(folder / RUN, run)
     return time.monotonic() - start
-
-
-def _doubts_about(trained: UnitToTrain) -> Iterator[str]:
-    """Lines about a unit that predicts a constant, or whose final loss is hardly below its own."""
-    unit, run = trained.unit, read_run(trained.unit)
-    _, predictions = read_oof([unit], trained.columns)
-    task, rows = TASKS[trained.task], f"all {len(predictions)} held-out rows"
-    if len(predictions) > 1 and (np.ptp(predictions, axis=0) == 0).all():
-        yield f"{unit}: predicts one value for {rows}"
-    elif task.has_classes and metric_of(trained.metric).decides:
-        codes = np.unique(decide(trained.task, predictions))
-        if len(codes) == 1 < len(predictions):
-            yield f"{unit}: decides for one class on {rows}"
-    last = run.get("last_loss")
-    if last is not None and not last < LITTLE_LEARNED * run["constant_loss"]:
-        yield (
-            f"{unit}: the training loss ends at {last:.4g}, a constant prediction's is "
-            f"{run['constant_loss']:.4g}: the unit has hardly learned; raise training.epochs or "
-            "training.learning_rate"
-        )
-
-
-def _expected_seconds(unit: UnitToTrain, units: Sequence[UnitToTrain]) -> float:
-    """Most seconds of a finished unit of the same member, else of its kind; 0 if there is none."""
-    finished = [u for u in units if u.unit.folder.exists()]
-    alike = [u for u in finished if u.unit.member == unit.unit.member]
-    alike = alike or [u for u in finished if u.member.kind == unit.member.kind]
-    return max((float(read_run(u.unit)["unit_seconds"]) for u in alike), default=0.0)
-
-
-def _under_way(pieces: Sequence[Piece]) -> float:
-    """Steps done in unfinished fine-tuned units, as a number of units, from their logs."""
-    share = 0.0
-    for folder in (piece.writes for piece in pieces if piece.writes):
-        for log in folder.parent.glob(f".{folder.name}.*.tmp/{LOG}"):
-            try:
-                *lines, _ = log.read_text("utf-8").split("\n")  # the last line may be unfinished
-            except FileNotFoundError:  # the unit ended at this moment
-                continue
-            if lines:
-                logged = json.loads(lines[-1])
-                share += logged["step"] / logged["steps"]
-    return share
 
 
 def _refuse_fp16_without_gpu(members: Sequence[AnyMember], jobs: Jobs) -> None:
