@@ -272,6 +272,12 @@ def test_a_number_of_seeds_that_makes_no_sense_is_refused(config_of, entry, said
         config_of(members=[{"pooling": "mean", **entry}])
 
 
+@pytest.mark.parametrize("entry", [{"seed": 7}, {"seeds": 2}])
+def test_a_seed_of_a_model_that_hardly_uses_one_is_refused(config_of, entry):
+    with pytest.raises(ValueError, match=r"member twin: seeds? .*tfidf_linear.*other options"):
+        config_of(members=[{"model": "tfidf_linear", "name": "twin", **entry}])
+
+
 def test_a_derived_seed_is_the_same_on_every_machine():
     assert derived_seed(42, "mean") == 1219365091
 

@@ -18,7 +18,7 @@ from pipeline.members.classic import estimators
 from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
 from pipeline.members.classic.tfidf import Tfidf
 from pipeline.scoring.tasks import TASKS, out_of_range
-from pipeline.settings.members import EMBEDDING_MODELS
+from pipeline.settings.members import EMBEDDING_MODELS, SEEDLESS_MODELS
 
 ROOT = Path(__file__).parents[1]
 EACH = [(name, task) for name in sorted(ESTIMATORS) for task in TASKS]
@@ -105,6 +105,16 @@ def test_the_same_seed_gives_the_same_numbers_and_so_does_the_reloaded_model(nam
     np.testing.assert_array_equal(predicted(again, inputs[NEW]), wanted)
     reloaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(predicted(reloaded, inputs[NEW]), wanted)
+
+
+@pytest.mark.parametrize(("name", "task"), EACH)
+def test_another_seed_gives_a_copy_of_the_models_that_refuse_one(name, task):
+    inputs, y = example(name, task)
+    of_seeds = [
+        predicted(fitted(name, task, inputs[FIT], y[FIT], seed=seed), inputs[NEW]).ravel()
+        for seed in (3, 4)
+    ]
+    assert (np.corrcoef(of_seeds)[0, 1] > 0.9999) == (name in SEEDLESS_MODELS)
 
 
 @pytest.mark.parametrize(("name", "task"), EACH)

@@ -35,6 +35,7 @@ EMBEDDING_MODELS = (
     "embedding_linear",
     "embedding_svr",
 )  # the classic models that read a backbone's embeddings
+SEEDLESS_MODELS = ("tfidf_linear", *EMBEDDING_MODELS)  # another seed gives a copy, or nearly
 # fields of transformers.TrainingArguments that `trainer` must not set, and our settings for them
 TRAINER_KEYS = {
     "num_train_epochs": "training.epochs",
@@ -268,7 +269,15 @@ AnyMember = Annotated[
 
 def expanded(member: object) -> list[object]:
     """The members that an entry stands for: with `seeds: 3`, NAME-s1 to NAME-s3."""
-    if not isinstance(member, dict) or "seeds" not in member:
+    if not isinstance(member, dict):
+        return [member]
+    model, seeded = member.get("model"), [key for key in ("seed", "seeds") if key in member]
+    if seeded and model in SEEDLESS_MODELS:
+        raise ValueError(
+            f"member {_name_of(member)}: {seeded[0]} is set, but model {model} predicts almost "
+            "the same with any seed; leave it out, or give the member other options"
+        )
+    if "seeds" not in member:
         return [member]
     n = member["seeds"]
     if type(n) is not int or not 1 <= n <= MOST_SEEDS:
