@@ -24,11 +24,11 @@ from transformers.utils import logging
 from benchmarks.shared.command import parser_of
 from benchmarks.shared.demo_rows import DemoRows, read_demo
 from benchmarks.shared.record import record
+from pipeline.members.bert.encoder import all_options
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
-from pipeline.members.bert.poolings import POOLINGS, pooling_options
-from pipeline.members.bert.pretrained import read_config, read_tokenizer
+from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.tokens import TrainingRows
 from pipeline.settings.members import losses_for
 
@@ -43,15 +43,11 @@ def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
         np.flatnonzero(demo.folds == 0)[:n_rows],
     )
     y = demo.train.y[rows]
-    facts: dict[str, Any] = {
-        "vocab_size": read_config(demo.backbone).vocab_size,
-        "special_ids": read_tokenizer(demo.backbone).all_special_ids,
-    }
     seed_everything(0)
     network = build_network(
         demo.backbone,
         pooling,
-        {key: facts[key] for key in pooling_options(pooling) if key in facts},
+        all_options(pooling, {}, demo.backbone),
         len(demo.train.columns),
         LOSSES[losses_for(task)[0]],
         dropout=0.0,

@@ -375,6 +375,8 @@ def test_a_missing_setting_is_named(config_of, raw, key):
         ("{members: mean}", "members: .*'mean'"),
         ("{members: [mean]}", r"members\.0: .*'mean'"),
         ("{members: [{name: a}]}", r"members\.0\.pooling\b"),
+        ("{members: [{pooling: [mean, {max: 1}]}]}", r"members: .*\bpooling\b.*\{'max': 1\}"),
+        ("{members: [{pooling: [], name: a}]}", r"members\.0\.pooling: .*\[\]"),
         ("{members: [{pooling: mean, name: blend_a}]}", r"members\.0\.name: .*'blend_a'"),
         ("{members: [{pooling: mean, name: A}]}", r"members\.0\.name: .*'A'"),
         ("{members: [{pooling: mean, seed: 4294967296}]}", r"members\.0\.seed: .*4294967296"),
@@ -423,6 +425,31 @@ def test_a_name_that_would_cover_one_of_our_files_is_refused(config_of, name):
         config_of(blend={"external": [f"oof/other/{name}"]})
     with pytest.raises(ValueError, match=rf"competition: .*'{name}'"):
         config_of(competition=name)
+
+
+def test_a_list_of_poolings_is_one_name_and_its_member_another(config_of):
+    lists = [["mean", "max"], ["min", "gem"]]
+    entries = [{"pooling": lists[0]}, {"pooling": lists[1], "seeds": 2}, {"pooling": "cls+last"}]
+    members = config_of(members=entries).members
+    named = [(member.pooling, member.name) for member in members]
+    expected = [("min+gem", "min-gem-s1"), ("min+gem", "min-gem-s2"), ("cls+last", "cls-last")]
+    assert named == [("mean+max", "mean-max"), *expected]
+
+
+@pytest.mark.parametrize("options", [{"segment": 2}, {"mean": {"segment": 2}, "max": {}}])
+def test_a_segment_needs_texts_of_several_parts(config_of, options):
+    members = [{"pooling": "mean", "options": options}]
+    with pytest.raises(ValueError, match=r"member mean: .*\bsegment\b.*'text'"):
+        config_of(members=members)
+    assert config_of(members=members, data={"text": ["a", "b"]})
+    assert config_of(members=members, data={"template": "{text}{sep}{text}"})
+
+
+def test_a_segment_of_a_template_needs_its_head(config_of):
+    member = {"pooling": "mean", "options": {"segment": "last"}, "truncation": "tail"}
+    with pytest.raises(ValueError, match=r"member mean: .*\bsegment\b.*truncation\b.*\btail\b"):
+        config_of(members=[member], data={"template": "{text}{sep}{text}"})
+    assert config_of(members=[member], data={"text": ["a", "b"]})  # of a pair separators are kept
 
 
 def test_two_members_of_one_pooling_must_be_named_and_a_name_is_proposed(config_of):

@@ -14,6 +14,7 @@ from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer, save_backbon
 from transformers import AutoModelForSequenceClassification
 
 from pipeline.members.bert import finetune
+from pipeline.members.bert.encoder import all_options
 from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import (
@@ -218,7 +219,7 @@ def test_a_text_does_not_notice_what_it_is_batched_with(architecture, backbone_o
 @pytest.mark.parametrize("task", sorted(TASKS))
 @pytest.mark.parametrize("pooling", sorted(POOLINGS))
 def test_a_head_gets_normalised_vectors_where_the_pooling_asks_for_it(pooling, task, backbone_of):
-    options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]} if pooling == "idf" else {}
+    options = all_options(pooling, {}, backbone_of("bert"))
     how = {"task": task, "dropout": 0.0, "freeze_embeddings": True}
     network = build_network(backbone_of("bert"), pooling, options, 2, **how)
     seen = {}
@@ -263,9 +264,9 @@ def cross_entropy(logits, labels):
     return -np.log(np.where(labels == 1, expit(logits), expit(-logits))).mean()
 
 
-@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+@pytest.mark.parametrize("pooling", [*sorted(POOLINGS), "mean+idf"])
 def test_every_pooling_trains_through_the_network(pooling, backbone_of, tmp_path):
-    options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]} if pooling == "idf" else {}
+    options = all_options(pooling, {}, backbone_of("bert"))
     settings = {"dropout": 0.0, "freeze_embeddings": True}
     network = build_network(backbone_of("bert"), pooling, options, 1, LOSSES["mse"], **settings)
     tokens = tokens_of("bert")

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.members.bert.poolings import POOLINGS, build_pooling, pooling_options
+from pipeline.members.bert.named_poolings import build_pooling, pooling_options
+from pipeline.members.bert.poolings import POOLINGS
+from pipeline.members.bert.segments import Segment
 
 H, L, VOCAB = 8, 6, 20
 CLS_ID, SEP_ID, PAD_ID = 17, 18, 19  # and 0 an ordinary token, so that no 0 goes unnoticed
@@ -17,13 +19,24 @@ KNOWN = {"vocab_size": VOCAB, "special_ids": [CLS_ID, SEP_ID, PAD_ID]}
 TRAINING_TEXTS = [[17, 3, 4, 5, 18], [17, 3, 3, 4, 18], [17, 3, 0, 18], [17, 12, 13, 18]]
 FLOAT32_MAX = torch.finfo(torch.float32).max
 
-every_pooling = pytest.mark.parametrize("name", sorted(POOLINGS))
+# their vectors are no averages of the tokens
+TRANSFORMING = {"mean_sqrt_len", "multihead_attention", "max_cls", "lstm"}
+
+every_pooling = pytest.mark.parametrize("name", [*sorted(POOLINGS), "mean+idf+concat_layers"])
+every_average = pytest.mark.parametrize("name", sorted(set(POOLINGS) - TRANSFORMING))
+every_single = pytest.mark.parametrize("name", sorted(POOLINGS))
 
 
-def make_pool(name, seed=0):
+def build(name, **options):
+    """The pooling, with what it takes of the backbone's; `options` are for all of several."""
+    parts = name.split("+")
+    of = {p: {k: KNOWN[k] for k in pooling_options(p) if k in KNOWN} | options for p in parts}
+    return build_pooling(name, H, L, **of if len(parts) > 1 else of[name])
+
+
+def make_pool(name, seed=0, **options):
     """A fitted pooling whose parameters are far from their start, so that none is a mean."""
-    options = {key: KNOWN[key] for key in pooling_options(name) if key in KNOWN}
-    pool = build_pooling(name, H, L, **options)
+    pool = build(name, **options)
     pool.fit(TRAINING_TEXTS)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -104,8 +117,8 @@ def test_padding_changes_nothing_where_all_values_have_one_sign(name, shift):
 @every_pooling
 @pytest.mark.parametrize("value", [-1e6, 1e6])
 def test_no_constant_of_a_mask_is_larger_than_the_values_can_get(name, value):
-    text = one_text([value] * H, [value] * H)
-    torch.testing.assert_close(make_pool(name)(*pad(text, 2, 2, 0.0)), torch.full((1, H), value))
+    pool, text = make_pool(name), one_text([value] * H, [value] * H)
+    torch.testing.assert_close(pool(*pad(text, 2, 2, 0.0)), pool(*text))
 
 
 @every_pooling
@@ -147,8 +160,7 @@ def test_a_row_does_not_depend_on_its_batch(name):
 def test_a_reloaded_state_dict_gives_the_same_output(name, tmp_path):
     trained, text = make_pool(name), pad(make_texts(3, 5), 1, 1, 1e30)
     torch.save(trained.state_dict(), tmp_path / "pooling.pt")
-    options = {key: KNOWN[key] for key in pooling_options(name) if key in KNOWN}
-    fresh = build_pooling(name, H, L, **options)
+    fresh = build(name)
     if trained.state_dict():
         assert not torch.allclose(fresh(*text), trained(*text))
     fresh.load_state_dict(torch.load(tmp_path / "pooling.pt"))
@@ -181,7 +193,6 @@ def test_no_tensor_hides_outside_the_parameters_and_buffers(name):
 def test_output_has_the_shape_it_promises(name):
     pool = make_pool(name)
     out = pool(*make_texts(3, 5))
-    assert pool.output_dim == H
     assert out.shape == (3, pool.output_dim)
     assert out.dtype == torch.float32
 
@@ -202,7 +213,9 @@ def test_half_precision_values_at_their_limit_stay_finite(name):
     limit = torch.finfo(torch.float16).max
     layers, mask, ids = make_texts(2, 300, dtype=torch.float16)
     out = make_pool(name)(tuple(torch.full_like(h, limit) for h in layers), mask, ids)
-    torch.testing.assert_close(out, torch.full((2, H), limit))
+    assert out.isfinite().all()
+    if name in set(POOLINGS) - TRANSFORMING:
+        torch.testing.assert_close(out, torch.full_like(out, limit))
 
 
 @every_pooling
@@ -215,11 +228,36 @@ def test_autocast_changes_nothing(name, dtype):
     assert torch.equal(out, pool(*text))
 
 
-@pytest.mark.parametrize("name", sorted(set(POOLINGS) - {"weighted_layer"}))
-def test_only_the_last_layer_counts(name):
+@every_single
+def test_layers_below_the_last_count_where_the_pooling_reads_them(name):
     pool, (layers, mask, ids) = make_pool(name), pad(make_texts(3, 5), 1, 2, 1e30)
     others = tuple(torch.full_like(h, 777.0) for h in layers[:-1])
-    assert torch.equal(pool((*others, layers[-1]), mask, ids), pool(layers, mask, ids))
+    unchanged = torch.equal(pool((*others, layers[-1]), mask, ids), pool(layers, mask, ids))
+    assert unchanged is POOLINGS[name].reads_one_layer
+
+
+@every_pooling
+@pytest.mark.parametrize("layer", [0, 3, L])
+def test_with_a_layer_the_backbone_might_as_well_end_there(name, layer):
+    layers, mask, ids = pad(make_texts(3, 5), 1, 2, 1e30)
+    pool = make_pool(name, layer=layer)
+    others = tuple(torch.full_like(h, 777.0) for h in layers[layer + 1 :])
+    found = pool(layers, mask, ids)
+    assert torch.equal(pool((*layers[: layer + 1], *others), mask, ids), found)
+    changed = (*layers[:layer], layers[layer] + 1)
+    assert not torch.allclose(pool((*changed, *others), mask, ids), found)
+
+
+@every_pooling
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_segment_is_pooled_as_if_it_were_all_of_the_text(name, number):
+    layers, mask, ids = make_texts(2, 11)
+    ids[:, [3, 6, 10]] = SEP_ID  # [CLS] a a [SEP] b b [SEP] c c c [SEP]
+    part = [slice(1, 3), slice(4, 6), slice(7, 10)][number - 1]
+    segment = Segment(number, 3, SEP_ID, (CLS_ID, SEP_ID, PAD_ID))
+    found = make_pool(name, segment=segment)(*pad((layers, mask, ids), 2, 1, 1e30))
+    alone = tuple(h[:, part] for h in layers), mask[:, part], ids[:, part]
+    torch.testing.assert_close(found, make_pool(name)(*alone), atol=1e-5, rtol=1e-5)
 
 
 @every_pooling
@@ -257,10 +295,11 @@ def test_a_text_without_real_tokens_is_zeros_with_finite_gradients(name, poison)
         assert hidden.grad is None or hidden.grad.isfinite().all()
 
 
-@every_pooling
+@every_average
 def test_a_text_of_one_token_is_that_token(name):
     text = one_text([0.5, -1.0, 2.0, 3.0, -4.0, 0.0, 1.0, 8.0], padding=[[1e30] * H])
-    torch.testing.assert_close(make_pool(name)(*text), text[0][-1][:, 0])
+    for vector in make_pool(name)(*text).split(H, dim=1):
+        torch.testing.assert_close(vector, text[0][-1][:, 0])
 
 
 @every_pooling
@@ -274,8 +313,7 @@ def test_fit_takes_lists_arrays_and_tensors_from_a_generator(name, as_type):
 
 @every_pooling
 def test_an_unfitted_pooling_works(name):
-    options = {key: KNOWN[key] for key in pooling_options(name) if key in KNOWN}
-    assert build_pooling(name, H, L, **options)(*make_texts(3, 5)).isfinite().all()
+    assert build(name)(*make_texts(3, 5)).isfinite().all()
 
 
 # By hand: three tokens of two features, then a padded one
@@ -349,6 +387,86 @@ def test_attention_by_hand():
     torch.testing.assert_close(pool(*text), torch.tensor([[10.0, 50.0]]), atol=1e-4, rtol=0)
 
 
+def test_mean_sqrt_len_by_hand():
+    text = one_text([1.0, -2.0], [3.0, 4.0], [5.0, -8.0], [-1.0, 0.0], padding=[[99.0, 99.0]])
+    assert build_pooling("mean_sqrt_len", 2, L)(*text).tolist() == [[4.0, -3.0]]  # sums / 2
+
+
+def test_gem_by_hand():
+    # above the smallest, -1 and 2: 0, 1, 2 and 0, 6, 3
+    text = one_text([-1.0, 2.0], [0.0, 8.0], [1.0, 5.0], padding=[[1e30, -1e30]])
+    pool = build_pooling("gem", 2, L)
+    cubes = torch.tensor([[-1 + 3 ** (1 / 3), 2 + 81 ** (1 / 3)]])  # means 9 / 3 and 243 / 3
+    torch.testing.assert_close(pool(*text), cubes)
+
+
+def test_concat_layers_by_hand():
+    layers = tuple(torch.tensor([[[float(k), 10.0 * k], [k + 2.0, 0.0]]]) for k in range(4))
+    mask = torch.ones(1, 2)
+    first = build_pooling("concat_layers", 2, 3, layers=2)
+    assert first(layers, mask, mask.long()).tolist() == [[2.0, 20.0, 3.0, 30.0]]
+    mean = build_pooling("concat_layers", 2, 3, layers=3, tokens="mean")
+    assert mean(layers, mask, mask.long()).tolist() == [[2.0, 5.0, 3.0, 10.0, 4.0, 15.0]]
+    assert build_pooling("concat_layers", 2, 12).output_dim == 8  # of four layers
+
+
+def as_copied(attention, scale=1.0):
+    """Make every projection the identity, the queries' `scale` times it."""
+    one = torch.eye(attention.embed_dim)
+    with torch.no_grad():
+        attention.in_proj_weight.copy_(torch.cat([scale * one, one, one]))
+        attention.out_proj.weight.copy_(one)
+
+
+def test_multihead_attention_by_hand():
+    pool = build_pooling("multihead_attention", 2, L, heads=2)
+    as_copied(pool.attention)
+    with torch.no_grad():
+        pool.query.copy_(torch.tensor([math.log(3), 0.0]))
+    # heads of one feature: the first has scores 0 and log(3), the second even ones
+    text = one_text([0.0, 4.0], [1.0, 8.0], padding=[[1e30, 1e30]])
+    torch.testing.assert_close(pool(*text), torch.tensor([[0.75, 6.0]]))
+
+
+def test_max_cls_by_hand():
+    pool = build_pooling("max_cls", 2, 3, layers=2, heads=1)
+    as_copied(pool.attention, math.sqrt(2) * math.log(3))  # scores are divided by the first
+    lowest, mask = torch.full((1, 3, 2), 1e6), torch.tensor([[1, 1, 0]])
+    upper = torch.tensor([[[1.0, -5.0], [0.0, 2.0], [99.0, 99.0]]])
+    last = torch.tensor([[[-3.0, 0.0], [-1.0, 6.0], [99.0, 99.0]]])
+    # largest: (1, 0), the query, and (0, 6): scores log(3) and 0
+    out = pool((lowest, lowest, upper, last), mask, mask)
+    torch.testing.assert_close(out, torch.tensor([[0.75, 1.5]]))
+
+
+def test_lstm_by_hand():
+    pool = build_pooling("lstm", 2, L)  # of one unit each way
+    text = one_text([1.0, 2.0], [-1.0, 0.5], [0.3, 0.1], padding=[[1e30, 1e30]])
+    sums, tokens = [], text[0][-1][0, :3].double().numpy()
+    for end, order in (("", [0, 1, 2]), ("_reverse", [2, 1, 0])):
+        of = {k: v.detach().double().numpy() for k, v in pool.lstm.named_parameters()}
+        state = cell = total = np.zeros(1)
+        for token in tokens[order]:
+            gates = of[f"weight_ih_l0{end}"] @ token + of[f"weight_hh_l0{end}"] @ state
+            gates += of[f"bias_ih_l0{end}"] + of[f"bias_hh_l0{end}"]
+            let_in, keep, _, let_out = 1 / (1 + np.exp(-gates))
+            cell = keep * cell + let_in * np.tanh(gates[2])
+            state = let_out * np.tanh(cell)
+            total = total + state
+        sums.append(float(total[0]))
+    torch.testing.assert_close(pool(*text), torch.tensor([sums]) / 3)
+
+
+def test_poolings_side_by_side_by_hand():
+    text = one_text([1.0, -2.0], [3.0, 4.0], [5.0, -8.0], padding=[[100.0, 100.0]])
+    pool = build_pooling("mean+max", 2, L)
+    assert pool(*text).tolist() == [[3.0, -2.0, 5.0, 4.0]]
+    assert pool.output_dim == 4
+    assert pool.normalised_for == ("binary", "multiclass")  # as max
+    own = build_pooling("cls+weighted_layer", 2, 2, weighted_layer={"layer_start": 2})
+    assert own.poolings[1].layer_start == 2
+
+
 def test_idf_weights_by_hand():
     pool = build_pooling("idf", 2, L, vocab_size=6, special_ids=[0, 1])
     pool.fit([[0, 2, 3, 1], [0, 2, 2, 1], [0, 2, 3, 4, 1]])
@@ -394,14 +512,42 @@ def test_fitting_on_no_texts_leaves_idf_uniform():
 # Limits
 
 
-@pytest.mark.parametrize("name", ["cls", "max", "mean"])
+@pytest.mark.parametrize(("raw", "limit"), [(-50.0, "mean"), (3000.0, "max")])
+def test_gem_goes_from_the_mean_to_the_maximum(raw, limit):
+    pool, text = build("gem"), pad(make_texts(3, 5), 1, 2, 1e30)
+    with torch.no_grad():
+        pool.raw_power.fill_(raw)
+    torch.testing.assert_close(pool(*text), build(limit)(*text), atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("raw", [-1e4, 1e4])
+def test_gem_stays_finite_whatever_power_is_learned(raw):
+    pool = build("gem")
+    with torch.no_grad():
+        pool.raw_power.fill_(raw)
+    layers, found = gradients(pool, make_texts(3, 5))
+    assert layers[-1].grad.isfinite().all()
+    assert found["raw_power"].isfinite()
+
+
+@pytest.mark.parametrize("tokens", ["max", "attention", "lstm"])
+def test_weighted_layer_pools_the_averaged_layers(tokens):
+    layers, mask, ids = pad(make_texts(3, 5), 1, 2, 1e30)
+    pool = build("weighted_layer", layer_start=L - 1, tokens=tokens)
+    average = ((layers[-2] + layers[-1]) / 2,)
+    torch.testing.assert_close(pool(layers, mask, ids), pool.tokens(average, mask, ids))
+
+
+@pytest.mark.parametrize("name", ["cls", "max", "mean", "mean_sqrt_len"])
 def test_agrees_with_sentence_transformers(name):
     from sentence_transformers.sentence_transformer.modules import Pooling  # seconds to import
 
     layers, mask, ids = make_texts(4, 9)
     mask[0, :3], mask[1, 5:], mask[2, 1:] = 0, 0, 0
     features = {"token_embeddings": layers[-1], "attention_mask": mask}
-    theirs = Pooling(H, name)(features)["sentence_embedding"]
+    theirs = Pooling(H, f"{name}_tokens" if name == "mean_sqrt_len" else name)(features)[
+        "sentence_embedding"
+    ]
     torch.testing.assert_close(make_pool(name)(layers, mask, ids), theirs, atol=1e-6, rtol=0)
 
 
@@ -480,15 +626,15 @@ def test_an_unknown_pooling_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("mean", ()), ("weighted_layer", ("layer_start",)), ("idf", ("vocab_size", "special_ids"))],
+    [("mean", ()), ("max_cls", ("layers", "heads")), ("idf", ("vocab_size", "special_ids"))],
 )
-def test_options_are_those_of_the_pooling(name, options):
-    assert pooling_options(name) == options
+def test_options_are_those_of_the_pooling_and_of_all(name, options):
+    assert pooling_options(name) == (*options, "layer", "segment")
 
 
-@every_pooling
+@every_single
 def test_an_unknown_option_is_refused(name):
-    options = ", ".join(pooling_options(name)) or "none"
+    options = ", ".join(pooling_options(name))
     message = f"'{name}'.*'layer_begin'.*{options}"
     with pytest.raises(ValueError, match=message):
         build_pooling(name, H, L, layer_begin=1)
@@ -504,6 +650,29 @@ def test_a_bad_layer_start_is_refused(layer_start):
     message = rf"\blayer_start\b.*\[0, {L}\].* {layer_start!r}"
     with pytest.raises(ValueError, match=message):
         build_pooling("weighted_layer", H, L, layer_start=layer_start)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("max_cls", {"layers": 0}, r"\blayers\b.*\[1, 6\].* 0$"),
+        ("concat_layers", {"layers": L + 1}, r"\blayers\b.* 7$"),
+        ("max_cls", {"heads": 3}, r"\bheads\b.* 8\b.* 3$"),
+        ("multihead_attention", {"heads": True}, r"\bheads\b.* True$"),
+        ("mean", {"layer": L + 1}, r"\blayer\b.*\[0, 6\].* 7$"),
+        ("weighted_layer", {"tokens": "idf"}, r"'weighted_layer'.*'idf'.*\bmean\b"),
+        ("concat_layers", {"tokens": "max_cls"}, r"'concat_layers'.*'max_cls'.*\bmean\b"),
+        ("mean+max", {"layer": 3}, r"'mean\+max'.*'layer' 3\b.*\{mean: "),
+        ("mean+max", {"min": {}}, r"'mean\+max'.*'min'"),
+        ("mean+max", {"max": {"heads": 2}}, r"'max'.*'heads'"),
+        ("mean+max+mean", {}, r"'mean\+max\+mean'.*'mean' twice"),
+        ("mean+meen", {}, "'meen'.*'mean'"),
+        ("mean+", {}, "''"),
+    ],
+)
+def test_options_and_names_that_do_not_fit_are_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        build_pooling(name, H, L, **options)
 
 
 @pytest.mark.parametrize("layer_start", [0, L])

@@ -93,8 +93,8 @@ def test_the_yaml_is_a_valid_config(tmp_path: Path) -> None:
 def test_the_pooling_that_is_added_sees_real_tokens_only() -> None:
     file = {**vars(poolings), "POOLINGS": dict(poolings.POOLINGS)}
     exec(block("python"), file)
-    pool = file["POOLINGS"]["mean_sqrt"](hidden_size=2, num_layers=1)
+    pool = file["POOLINGS"]["first_last"](hidden_size=2, num_layers=1)
     hidden = torch.tensor([[[1.0, -2.0], [3.0, 4.0], [1e30, -1e30]]])
     mask = torch.tensor([[1, 1, 0]])
-    found = pool((hidden, hidden), mask, torch.zeros_like(mask))
-    assert torch.allclose(found, torch.tensor([[4.0, 2.0]]) / 2**0.5)
+    found = pool((hidden + 1, hidden), mask, torch.zeros_like(mask))
+    assert torch.allclose(found, torch.tensor([[2.5, 1.5]]))

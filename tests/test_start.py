@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_backbones import make_tokenizer
 
+from pipeline.members.bert.encoder import all_options
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network, start_head
 from pipeline.members.bert.poolings import POOLINGS
@@ -45,8 +46,7 @@ def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, ti
     tokenizer = make_tokenizer("bert")
     texts = [(text,) for text in ("the film goes on", "dull", "a splendid train", "grim, stale")]
     tokens = tokenize(tokenizer, texts, max_length=16)
-    known = {"vocab_size": len(tokenizer), "special_ids": tokenizer.all_special_ids}
-    options = known if pooling == "idf" else {}
+    options = all_options(pooling, {}, tiny_backbone)
     torch.manual_seed(3)
     labels, loss = labels_of(task), LOSSES[losses_for(task)[0]]
     width = 1 if task == "binary" else 3

@@ -16,7 +16,7 @@ from pipeline.competition.deal import connect
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.rows import Train, joined_unordered, texts_by
 from pipeline.settings.data import Data
-from pipeline.settings.template import check_template, filled
+from pipeline.settings.template import check_template, filled, n_parts
 
 NAMES = ("title", "body", "my year")
 ROWS = [("Rail", "A train.", "1999"), ("", "{title}", "")]
@@ -37,6 +37,13 @@ BOTH = "{first}{third} {second}"
 )
 def test_a_template_is_filled_with_the_cells_of_each_row(template, texts):
     assert filled(template, NAMES, ROWS) == [(text,) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("template", "n"), [(None, 2), ("{a}", 1), ("{a}{sep}{b}{sep}", 3), ("{a}{{sep}}{sep}{b}", 2)]
+)
+def test_parts_are_counted_by_separators_and_a_pair_has_two(template, n):
+    assert n_parts(template) == n
 
 
 def test_rows_without_a_template_are_as_they_are_and_features_can_be_named():

@@ -51,6 +51,15 @@ def test_fp16_without_a_gpu_is_refused_in_one_line_before_anything_is_trained(tr
     assert not list(Path("models/tiny").glob("*/fold*"))
 
 
+def test_poolings_side_by_side_one_of_a_part_predict_from_their_files(train):
+    options = {"idf": {"segment": 2, "layer": 1}}
+    member = {"pooling": ["cls", "idf"], "options": options, "template": "{text}{sep}{text}"}
+    train(member)
+    assert read_run(Unit("tiny", "cls-idf", 0))["network"]["pooling"] == "cls+idf"
+    import_module("pipeline.predict").main(["configs/tiny.yaml"])  # which checks the reloaded units
+    assert len(read_rows(Path("oof/tiny/cls-idf/test.csv"))[1]) == 20
+
+
 def test_run_json_names_the_command_of_the_stage_and_not_of_the_worker(train):
     train({"pooling": "mean"}, n_jobs=2)
     for fold in (0, 1):

@@ -655,6 +655,9 @@ def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_fol
     [
         ("meen", {}, "'meen'"),
         ("mean", {"layer_start": 1}, "'mean'.*'layer_start'"),
+        ("mean+meen", {}, "'meen'"),
+        ("mean+max", {"max": {"layer": 3}}, r"'max'.*\[0, 2\].*\b3\b"),
+        ("mean+max", {"max": {"segment": 3}}, r"\bsegment\b.*1 to 2\b.* 3;"),
         ("weighted_layer", {"layer_start": 9}, r"'weighted_layer'.*\[0, 2\].*\b9\b"),
     ],
 )

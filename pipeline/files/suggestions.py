@@ -29,6 +29,11 @@ SYNONYMS = {
     "mean": "avg average",
     "cls": "cls_token",
     "attention": "attn",
+    "mean_sqrt_len": "mean_sqrt_len_tokens sqrtn",
+    "gem": "gem_text generalized_mean",
+    "concat_layers": "concat concatenate",
+    "multihead_attention": "mha",
+    "max_cls": "maxpoolbert",
     # losses
     "mse": "l2 mean_squared_error squared_error",
     "smooth_l1": "huber",
@@ -76,7 +81,7 @@ SYNONYMS = {
     "jobs.n_jobs": "workers n_workers num_workers",
 }
 # well-known names that look like ours and mean something else
-OTHERS = "msle mean_squared_log_error smape average_precision lstm"
+OTHERS = "msle mean_squared_log_error smape average_precision"
 
 
 def folded(name: str) -> str:

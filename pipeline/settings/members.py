@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PlainValidator, Tag
 
 from pipeline.files.messages import short
 from pipeline.settings.section import (
@@ -76,6 +76,18 @@ def _as_json(value: Any) -> Any:
         f"is {value!r}, which run.json cannot hold; give a number, a text, true or false, or lists "
         "and maps of these"
     )
+
+
+def _joined(value: object) -> object:
+    """`[mean, max]` as mean+max: one text wherever the name of a pooling goes."""
+    if not isinstance(value, list):
+        return as_spelled(value)
+    if not value or not all(isinstance(name, str) for name in value):
+        raise ValueError(
+            f"pooling is a name, or a list of names such as [mean, max], got {short(value)}; "
+            "options go into options"
+        )
+    return "+".join(value)
 
 
 # of a pooling, a classic model or Trainer, which check the names
@@ -220,9 +232,20 @@ class Member(Training, Named):
     kind: ClassVar[str] = "bert"  # of `members.kinds`
     variation: ClassVar[str] = "seed: 7"  # makes a second member of the same pooling another model
 
-    pooling: Spelled = Field(description="name of the pooling, which turns tokens into a vector")
-    options: Options = Field({}, description="options of the pooling")
+    pooling: Annotated[str, BeforeValidator(_joined)] = Field(
+        description="name of the pooling, which turns tokens into a vector; [mean, max]: the "
+        "vectors of both, side by side"
+    )
+    options: Options = Field(
+        {}, description="options of the pooling; of several, by name, such as {mean: {segment: 2}}"
+    )
     backbone: Spelled = Field(description="a demo name, a folder or a hub id")
+
+    @property
+    def reads_segment(self) -> bool:
+        """Whether a pooling has the option `segment`."""
+        maps = (of for of in (self.options, *self.options.values()) if isinstance(of, dict))
+        return any("segment" in of for of in maps)
 
 
 def with_loss(member: Member, task: str, metric: str) -> Member:
@@ -289,7 +312,11 @@ def expanded(member: object) -> list[object]:
 
 
 def _name_of(entry: Options) -> object:
-    return entry.get("name", entry.get("pooling", entry.get("model")))
+    if "name" in entry:
+        return entry["name"]
+    own = entry.get("pooling", entry.get("model"))
+    own = _joined(own) if isinstance(own, list) else own
+    return own.replace("+", "-") if isinstance(own, str) else own
 
 
 def filled_in(

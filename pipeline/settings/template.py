@@ -45,6 +45,13 @@ def check_template(where: str, template: str, names: Sequence[str]) -> None:
         )
 
 
+def n_parts(template: str | None) -> int:
+    """Parts that {sep} makes of a text; without a template 2, the texts of a pair."""
+    if template is None:
+        return 2
+    return 1 + sum(brace[1] == SEP for brace in _BRACE.finditer(template))
+
+
 def filled(template: str, names: Sequence[str], rows: Texts) -> Texts:
     """(n,) the one text of each row, with `BREAK` for {sep}.
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.members.bert.finetune import outputs_of
+from pipeline.members.bert.named_poolings import build_pooling
 from pipeline.members.bert.network import build_network
-from pipeline.members.bert.poolings import build_pooling
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import most_tokens, tokenize
 from pipeline.members.jobs import run_all

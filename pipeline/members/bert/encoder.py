@@ -24,6 +24,7 @@ from pipeline.members.bert.finetune import (
     weights_for_loss,
 )
 from pipeline.members.bert.losses import LOSSES, Loss
+from pipeline.members.bert.named_poolings import build_pooling, known_poolings, pooling_options
 from pipeline.members.bert.network import (
     Network,
     build_network,
@@ -31,8 +32,8 @@ from pipeline.members.bert.network import (
     start_head,
     trained_tensors,
 )
-from pipeline.members.bert.poolings import build_pooling, check_options, pooling_options
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
+from pipeline.members.bert.segments import segment_of
 from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, tokenize
 from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.rates import for_backbone
@@ -50,23 +51,24 @@ from pipeline.members.units import (
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import Lora, Member, Options
+from pipeline.settings.template import n_parts
 
 WEIGHTS = "weights.safetensors"
-OF_NETWORK = {"pooling", "options", "freeze_embeddings", "lora"}
+OF_NETWORK = {"pooling", "options", "template", "freeze_embeddings", "lora"}
 
 
 class Bert:
     """See `members.kinds.Kind`."""
 
     def check(self, member: Member, backbone: Path | None) -> None:
-        check_options(member.pooling, member.options)
+        known_poolings(member.pooling, member.options)
         _check_trainer(member)
         if member.lora is not None:
             check_adapters(member.lora, read_config(backbone) if backbone else None)
         if backbone is None:
             return
         config, tokenizer = read_config(backbone), read_tokenizer(backbone)
-        options = _all_options(member.pooling, member.options, backbone)
+        options = all_options(member.pooling, member.options, backbone, member.template)
         build_pooling(member.pooling, config.hidden_size, config.num_hidden_layers, **options)
         limit = most_tokens(config, tokenizer)
         # DeBERTa-v3 has relative positions only, and reads longer texts than in pretraining
@@ -143,10 +145,11 @@ def _network(
     dropout: float | None,
 ) -> Network:
     """The network of a unit; `settings` are those of `OF_NETWORK`, as `run.json` holds them."""
-    options = _all_options(settings["pooling"], settings["options"], backbone)
+    pooling, template = settings["pooling"], settings.get("template")
+    options = all_options(pooling, settings["options"], backbone, template)
     return build_network(
         backbone,
-        settings["pooling"],
+        pooling,
         options,
         n_columns,
         loss,
@@ -157,14 +160,22 @@ def _network(
     )
 
 
-def _all_options(pooling: str, options: Options, backbone: Path) -> Mapping[str, Any]:
-    """The pooling's options, with those that come from the backbone."""
+def all_options(
+    pooling: str, options: Options, backbone: Path, template: str | None = None
+) -> Mapping[str, Any]:
+    """The options of a pooling, with those that come from the backbone and from the template."""
+    tokenizer = read_tokenizer(backbone)
     from_backbone = {
         "vocab_size": read_config(backbone).vocab_size,
-        "special_ids": sorted(read_tokenizer(backbone).all_special_ids),
+        "special_ids": sorted(tokenizer.all_special_ids),
     }
-    names = pooling_options(pooling)
-    return {**{k: v for k, v in from_backbone.items() if k in names}, **options}
+    of: dict[str, Options] = {}
+    for name, own in known_poolings(pooling, options):
+        known = pooling_options(name)
+        of[name] = {**{k: v for k, v in from_backbone.items() if k in known}, **own}
+        if own.get("segment") is not None:
+            of[name]["segment"] = segment_of(own["segment"], n_parts(template), tokenizer)
+    return of.get(pooling, of)  # of several, by name
 
 
 def _check_trainer(member: Member) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from pipeline.members.bert.adapters import add_adapters
 from pipeline.members.bert.losses import Loss
-from pipeline.members.bert.poolings import Pooling, build_pooling
+from pipeline.members.bert.named_poolings import build_pooling
+from pipeline.members.bert.poolings import Pooling
 from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
 from pipeline.settings.members import Lora

@@ -2,18 +2,26 @@
 
 B texts, T tokens, H hidden, L layers of the backbone. Padding, on either side, changes neither the
 output nor a gradient. A new pooling is a subclass of `Pooling` and a line in `POOLINGS`. Formulas,
-and differences from the article that the project started from: docs/poolings.md.
+sources, and differences from the article that the project started from: docs/poolings.md.
 """
 
 import inspect
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.files.suggestions import choices
+from pipeline.members.bert.masked import (
+    attend,
+    fill_padding,
+    first_token,
+    largest,
+    mean_of_tokens,
+    token_of,
+)
+from pipeline.members.bert.segments import Segment
 
 
 class Pooling(nn.Module):
@@ -24,9 +32,15 @@ class Pooling(nn.Module):
     Attributes:
         normalised_for: tasks whose heads get its vectors through a LayerNorm, as measured in
             docs/LOG.md, "Scale of pooled vectors".
+        reads_one_layer: whether it sees the last of the hidden states only.
+        segment: the part of each text that it sees; None for all of it.
+        n_states: number of hidden states that it sees; None for all.
     """
 
     normalised_for: tuple[str, ...] = ("multiclass",)
+    reads_one_layer = True
+    segment: Segment | None = None
+    n_states: int | None = None
 
     def __init__(self, hidden_size: int, num_layers: int) -> None:
         super().__init__()
@@ -45,8 +59,11 @@ class Pooling(nn.Module):
             attention_mask: (B, T), 1 on real tokens, 0 on padding.
             input_ids: (B, T).
         """
+        real = attention_mask.bool()
+        if self.segment is not None:
+            real = self.segment.within(real, input_ids)
         with torch.autocast(hidden_states[-1].device.type, enabled=False):
-            return self.pool(hidden_states, attention_mask.bool(), input_ids)
+            return self.pool(hidden_states[: self.n_states], real, input_ids)
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         """`forward` with autocast off and the mask as `real`, (B, T) bool."""
@@ -60,7 +77,7 @@ class ClsPooling(Pooling):
     """
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        return token_of(hidden_states[-1], real, real.int().argmax(1))  # argmax takes the first
+        return first_token(hidden_states[-1], real)
 
 
 class LastPooling(Pooling):
@@ -87,14 +104,23 @@ class WeightedMeanPooling(Pooling):
         return mean_of_tokens(hidden_states[-1], real.cumsum(1) * real)
 
 
+class MeanSqrtLenPooling(Pooling):
+    """Sum of the real tokens / the root of their number (Cer et al. 2018, arXiv:1803.11175).
+
+    A LayerNorm takes the length out again: where one follows, this is `mean`.
+    """
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        return mean_of_tokens(hidden_states[-1], real) * real.sum(1, keepdim=True).sqrt()
+
+
 class MaxPooling(Pooling):
     """Largest value per feature over the real tokens (Kim 2014, arXiv:1408.5882)."""
 
     normalised_for = ("binary", "multiclass")
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        largest = fill_padding(hidden_states[-1], real, -torch.inf).amax(1)  # (B, H)
-        return largest.masked_fill(~real.any(1, keepdim=True), 0.0)
+        return largest(hidden_states[-1], real)
 
 
 class MinPooling(Pooling):
@@ -103,8 +129,31 @@ class MinPooling(Pooling):
     normalised_for = ("binary", "multiclass")
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        smallest = fill_padding(hidden_states[-1], real, torch.inf).amin(1)  # (B, H)
-        return smallest.masked_fill(~real.any(1, keepdim=True), 0.0)
+        return -largest(-hidden_states[-1], real)
+
+
+class GemPooling(Pooling):
+    """Mean of powers p, p learned, then the root (Radenović et al. 2018, arXiv:1711.02512).
+
+    Powers need values of one sign, so a feature is measured from its smallest value in the text,
+    which is added again: p = 1 gives the mean, a large p the maximum. p starts at 3 and stays
+    above 1.
+    """
+
+    def __init__(self, hidden_size: int, num_layers: int) -> None:
+        super().__init__(hidden_size, num_layers)
+        self.raw_power = nn.Parameter(torch.tensor(2.0).expm1().log())  # p - 1 is its softplus
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        tokens = fill_padding(hidden_states[-1], real, 0.0)  # (B, T, H)
+        low = -largest(-tokens, real)  # (B, H)
+        above = fill_padding(tokens - low.unsqueeze(1), real, 0.0)  # (B, T, H), at least 0
+        # in units of the largest, powers neither overflow nor vanish; a unit has no gradient
+        unit = above.detach().amax(1).clamp(min=torch.finfo(torch.float32).tiny)  # (B, H)
+        power = 1 + nn.functional.softplus(self.raw_power)
+        mean = mean_of_tokens((above / unit.unsqueeze(1)) ** power, real)  # (B, H), 1 / T or more
+        # or 0 where all tokens agree: there a root has no finite gradient
+        return low + unit * mean.clamp(min=1e-9) ** (1 / power) * (mean > 0)
 
 
 class WeightedLayerPooling(Pooling):
@@ -113,25 +162,66 @@ class WeightedLayerPooling(Pooling):
     The weights start equal and pass a softmax, so they stay positive and sum to 1.
     """
 
+    reads_one_layer = False
+
     def __init__(
-        self, hidden_size: int, num_layers: int, *, layer_start: int | None = None
+        self,
+        hidden_size: int,
+        num_layers: int,
+        *,
+        layer_start: int | None = None,
+        tokens: str = "mean",
     ) -> None:
-        """Average `hidden_states[layer_start:]`; None means the last four, or all if fewer."""
+        """Average `hidden_states[layer_start:]`; None means the last four, or all if fewer.
+
+        Args:
+            tokens: the pooling of the averaged layers' tokens.
+        """
         super().__init__(hidden_size, num_layers)
         if layer_start is None:
-            layer_start = num_layers + 1 - min(4, num_layers)
-        if not isinstance(layer_start, int) or not 0 <= layer_start <= num_layers:
-            raise ValueError(
-                f"pooling 'weighted_layer': layer_start is a whole number in [0, {num_layers}], "
-                f"0 the embeddings, got {layer_start!r}"
-            )
+            layer_start = num_layers + 1 - max(1, min(4, num_layers))
+        about = f"in [0, {num_layers}], 0 the embeddings"
+        check_whole("weighted_layer", "layer_start", layer_start, 0, num_layers, about)
         self.layer_start = layer_start
         self.layer_weights = nn.Parameter(torch.zeros(num_layers + 1 - layer_start))
+        self.tokens = pooling_of_tokens("weighted_layer", tokens, hidden_size)
+        self.output_dim = self.tokens.output_dim
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        # Both averages are linear: tokens first keeps (layers, B, H), not (layers, B, T, H)
-        layers = [mean_of_tokens(layer, real) for layer in hidden_states[self.layer_start :]]
-        return (self.layer_weights.softmax(0)[:, None, None] * torch.stack(layers)).sum(0)
+        layers, weights = hidden_states[self.layer_start :], self.layer_weights.softmax(0)
+        average = weights[0] * fill_padding(layers[0], real, 0.0)  # (B, T, H)
+        for weight, layer in zip(weights[1:], layers[1:], strict=True):
+            average = average + weight * fill_padding(layer, real, 0.0)
+        return self.tokens.pool((average,), real, input_ids)
+
+
+class ConcatLayersPooling(Pooling):
+    """Vectors of the last four layers side by side (Devlin et al. 2019, arXiv:1810.04805).
+
+    There, in table 7, they are those of tokens; of a text Kaggle's solutions take the first token.
+    """
+
+    reads_one_layer = False
+
+    def __init__(
+        self, hidden_size: int, num_layers: int, *, layers: int | None = None, tokens: str = "cls"
+    ) -> None:
+        """Put the last `layers` side by side; None means four, or all if fewer.
+
+        Args:
+            tokens: the pooling of each layer's tokens, with parameters of its own.
+        """
+        super().__init__(hidden_size, num_layers)
+        n_layers = last_layers("concat_layers", layers, 4, num_layers)
+        poolings = [
+            pooling_of_tokens("concat_layers", tokens, hidden_size) for _ in range(n_layers)
+        ]
+        self.layers = nn.ModuleList(poolings)
+        self.output_dim = sum(pooling.output_dim for pooling in poolings)
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        pairs = zip(self.layers, hidden_states[-len(self.layers) :], strict=True)
+        return torch.cat([pooling((state,), real, input_ids) for pooling, state in pairs], 1)
 
 
 class AttentionPooling(Pooling):
@@ -153,6 +243,67 @@ class AttentionPooling(Pooling):
         # a text without real tokens keeps its scores: the softmax of -inf alone is NaN
         scores = scores.masked_fill(~real & real.any(1, keepdim=True), -torch.inf)
         return (scores.softmax(1).unsqueeze(-1) * tokens).sum(1)
+
+
+class MultiheadAttentionPooling(Pooling):
+    """Attention of a learned query to the real tokens (Lee et al. 2019, arXiv:1810.00825)."""
+
+    def __init__(self, hidden_size: int, num_layers: int, *, heads: int = 4) -> None:
+        super().__init__(hidden_size, num_layers)
+        self.attention = multihead("multihead_attention", hidden_size, heads)
+        self.query = nn.Parameter(torch.randn(hidden_size))
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        tokens = fill_padding(hidden_states[-1], real, 0.0)
+        return attend(self.attention, self.query.expand(len(tokens), -1), tokens, real)
+
+
+class MaxClsPooling(Pooling):
+    """Maximum over layers, then attention (MaxPoolBERT, Behrendt et al. 2025, arXiv:2505.15696).
+
+    The variant that its authors recommend: each token's features are their largest of the layers,
+    and the first token is the query.
+    """
+
+    reads_one_layer = False
+
+    def __init__(
+        self, hidden_size: int, num_layers: int, *, layers: int | None = None, heads: int = 4
+    ) -> None:
+        """Take the maximum over the last `layers`; None means three, or all if fewer."""
+        super().__init__(hidden_size, num_layers)
+        self.n_layers = last_layers("max_cls", layers, 3, num_layers)
+        self.attention = multihead("max_cls", hidden_size, heads)
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        layers = [fill_padding(layer, real, 0.0) for layer in hidden_states[-self.n_layers :]]
+        tokens = torch.stack(layers).amax(0)  # (B, T, H)
+        return attend(self.attention, first_token(tokens, real), tokens, real)
+
+
+class LstmPooling(Pooling):
+    """Average of a bidirectional LSTM's outputs on the real tokens (Graves & Schmidhuber 2005).
+
+    Each direction has half of the hidden size, as in the code of the first place of the Kaggle
+    competition Feedback Prize ELL, efficiency track.
+    """
+
+    def __init__(self, hidden_size: int, num_layers: int) -> None:
+        super().__init__(hidden_size, num_layers)
+        self.lstm = nn.LSTM(hidden_size, hidden_size // 2, bidirectional=True, batch_first=True)
+        self.output_dim = 2 * (hidden_size // 2)
+
+    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
+        tokens = fill_padding(hidden_states[-1], real, 0.0)
+        # real tokens to the front, in their order: packed, the LSTM reads these alone
+        order = (~real).int().argsort(dim=1, stable=True).unsqueeze(-1).expand_as(tokens)
+        n_tokens = real.sum(1).clamp(min=1)  # an empty text has one of zeros, left out below
+        packed = nn.utils.rnn.pack_padded_sequence(
+            tokens.gather(1, order), n_tokens.cpu(), batch_first=True, enforce_sorted=False
+        )
+        read, _ = nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
+        kept = torch.arange(read.shape[1], device=real.device) < real.sum(1, keepdim=True)
+        return mean_of_tokens(read, kept)
 
 
 class IdfPooling(Pooling):
@@ -193,26 +344,6 @@ class IdfPooling(Pooling):
         return mean_of_tokens(hidden_states[-1], torch.where(only_special, real, weights))
 
 
-def token_of(tokens: Tensor, real: Tensor, position: Tensor) -> Tensor:
-    """The token (B, H) at a position (B,) of each text; zeros for a text without real tokens."""
-    vectors = tokens[torch.arange(len(position), device=position.device), position].float()
-    return vectors.masked_fill(~real.any(1, keepdim=True), 0.0)
-
-
-def fill_padding(tokens: Tensor, real: Tensor, value: float) -> Tensor:
-    """`tokens` (B, T, H) as float32, with `value` where `real` (B, T) is False."""
-    return tokens.float().masked_fill(~real.unsqueeze(-1), value)
-
-
-def mean_of_tokens(tokens: Tensor, weights: Tensor) -> Tensor:
-    """Weighted average (B, H) of `tokens` (B, T, H) by `weights` (B, T); zeros if they are all 0.
-
-    The weights are 0 or at least 1, as those of a mask and of IDF.
-    """
-    total = fill_padding(tokens, weights > 0, 0.0) * weights.unsqueeze(-1)  # (B, T, H)
-    return total.sum(1) / weights.sum(1, keepdim=True).clamp(min=1)
-
-
 def known_ids(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
     """`ids` as an array; a ValueError for an id outside the vocabulary."""
     array = np.asarray(ids, dtype=np.int64)
@@ -225,27 +356,46 @@ def known_ids(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
     return array
 
 
-def pooling_options(name: str) -> tuple[str, ...]:
-    """Names of the options that a pooling takes; a ValueError if there is no such pooling."""
-    if name not in POOLINGS:
-        raise ValueError(f"unknown pooling {name!r}; {choices(name, sorted(POOLINGS))}")
-    arguments = inspect.signature(POOLINGS[name]).parameters.values()
-    return tuple(argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY)
+def multihead(pooling: str, hidden_size: int, heads: int) -> nn.MultiheadAttention:
+    if type(heads) is not int or heads < 1 or hidden_size % heads:
+        raise ValueError(
+            f"pooling {pooling!r}: heads is a number that divides the hidden size {hidden_size}, "
+            f"got {heads!r}"
+        )
+    return nn.MultiheadAttention(hidden_size, heads, batch_first=True)
 
 
-def check_options(name: str, options: Iterable[str]) -> None:
-    """Raise a ValueError for an unknown pooling, or an option that it does not take."""
-    allowed = pooling_options(name)
-    for option in options:
-        if option not in allowed:
-            choices = ", ".join(allowed) or "none"
-            raise ValueError(f"pooling {name!r} has no option {option!r}; its options: {choices}")
+def last_layers(pooling: str, layers: int | None, default: int, num_layers: int) -> int:
+    """The number of layers from the last that a pooling reads."""
+    if layers is None:
+        return max(1, min(default, num_layers))
+    check_whole(pooling, "layers", layers, 1, num_layers, f"in [1, {num_layers}], from the last")
+    return layers
 
 
-def build_pooling(name: str, hidden_size: int, num_layers: int, **options: Any) -> Pooling:
-    """The pooling called `name`; a ValueError for an unknown name, or an option that is wrong."""
-    check_options(name, options)
-    return POOLINGS[name](hidden_size, num_layers, **options)
+def check_whole(pooling: str, option: str, value: object, low: int, high: int, about: str) -> None:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"pooling {pooling!r}: {option} is a whole number {about}, got {value!r}")
+
+
+def pooling_of_tokens(pooling: str, tokens: str, hidden_size: int) -> Pooling:
+    """The pooling of a layer's tokens that the option `tokens` of another pooling names."""
+    fitting = [
+        name
+        for name, kind in POOLINGS.items()
+        if kind.reads_one_layer and all(o.default is not o.empty for o in own_options(kind))
+    ]
+    if tokens not in fitting:
+        raise ValueError(
+            f"pooling {pooling!r}: tokens {tokens!r} is no pooling of one layer; "
+            f"{choices(tokens, sorted(fitting))}"
+        )
+    return POOLINGS[tokens](hidden_size, 0)
+
+
+def own_options(kind: type[Pooling]) -> list[inspect.Parameter]:
+    arguments = inspect.signature(kind).parameters.values()
+    return [argument for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
 
 
 POOLINGS: dict[str, type[Pooling]] = {
@@ -253,9 +403,15 @@ POOLINGS: dict[str, type[Pooling]] = {
     "last": LastPooling,
     "mean": MeanPooling,
     "weighted_mean": WeightedMeanPooling,
+    "mean_sqrt_len": MeanSqrtLenPooling,
     "max": MaxPooling,
     "min": MinPooling,
+    "gem": GemPooling,
     "weighted_layer": WeightedLayerPooling,
+    "concat_layers": ConcatLayersPooling,
     "attention": AttentionPooling,
+    "multihead_attention": MultiheadAttentionPooling,
+    "max_cls": MaxClsPooling,
+    "lstm": LstmPooling,
     "idf": IdfPooling,
 }
