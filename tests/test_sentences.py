@@ -58,6 +58,7 @@ def states_of(folder, text):
         ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, lambda h: h.mean(0)),
         ({"pooling_mode": "lasttoken"}, lambda h: h[-1]),
         ({"pooling_mode": "max"}, lambda h: h.max(0)),
+        ({"pooling_mode_mean_sqrt_len_tokens": True}, lambda h: h.sum(0) / len(h) ** 0.5),
         ({"pooling_mode": ["cls", "mean"]}, lambda h: np.hstack([h[0], h.mean(0)])),
         (
             {"pooling_mode_weightedmean_tokens": True},
@@ -65,7 +66,7 @@ def states_of(folder, text):
         ),
         ({}, lambda h: h.mean(0)),
     ],
-    ids=["cls", "mean", "last", "max", "two", "weighted mean", "none"],
+    ids=["cls", "mean", "last", "max", "sqrt_len", "two", "weighted mean", "none"],
 )
 def test_a_vector_is_pooled_as_the_models_files_say(
     pooling, by_hand, embedding_model, tiny_backbone
@@ -106,8 +107,8 @@ def test_a_module_that_is_not_understood_is_named(embedding_model):
 
 
 def test_a_pooling_that_is_not_known_is_named(embedding_model):
-    with pytest.raises(ValueError, match="'mean_sqrt_len_tokens'"):
-        recipe_of(embedding_model({"pooling_mode_mean_sqrt_len_tokens": True}))
+    with pytest.raises(ValueError, match="'median'"):
+        recipe_of(embedding_model({"pooling_mode": "median"}))
 
 
 def test_the_copy_of_a_backbone_holds_how_it_pools_and_a_changed_file_is_noticed(embedding_model):

@@ -12,7 +12,7 @@ from pipeline.files.reading import read_json
 
 # names of poolings in sentence-transformers' files, new and old, and ours
 POOLINGS = {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "weighted_mean"}
-POOLINGS |= {"lasttoken": "last"}
+POOLINGS |= {"lasttoken": "last", "mean_sqrt_len_tokens": "mean_sqrt_len"}
 OLD_KEYS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
