@@ -4,14 +4,16 @@
     python -m benchmarks.recipes start --planted labels28 --rows 3000 --epochs 2
     python -m benchmarks.recipes steps --competitions tweets nyt election --rows 500
     python -m benchmarks.recipes scale --competitions tweets --poolings max min --seeds 2
+    python -m benchmarks.recipes poolings --competitions amazon --poolings mean mean+max gem
     python -m benchmarks.recipes losses --competitions amazon --rows 1500 --metric mae
     python -m benchmarks.recipes losses --competitions newsgroups --rows 1500 --metric f1_macro
     python -m benchmarks.recipes defaults --competitions movies amazon --rows 3000 --folds 5
 
 All arms of a study are trained on the same folds with the same seeds; no test row and no
-solution.csv is read. `gain` is over the study's first arm, positive is better, with its 95 %
-interval over rows (over whole groups where there are any); each seed is a line of its own, so the
-interval does not hold the noise between seeds. A planted task is made of words from the demo
+solution.csv is read. `gain` is over the study's first arm, in a study of one arm over the pooling
+`mean` of the same seed, or else the first pooling; positive is better, with its 95 % interval over
+rows (over whole groups where there are any); each seed is a line of its own, so the interval does
+not hold the noise between seeds. A planted task is made of words from the demo
 `election`: see benchmarks/shared/planted.py.
 
 Writes benchmarks/results/<name>.csv, a line for each task, pooling, seed and arm, and <name>.json.
@@ -30,6 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -41,6 +44,7 @@ from pipeline import prepare
 from pipeline.competition.deal import make_folds
 from pipeline.competition.rows import joined_unordered
 from pipeline.members.backbones import locate_backbone
+from pipeline.members.bert.encoder import all_options
 from pipeline.members.bert.finetune import (
     Scaling,
     fit,
@@ -50,16 +54,17 @@ from pipeline.members.bert.finetune import (
     weights_for_loss,
 )
 from pipeline.members.bert.losses import LOSSES, BinaryCrossEntropy
+from pipeline.members.bert.named_poolings import known_poolings
 from pipeline.members.bert.network import Network, build_network, start_head
-from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.pretrained import read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
 from pipeline.members.label_weights import label_weights
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.members import TASKS_OF_LOSS, Training, losses_for
+from pipeline.settings.members import TASKS_OF_LOSS, Options, Training, losses_for
 
+Cell = tuple[str, int, str]  # pooling, seed, arm
 LEARNING_RATE, MAX_LENGTH = 1e-4, 128
 PLANTED = {
     **{f"classes{k}": (planted_classes, k) for k in (2, 6, 28, 100)},
@@ -205,6 +210,7 @@ def planted_rows(name: str, n_rows: int, n_folds: int) -> Rows:
 def train_and_predict(
     rows: Rows,
     pooling: str,
+    options: Options,
     seed: int,
     arm: Arm,
     epochs: float | None,
@@ -218,7 +224,7 @@ def train_and_predict(
     network = build_network(
         rows.backbone,
         pooling,
-        {},
+        all_options(pooling, options, rows.backbone),
         rows.n_outputs,
         loss,
         task=rows.task,
@@ -260,8 +266,16 @@ def fits(arm: Arm, task: str) -> bool:
     return not needs_classes and (arm.change is not sum_of_labels or task == "multilabel")
 
 
+def reference(cell: Cell, arms: Sequence[str], poolings: Sequence[str]) -> Cell:
+    """The cell that another one's gain is over; see the top of the file."""
+    pooling, seed, _ = cell
+    if len(arms) == 1:
+        pooling = "mean" if "mean" in poolings else poolings[0]
+    return pooling, seed, arms[0]
+
+
 def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -> pd.DataFrame:
-    """A line for each pooling, seed and arm: OOF score, gain over the first arm, steps, seconds."""
+    """A line for each pooling, seed and arm: OOF score, gain, steps, seconds."""
     n_folds = int(rows.folds.max()) + 1
     cells = [
         (pooling, seed, name)
@@ -269,17 +283,18 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
         for seed in range(arguments.seeds)
         for name in arms
     ]
+    options, how = arguments.options, (arguments.epochs, arguments.precision)
     pieces = [
         (
             f"{rows.name} {pooling} {name} {k}",
-            (rows, pooling, seed, arms[name], arguments.epochs, arguments.precision, k),
+            (rows, pooling, options.get(pooling, {}), seed, arms[name], *how, k),
         )
         for pooling, seed, name in cells
         for k in range(n_folds)
     ]
     results = run_pieces(train_and_predict, pieces, arguments.n_jobs, rows.name)
     torch.set_num_threads(1)
-    oof: dict[tuple[str, int, str], Floats] = {}
+    oof: dict[Cell, Floats] = {}
     lines = []
     target = Target.of(rows.y, rows.task, rows.metric, rows.groups)
     for i, cell in enumerate(cells):
@@ -287,8 +302,9 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
         oof[cell] = np.empty((len(rows.folds), rows.n_outputs))
         for k, (predictions, _, _) in enumerate(units):
             oof[cell][rows.folds == k] = predictions
-        pooling, seed, name = cell
-        base = oof[pooling, seed, next(iter(arms))]
+    for i, cell in enumerate(cells):
+        units, (pooling, seed, name) = results[i * n_folds : (i + 1) * n_folds], cell
+        base = oof[reference(cell, list(arms), arguments.poolings)]
         gain, low, high = difference_interval(target, oof[cell], base, seed=0)
         lines.append(
             {
@@ -311,6 +327,12 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
     return table
 
 
+def pooling_name(text: str) -> str:
+    """The name; a ValueError if it is none. Two poolings side by side are mean+max."""
+    known_poolings(text, {})
+    return text
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = parser_of(__doc__)
     parser.add_argument("study", choices=list(STUDIES))
@@ -319,7 +341,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[1500], help="training rows")
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=1, help="how many")
-    parser.add_argument("--poolings", nargs="+", choices=list(POOLINGS), default=["mean"])
+    parser.add_argument("--poolings", nargs="+", type=pooling_name, default=["mean"])
+    parser.add_argument(
+        "--options", type=yaml.safe_load, default={}, help="{gem: {layer: 5}}: by pooling"
+    )
     parser.add_argument("--arms", nargs="+", help="only these arms; gains are over the first")
     parser.add_argument("--metric", help="that scores; the competition's if not given")
     parser.add_argument("--epochs", type=float, help="of every arm, instead of its own")

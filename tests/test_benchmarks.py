@@ -90,7 +90,7 @@ def test_a_study_of_recipes_scores_each_arm_against_the_first(tiny_backbone: Pat
     y, folds = np.arange(16) % 2, np.arange(16) // 2 % 2
     rows = Rows("tiny", "binary", "auc", tiny_backbone, tokens, y, 1, folds)
     arms = {"base": Arm(epochs=1, batch_size=4), "longer": Arm(epochs=1, batch_size=4, steps=5)}
-    asked = Namespace(poolings=["mean"], seeds=1, epochs=None, precision=None, n_jobs=1)
+    asked = Namespace(poolings=["mean"], seeds=1, options={}, epochs=None, precision=None, n_jobs=1)
     table = run_study(rows, arms, asked).set_index("arm")
     assert table["steps"].to_dict() == {"base": 2, "longer": 6}  # whole epochs of 2 steps
     base = table.loc["base"]
