@@ -153,6 +153,81 @@ def test_head_and_tail_cut_as_the_tokenizer_itself_does(truncation, side, archit
         assert [tokens.of(row).tolist() for row in range(len(texts))] == wanted
 
 
+def decoded(tokenizer, ids, max_length) -> list[str]:
+    return [
+        tokenizer.decode(ids[start : start + max_length])
+        for start in range(0, len(ids), max_length)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("truncation", "n_windows", "n_cut", "windows"),
+    [
+        ("head", 9, 0, ["a train goes on", "on and on about", "about its driver"]),
+        ("head", 2, 1, ["a train goes on", "on and on about"]),
+        ("tail", 2, 1, ["goes on and on", "on about its driver"]),
+        ("head_tail", 2, 1, ["a train and on", "on about its driver"]),
+    ],
+)
+def test_a_long_text_is_read_in_full_windows_that_overlap(
+    truncation, n_windows, n_cut, windows, tokenizer
+):
+    """A quarter of the four tokens between the special ones is one."""
+    tokens = tokenize(tokenizer, TEXTS, 6, truncation, n_windows, 0.25)
+    found = decoded(tokenizer, tokens.of(2), 6)
+    assert found == [f"[CLS] {words} [SEP]" for words in windows]
+    assert tokens.n_cut == n_cut
+
+
+def test_a_text_of_one_token_too_many_takes_two_windows(tokenizer):
+    for n_words, n_windows in ((4, 1), (5, 2), (7, 2), (8, 3)):
+        tokens = tokenize(tokenizer, [("the " * n_words,)], 6, "head", 9, 0.25)
+        assert len(decoded(tokenizer, tokens.of(0), 6)) == n_windows
+        assert tokens.n_cut == 0
+
+
+@pytest.mark.parametrize(
+    ("pair", "beginning", "end", "n_first"),
+    [
+        ((TEXTS[2][0], "dull"), "[CLS] a train goes on [SEP]", "[SEP] dull [SEP]", 6),
+        (("warm bright", TEXTS[2][0]), "[CLS] warm bright [SEP]", "train goes [SEP]", 4),
+    ],
+)
+def test_every_window_of_a_pair_holds_its_shorter_text(pair, beginning, end, n_first, tokenizer):
+    tokens = tokenize(tokenizer, [pair], 8, "head", 9, 0.0)
+    windows = decoded(tokenizer, tokens.of(0), 8)
+    assert windows[0].startswith(beginning)
+    assert windows[0].endswith(end)
+    assert [f"] {min(pair, key=len)} [SEP]" in window for window in windows] == [True] * 3
+    assert tokens.type_ids[:8].tolist() == [0] * n_first + [1] * (8 - n_first)
+    assert tokens.n_cut == 0
+
+
+@given(
+    n=st.tuples(st.integers(0, 60), st.integers(0, 60)),
+    max_length=st.integers(4, 30),
+    truncation=st.sampled_from(sorted(TRUNCATIONS)),
+    n_windows=st.integers(1, 9),
+    overlap=st.floats(0, 1, exclude_max=True),
+)
+@settings(max_examples=100, deadline=None)
+def test_windows_are_full_but_the_last_and_hold_a_text_that_fits(
+    n, max_length, truncation, n_windows, overlap
+):
+    sequences = [None, *[0] * n[0], None, *[1] * n[1], None]
+    windows = windows_of(sequences, max_length, truncation, n_windows, overlap)
+    assert 1 <= len(windows) <= n_windows
+    for window in windows:
+        assert {0, n[0] + 1, n[0] + n[1] + 2} <= set(window)
+        assert (np.diff(window) > 0).all()
+    assert {len(window) for window in windows[:-1]} <= {max_length}
+    assert len(windows[-1]) <= max_length
+    if len(sequences) <= max_length:
+        assert windows[0].tolist() == list(range(len(sequences)))
+    elif len(windows) < n_windows and min(n) <= (max_length - 3) // 2:
+        assert len(np.unique(np.concatenate(windows))) == len(sequences)
+
+
 @pytest.mark.parametrize(
     ("positions", "of_tokenizer", "reads"),
     [({"max_position_embeddings": 66}, 64, 64), ({"max_position_embeddings": 32}, 64, 32)]

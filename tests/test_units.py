@@ -668,6 +668,15 @@ def test_a_pooling_that_cannot_be_built_is_refused_before_training(
         in_folder_of.check(pooling=pooling, options=options)
 
 
+def test_a_part_of_texts_whose_separators_move_is_refused(in_folder_of):
+    pair = {"options": {"segment": 2}}
+    in_folder_of.check(**pair)
+    in_folder_of.check(**pair, truncation="tail")
+    for settings in ({"windows": 2}, {"truncation": "tail", "template": "{a}{sep}{b}"}):
+        with pytest.raises(ValueError, match=rf"\b2\b.*training\.{next(iter(settings))}\b"):
+            in_folder_of.check(**pair, **settings)
+
+
 def test_all_that_a_worker_is_given_travels_unchanged(in_folder_of):
     to_train, inputs = pickle.loads(pickle.dumps((in_folder_of.to_train, in_folder_of.inputs)))
     assert to_train.member == in_folder_of.to_train.member

@@ -73,6 +73,8 @@ SYNONYMS = {
     "training.weight_decay": "wd",
     "training.max_length": "max_len maxlen max_seq_length max_seq_len max_tokens",
     "training.truncation": "truncation_side truncate",
+    "training.windows": "n_windows max_windows sliding_window num_windows",
+    "training.window_overlap": "stride doc_stride overlap",
     "training.precision": "bf16 fp16 amp mixed_precision dtype",
     "training.trainer": "gradient_accumulation_steps gradient_checkpointing lr_scheduler_type "
     "max_grad_norm label_smoothing_factor label_smoothing optim",

@@ -59,8 +59,10 @@ class Encoding(NamedTuple):
     """
 
     backbone: Path  # folder of the competition's copy
-    max_length: int  # tokens kept of a text
+    max_length: int  # tokens of a text, or of a window of it
     truncation: str = "head"  # which tokens are kept
+    n_windows: int = 1  # at most, of max_length tokens each
+    overlap: float = 0.0  # share of a window that the next one repeats
 
 
 @dataclass(frozen=True, eq=False)

@@ -177,6 +177,21 @@ class Training(Section):
         description="what is kept of a longer text: its head, its tail, or head_tail: a quarter of "
         "the tokens from its head and the rest from its tail",
     )
+    windows: Whole | None = Field(
+        None,
+        ge=1,
+        description="most windows of max_length tokens in which a longer text is read; the pooling "
+        "sees the tokens of all; null: 1, longer texts are cut",
+    )
+    window_overlap: Real = Field(
+        0.25, ge=0, lt=1, description="share of a window's text that the next window repeats"
+    )
+    windows_at_once: Whole | None = Field(
+        None,
+        ge=1,
+        description="windows that pass the backbone together, which bounds memory; null: as many "
+        "as batch_size",
+    )
     dropout: Annotated[Real, Field(ge=0, lt=1)] | Literal["pretrained"] | None = Field(
         None,
         description="dropout in the backbone, or pretrained: as in pretraining; null: 0 for "

@@ -36,6 +36,7 @@ from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.segments import segment_of
 from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, tokenize
 from pipeline.members.bert.trainer import training_arguments
+from pipeline.members.bert.windows import Windows
 from pipeline.members.rates import for_backbone
 from pipeline.members.steps import EPOCHS
 from pipeline.members.units import (
@@ -61,7 +62,7 @@ class Bert:
     """See `members.kinds.Kind`."""
 
     def check(self, member: Member, backbone: Path | None) -> None:
-        known_poolings(member.pooling, member.options)
+        _check_segments(member)
         _check_trainer(member)
         if member.lora is not None:
             check_adapters(member.lora, read_config(backbone) if backbone else None)
@@ -79,7 +80,10 @@ class Bert:
             )
 
     def encoding(self, member: Member, backbone: Path | None) -> Encoding | None:
-        return Encoding(backbone, member.max_length, member.truncation) if backbone else None
+        if backbone is None:
+            return None
+        windows = (member.windows or 1, member.window_overlap)
+        return Encoding(backbone, member.max_length, member.truncation, *windows)
 
     def inputs(
         self, encoding: Encoding, texts: Texts, jobs: Jobs | None, features: Columns = NO_COLUMNS
@@ -89,9 +93,10 @@ class Bert:
     def warning(self, member: Member, inputs: Tokens) -> str | None:
         if not inputs.n_cut:
             return None
+        windows = "" if member.windows is None else f"training.windows {member.windows} of "
         return (
             f"{inputs.n_cut} of {len(inputs)} texts ({inputs.n_cut / len(inputs):.1%}) are longer "
-            f"than training.max_length {member.max_length} and lose their "
+            f"than {windows}training.max_length {member.max_length} and lose their "
             f"{TRUNCATIONS[member.truncation].loses}"
         )
 
@@ -100,7 +105,7 @@ class Bert:
     ) -> tuple[Floats, dict[str, object]]:
         member = for_backbone(member, encoding.backbone, unit.task)
         seed_everything(member.seed)
-        settings = member.model_dump(include=OF_NETWORK)
+        settings = {**member.model_dump(include=OF_NETWORK), "windows": _windows(member)}
         dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
         network = _network(encoding.backbone, settings, n_columns, unit.task, loss, dropout)
@@ -157,7 +162,14 @@ def _network(
         dropout=dropout,
         freeze_embeddings=settings["freeze_embeddings"],
         lora=Lora(**settings["lora"]) if settings["lora"] else None,
+        windows=Windows(*settings["windows"]) if settings["windows"] else None,
     )
+
+
+def _windows(member: Member) -> Windows | None:
+    if member.windows is None:
+        return None
+    return Windows(member.max_length, member.windows_at_once or member.batch_size)
 
 
 def all_options(
@@ -176,6 +188,19 @@ def all_options(
         if own.get("segment") is not None:
             of[name]["segment"] = segment_of(own["segment"], n_parts(template), tokenizer)
     return of.get(pooling, of)  # of several, by name
+
+
+def _check_segments(member: Member) -> None:
+    """Raise a ValueError for an unknown pooling, or a part of texts that is not where it was."""
+    moved = "windows" if member.windows is not None else None
+    if member.truncation != "head" and member.template is not None:
+        moved = "truncation"
+    for _, own in known_poolings(member.pooling, member.options):
+        if own.get("segment") is not None and moved is not None:
+            raise ValueError(
+                f"options.segment {own['segment']!r} counts separators, which training.{moved} "
+                f"{getattr(member, moved)} may repeat or cut off; leave one of the two out"
+            )
 
 
 def _check_trainer(member: Member) -> None:

@@ -90,7 +90,10 @@ def fit(
     )
     trainer.head_rate = training.head_learning_rate or learning_rate
     attention = network.attention  # for predictions, here and after reloading
-    network.attend_by(fastest_attention(precision, int(dataset.lengths.max())) or attention)
+    longest = int(dataset.lengths.max())
+    if network.windows is not None:
+        longest = min(longest, network.windows.width)
+    network.attend_by(fastest_attention(precision, longest) or attention)
     trainer.remove_callback(PrinterCallback)
     first_scale = trainer.accelerator.scaler.get_scale() if precision == "fp16" else 1.0
     start = time.perf_counter()

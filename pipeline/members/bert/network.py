@@ -3,7 +3,7 @@
 Letters: B texts, T tokens, H hidden, L layers, n rows, c outputs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.members.bert.named_poolings import build_pooling
 from pipeline.members.bert.poolings import Pooling
 from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
+from pipeline.members.bert.windows import Inputs, Windows, read_in_windows
 from pipeline.settings.members import Lora
 
 HEAD_SD = 5e-3  # of the initial weights: near the constant, yet gradients reach the backbone
@@ -32,6 +33,7 @@ class Network(nn.Module):
         loss: Loss | None,
         *,
         is_normalised: bool,
+        windows: Windows | None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -41,6 +43,7 @@ class Network(nn.Module):
         self.norm = nn.LayerNorm(width) if is_normalised else nn.Identity()
         self.head = nn.Linear(width, n_outputs)
         self.loss = loss
+        self.windows = windows
 
     def get_input_embeddings(self) -> nn.Module:
         """Trainer adds noise to these, if asked."""
@@ -61,18 +64,30 @@ class Network(nn.Module):
     def pooled(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> Tensor:
-        """The vectors (B, output_dim) float32 of a batch of (B, T) tokens, before the head."""
+        """The vectors (B, output_dim) float32 of a batch of (B, T) tokens, before the head.
+
+        Texts of more tokens than a window are read in windows, which the pooling gets side by side.
+        """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids
+        if self.windows is None:
+            hidden_states = self.read(inputs)
+        else:
+            hidden_states = read_in_windows(self.read, inputs, self.windows)
+        return self.pooling(hidden_states, attention_mask, input_ids)
+
+    def read(self, inputs: Inputs) -> Sequence[Tensor]:
+        """The L + 1 hidden states (B, T, H) of (B, T) tokens, embeddings first."""
         if self.config.model_type == "longformer":  # type: ignore[union-attr]
             # the first token sees all others, as in Beltagy et al. 2020, arXiv:2004.05150
-            first = attention_mask.argmax(1, keepdim=True)
-            inputs["global_attention_mask"] = torch.zeros_like(attention_mask).scatter(1, first, 1)
+            mask = inputs["attention_mask"]
+            first = mask.argmax(1, keepdim=True)
+            seen_by_all = torch.zeros_like(mask).scatter(1, first, 1)
+            inputs = {**inputs, "global_attention_mask": seen_by_all}
         outputs = self.backbone(**inputs, output_hidden_states=True)
         # some backbones normalise the last hidden state after listing it
-        hidden_states = (*outputs.hidden_states[:-1], outputs.last_hidden_state)  # L + 1 (B, T, H)
-        return self.pooling(hidden_states, attention_mask, input_ids)
+        return (*outputs.hidden_states[:-1], outputs.last_hidden_state)
 
     def forward(
         self,
@@ -103,6 +118,7 @@ def build_network(
     dropout: float | None,
     freeze_embeddings: bool,
     lora: Lora | None = None,
+    windows: Windows | None = None,
 ) -> Network:
     """A network on the pretrained backbone in a folder, in float32; seed torch before the call."""
     config = read_config(backbone)
@@ -117,7 +133,14 @@ def build_network(
     if lora is not None:
         add_adapters(model, lora)
     module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
-    return Network(model, module, n_outputs, loss, is_normalised=task in module.normalised_for)
+    return Network(
+        model,
+        module,
+        n_outputs,
+        loss,
+        is_normalised=task in module.normalised_for,
+        windows=windows,
+    )
 
 
 def start_head(head: nn.Linear, constant: Tensor) -> None:
