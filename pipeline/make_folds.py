@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.competition.deal import make_folds
 from pipeline.competition.folds import (
     REMEDY,
+    check_values,
     origin_of,
     read_folds,
     read_own_folds,
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             done = "still fits"
         else:
             folds = _dealt(config, train)
+            check_values(folds, train)
             write_folds(config.competition, train.ids, config.data.id_name, folds, origin)
             done = "written"
         for line in warnings_about(folds, train, config.task, config.folds.scheme):

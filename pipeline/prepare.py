@@ -14,7 +14,7 @@ from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.learnable import check_learnable
 from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.tables import check_there
-from pipeline.competition.targets import check_scored
+from pipeline.competition.targets import check_scored, lines_about_missing
 from pipeline.competition.timeline import time_folds
 from pipeline.demos.fetch import fetch_missing, is_demo
 from pipeline.ensemble.fitted import check_names
@@ -72,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"warning: {line}")
         for line in lines_about_features(train.features, test.features):
             print(line)
-        lines = lines_about(form, data.sample_submission)
+        lines = lines_about_missing(train.y, train.columns)
+        lines += lines_about(form, data.sample_submission)
         n_rows = len(train.ids)
         lines += rates_of_members(config.members, folders, config.task)
         if config.folds.path is None:  # only make_folds reads the number of folds of a file

@@ -90,6 +90,17 @@ def test_a_predictor_that_knows_the_targets_of_its_rows_is_suspected(task, share
     assert min(found.far, found.explained) > found.expected + 0.05
 
 
+def test_missing_labels_do_not_change_the_verdict():
+    y, ours, rival = world("multilabel")
+    oof, test = rival(0.3, 0.2)
+    rng = np.random.default_rng(1)
+    lacking = np.where(rng.random(y.shape) < [0.1, 0.5], np.nan, y)
+    for theirs, is_too_good in [(oof, False), (known(y, "multilabel", 0.5, oof, rng), True)]:
+        whole, part = (verdict(of, ours, (theirs, test), "multilabel") for of in (y, lacking))
+        assert whole.is_too_good == part.is_too_good == is_too_good
+        assert part.explained == pytest.approx(whole.explained, abs=0.03)
+
+
 def test_a_leak_in_a_predictor_that_is_honestly_better_is_found_too():
     y, ours, rival = world("regression")
     oof, test = rival(1, 0.2)

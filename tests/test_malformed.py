@@ -434,7 +434,7 @@ def bad_targets(draw: st.DrawFn) -> Variant:
         | st.sampled_from(["nan", "inf", "1e999", "1,5", "1_0"]),
         "binary": st.sampled_from(["", " ", "maybe", "Yes", "yes "]),
         "multiclass": st.sampled_from(["", " ", "\n"]),
-        "multilabel": st.sampled_from(["", "2", "-1", "0.5", "yes", "nan"]),
+        "multilabel": st.sampled_from(["2", "-1", "0.5", "yes", "inf"]),
     }
     cell = draw(bad[task])
     at = draw(st.integers(3, 5)) if task == "multilabel" else 3

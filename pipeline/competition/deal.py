@@ -33,7 +33,8 @@ def make_folds(
     """The fold of every row; under every scheme, equal texts share a fold, and so do equal groups.
 
     Args:
-        y: (n_rows, c) targets or 0/1 labels for regression and multilabel, else (n_rows,) codes.
+        y: (n_rows, c) targets or 0/1 labels for regression and multilabel, NaN where missing, else
+            (n_rows,) codes.
         texts: (n_rows,) sentence pairs joined, (a, b) and (b, a) to the same string.
         groups: (n_rows,) values that can be compared; a missing value is a group of its own.
         similar: share of common word pairs from which texts share a fold; None: only equal texts.
@@ -98,14 +99,16 @@ def stratified(y: np.ndarray, atoms: np.ndarray, *, task: str, n: int, seed: int
 def quantile_bins(target: np.ndarray) -> np.ndarray:
     """(n_rows,) quantile bin of each value; with few distinct values, the value itself.
 
+    Missing values are a bin of their own.
+
     The number of bins is Sturges' rule, log2(n_rows) + 1. With more bins, the fold means of one
     target are closer, but those of several targets further apart (figures in docs/LOG.md).
     """
     n_bins = int(np.log2(len(target))) + 1
     if len(np.unique(target)) <= n_bins:
         return target
-    edges = np.quantile(target, np.arange(1, n_bins) / n_bins)
-    return np.searchsorted(edges, target, side="right")
+    edges = np.nanquantile(target, np.arange(1, n_bins) / n_bins)
+    return np.where(np.isnan(target), n_bins, np.searchsorted(edges, target, side="right"))
 
 
 def deal(atoms: np.ndarray, columns: np.ndarray, n: int, seed: int) -> np.ndarray:

@@ -69,7 +69,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     if task == "multilabel":
         lines += [
             f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
-            for name in np.array(train.columns)[~train.y.any(axis=0)].tolist()
+            for name in np.array(train.columns)[~(train.y == 1).any(axis=0)].tolist()
         ]
     lines += _lines_about_spellings(data, train.groups or ())
     if TASKS[task].has_classes and data.train_rows is None:  # a part may well hold one row
@@ -115,10 +115,13 @@ def _keys(texts: Texts) -> list[str]:
 
 def _ids_of_contradictions(train: Train) -> list[str]:
     keys = _keys(train.texts)
-    targets: defaultdict[str, set[Any]] = defaultdict(set)
-    for key, target in zip(keys, train.y.tolist(), strict=True):
-        targets[key].add(tuple(target) if isinstance(target, list) else target)
-    return [i for i, key in zip(train.ids, keys, strict=True) if key and len(targets[key]) > 1]
+    targets: defaultdict[tuple[str, int], set[Any]] = defaultdict(set)
+    for j, column in enumerate(np.atleast_2d(train.y.T)):
+        for key, target in zip(keys, column.tolist(), strict=True):
+            if target == target:  # a missing one contradicts none
+                targets[key, j].add(target)
+    contradicted = {key for (key, _), values in targets.items() if len(values) > 1}
+    return [i for i, key in zip(train.ids, keys, strict=True) if key and key in contradicted]
 
 
 def _lines_about_spellings(data: Data, groups: Sequence[str]) -> list[str]:

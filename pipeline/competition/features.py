@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.competition.spelling import in_print
+from pipeline.competition.spelling import in_print, is_missing
 from pipeline.competition.targets import as_number
 
 Columns = Mapping[str, Sequence[str]]  # (n,) cells by the name of the column
 NO_COLUMNS: Columns = {}
-MISSING = ("", "na", "n/a", "nan", "null", "none")
 MANY = 0.5  # distinct categories over rows from which hardly any category recurs
 
 
@@ -27,10 +26,6 @@ def as_numbers(cells: Sequence[str]) -> list[float | None] | None:
 def rows_of(columns: Columns, at: Sequence[int] | NDArray[np.int64]) -> Columns:
     """The cells of some rows."""
     return {name: [cells[row] for row in at] for name, cells in columns.items()}
-
-
-def is_missing(cell: str) -> bool:
-    return cell.strip().casefold() in MISSING
 
 
 def lines_about(columns: Columns, test_columns: Columns) -> list[str]:

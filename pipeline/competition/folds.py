@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.competition.deal import connect
 from pipeline.competition.rows import Train, joined_unordered, read_train
 from pipeline.competition.tables import open_table
-from pipeline.competition.timeline import NO_FOLD
+from pipeline.competition.timeline import NO_FOLD, seen_by
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.messages import first_few
@@ -27,6 +27,7 @@ from pipeline.settings.config import Config, Folds
 
 IntArray = NDArray[np.int64]
 
+N_WITH_VALUES = 3  # folds that have a value of each target: cross-fitting leaves two out
 MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before we warn
 FOLD = re.compile(r"[0-9]{1,9}")
 OUR_FOLD = re.compile(rf"{NO_FOLD}|{FOLD.pattern}")
@@ -89,7 +90,31 @@ def with_oof(train: Train, folds: IntArray) -> tuple[Train, IntArray]:
 def read_rows(config: Config) -> tuple[Train, IntArray]:
     """The training rows with their folds from disk; raises as `read_train` and `read_folds`."""
     train = read_train(config.data, config.task, config.folds.time)
-    return train, read_folds(config.competition, train.ids, origin_of(config.folds, train))
+    folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
+    check_values(folds, train)
+    return train, folds
+
+
+def check_values(folds: IntArray, train: Train) -> None:
+    """Raise a ValueError if too few rows have some target for its units and blends.
+
+    A unit sees two values or more, and cross-fitting leaves two folds out.
+    """
+    if not np.isnan(train.y).any():
+        return
+    n_folds = int(folds.max()) + 1
+    least = min(N_WITH_VALUES, n_folds)
+    trains = True if train.weights is None else train.weights > 0
+    for name, column in zip(train.columns, train.y.T, strict=True):
+        has = ~np.isnan(column) & trains
+        n_with = len(set(folds[has]) - {NO_FOLD})
+        fewest = min(int((has & seen_by(folds, fold)).sum()) for fold in range(n_folds))
+        if n_with < least or fewest < 2:
+            raise ValueError(
+                f"data.target: {name!r} has values in {n_with} of {n_folds} folds, and some model "
+                f"would see {fewest} values; {least} folds and 2 values are the least: fill in "
+                "more, or take it out of data.target"
+            )
 
 
 def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArray:
@@ -119,7 +144,7 @@ def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> lis
         n_rows = np.bincount(train.y, minlength=len(train.classes))
         lines += _rare("classes", train.classes, n_rows, len(sizes))
     elif task == "multilabel":
-        lines += _rare("labels", train.columns, train.y.sum(axis=0), len(sizes))
+        lines += _rare("labels", train.columns, np.nansum(train.y, axis=0), len(sizes))
     if scheme in ("file", "time"):  # the others keep texts and groups whole
         atoms = connect(joined_unordered(train.texts), train.groups)
         n_torn = int((pd.Series(folds).groupby(atoms).nunique() > 1).sum())

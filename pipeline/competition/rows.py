@@ -33,7 +33,7 @@ class Train:
     Attributes:
         ids: (n,) distinct; row numbers if the config names no id column.
         texts: (n,) tuples of the cells of all text columns.
-        y: (n, c) targets or (n,) codes, as in `scoring.tasks`.
+        y: (n, c) targets, NaN where missing, or (n,) codes, as in `scoring.tasks`.
         classes: spelled as in the file, numbers in numeric order; for binary the negative, then
             the positive; empty for regression and multilabel.
         groups: (n,) cells of the group column.
@@ -133,11 +133,18 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
     shares = None
     if classes and y.ndim == 2:
         shares, y = (None if np.isin(y, (0, 1)).all() else y), y.argmax(axis=1)
+    kept = "" if data.train_rows is None else "that data.train_rows keeps "
     if classes and len(set(y[rows])) == 1:
-        kept = "" if data.train_rows is None else "that data.train_rows keeps "
         remedy = "raise data.train_rows" if kept else "at least two classes are needed"
         raise ValueError(
             f"{data.train}: the {len(rows)} rows {kept}are all {classes[y[rows[0]]]!r}; {remedy}"
+        )
+    if not classes and np.isnan(y[rows]).all(axis=0).any():
+        name = data.target[int(np.isnan(y[rows]).all(axis=0).argmax())]
+        remedy = "raise data.train_rows, or take" if kept else "fill some in, or take"
+        raise ValueError(
+            f"{data.train}: the {len(rows)} rows {kept}have no {name!r}; {remedy} it out of "
+            "data.target"
         )
     whole = Train(
         ids=tuple(ids),

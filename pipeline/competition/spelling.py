@@ -1,4 +1,7 @@
-"""Texts, names and classes that differ in spelling only, and how messages show the difference."""
+"""Texts, names and classes that differ in spelling only, and how messages show the difference.
+
+And the spellings of a missing cell.
+"""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +15,12 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 INVISIBLE = dict.fromkeys(
     [0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFE0E, 0xFE0F, 0xFEFF]
 )
+
+MISSING = ("", "na", "n/a", "nan", "null", "none")
+
+
+def is_missing(cell: str) -> bool:
+    return cell.strip().casefold() in MISSING
 
 
 def text_key(text: str) -> str:

@@ -119,7 +119,7 @@ def _rounded(predictions: Floats, y: Floats) -> NDArray[Any]:
     """(k, c) predictions at the nearest training label of their column."""
     nearest = nearest_labels(predictions, y)
     # competitions expect a scale of whole numbers without a decimal point
-    return nearest.astype(np.int64) if (y == y.round()).all() else nearest
+    return nearest.astype(np.int64) if np.array_equal(y, y.round(), equal_nan=True) else nearest
 
 
 def _constant_targets(sample: Sample, columns: Sequence[str], y: NDArray[Any]) -> set[str]:
@@ -127,7 +127,8 @@ def _constant_targets(sample: Sample, columns: Sequence[str], y: NDArray[Any]) -
     if y.ndim == 1:
         return set()
     names = sample.columns if len(sample.columns) == 1 else columns
-    return {name for name, column in zip(names, y.T, strict=False) if np.ptp(column) == 0}
+    named = zip(names, y.T, strict=False)
+    return {name for name, column in named if np.nanmin(column) == np.nanmax(column)}
 
 
 def _refuse_constant(cells: Cells, allowed: set[str]) -> None:

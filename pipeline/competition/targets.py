@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.competition.spelling import NUMBER, in_print, spelling_key
+from pipeline.competition.spelling import NUMBER, in_print, is_missing, spelling_key
 from pipeline.files.messages import first_few
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.names import Setting
@@ -49,22 +49,43 @@ def read_targets(
 ) -> Targets:
     """The targets of all rows and their classes; of several columns of classes, their shares.
 
+    Of several targets or labels a row may lack some, which are NaN.
+
     Args:
         as_written: different spellings, such as 1 and 1.0, are different classes.
     Raises:
-        ValueError: a cell is empty or does not fit the task, a class is spelled in several ways,
-            all rows have one class, or `positive` is not a class.
+        ValueError: a row has no target or a cell does not fit the task, a class is spelled in
+            several ways, all rows have one class, or `positive` is not a class.
     """
-    for name, column in cells.items():
-        empty = [ids[row] for row, cell in enumerate(column) if not cell.strip()]
-        if empty:
-            raise ValueError(
-                f"{where}: {len(empty)} rows without {name!r}, ids {first_few(empty)}; "
-                "fill them in or remove the rows"
-            )
+    if len(cells) > 1 and not TASKS[task].has_classes:
+        cells = {n: ["" if is_missing(cell) else cell for cell in c] for n, c in cells.items()}
+        joined = ["".join(row) for row in zip(*cells.values(), strict=True)]
+        _refuse_empty(where, ids, joined, "any of data.target")
+    else:
+        for name, column in cells.items():
+            _refuse_empty(where, ids, column, repr(name))
     if TASKS[task].has_classes and len(cells) == 1 and not as_written:
         _refuse_spellings(where, ids, cells)
     return TARGETS[task](where, ids, cells, positive)
+
+
+def _refuse_empty(where: str, ids: Sequence[str], cells: Sequence[str], what: str) -> None:
+    empty = [ids[row] for row, cell in enumerate(cells) if not cell.strip()]
+    if empty:
+        raise ValueError(
+            f"{where}: {len(empty)} rows without {what}, ids {first_few(empty)}; "
+            "fill them in or remove the rows"
+        )
+
+
+def lines_about_missing(y: NDArray[Any], names: Sequence[str]) -> list[str]:
+    """A line for each target with missing cells."""
+    n_missing = np.isnan(y).sum(axis=0) if y.ndim == 2 else []
+    return [
+        f"target {name!r}: {n} of {len(y)} missing; losses and the metric leave them out"
+        for name, n in zip(names, n_missing, strict=False)
+        if n
+    ]
 
 
 def check_transform(
@@ -142,10 +163,10 @@ def check_scored(metric: Setting, where: str, y: NDArray[Any], classes: Sequence
             f"{where}: metric qwk needs grades that are numbers, got {words[0]!r}; "
             "write them as numbers in their order"
         )
-    if name == "rmsle" and y.min() < 0:
+    if name == "rmsle" and (y < 0).any():
         raise ValueError(
-            f"{where}: metric rmsle takes logarithms, got the target {y.min():g}; write targets "
-            "from 0 up, or choose rmse"
+            f"{where}: metric rmsle takes logarithms, got the target {np.nanmin(y):g}; write "
+            "targets from 0 up, or choose rmse"
         )
     if name == "mape" and (y == 0).any():
         raise ValueError(
@@ -167,7 +188,11 @@ def _numbers(
     columns = []
     for name, column in cells.items():
         numbers = [parse(cell) for cell in column]
-        bad = [row for row, x in enumerate(numbers) if x is None or not is_valid(x)]
+        bad = [
+            row
+            for row, x in enumerate(numbers)
+            if column[row].strip() and (x is None or not is_valid(x))
+        ]
         if bad:
             raise ValueError(
                 f"{where}: {len(bad)} cells of {name!r}, the first {column[bad[0]]!r} at id "

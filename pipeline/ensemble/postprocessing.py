@@ -70,8 +70,17 @@ class Postprocessing:
                 f"post-processing {self.name!r}: the blend is {blend.shape}, its targets "
                 f"{target.y.shape}; rows and columns have to agree"
             )
-        values = self.model.fit(blend, target)
+        fit = self._by_column if target.has_missing else self.model.fit
+        values = fit(blend, target)
         return Fitted(self.name, self.model, target.task, blend.shape[1:], values)
+
+    def _by_column(self, blend: Floats, target: Target) -> State:
+        """The state from fits of single columns; each of its entries lists one value a column."""
+        states = [
+            self.model.fit(blend[rows][:, [j]], target.column(j))
+            for j, rows in enumerate(target.rows)
+        ]
+        return {key: [value for of in states for value in of[key]] for key in states[0]}
 
 
 class Clip:

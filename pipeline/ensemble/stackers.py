@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 
 from pipeline.ensemble.fitted import BlendModel, State
 from pipeline.scoring.target import Target
-from pipeline.scoring.tasks import TASKS, Floats, Task, spread
+from pipeline.scoring.tasks import TASKS, Floats, Task, rows_with, spread
 
 _to_log_odds = TASKS["binary"].to_raw
 
@@ -44,7 +44,8 @@ class Ridge:
     tasks = ("regression",)
 
     def fit(self, preds: Floats, target: Target, seed: int) -> State:
-        return {"columns": [self._fit(preds[:, :, j], y) for j, y in enumerate(target.y.T)]}
+        y, columns = target.y, enumerate(target.rows)
+        return {"columns": [self._fit(preds[rows, :, j], y[rows, j]) for j, rows in columns]}
 
     def _fit(self, members: Floats, y: Floats) -> State:
         """(n, m) members and (n,) targets, both standardised before the fit."""
@@ -110,14 +111,17 @@ class Boosting:
 
     def fit(self, preds: Floats, target: Target, seed: int) -> State:
         """LightGBM's text of each column's trees; None for a column without trees."""
-        settings = {**BOOSTING, "seed": seed, "min_data_in_leaf": max(20, len(target) // 50)}
 
         def grow(members: Floats, y: NDArray[Any], start: Floats, objective: str) -> str:
             data = lightgbm.Dataset(_mean_and_distances(members), y, init_score=start)
-            trees = lightgbm.train({**settings, "objective": objective}, data, BOOSTING_ROUNDS)
+            of_fit = {"seed": seed, "min_data_in_leaf": max(20, len(y) // 50)}
+            settings = {**BOOSTING, **of_fit, "objective": objective}
+            trees = lightgbm.train(settings, data, BOOSTING_ROUNDS)
             return trees.model_to_string()
 
-        def fit_values(members: Floats, y: Floats) -> State:
+        def fit_values(members: Floats, y: Floats) -> State | None:
+            if len(y) < 2:  # a tree grows on a share of the rows, which of one row is none
+                return None
             # the residual is the target, because LightGBM would round 1e6 + 0.01 to float32
             residual = y - members.mean(axis=1)
             scale = float(spread(residual))
@@ -130,9 +134,8 @@ class Boosting:
 
         if target.task.is_probability:
             return {"columns": _fit_classifiers(fit_labels, preds, target)}
-        if len(target) < 2:  # a tree grows on a share of the rows, which of one row is none
-            return {"columns": [None] * preds.shape[2]}
-        return {"columns": [fit_values(preds[:, :, j], y) for j, y in enumerate(target.y.T)]}
+        y, columns = target.y, enumerate(target.rows)
+        return {"columns": [fit_values(preds[rows, :, j], y[rows, j]) for j, rows in columns]}
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         def correction(model: State, members: Floats) -> Floats:
@@ -164,11 +167,12 @@ def _fit_classifiers(
     Args:
         fit: takes (n, m) members and (n,) labels 0 and 1, both of which occur.
     """
-    labels = target.as_columns(preds.shape[2]).astype(np.int64)
-    return [
-        fit(preds[:, :, j], column) if column.min() < column.max() else None
-        for j, column in enumerate(labels.T)
-    ]
+    models: list[State | None] = []
+    for j, labels in enumerate(target.as_columns(preds.shape[2]).T):
+        rows = rows_with(labels)
+        codes = labels[rows].astype(np.int64)
+        models.append(fit(preds[rows, :, j], codes) if codes.min() < codes.max() else None)
+    return models
 
 
 def _apply_classifiers(

@@ -152,9 +152,9 @@ def _for_each_target(choose: Callable[..., Floats]) -> Callable[..., Floats]:
             return _choose_distinct(choose, preds, target, seed)
         weights = [
             _choose_distinct(
-                choose, np.ascontiguousarray(preds[:, :, j : j + 1]), target.column(j), seed
+                choose, np.ascontiguousarray(preds[rows, :, j : j + 1]), target.column(j), seed
             )
-            for j in range(preds.shape[2])
+            for j, rows in enumerate(target.rows)
         ]
         return np.stack(weights, axis=1) if len(weights) > 1 else weights[0]
 
@@ -166,9 +166,9 @@ def _choose_distinct(
 ) -> Floats:
     """(m,) weights of one target; identical members share the weight that one copy would get.
 
-    Weights are equal if the target is constant.
+    Weights are equal if the target is constant, or has no row in a small part of the rows.
     """
-    if np.ptp(target.y) == 0:
+    if not len(target) or np.ptp(target.y) == 0:
         return _equal(preds)
     distinct: dict[bytes, int] = {}
     hashes = (sha256(p.tobytes()).digest() for p in preds.swapaxes(0, 1))

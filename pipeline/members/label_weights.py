@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.tasks import Floats
+from pipeline.scoring.tasks import Floats, rows_with
 from pipeline.settings.members import ClassWeights
 
 
 def label_weights(
     y: NDArray[Any], rows: Floats | None, of_classes: ClassWeights, names: Sequence[str]
 ) -> Floats | None:
-    """Weights in the shape of `y`, with a mean of 1 in each column; None if all are equal.
+    """Weights in the shape of `y`, 0 where it is missing and else with a mean of 1 in each column.
+
+    None if all are equal.
 
     Args:
         y: targets of a unit's training rows, as in `scoring.tasks`.
@@ -26,16 +28,19 @@ def label_weights(
             that of its positive rows.
         names: the classes in the order of their codes, or the (c,) labels.
     """
-    if rows is None and of_classes is None:
+    missing = np.isnan(y)
+    if rows is None and of_classes is None and not missing.any():
         return None
     weights = np.ones(y.shape) if rows is None else np.broadcast_to(rows, y.T.shape).T
     if of_classes is not None and y.ndim == 1:
         weights = _reweighted(weights, y, of_classes, names)
     elif of_classes is not None:
-        columns = zip(weights.T, y.T.astype(np.int64), names, strict=True)
-        pairs = [_reweighted(w, column, of_classes, ("", name)) for w, column, name in columns]
-        weights = np.column_stack(pairs)
-    return weights / weights.mean(axis=0)
+        weights = weights.copy()
+        for w, column, name in zip(weights.T, y.T, names, strict=True):
+            has = rows_with(column)
+            w[has] = _reweighted(w[has], column[has].astype(np.int64), of_classes, ("", name))
+    weights = np.where(missing, np.nan, weights)
+    return np.nan_to_num(weights / np.nanmean(weights, axis=0))
 
 
 def _reweighted(

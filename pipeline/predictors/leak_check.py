@@ -59,11 +59,14 @@ def leak_check(
         return None
     y = target.as_columns(theirs[0].shape[1])
     unit = np.ones(1) if target.task.is_probability else spread(y)
-    y = (y - y.mean(axis=0)) / unit
-    o, slope = _fitted((ours[0].mean(axis=1) / unit, ours[1].mean(axis=1) / unit), y)
-    e, _ = _fitted((theirs[0] / unit, theirs[1] / unit), y)
+    y = (y - np.nanmean(y, axis=0)) / unit
+    there = ~np.isnan(y)
+    # the other cells of a column stand for its missing cells
+    y, weight = np.where(there, y, 0.0), there / there.mean(axis=0)
+    o, slope = _fitted((ours[0].mean(axis=1) / unit, ours[1].mean(axis=1) / unit), y, weight)
+    e, _ = _fitted((theirs[0] / unit, theirs[1] / unit), y, weight)
     error, distance = y - o[0], e[0] - o[0]
-    squared_error = float(_squared(error).mean())
+    squared_error = float((weight * error**2).sum(axis=1).mean())
     if squared_error == 0:
         return None
     expected, of_rows, of_test_rows = _expected(
@@ -71,7 +74,7 @@ def leak_check(
         [_squared(part - part.mean(axis=0)) for part in o],
         [slope**2 * _spread(part, unit) * (1 + 1 / m) for part in ours],
     )
-    far, explained = _squared(distance), (distance * error).sum(axis=1)
+    far, explained = _squared(distance), (weight * distance * error).sum(axis=1)
     z = []
     for value in (far, explained):  # standard errors by the delta method
         variance = np.var(value - of_rows) / len(value) + of_test_rows.var() / len(of_test_rows)
@@ -111,14 +114,16 @@ def _expected(
     return expected, of_rows, of_test_rows
 
 
-def _fitted(parts: tuple[Floats, Floats], target: Floats) -> tuple[list[Floats], float]:
+def _fitted(
+    parts: tuple[Floats, Floats], target: Floats, weight: Floats
+) -> tuple[list[Floats], float]:
     """OOF and test predictions mapped linearly to fit the centred target, and the slope.
 
     AUC and correlations allow a predictor any scale, which would otherwise count as distance.
     """
     centred = [part - parts[0].mean(axis=0) for part in parts]
-    total = float((centred[0] ** 2).sum())
-    slope = float((centred[0] * target).sum()) / total if total > 0 else 0.0
+    total = float((weight * centred[0] ** 2).sum())
+    slope = float((weight * centred[0] * target).sum()) / total if total > 0 else 0.0
     return [slope * part for part in centred], slope
 
 

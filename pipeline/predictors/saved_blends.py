@@ -38,7 +38,7 @@ from pipeline.predictors.board import (
 )
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.metrics import metric_of
-from pipeline.scoring.tasks import Floats
+from pipeline.scoring.tasks import Floats, rows_with
 from pipeline.settings.config import Config
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def _summary_of(y: NDArray[Any], decides: bool) -> NDArray[Any]:
     if y.ndim == 1:
         return np.unique(y)
     if not decides:
-        return np.stack([y.min(axis=0), y.max(axis=0)])
-    values = [np.unique(column) for column in y.T]
+        return np.stack([np.nanmin(y, axis=0), np.nanmax(y, axis=0)])
+    values = [np.unique(column[rows_with(column)]) for column in y.T]
     longest = max(map(len, values))
     return np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in values], axis=1)

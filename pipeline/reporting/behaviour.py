@@ -11,7 +11,7 @@ from scipy.stats import ks_2samp
 
 from pipeline.competition.rows import joined
 from pipeline.reporting.evidence import Evidence
-from pipeline.scoring.tasks import Floats, as_columns, spread
+from pipeline.scoring.tasks import Floats, as_columns, rows_with, spread
 
 N_BINS = 10
 N_BARS = 30
@@ -26,7 +26,7 @@ def calibration(evidence: Evidence) -> dict[str, Any]:
     """
     p = evidence.chosen_oof
     truth = as_columns(evidence.config.task, evidence.train.y, p.shape[1])
-    frequent = np.argsort(-truth.sum(axis=0), kind="stable")[:N_CALIBRATED]
+    frequent = np.argsort(-np.nansum(truth, axis=0), kind="stable")[:N_CALIBRATED]
     single = [
         {"name": evidence.train.columns[j], **_calibration(p[:, j], truth[:, j])} for j in frequent
     ]
@@ -37,6 +37,7 @@ def calibration(evidence: Evidence) -> dict[str, Any]:
 
 
 def _calibration(p: Floats, truth: Floats) -> dict[str, Any]:
+    p, truth = p[rows_with(truth)], truth[rows_with(truth)]
     in_bins = [(p[rows], truth[rows]) for rows in _ten_bins(p)]
     bins = [
         {"cases": len(p_bin), "predicted": float(p_bin.mean()), "observed": float(y_bin.mean())}
@@ -51,8 +52,11 @@ def residuals(evidence: Evidence) -> dict[str, Any]:
     y, p = evidence.train.y, evidence.chosen_oof
     several = y.shape[1] > 1
     if several:
-        y, p = (y - y.mean(axis=0)) / spread(y), (p - y.mean(axis=0)) / spread(y)
-    p, residual = p.ravel(), (y - p).ravel()
+        center = np.nanmean(y, axis=0)
+        y, p = (y - center) / spread(y), (p - center) / spread(y)
+    residual = (y - p).ravel()
+    there = rows_with(residual)
+    p, residual = p.ravel()[there], residual[there]
     bins = []
     for rows in _ten_bins(p):
         low, median, high = np.quantile(residual[rows], [0.1, 0.5, 0.9]).tolist()

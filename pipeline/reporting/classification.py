@@ -30,7 +30,7 @@ N_POINTS = 150  # of a curve: more than a figure can show
 def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
     """The score on each target or label, and the best single predictor there; empty for one.
 
-    Rows are those of the target, or those with the label.
+    Rows are those of the target, or those with the label; `present`, those that have a value there.
     """
     target, names = evidence.target, evidence.train.columns
     if not target.has_column_scores:
@@ -43,11 +43,13 @@ def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
         {
             "name": name,
             "score": scores[j],
-            "rows": int((target.y[:, j] == 1).sum() if is_label else len(target)),
+            "rows": int((present == 1).sum()) if is_label else len(present),
+            "present": len(present),
             "best": evidence.stack.names[best],
             "best_score": singles[best, j],
         }
         for j, (name, best) in enumerate(zip(names, ranks.argmax(axis=0), strict=True))
+        for present in [target.y[target.rows[j], j]]
     ]
 
 
@@ -65,13 +67,18 @@ def classification(evidence: Evidence) -> dict[str, Any] | None:
         return None
     names, y, decision = decided
     codes = np.arange(len(names))
-    # scikit-learn takes a single column of 0 and 1 for two classes
-    scored = [1] if y.shape[1:] == (1,) else codes
-    precision, recall, f1, n_rows = precision_recall_fscore_support(
-        y, decision, labels=scored, zero_division=np.nan
+    pairs = [(y, decision, codes)]
+    if y.ndim == 2:  # labels one by one, on the rows that have them
+        rows = evidence.target.rows
+        pairs = [(y[of, j], decision[of, j], np.array([1])) for j, of in enumerate(rows)]
+    precision, recall, f1, n_rows = np.column_stack(
+        [
+            precision_recall_fscore_support(*pair, labels=scored, zero_division=np.nan)
+            for *pair, scored in pairs
+        ]
     )
     classes = [
-        {"name": name, "precision": p, "recall": r, "f1": f, "rows": n}
+        {"name": name, "precision": p, "recall": r, "f1": f, "rows": int(n)}
         for name, p, r, f, n in zip(names, precision, recall, f1, n_rows, strict=True)
     ]
     for line, score in zip(classes, class_scores(evidence), strict=False):

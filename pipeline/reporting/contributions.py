@@ -97,7 +97,9 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     m, sign, rng = preds.shape[1], target.metric.sign, np.random.default_rng(seed)
     plan = drawn_plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
     metric = target.metric
-    value_of = None if metric.column_weights else MOMENT_METRICS.get(metric.name)
+    value_of = MOMENT_METRICS.get(metric.name)
+    if metric.column_weights or target.has_missing:  # moments are of all rows, columns weigh alike
+        value_of = None
     if value_of is None and len(target) > MOST_ROWS:
         rows = np.sort(rng.choice(len(target), MOST_ROWS, replace=False))
         preds, target = preds[rows], target.only(rows)
@@ -172,7 +174,7 @@ def _plain_means(preds: Floats, target: Target, sets: Sets) -> Iterator[Floats]:
     """(n, c) the plain mean of each set; the targets' means for the empty set."""
     n, m, c = preds.shape
     flat = np.ascontiguousarray(preds.transpose(1, 0, 2)).reshape(m, n * c)
-    constant = np.broadcast_to(target.as_columns(c).mean(axis=0), (n, c))
+    constant = np.broadcast_to(np.nanmean(target.as_columns(c), axis=0), (n, c))
     sizes = sets.sum(axis=1)
     at_once = max(1, 2_000_000 // flat.shape[1])  # sets whose blends take 16 MB
     for start in range(0, len(sets), at_once):

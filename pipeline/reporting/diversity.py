@@ -1,7 +1,7 @@
 """Diversity of predictors: how their errors correlate, and how that lowers the loss of their mean.
 
-Letters: n rows, m predictors, c columns. `preds` (n, m, c) and `y` are as in `scoring.tasks`.
-Nothing here is fitted.
+Letters: n rows, m predictors, c columns. `preds` (n, m, c) and `y` are as in `scoring.tasks`; cells
+that `y` lacks are left out. Nothing here is fitted.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,10 @@ class Ambiguity:
 
 
 def errors(preds: Floats, y: NDArray[Any], task: str) -> Floats:
-    """(n, m, c) prediction minus target; for regression in standard deviations of each target."""
+    """(n, m, c) prediction minus target, NaN where that is missing.
+
+    For regression in standard deviations of each target.
+    """
     truth = as_columns(task, y, preds.shape[2])
     difference: Floats = preds - truth[:, None, :]
     return difference if TASKS[task].is_probability else difference / spread(truth)
@@ -69,10 +72,13 @@ def error_correlation(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     1 on the diagonal; NaN beside it where a predictor's error is constant.
     """
     centred = errors(preds, y, task)
-    centred = centred - centred[0]  # exact zeros for a constant error, whose mean would round
-    centred = centred - centred.mean(axis=0)
-    varies = np.sqrt((centred**2).mean(axis=0)) > _rounding(preds, y, task)
-    flat = np.where(varies, centred, 0).transpose(1, 0, 2).reshape(preds.shape[1], -1)
+    # exact zeros for a constant error, whose mean would round
+    first = (~np.isnan(centred)).argmax(axis=0)[None]
+    centred = centred - np.take_along_axis(centred, first, 0)
+    centred = centred - np.nanmean(centred, axis=0)
+    varies = np.sqrt(np.nanmean(centred**2, axis=0)) > _rounding(preds, y, task)
+    counted = varies & ~np.isnan(centred)
+    flat = np.where(counted, centred, 0).transpose(1, 0, 2).reshape(preds.shape[1], -1)
     lengths = np.linalg.norm(flat, axis=1, keepdims=True)
     unit = flat / np.where(lengths == 0, np.nan, lengths)
     correlation = np.clip(unit @ unit.T, -1, 1)
@@ -83,7 +89,7 @@ def error_correlation(preds: Floats, y: NDArray[Any], task: str) -> Floats:
 def _rounding(preds: Floats, y: NDArray[Any], task: str) -> Floats:
     """(c,) the largest standard deviation that rounding alone gives to constant errors."""
     truth = as_columns(task, y, preds.shape[2])
-    largest = np.maximum(np.abs(preds).max(axis=(0, 1)), np.abs(truth).max(axis=0))
+    largest = np.maximum(np.abs(preds).max(axis=(0, 1)), np.nanmax(np.abs(truth), axis=0))
     return TINY * (largest if TASKS[task].is_probability else largest / spread(truth))
 
 
@@ -107,6 +113,7 @@ def pairwise(preds: Floats, y: NDArray[Any], task: str) -> Pairwise:
     right = np.stack(
         [(decide(task, preds[:, i]) == y).ravel() for i in range(preds.shape[1])], axis=1
     ).astype(np.float64)
+    right = right[~np.isnan(y).ravel()]
     wrong = 1 - right
     both, neither = right.T @ right, wrong.T @ wrong
     first, second = right.T @ wrong, wrong.T @ right
@@ -126,19 +133,23 @@ def ambiguity(preds: Floats, y: NDArray[Any], task: str) -> Ambiguity:
     """
     if not TASKS[task].is_probability:
         error = errors(preds, y, task)
-        by_row = ((error - error.mean(axis=1, keepdims=True)) ** 2).mean(axis=2)
-        members = (error**2).mean(axis=(0, 2))
         name = "squared error in variances of the target, of the arithmetic mean"
-        return Ambiguity(name, members, by_row.mean(axis=0), by_row.mean(axis=1))
+        return _ambiguity(name, error**2, (error - error.mean(axis=1, keepdims=True)) ** 2)
     logs = _log_probabilities(preds, task)  # (n, m, cases, outcomes)
     combined = log_softmax(logs.mean(axis=1, keepdims=True), axis=-1)
     divergence = (np.exp(combined) * (combined - logs)).sum(axis=-1)  # (n, m, cases)
     truth = y[:, None] if y.ndim == 1 else y
-    of_truth = np.take_along_axis(logs, truth.astype(np.int64)[:, None, :, None], axis=-1)
-    by_row = divergence.mean(axis=2)
-    members = -of_truth[..., 0].mean(axis=(0, 2))
-    name = "log loss of the normalised geometric mean"
-    return Ambiguity(name, members, by_row.mean(axis=0), by_row.mean(axis=1))
+    missing = np.isnan(truth)[:, None, :]  # (n, 1, cases)
+    codes = np.where(missing, 0, truth[:, None, :]).astype(np.int64)
+    of_truth = np.take_along_axis(logs, codes[..., None], axis=-1)[..., 0]
+    name, lacks = "log loss of the normalised geometric mean", np.where(missing, np.nan, 0.0)
+    return _ambiguity(name, lacks - of_truth, lacks + divergence)
+
+
+def _ambiguity(name: str, losses: Floats, divergences: Floats) -> Ambiguity:
+    """The means of the (n, m, cases) cells, NaN where the target is missing."""
+    members, ambiguities = (np.nanmean(cells, axis=(0, 2)) for cells in (losses, divergences))
+    return Ambiguity(name, members, ambiguities, np.nanmean(divergences, axis=(1, 2)))
 
 
 def _log_probabilities(preds: Floats, task: str) -> Floats:

@@ -35,14 +35,19 @@ class Example(TypedDict):
 
 
 def loss_of_rows(evidence: Evidence) -> Floats:
-    """(n,) loss of the chosen predictor on each row: squared error, or log loss."""
+    """(n,) loss of the chosen predictor on each row: squared error, or log loss.
+
+    The mean over the targets that the row has.
+    """
     p, y, task = evidence.chosen_oof, evidence.train.y, evidence.config.task
     if not TASKS[task].is_probability:
-        return (errors(p[:, None], y, task)[:, 0] ** 2).mean(axis=1)
+        return np.asarray(np.nanmean(errors(p[:, None], y, task)[:, 0] ** 2, axis=1))
     log_loss = ROW_MEANS["logloss"].of_rows
     if task == "multiclass":
         return log_loss(y, p)
-    return np.mean([log_loss(*column) for column in zip(y.reshape(p.shape).T, p.T, strict=True)], 0)
+    y = y.reshape(p.shape)
+    losses = np.column_stack([log_loss(*column) for column in zip(y.T, p.T, strict=True)])
+    return np.asarray(np.nanmean(np.where(np.isnan(y), np.nan, losses), axis=1))
 
 
 def telling_rows(evidence: Evidence) -> dict[str, list[Example]]:
@@ -104,7 +109,7 @@ def _prediction(evidence: Evidence, prediction: Floats) -> str:
 
 
 def _values(values: Floats, columns: tuple[str, ...]) -> str:
-    texts = [f"{v:.3g}".replace("-", MINUS) for v in values.tolist()]
+    texts = ["missing" if np.isnan(v) else f"{v:.3g}".replace("-", MINUS) for v in values.tolist()]
     if len(texts) == 1:
         return texts[0]
     return ", ".join(f"{name} {text}" for name, text in zip(columns, texts, strict=True))

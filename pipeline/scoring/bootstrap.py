@@ -49,8 +49,11 @@ def bootstrap_counts(clusters: NDArray[np.int64], rng: np.random.Generator) -> N
 def bootstrap_score(target: Target, predictions: Floats) -> SampleScore:
     """A function from (B, n) `counts` to the (B,) scores of the samples; NaN where undefined."""
     prepare, weights = prepare_of(target.metric), target.metric.column_weights
-    parts = [prepare(*column) for column in target.scored_columns(predictions)]
-    return lambda counts: mean_of_defined([part(counts) for part in parts], weights)
+    parts = [
+        (rows, prepare(y, p) if len(y) else _undefined)
+        for rows, (y, p) in zip(target.rows, target.scored_columns(predictions), strict=False)
+    ]
+    return lambda counts: mean_of_defined([part(counts[:, rows]) for rows, part in parts], weights)
 
 
 def prepare_of(metric: Metric) -> Callable[..., SampleScore]:
@@ -64,8 +67,12 @@ def prepare_of(metric: Metric) -> Callable[..., SampleScore]:
     return BOOTSTRAP.get(metric.name) or partial(_of_rows, metric.function)
 
 
+def _undefined(counts: Floats) -> Floats:
+    return np.full(len(counts), np.nan)
+
+
 def _mean_of(values: Floats) -> SampleScore:
-    return lambda counts: counts @ values / counts.sum(axis=1)
+    return lambda counts: ratio(counts @ values, counts.sum(axis=1))
 
 
 def _of_rows(function: Callable[..., float], y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
@@ -92,7 +99,7 @@ def _row_ratio(metric: RowRatio, y: NDArray[Any], p: NDArray[Any]) -> SampleScor
 def _mean_and_variance(counts: Floats, values: Floats) -> tuple[Floats, Floats]:
     """(B,) means and (B,) variances; a variance no larger than rounding error is 0."""
     size = counts.sum(axis=1)
-    mean, mean_square = counts @ values / size, counts @ values**2 / size
+    mean, mean_square = ratio(counts @ values, size), ratio(counts @ values**2, size)
     variance = mean_square - mean**2
     return mean, np.where(variance > NO_VARIANCE * mean_square, variance, 0.0)
 

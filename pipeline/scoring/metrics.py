@@ -32,7 +32,7 @@ from pipeline.scoring.formulas import (
 )
 from pipeline.scoring.names import OWN, PARAMETERS, POOLED, TASKS_OF_METRIC, Setting
 from pipeline.scoring.own import OwnFunction
-from pipeline.scoring.tasks import Floats
+from pipeline.scoring.tasks import Floats, rows_with
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def nearest_labels(p: Floats, y_train: Floats) -> Floats:
     """(n, c) predictions moved to the nearest value of each column of (any, c) `y_train`."""
     nearest = np.empty_like(p)
     for j in range(p.shape[1]):
-        labels = np.unique(y_train[:, j])
+        labels = np.unique(y_train[rows_with(y_train[:, j]), j])
         nearest[:, j] = labels[np.searchsorted((labels[1:] + labels[:-1]) / 2, p[:, j])]
     return nearest
 

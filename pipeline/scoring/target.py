@@ -5,6 +5,7 @@ Letters: n rows, c columns.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,7 @@ from numpy.typing import NDArray
 from pipeline.scoring.formulas import LEAST, mean_of_defined
 from pipeline.scoring.metrics import Metric, metric_of, nearest_labels
 from pipeline.scoring.names import Setting
-from pipeline.scoring.tasks import TASKS, Floats, Task, as_columns, decide
-
-Rows = NDArray[Any] | slice  # a mask or numbers of rows
+from pipeline.scoring.tasks import TASKS, Floats, Rows, Task, as_columns, decide, rows_with
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +22,8 @@ class Target:
     """The targets of some rows, with the task and the metric of the competition.
 
     Attributes:
-        y: (n, c) float64 for regression and multilabel, (n,) integer codes otherwise.
+        y: (n, c) float64 for regression and multilabel, NaN where a cell is missing; (n,) integer
+            codes otherwise.
         groups: (n,) names of groups that the bootstrap draws whole; None draws single rows.
         labels: (any, c) regression targets; `qwk` rounds to their values. None means those of `y`.
     """
@@ -42,9 +42,20 @@ class Target:
         groups: Any = None,
         labels: Floats | None = None,
     ) -> "Target":
-        """A target from the task's name and the metric's setting; groups may be any sequence."""
+        """A target from the task's name and the metric's setting; groups may be any sequence.
+
+        Raises:
+            ValueError: cells are missing, and the metric needs all targets of a row.
+        """
         groups = None if groups is None else np.asarray(groups)
-        return Target(y, TASKS[task], metric_of(metric), groups, labels)
+        target = Target(y, TASKS[task], metric_of(metric), groups, labels)
+        if target.has_missing and target.metric.joint:
+            raise ValueError(
+                f"metric {target.metric.label} scores all targets of a row at once, but "
+                f"{np.isnan(y).sum()} cells of data.target are missing; choose a metric that is a "
+                "mean over targets, or fill them in"
+            )
+        return target
 
     def __len__(self) -> int:
         return len(self.y)
@@ -61,14 +72,25 @@ class Target:
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, y=self.y[rows], groups=groups, labels=None)
 
+    @cached_property
+    def rows(self) -> list[Rows]:
+        """The rows that each column of `y` has a value in, as `rows_with` gives them."""
+        return [rows_with(column) for column in np.atleast_2d(self.y.T)]
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether a cell of `y` is missing."""
+        return not all(isinstance(rows, slice) for rows in self.rows)
+
     def column(self, j: int) -> "Target":
-        """The target of column j; a label of a multilabel task becomes a binary task."""
+        """The target of column j on its `rows`; a label of a multilabel task becomes binary."""
+        target, labels = self.only(self.rows[j]), self.labels
         metric = replace(self.metric, column_weights=None)
         if self.task.is_probability:
-            codes = self.y[:, j].astype(np.int64)
-            return replace(self, y=codes, task=TASKS["binary"], metric=metric)
-        labels = None if self.labels is None else self.labels[:, [j]]
-        return replace(self, y=self.y[:, [j]], labels=labels, metric=metric)
+            codes = target.y[:, j].astype(np.int64)
+            return replace(target, y=codes, task=TASKS["binary"], metric=metric, labels=labels)
+        labels = None if labels is None else labels[:, [j]]
+        return replace(target, y=target.y[:, [j]], metric=metric, labels=labels)
 
     def as_columns(self, n_columns: int) -> Floats:
         """(n, c) targets on the prediction scale: 0 and 1 where predictions are probabilities."""
@@ -82,10 +104,12 @@ class Target:
         """
         center = CENTERS.get(self.metric.name, np.mean)
         columns = self.as_columns(n_columns).T
-        return np.tile([float(center(values)) for values in columns], (n_rows, 1))
+        return np.tile([float(center(v[rows_with(v)])) for v in columns], (n_rows, 1))
 
     def scored_columns(self, predictions: Floats) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Pairs of targets and predictions, one for each column that the metric scores.
+
+        A column's pair holds its `rows`.
 
         Args:
             predictions: (n, c) finite, on the prediction scale.
@@ -98,7 +122,7 @@ class Target:
         elif self.task.name == "binary":
             p = p[:, 0]
         if self.y.ndim == 2 and not self.metric.joint:
-            return [(self.y[:, j], p[:, j]) for j in range(self.y.shape[1])]
+            return [(self.y[rows, j], p[rows, j]) for j, rows in enumerate(self.rows)]
         return [(self.y, p)]
 
     @property
@@ -107,12 +131,13 @@ class Target:
         return self.y.ndim == 2 and self.y.shape[1] > 1 and not self.metric.joint
 
     def column_scores(self, predictions: Floats) -> Floats:
-        """The metric on each of the `scored_columns`, NaN where it is undefined.
+        """The metric on each of the `scored_columns`, NaN where it is undefined or has no rows.
 
         Returns:
             (c,) for regression and multilabel, (1,) for binary, multiclass and a joint metric.
         """
-        return np.array([self.metric.function(*c) for c in self.scored_columns(predictions)])
+        function, columns = self.metric.function, self.scored_columns(predictions)
+        return np.array([function(y, p) if len(y) else np.nan for y, p in columns])
 
     def score(self, predictions: Floats) -> float:
         """The metric on all rows: the mean of `column_scores` that are not NaN."""

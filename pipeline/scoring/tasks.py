@@ -1,8 +1,9 @@
 """The four tasks and the shapes of their targets and predictions. Letters: n rows, c columns.
 
-Targets `y` are (n, c) float64 for regression and multilabel, (n,) integer codes for binary (1 is
-the positive class) and multiclass. Predictions are always (n, c) float64: targets in target units,
-the probability of the positive class (c = 1), of every class, or of every label.
+Targets `y` are (n, c) float64 for regression and multilabel, NaN where a cell is missing, and (n,)
+integer codes for binary (1 is the positive class) and multiclass. Predictions are always (n, c)
+float64: targets in target units, the probability of the positive class (c = 1), of every class, or
+of every label.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logit, softmax
 
 Floats = NDArray[np.float64]
+Rows = NDArray[Any] | slice  # a mask or numbers of rows
 
 TINY = 1e-15  # keeps the log-odds of probabilities 0 and 1 finite
 SUM_TOLERANCE = 1e-3  # probabilities in files are rounded
@@ -39,9 +41,16 @@ class Task:
 
 
 def spread(values: Floats) -> Floats:
-    """Standard deviation of each column, 1 where all values are equal."""
-    # np.ptp, because rounding may give a constant a positive standard deviation
-    return np.where(np.ptp(values, axis=0) > 0, values.std(axis=0), 1.0)
+    """Standard deviation of each column without NaNs, 1 where all values are equal."""
+    # the range, because rounding may give a constant a positive standard deviation
+    varies = np.nanmax(values, axis=0) > np.nanmin(values, axis=0)
+    return np.where(varies, np.nanstd(values, axis=0), 1.0)
+
+
+def rows_with(column: NDArray[Any]) -> Rows:
+    """The rows of (n,) targets that are not missing; all rows are a slice, which copies nothing."""
+    missing = np.isnan(column)
+    return np.flatnonzero(~missing) if missing.any() else slice(None)
 
 
 def _from_log(logs: Floats) -> Floats:
@@ -61,7 +70,7 @@ class Scaling:
     """Scale on which a unit learns the targets of a regression; other tasks have none.
 
     Attributes:
-        mean, sd: (c,) of the training rows' targets, after the transform.
+        mean, sd: (c,) of the training rows' targets, after the transform, without missing cells.
         transform: a name in `TRANSFORMS`.
     """
 
@@ -72,7 +81,7 @@ class Scaling:
     @staticmethod
     def of(y: Floats, transform: str | None = None) -> "Scaling":
         y = TRANSFORMS[transform][0](y)
-        return Scaling(y.mean(axis=0).tolist(), spread(y).tolist(), transform)
+        return Scaling(np.nanmean(y, axis=0).tolist(), spread(y).tolist(), transform)
 
     def standardise(self, y: Floats) -> Floats:
         return (TRANSFORMS[self.transform][0](y) - np.array(self.mean)) / np.array(self.sd)

@@ -47,8 +47,9 @@ class Data(Section):
     )
     target: Columns = Field(
         ("target",),
-        description="one or more target columns; multiclass: a column of classes, or a column for "
-        "each class with its probability, 0 or 1 if it is certain",
+        description="one or more target columns; of several targets or labels a row may lack some; "
+        "multiclass: a column of classes, or a column for each class with its probability, 0 or 1 "
+        "if it is certain",
     )
     transform: Literal["log1p"] | None = Field(
         None,

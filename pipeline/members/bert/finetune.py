@@ -176,10 +176,11 @@ def outputs_of(
 def labels_for_loss(task: str, y: NDArray[Any], scaling: Scaling | None) -> torch.Tensor:
     """Targets for the loss: (n, c) float32, standardised or 0/1, or (n,) int64 class codes.
 
-    Probabilities of classes, (n, c), remain what they are.
+    Probabilities of classes, (n, c), remain what they are. Missing targets are 0, of weight 0.
     """
     if scaling is not None:
         y = scaling.standardise(y)
+    y = np.where(np.isnan(y), 0, y)
     if task == "binary":
         y = y[:, None]
     is_code = task == "multiclass" and y.ndim == 1

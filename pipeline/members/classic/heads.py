@@ -14,7 +14,7 @@ from sklearn.dummy import DummyClassifier
 
 from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.members.classic.tabular import Tabular
-from pipeline.scoring.tasks import TASKS, Floats
+from pipeline.scoring.tasks import TASKS, Floats, rows_with
 
 
 @dataclass(kw_only=True, eq=False)
@@ -58,24 +58,30 @@ class Estimator:
 
         Args:
             cells: of the columns of `data.features`, for a model that reads them.
-            y: targets as in `scoring.tasks`, those of regression standardised.
+            y: targets as in `scoring.tasks`, those of regression standardised. A head is fitted
+                on the rows whose target is not missing.
             weights: in the shape of `y`.
         """
         self.tabular = Tabular(cells)
         features = self._beside(self.learn_features(inputs), cells)
         has_codes = TASKS[self.task].is_probability
-        columns = y.astype(np.int64 if has_codes else np.float64).reshape(len(y), -1).T
+        n_classes = self.n_columns if self.task == "multiclass" else 2
+        columns = y.reshape(len(y), -1).T
         of_columns: Sequence[Floats | None] = [None] * len(columns)
         if weights is not None:
             of_columns = list(np.ascontiguousarray(weights.reshape(len(y), -1).T))
-        self.heads = [
-            shares_of(column, own)
-            if has_codes and column.min() == column.max()
-            else self.fit_head(features, column, own)
-            for column, own in zip(columns, of_columns, strict=True)
-        ]
-        # probability of a class without rows: as if every class had one more row (Laplace)
-        self.unseen = 1 / (len(y) + (self.n_columns if self.task == "multiclass" else 2))
+        self.heads: list[Any] = []
+        self.unseen: list[float] = []
+        for column, of_column in zip(columns, of_columns, strict=True):
+            rows = rows_with(column)
+            own = None if of_column is None else of_column[rows]
+            of_rows = features if isinstance(rows, slice) else features[rows]
+            column = column[rows].astype(np.int64 if has_codes else np.float64, copy=False)
+            is_constant = has_codes and column.min() == column.max()
+            head = shares_of(column, own) if is_constant else self.fit_head(of_rows, column, own)
+            self.heads.append(head)
+            # probability of a class without rows: as if every class had one more row (Laplace)
+            self.unseen.append(1 / (len(column) + n_classes))
 
     def _beside(self, features: Any, cells: Columns) -> Any:
         """The (n, f) features of texts with those of the cells behind them."""
@@ -87,13 +93,15 @@ class Estimator:
         if self.task == "regression":
             return np.column_stack([head.predict(features) for head in self.heads])
         if self.task == "multiclass":
-            return self._probabilities(self.heads[0], features, self.n_columns)
-        return np.column_stack([self._probabilities(h, features, 2)[:, 1] for h in self.heads])
+            return self._probabilities(0, features, self.n_columns)
+        heads = range(len(self.heads))
+        return np.column_stack([self._probabilities(j, features, 2)[:, 1] for j in heads])
 
-    def _probabilities(self, head: Any, features: Any, n_classes: int) -> Floats:
+    def _probabilities(self, j: int, features: Any, n_classes: int) -> Floats:
+        head, unseen = self.heads[j], self.unseen[j]
         seen = np.asarray(head.classes_)
-        probabilities = np.full((features.shape[0], n_classes), self.unseen)
-        seen_share = 1 - self.unseen * (n_classes - len(seen))
+        probabilities = np.full((features.shape[0], n_classes), unseen)
+        seen_share = 1 - unseen * (n_classes - len(seen))
         probabilities[:, seen] = seen_share * head.predict_proba(features)
         return probabilities
 
