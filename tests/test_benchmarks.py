@@ -20,7 +20,7 @@ from benchmarks.demo_scores import (
 )
 from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
-from benchmarks.recipes import STUDIES, Arm, Rows, run_study
+from benchmarks.recipes import STUDIES, Arm, Rows, reference, run_study
 from benchmarks.shared.judge import standard_error
 from benchmarks.shared.measurement import Measurement, table_of
 from benchmarks.train_speed import compare, encoder_weights
@@ -82,6 +82,12 @@ def test_a_gemm_has_no_rows_and_training_has_no_gflops() -> None:
 def test_every_arm_of_the_defaults_changes_one_setting() -> None:
     base, *arms = [asdict(arm) for arm in STUDIES["defaults"].values()]
     assert [sum(arm[key] != base[key] for key in base) for arm in arms] == [1] * 5
+
+
+def test_a_gain_is_over_the_first_arm_or_where_there_is_one_over_mean() -> None:
+    assert reference(("max", 1, "b"), ["a", "b"], ["mean", "max"]) == ("max", 1, "a")
+    assert reference(("max", 1, "a"), ["a"], ["max", "mean"]) == ("mean", 1, "a")
+    assert reference(("min", 0, "a"), ["a"], ["max", "min"]) == ("max", 0, "a")
 
 
 def test_a_study_of_recipes_scores_each_arm_against_the_first(tiny_backbone: Path) -> None:
