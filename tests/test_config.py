@@ -445,13 +445,6 @@ def test_a_segment_needs_texts_of_several_parts(config_of, options):
     assert config_of(members=members, data={"template": "{text}{sep}{text}"})
 
 
-def test_a_segment_of_a_template_needs_its_head(config_of):
-    member = {"pooling": "mean", "options": {"segment": "last"}, "truncation": "tail"}
-    with pytest.raises(ValueError, match=r"member mean: .*\bsegment\b.*truncation\b.*\btail\b"):
-        config_of(members=[member], data={"template": "{text}{sep}{text}"})
-    assert config_of(members=[member], data={"text": ["a", "b"]})  # of a pair separators are kept
-
-
 def test_two_members_of_one_pooling_must_be_named_and_a_name_is_proposed(config_of):
     twice = [{"pooling": "mean"}, {"pooling": "mean"}]
     with pytest.raises(ValueError, match="'mean'.*'mean-2'.*seed: 7"):

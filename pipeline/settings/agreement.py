@@ -79,8 +79,11 @@ def check_member(member: AnyMember, task: str, data: Data) -> None:
     _check_texts(member, data)
     if isinstance(member, Member):
         _check_loss(member, task, data.weight)
-        if member.reads_segment:
-            _check_segment(member, data)
+        if member.reads_segment and member.template is None and len(data.text) == 1:
+            raise ValueError(
+                f"member {member.name}: options.segment names a part of a pair or template, and "
+                f"data.text is one column, {short(data.text[0])}; leave it out"
+            )
     if member.class_weights is not None and task == "regression":
         raise ValueError(
             f"member {member.name}: training.class_weights {short(member.class_weights)} "
@@ -99,19 +102,6 @@ def _check_texts(member: AnyMember, data: Data) -> None:
             )
     else:
         check_template(f"member {member.name}: template", member.template, data.named)
-
-
-def _check_segment(member: Member, data: Data) -> None:
-    if member.template is None and len(data.text) == 1:
-        raise ValueError(
-            f"member {member.name}: options.segment names a part of a pair or template, and "
-            f"data.text is one column, {short(data.text[0])}; leave it out"
-        )
-    if member.template is not None and member.truncation != "head":
-        raise ValueError(
-            f"member {member.name}: options.segment counts the template's separators from the "
-            f"head, which training.truncation {member.truncation} may cut off; set it to head"
-        )
 
 
 def _check_loss(member: Member, task: str, weight: str | None) -> None:

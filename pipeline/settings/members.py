@@ -260,7 +260,7 @@ class Member(Training, Named):
     def reads_segment(self) -> bool:
         """Whether a pooling has the option `segment`."""
         maps = (of for of in (self.options, *self.options.values()) if isinstance(of, dict))
-        return any("segment" in of for of in maps)
+        return any(of.get("segment") is not None for of in maps)
 
 
 def with_loss(member: Member, task: str, metric: str) -> Member:
