@@ -378,6 +378,31 @@ def test_the_learning_rate_warms_up_by_its_share_and_falls_to_0(tiny_backbone, t
     assert rates[-1] == pytest.approx(1e-2 / 15)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        ({"lr_scheduler_type": "cosine"}, [(1 + np.cos(np.pi * k / 30)) / 2 for k in range(30)]),
+        (
+            {
+                "lr_scheduler_type": "cosine_with_restarts",
+                "lr_scheduler_kwargs": {"num_cycles": 2},
+            },
+            [(1 + np.cos(np.pi * (k % 15) / 15)) / 2 for k in range(30)],
+        ),
+        ({"lr_scheduler_type": "constant_with_warmup"}, [1.0] * 30),
+    ],
+    ids=lambda value: value["lr_scheduler_type"] if isinstance(value, dict) else "",
+)
+def test_any_schedule_of_the_trainer_sets_the_learning_rate(
+    schedule, shares, tiny_backbone, tokenizer, tmp_path
+):
+    schedule = {"logging_steps": 1, **schedule}
+    training = trained_with(epochs=10, warmup=0.0, trainer=schedule)
+    _, _, log = fitted(tiny_backbone, tokenizer, tmp_path, training)
+    rates = [json.loads(line).get("learning_rate") for line in log.read_text().splitlines()][:-1]
+    np.testing.assert_allclose(rates, np.array(shares) * TRAINING.learning_rate, atol=1e-9)
+
+
 def test_accumulated_gradients_are_those_of_one_batch(tiny_backbone, tokenizer, tmp_path):
     """All rows are one step, as one batch or as three: the mean of their losses is the same."""
     whole = trained_with(batch_size=24, epochs=3, trainer={"optim": "sgd"})

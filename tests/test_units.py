@@ -44,7 +44,7 @@ from pipeline.members.units import (
     units_of,
 )
 from pipeline.settings.config import Jobs
-from pipeline.settings.members import Member
+from pipeline.settings.members import Member, MultiSampleDropout
 
 DATA = {
     "ids": ["a", "b"],
@@ -527,13 +527,42 @@ def predictions_with(trained_unit, folder, **settings):
     return BERT.fit(to_train, member, to_train.encoding, trained_unit.inputs, folder)[0]
 
 
-@pytest.mark.parametrize("settings", [{"dropout": 0.5}, {"freeze_embeddings": False}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dropout": 0.5},
+        {"freeze_embeddings": False},
+        {"freeze_layers": 1},
+        {"reinit_layers": 1},
+        {"layer_decay": 0.1},
+        {"multi_sample_dropout": MultiSampleDropout()},
+    ],
+    ids=str,
+)
 def test_a_setting_of_the_network_reaches_the_training(settings, in_folder_of, tmp_path):
     as_set, as_usual = (
         predictions_with(in_folder_of, tmp_path / name, **how)
         for name, how in (("a", settings), ("b", {}))
     )
     assert np.abs(as_set - as_usual).max() > 1e-3
+
+
+def test_a_reloaded_unit_reads_long_texts_in_windows_and_has_its_frozen_and_new_layers(
+    in_folder_of,
+):
+    how = {"max_length": 6, "windows": 3, "freeze_layers": 1, "reinit_layers": 1}
+    unit, member = in_folder_of.unit, in_folder_of.to_train.member.model_copy(update=how)
+    encoding = BERT.encoding(member, in_folder_of.backbone)
+    texts = [("warm train " * (k % 7),) for k in range(N)]
+    inputs = BERT.inputs(encoding, texts, None)
+    assert inputs.lengths.max() == 3 * 6
+    held_out = in_folder_of.to_train.held_out
+    of_unit = {"member": member, "encoding": encoding, "texts": [texts[k] for k in held_out]}
+    shutil.rmtree(unit.folder)
+    train_unit(replace(in_folder_of.to_train, **of_unit), inputs)
+    assert read_run(unit)["network"]["windows"] == [6, member.batch_size]
+    _, written = read_oof([unit], ["target"])
+    np.testing.assert_array_equal(predict_unit(unit, inputs.take(held_out)), written)
 
 
 @pytest.mark.parametrize("alike", ["head", "order"])

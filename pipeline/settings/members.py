@@ -134,6 +134,15 @@ class Lora(Section):
     )
 
 
+class MultiSampleDropout(Section):
+    """training.multi_sample_dropout"""
+
+    samples: Whole = Field(
+        5, ge=2, le=100, description="masks of a batch, whose losses are averaged"
+    )
+    dropout: Real = Field(0.3, gt=0, lt=1, description="dropout of the pooled vector")
+
+
 class Training(Section):
     """training"""
 
@@ -197,7 +206,25 @@ class Training(Section):
         description="dropout in the backbone, or pretrained: as in pretraining; null: 0 for "
         "backbones of MiniLM's width, else as in pretraining",
     )
+    multi_sample_dropout: MultiSampleDropout | None = Field(
+        None,
+        description="dropout before the head by several masks at once, such as {samples: 5, "
+        "dropout: 0.3}; {}: those numbers; null: none",
+    )
     freeze_embeddings: bool = Field(True, description="do not train the embedding tables")
+    freeze_layers: Whole = Field(
+        0, ge=0, description="lowest layers that are not trained, nor the embeddings then"
+    )
+    reinit_layers: Whole = Field(
+        0, ge=0, description="top layers that start at random as before pretraining"
+    )
+    layer_decay: Real = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="factor of the learning rate from each layer to the one below it, such as "
+        "0.9; the embeddings are below the lowest layer",
+    )
     lora: Lora | None = Field(
         None,
         description="train adapters instead of the backbone, such as {rank: 16, alpha: 32, "

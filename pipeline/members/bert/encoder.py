@@ -23,7 +23,8 @@ from pipeline.members.bert.finetune import (
     seed_everything,
     weights_for_loss,
 )
-from pipeline.members.bert.losses import LOSSES, Loss
+from pipeline.members.bert.layers import check_layers
+from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.named_poolings import build_pooling, known_poolings, pooling_options
 from pipeline.members.bert.network import (
     Network,
@@ -55,7 +56,7 @@ from pipeline.settings.members import Lora, Member, Options
 from pipeline.settings.template import n_parts
 
 WEIGHTS = "weights.safetensors"
-OF_NETWORK = {"pooling", "options", "template", "freeze_embeddings", "lora"}
+OF_NETWORK = {"pooling", "options", "template", "freeze_embeddings", "freeze_layers", "lora"}
 
 
 class Bert:
@@ -64,11 +65,13 @@ class Bert:
     def check(self, member: Member, backbone: Path | None) -> None:
         _check_segments(member)
         _check_trainer(member)
+        config: Any = read_config(backbone) if backbone else None
         if member.lora is not None:
-            check_adapters(member.lora, read_config(backbone) if backbone else None)
+            check_adapters(member.lora, config)
+        check_layers(member, config)
         if backbone is None:
             return
-        config, tokenizer = read_config(backbone), read_tokenizer(backbone)
+        tokenizer = read_tokenizer(backbone)
         options = all_options(member.pooling, member.options, backbone, member.template)
         build_pooling(member.pooling, config.hidden_size, config.num_hidden_layers, **options)
         limit = most_tokens(config, tokenizer)
@@ -108,7 +111,16 @@ class Bert:
         settings = {**member.model_dump(include=OF_NETWORK), "windows": _windows(member)}
         dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
-        network = _network(encoding.backbone, settings, n_columns, unit.task, loss, dropout)
+        network = _network(
+            encoding.backbone,
+            settings,
+            n_columns,
+            unit.task,
+            loss=loss,
+            dropout=dropout,
+            dropouts=member.multi_sample_dropout,
+            reinit_layers=member.reinit_layers,
+        )
         y = unit.y if unit.shares is None else unit.shares
         labels = labels_for_loss(unit.task, y[unit.training], unit.scaling)
         weights = weights_for_loss(unit.task, unit.label_weights)
@@ -133,7 +145,7 @@ class Bert:
         run, weights = read_run(unit), unchanged(unit, WEIGHTS, "weights_sha256")
         backbone = backbones_dir(unit.competition) / run["encoding"]["backbone"]
         # dropout is off in predictions
-        network = _network(backbone, run["network"], len(run["columns"]), run["task"], None, None)
+        network = _network(backbone, run["network"], len(run["columns"]), run["task"], dropout=None)
         try:
             load_trained_tensors(network, load_file(weights))
         except (ValueError, SafetensorError) as error:
@@ -146,10 +158,13 @@ def _network(
     settings: Options,
     n_columns: int,
     task: str,
-    loss: Loss | None,
-    dropout: float | None,
+    **in_training: Any,
 ) -> Network:
-    """The network of a unit; `settings` are those of `OF_NETWORK`, as `run.json` holds them."""
+    """The network of a unit; `settings` are those of `OF_NETWORK`, as `run.json` holds them.
+
+    Args:
+        in_training: arguments of `build_network` that change nothing in a trained network.
+    """
     pooling, template = settings["pooling"], settings.get("template")
     options = all_options(pooling, settings["options"], backbone, template)
     return build_network(
@@ -157,12 +172,12 @@ def _network(
         pooling,
         options,
         n_columns,
-        loss,
         task=task,
-        dropout=dropout,
         freeze_embeddings=settings["freeze_embeddings"],
+        freeze_layers=settings.get("freeze_layers", 0),
         lora=Lora(**settings["lora"]) if settings["lora"] else None,
-        windows=Windows(*settings["windows"]) if settings["windows"] else None,
+        windows=Windows(*settings["windows"]) if settings.get("windows") else None,
+        **in_training,
     )
 
 

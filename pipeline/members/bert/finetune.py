@@ -89,6 +89,7 @@ def fit(
         callbacks=[LogFile(log)],
     )
     trainer.head_rate = training.head_learning_rate or learning_rate
+    trainer.layer_decay = training.layer_decay
     attention = network.attention  # for predictions, here and after reloading
     longest = int(dataset.lengths.max())
     if network.windows is not None:

@@ -9,15 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.members.bert.adapters import add_adapters
+from pipeline.members.bert.layers import freeze_lowest, reinitialise_top
 from pipeline.members.bert.losses import Loss
 from pipeline.members.bert.named_poolings import build_pooling
 from pipeline.members.bert.poolings import Pooling
 from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
 from pipeline.members.bert.windows import Inputs, Windows, read_in_windows
-from pipeline.settings.members import Lora
+from pipeline.settings.members import Lora, MultiSampleDropout
 
 HEAD_SD = 5e-3  # of the initial weights: near the constant, yet gradients reach the backbone
 
@@ -34,6 +36,7 @@ class Network(nn.Module):
         *,
         is_normalised: bool,
         windows: Windows | None,
+        dropouts: MultiSampleDropout | None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -44,6 +47,7 @@ class Network(nn.Module):
         self.head = nn.Linear(width, n_outputs)
         self.loss = loss
         self.windows = windows
+        self.dropouts = dropouts
 
     def get_input_embeddings(self) -> nn.Module:
         """Trainer adds noise to these, if asked."""
@@ -100,11 +104,19 @@ class Network(nn.Module):
         """Outputs (B, c) of a batch of (B, T) tokens, and the loss where labels are given."""
         pooled = self.pooled(input_ids, attention_mask, token_type_ids)
         with torch.autocast(pooled.device.type, enabled=False):
-            logits = self.head(self.norm(pooled))
-            result = {"logits": logits}
+            samples = [self.head(vectors) for vectors in self.dropped_out(self.norm(pooled))]
+            result = {"logits": torch.stack(samples).mean(0)}
             if labels is not None and self.loss is not None:
-                result["loss"] = self.loss(logits, labels, weights)
+                losses = [self.loss(logits, labels, weights) for logits in samples]
+                result["loss"] = torch.stack(losses).mean()
         return result
+
+    def dropped_out(self, vectors: Tensor) -> list[Tensor]:
+        """The vectors by several masks of dropout in training (Inoue 2019, arXiv:1905.09788)."""
+        if self.dropouts is None or not self.training:
+            return [vectors]
+        share = self.dropouts.dropout
+        return [functional.dropout(vectors, share) for _ in range(self.dropouts.samples)]
 
 
 def build_network(
@@ -119,6 +131,9 @@ def build_network(
     freeze_embeddings: bool,
     lora: Lora | None = None,
     windows: Windows | None = None,
+    dropouts: MultiSampleDropout | None = None,
+    freeze_layers: int = 0,
+    reinit_layers: int = 0,
 ) -> Network:
     """A network on the pretrained backbone in a folder, in float32; seed torch before the call."""
     config = read_config(backbone)
@@ -126,12 +141,16 @@ def build_network(
         _set_dropout(config, dropout)
     config.use_cache = False  # of a decoder, for generating text
     model = read_model(backbone, config)
+    if reinit_layers:
+        reinitialise_top(model, reinit_layers)
     if getattr(model, "pooler", None) is not None:
         model.pooler.requires_grad_(False)  # BERT's own, which our poolings do not use
     if freeze_embeddings:
         getattr(model, "embeddings", model.get_input_embeddings()).requires_grad_(False)
     if lora is not None:
         add_adapters(model, lora)
+    if freeze_layers:
+        freeze_lowest(model, freeze_layers)
     module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
     return Network(
         model,
@@ -140,6 +159,7 @@ def build_network(
         loss,
         is_normalised=task in module.normalised_for,
         windows=windows,
+        dropouts=dropouts,
     )
 
 

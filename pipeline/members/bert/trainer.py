@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from pipeline.members.bert.layers import shares_of_rate
 from pipeline.members.bert.tokens import LengthBatches, TrainingRows
 from pipeline.settings.members import Training
 
@@ -75,27 +77,45 @@ def refuse_overflow(first_scale: float, last_scale: float, n_steps: int) -> None
 
 
 class LengthGroupedTrainer(Trainer):
-    """Batches of similar length; a learning rate of their own for head and pooling."""
+    """Batches of similar length; learning rates by depth, and one of head and pooling.
+
+    Attributes:
+        head_rate: of head and pooling.
+        layer_decay: factor of the rate from a layer to the one below it.
+    """
 
     head_rate: float
+    layer_decay: float
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows: TrainingRows = self.train_dataset  # type: ignore[assignment]
         return LengthBatches(rows.lengths, self.args.train_batch_size, self.args.seed)
 
     def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
-        """Trainer's optimizer, with separate groups for the head and the pooling."""
+        """Trainer's optimizer, each of its groups divided by learning rate."""
         optimizer = super().create_optimizer(*arguments)
-        named = self.model.named_parameters()  # type: ignore[union-attr]
-        head = {id(p) for name, p in named if not name.startswith("backbone.")}
+        rates = self._rates()
         for group in list(optimizer.param_groups):
-            params = group["params"]
-            group["params"] = [p for p in params if id(p) not in head]
-            head_params = [p for p in params if id(p) in head]
-            if head_params:
-                head_group = {**group, "params": head_params, "lr": self.head_rate}
-                optimizer.add_param_group(head_group)
+            divided: dict[float, list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                divided.setdefault(rates[id(parameter)], []).append(parameter)
+            # the log tells the rate of the first group: the backbone's highest, if it trains
+            order = sorted(divided, key=lambda rate: (rate > self.args.learning_rate, -rate))
+            for i, rate in enumerate(order):
+                if i == 0:
+                    group.update(params=divided[rate], lr=rate)
+                else:
+                    optimizer.add_param_group({**group, "params": divided[rate], "lr": rate})
         return optimizer
+
+    def _rates(self) -> dict[int, float]:
+        """Peak learning rate of each parameter by its id."""
+        network: Any = self.model
+        base, decay = self.args.learning_rate, self.layer_decay
+        shares = {} if decay == 1 else shares_of_rate(network.backbone, decay)
+        rates = {id(p): self.head_rate for p in network.parameters()}
+        of_backbone = {id(p): base * shares.get(id(p), 1) for p in network.backbone.parameters()}
+        return rates | of_backbone
 
 
 class LogFile(TrainerCallback):

@@ -1,0 +1,93 @@
+"""The layers of a backbone: learning rates by depth, frozen layers, layers that start anew.
+
+A parameter's depth is 0 for embeddings, k for the k-th of L layers, and L for the norm behind them.
+"""
+
+import re
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel
+
+from pipeline.settings.members import Training
+
+COUNTED = ("layer_decay", "freeze_layers", "reinit_layers")
+# parts that stand behind the layers in the list of parameters, and that all layers read: MPNet's
+# and DeBERTa's tables of relative positions, and DeBERTa's norm of it and convolution
+READ_BY_LAYERS = re.compile(r"embed|relative|^encoder\.(LayerNorm|conv)\.")
+
+
+def layers_of(backbone: nn.Module) -> nn.ModuleList:
+    """The layers, the lowest first; a ValueError if depths share one, as in ALBERT."""
+    n_layers = backbone.config.num_hidden_layers  # type: ignore[union-attr]
+    for module in backbone.modules():  # from the outside in
+        if isinstance(module, nn.ModuleList) and len(module) == n_layers:
+            return module
+    raise ValueError(
+        f"the backbone, of type {backbone.config.model_type}, "  # type: ignore[union-attr]
+        "has no separate layers; choose another one, or leave "
+        f"{', '.join(f'training.{name}' for name in COUNTED)} out"
+    )
+
+
+def check_layers(training: Training, config: Any | None) -> None:
+    """Raise a ValueError if the backbone lacks the layers that a setting counts.
+
+    Args:
+        config: of the backbone; without it only the settings are compared with each other.
+    """
+    if training.lora is not None and training.reinit_layers:
+        raise ValueError(
+            f"training.reinit_layers is {training.reinit_layers}, but with training.lora the "
+            "backbone's layers do not train; leave one of them out"
+        )
+    usual = Training()
+    if config is None or all(getattr(training, k) == getattr(usual, k) for k in COUNTED):
+        return
+    with torch.device("meta"):
+        n_layers = len(layers_of(AutoModel.from_config(config)))
+    n_counted = training.freeze_layers + training.reinit_layers
+    if n_counted > n_layers:
+        raise ValueError(
+            f"training.freeze_layers {training.freeze_layers} and training.reinit_layers "
+            f"{training.reinit_layers} are {n_counted} layers, but the backbone has {n_layers}; "
+            "lower them"
+        )
+
+
+def shares_of_rate(backbone: nn.Module, decay: float) -> dict[int, float]:
+    """Each parameter's share of the learning rate, `decay` to the layers above it, by its id."""
+    n_layers = len(layers_of(backbone))
+    return {key: decay ** (n_layers - depth) for key, depth in _depths(backbone).items()}
+
+
+def freeze_lowest(backbone: nn.Module, n: int) -> None:
+    """Freeze the n lowest layers and the embeddings."""
+    depths = _depths(backbone)
+    for parameter in backbone.parameters():
+        if depths[id(parameter)] <= n:
+            parameter.requires_grad_(False)
+
+
+def reinitialise_top(backbone: nn.Module, n: int) -> None:
+    """Start the n top layers anew, as the architecture starts them; seed torch first."""
+    for layer in list(layers_of(backbone))[-n:]:
+        for parameter in layer.parameters():
+            parameter._is_hf_initialized = False  # type: ignore[attr-defined] # else it is spared
+        with torch.no_grad():
+            layer.apply(backbone._init_weights)  # type: ignore[arg-type]
+
+
+def _depths(backbone: nn.Module) -> dict[int, int]:
+    """Depth of each parameter by its id."""
+    layers = layers_of(backbone)
+    in_layers = {id(p): k for k, layer in enumerate(layers, 1) for p in layer.parameters()}
+    depths, depth_outside = {}, 0
+    for name, parameter in backbone.named_parameters():
+        key = id(parameter)
+        if key in in_layers:
+            depths[key], depth_outside = in_layers[key], len(layers)
+        else:
+            depths[key] = 0 if READ_BY_LAYERS.search(name) else depth_outside
+    return depths

@@ -1,0 +1,192 @@
+"""Layers of every architecture: rates by depth, frozen ones, new starts; masks of dropout."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
+from torch.nn import functional
+
+from pipeline.members.bert import finetune
+from pipeline.members.bert.finetune import fit, predict, seed_everything
+from pipeline.members.bert.layers import check_layers, layers_of, reinitialise_top
+from pipeline.members.bert.losses import LOSSES
+from pipeline.members.bert.network import (
+    Network,
+    build_network,
+    load_trained_tensors,
+    trained_tensors,
+)
+from pipeline.members.bert.pretrained import read_config
+from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
+from pipeline.settings.members import Lora, MultiSampleDropout
+
+TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
+LABELS = torch.tensor([[1.0], [-1.0], [2.0], [-2.0]])
+WITH_LAYERS = sorted(set(ARCHITECTURES) - {"albert"})  # whose layers are one
+# parameters of each depth, by the beginnings of their names; all others outside layers are on top
+EMBEDDINGS = {
+    "deberta-v2": ("embeddings.", "encoder.rel_embeddings.", "encoder.LayerNorm."),
+    "electra": ("embeddings.", "embeddings_project."),
+    "mpnet": ("embeddings.", "encoder.relative_attention_bias."),
+    "t5": ("shared.",),
+    **dict.fromkeys(("eurobert", "qwen3", "llama", "gemma3_text"), ("embed_tokens.",)),
+}
+OF_LAYERS = {
+    "distilbert": "transformer.layer.{}.",
+    "t5": "encoder.block.{}.",
+    **dict.fromkeys(("modernbert", "eurobert", "qwen3", "llama", "gemma3_text"), "layers.{}."),
+}
+
+
+def depth_of(name: str, architecture: str) -> int:
+    if name.startswith(EMBEDDINGS.get(architecture, "embeddings.")):
+        return 0
+    layers = OF_LAYERS.get(architecture, "encoder.layer.{}.")
+    return 1 if name.startswith(layers.format(0)) else 2
+
+
+def build(backbone: Path, pooling: str = "attention", seed: int = 3, **settings: Any) -> Network:
+    seed_everything(seed)
+    how = {"dropout": 0.0, "freeze_embeddings": False, **settings}
+    return build_network(backbone, pooling, {}, 1, LOSSES["mse"], **how)
+
+
+def tokens_of(architecture: str) -> Tokens:
+    return tokenize(make_tokenizer(architecture), TEXTS, max_length=16)
+
+
+def train(network: Network, tokens: Tokens, folder: Path, **settings: Any) -> None:
+    training = TRAINING.model_copy(update={"batch_size": 2, "warmup": 0.0, **settings})
+    dataset = TrainingRows(tokens, np.arange(len(tokens)), LABELS)
+    fit(network, dataset, training, seed=1, log=folder / "train.log")
+
+
+@pytest.fixture
+def trainers(monkeypatch):
+    """The Trainers that `fit` makes."""
+    made = []
+
+    class Kept(finetune.LengthGroupedTrainer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    monkeypatch.setattr(finetune, "LengthGroupedTrainer", Kept)
+    return made
+
+
+@pytest.mark.parametrize("adapters", [False, True], ids=["whole", "lora"])
+@pytest.mark.parametrize("architecture", WITH_LAYERS)
+def test_every_parameter_that_trains_has_the_rate_of_its_depth_in_one_group(
+    architecture, adapters, backbone_of, trainers, tmp_path
+):
+    lora = Lora(rank=2) if adapters else None
+    network = build(backbone_of(architecture), lora=lora)
+    train(network, tokens_of(architecture), tmp_path, layer_decay=0.5, head_learning_rate=0.03)
+    (trainer,) = trainers
+    rates = sorted(
+        (id(parameter), group["initial_lr"])
+        for group in trainer.optimizer.param_groups
+        for parameter in group["params"]
+    )
+    wanted = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            depth = depth_of(name.removeprefix("backbone."), architecture)
+            of_backbone = TRAINING.learning_rate * 0.5 ** (2 - depth)
+            wanted[id(parameter)] = of_backbone if name.startswith("backbone.") else 0.03
+    assert rates == sorted(wanted.items())
+    assert len(set(wanted.values())) >= 3
+
+
+@pytest.mark.parametrize("architecture", WITH_LAYERS)
+def test_frozen_layers_stay_and_are_not_saved(architecture, backbone_of, tmp_path):
+    tokens, how = tokens_of(architecture), {"freeze_embeddings": True, "freeze_layers": 1}
+    network = build(backbone_of(architecture), **how)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    train(network, tokens, tmp_path)
+    after, saved = network.state_dict(), trained_tensors(network)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == set(saved)
+    depths = {depth_of(n.removeprefix("backbone."), architecture) for n in saved if "backbone" in n}
+    assert depths == {2}
+    again = build(backbone_of(architecture), seed=99, **how)
+    load_trained_tensors(again, saved)
+    one, other = (predict(n, tokens, "regression", None) for n in (network, again))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("architecture", WITH_LAYERS)
+def test_the_top_layer_starts_as_the_architecture_starts_it(architecture, backbone_of):
+    """Norms at 1, biases at 0, matrices at random on the scale of the configuration."""
+    backbone = build(backbone_of(architecture)).backbone
+    below, top = layers_of(backbone)
+    for parameter in top.parameters():
+        torch.nn.init.constant_(parameter, 7.0)
+    before = [parameter.clone() for parameter in below.parameters()]
+    reinitialise_top(backbone, 1)
+    assert all(map(torch.equal, before, below.parameters()))
+    for name, parameter in top.named_parameters():
+        if parameter.ndim == 2:
+            assert 0.01 < parameter.std().item() < 1, name
+        else:
+            assert torch.isin(parameter, torch.tensor([0.0, 1.0])).all(), name
+
+
+@pytest.mark.parametrize("architecture", WITH_LAYERS)
+def test_a_layer_that_started_anew_is_saved(architecture, backbone_of):
+    network, other, pretrained, loaded = (
+        build(backbone_of(architecture), seed=seed, reinit_layers=n)
+        for seed, n in ((3, 1), (4, 1), (3, 0), (99, 0))
+    )
+    _, top = layers_of(network.backbone)
+    for others in (other, pretrained):
+        of_other = dict(layers_of(others.backbone)[1].named_parameters())
+        for name, matrix in top.named_parameters():
+            assert matrix.ndim < 2 or not torch.allclose(matrix, of_other[name], atol=0.1), name
+    load_trained_tensors(loaded, trained_tensors(network))
+    tokens = tokens_of(architecture)
+    one, again = (predict(n, tokens, "regression", None) for n in (network, loaded))
+    np.testing.assert_array_equal(one, again)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"layer_decay": 0.9}, {"freeze_layers": 1}, {"reinit_layers": 1}], ids=str
+)
+def test_a_backbone_whose_layers_are_one_is_refused_in_a_line(settings, backbone_of):
+    config = read_config(backbone_of("albert"))
+    with pytest.raises(ValueError, match=r"\balbert\b"):
+        check_layers(TRAINING.model_copy(update=settings), config)
+    check_layers(TRAINING, config)
+
+
+def test_more_layers_than_the_backbone_has_are_refused(backbone_of):
+    config = read_config(backbone_of("bert"))
+    for fitting in ({"freeze_layers": 2}, {"freeze_layers": 1, "reinit_layers": 1}):
+        check_layers(TRAINING.model_copy(update=fitting), config)
+    for settings in ({"freeze_layers": 3}, {"freeze_layers": 2, "reinit_layers": 1}):
+        with pytest.raises(ValueError, match=r"freeze_layers [23]\b.*\b2;"):
+            check_layers(TRAINING.model_copy(update=settings), config)
+
+
+def test_adapters_beside_layers_that_start_anew_are_refused():
+    with pytest.raises(ValueError, match=r"reinit_layers is 1\b"):
+        check_layers(TRAINING.model_copy(update={"lora": Lora(), "reinit_layers": 1}), None)
+
+
+def test_the_loss_is_the_mean_over_dropout_masks_in_training_only(backbone_of):
+    dropouts = MultiSampleDropout(samples=3, dropout=0.5)
+    network = build(backbone_of("bert"), dropouts=dropouts)
+    batch = {**collate(tokens_of("bert"), [0, 1, 2, 3]), "labels": LABELS}
+    vectors = network.norm(network.pooled(**{k: v for k, v in batch.items() if k != "labels"}))
+    torch.manual_seed(5)
+    losses = [
+        (network.head(functional.dropout(vectors, 0.5)) - LABELS).square().mean() for _ in range(3)
+    ]
+    torch.manual_seed(5)
+    assert network.train()(**batch)["loss"].item() == pytest.approx(sum(losses).item() / 3)
+    plain = (network.head(vectors) - LABELS).square().mean().item()
+    assert network.eval()(**batch)["loss"].item() == pytest.approx(plain)
