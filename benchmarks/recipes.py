@@ -8,6 +8,7 @@
     python -m benchmarks.recipes losses --competitions amazon --rows 1500 --metric mae
     python -m benchmarks.recipes losses --competitions newsgroups --rows 1500 --metric f1_macro
     python -m benchmarks.recipes defaults --competitions movies amazon --rows 3000 --folds 5
+    python -m benchmarks.recipes kit --competitions amazon movies newsgroups --rows 1000 --seeds 2
 
 All arms of a study are trained on the same folds with the same seeds; no test row and no
 solution.csv is read. `gain` is over the study's first arm, in a study of one arm over the pooling
@@ -58,14 +59,21 @@ from pipeline.members.bert.named_poolings import known_poolings
 from pipeline.members.bert.network import Network, build_network, start_head
 from pipeline.members.bert.pretrained import read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
+from pipeline.members.bert.windows import Windows
 from pipeline.members.label_weights import label_weights
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.members import TASKS_OF_LOSS, Options, Training, losses_for
+from pipeline.settings.members import (
+    TASKS_OF_LOSS,
+    MultiSampleDropout,
+    Options,
+    Training,
+    losses_for,
+)
 
 Cell = tuple[str, int, str]  # pooling, seed, arm
-LEARNING_RATE, MAX_LENGTH = 1e-4, 128
+LEARNING_RATE, MAX_LENGTH, WINDOW_OVERLAP = 1e-4, 128, 0.25
 PLANTED = {
     **{f"classes{k}": (planted_classes, k) for k in (2, 6, 28, 100)},
     **{f"labels{k}": (planted_labels, k) for k in (6, 28, 100)},
@@ -84,6 +92,8 @@ class Arm:
         dropout: in the backbone; None: as pretrained.
         loss: None: the task's default.
         balanced: whether all classes weigh as much in total.
+        dropouts: masks of dropout before the head.
+        truncation: what is kept of a text that is longer than all its windows.
         change: changes the network before training.
     """
 
@@ -97,6 +107,12 @@ class Arm:
     freeze_embeddings: bool = True
     loss: str | None = None
     balanced: bool = False
+    layer_decay: float = 1.0
+    freeze_layers: int = 0
+    reinit_layers: int = 0
+    dropouts: MultiSampleDropout | None = None
+    truncation: str = "head"
+    windows: int = 1
     change: Callable[[Network], None] | None = None
 
 
@@ -158,6 +174,15 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "dropout as pretrained": replace(TWO_EPOCHS, dropout=None),
         "embeddings trained": replace(TWO_EPOCHS, freeze_embeddings=False),
     },
+    "kit": {
+        "as it is": OURS,
+        "layer decay .9": replace(OURS, layer_decay=0.9),
+        "freeze 2 layers": replace(OURS, freeze_layers=2),
+        "reinit 1 layer": replace(OURS, reinit_layers=1),
+        "multi-sample dropout": replace(OURS, dropouts=MultiSampleDropout()),
+        "head_tail": replace(OURS, truncation="head_tail"),
+        "windows 4": replace(OURS, windows=4),
+    },
     "losses": {
         "default": OURS,
         # no demo has ordered classes
@@ -180,6 +205,15 @@ class Rows:
     n_outputs: int
     folds: NDArray[np.int64]
     groups: NDArray[Any] | None = None
+    texts: Sequence[tuple[str, ...]] = ()
+    max_length: int = MAX_LENGTH
+
+    def read_by(self, arm: Arm) -> Tokens:
+        """The tokens of all texts as an arm reads them."""
+        if (arm.truncation, arm.windows) == (Arm.truncation, Arm.windows):
+            return self.tokens
+        how = (self.max_length, arm.truncation, arm.windows, WINDOW_OVERLAP)
+        return tokenize(read_tokenizer(self.backbone), self.texts, *how)
 
 
 def demo_rows(name: str, n_rows: int, n_folds: int) -> Rows:
@@ -188,7 +222,8 @@ def demo_rows(name: str, n_rows: int, n_folds: int) -> Rows:
     config, train = demo.config, demo.train
     groups = None if train.groups is None else np.array(train.groups)
     about = (name, config.task, config.metric, demo.backbone, demo.tokens)
-    return Rows(*about, train.y, len(train.columns), demo.folds, groups)
+    read = (train.texts, config.training.max_length)
+    return Rows(*about, train.y, len(train.columns), demo.folds, groups, *read)
 
 
 def planted_rows(name: str, n_rows: int, n_folds: int) -> Rows:
@@ -220,7 +255,7 @@ def train_and_predict(
     """Predictions of a fold by a unit trained on the other folds, its seconds and its steps."""
     training, held_out = np.flatnonzero(rows.folds != fold), np.flatnonzero(rows.folds == fold)
     seed_everything(seed)
-    loss = LOSSES[arm.loss or losses_for(rows.task)[0]]
+    loss, tokens = LOSSES[arm.loss or losses_for(rows.task)[0]], rows.read_by(arm)
     network = build_network(
         rows.backbone,
         pooling,
@@ -230,6 +265,10 @@ def train_and_predict(
         task=rows.task,
         dropout=arm.dropout,
         freeze_embeddings=arm.freeze_embeddings,
+        freeze_layers=arm.freeze_layers,
+        reinit_layers=arm.reinit_layers,
+        dropouts=arm.dropouts,
+        windows=Windows(rows.max_length, arm.batch_size) if arm.windows > 1 else None,
     )
     if arm.change is not None:
         arm.change(network)
@@ -249,17 +288,21 @@ def train_and_predict(
         head_learning_rate=LEARNING_RATE * arm.head,
         warmup=0.1,
         weight_decay=0.0,
+        layer_decay=arm.layer_decay,
         precision=precision,
     )
-    dataset = TrainingRows(rows.tokens, training, labels, weights)
+    dataset = TrainingRows(tokens, training, labels, weights)
     with tempfile.TemporaryDirectory() as folder:
         effort = fit(network, dataset, settings, seed=seed, log=Path(folder, "train.log"))
-    predictions = predict(network, rows.tokens.take(held_out), rows.task, scaling)
+    predictions = predict(network, tokens.take(held_out), rows.task, scaling)
     return predictions, effort["seconds"], effort["steps"]
 
 
-def fits(arm: Arm, task: str) -> bool:
-    """Whether an arm is of use for a task."""
+def fits(arm: Arm, rows: Rows) -> bool:
+    """Whether an arm is of use for a task and its texts."""
+    task = rows.task
+    if (arm.truncation, arm.windows) != (Arm.truncation, Arm.windows) and not rows.tokens.n_cut:
+        return False
     if arm.loss is not None:
         return arm.loss in losses_for(task)[1:]
     needs_classes = arm.balanced and task == "regression"
@@ -362,7 +405,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows = make(name, n_rows, arguments.folds)
             if arguments.metric:
                 rows = replace(rows, metric=arguments.metric)
-            of_task = {name: arm for name, arm in arms.items() if fits(arm, rows.task)}
+            of_task = {name: arm for name, arm in arms.items() if fits(arm, rows)}
             tables.append(run_study(rows, of_task, arguments))
     record(arguments.name or f"recipes_{arguments.study}", pd.concat(tables), arguments)
 

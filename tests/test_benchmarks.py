@@ -2,7 +2,7 @@
 
 import math
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,9 +79,10 @@ def test_a_gemm_has_no_rows_and_training_has_no_gflops() -> None:
     assert math.isnan(table.loc["gemm all threads, bf16", "tokens/s"])
 
 
-def test_every_arm_of_the_defaults_changes_one_setting() -> None:
-    base, *arms = [asdict(arm) for arm in STUDIES["defaults"].values()]
-    assert [sum(arm[key] != base[key] for key in base) for arm in arms] == [1] * 5
+@pytest.mark.parametrize("study", ["defaults", "kit"])
+def test_every_arm_of_a_study_of_settings_changes_one_of_them(study: str) -> None:
+    base, *arms = [asdict(arm) for arm in STUDIES[study].values()]
+    assert [sum(arm[key] != base[key] for key in base) for arm in arms] == [1] * len(arms)
 
 
 def test_a_gain_is_over_the_first_arm_or_where_there_is_one_over_mean() -> None:
@@ -91,16 +92,19 @@ def test_a_gain_is_over_the_first_arm_or_where_there_is_one_over_mean() -> None:
 
 
 def test_a_study_of_recipes_scores_each_arm_against_the_first(tiny_backbone: Path) -> None:
-    texts = [("good",), ("bad bad",)] * 8
+    texts = [("good",), ("bad " * 20,)] * 8
     tokens = tokenize(read_tokenizer(tiny_backbone), texts, 16)
     y, folds = np.arange(16) % 2, np.arange(16) // 2 % 2
-    rows = Rows("tiny", "binary", "auc", tiny_backbone, tokens, y, 1, folds)
-    arms = {"base": Arm(epochs=1, batch_size=4), "longer": Arm(epochs=1, batch_size=4, steps=5)}
+    rows = Rows("tiny", "binary", "auc", tiny_backbone, tokens, y, 1, folds, None, texts, 16)
+    assert rows.read_by(Arm(windows=9)).n_cut == 0 < tokens.n_cut
+    base = Arm(epochs=1, batch_size=4)
+    arms = {"base": base, "longer": replace(base, steps=5), "long texts": replace(base, windows=9)}
     asked = Namespace(poolings=["mean"], seeds=1, options={}, epochs=None, precision=None, n_jobs=1)
     table = run_study(rows, arms, asked).set_index("arm")
-    assert table["steps"].to_dict() == {"base": 2, "longer": 6}  # whole epochs of 2 steps
-    base = table.loc["base"]
-    assert (base["gain"], base["gain_low"], base["gain_high"]) == (0, 0, 0)
+    # whole epochs of 2 steps
+    assert table["steps"].to_dict() == {"base": 2, "longer": 6, "long texts": 2}
+    first = table.loc["base"]
+    assert (first["gain"], first["gain_low"], first["gain_high"]) == (0, 0, 0)
     assert table.loc["longer", "gain"] == pytest.approx(table["score"].diff()["longer"])
     assert table[["task", "rows", "pooling", "seed"]].drop_duplicates().to_numpy().tolist() == [
         ["tiny", 16, "mean", 0]
