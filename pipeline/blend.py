@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         config = without_incomplete(config)
         train, folds = with_oof(*read_rows(config))
         test = read_test(config.data)
-        target = Target.of(train.y, config.task, config.metric, train.groups)
+        target = Target.of(
+            train.y, config.task, config.metric, train.groups, weights=train.metric_weights
+        )
         stack = read_stack(config, train, test, folds)
         print(
             f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows"

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_positive(data.positive, form)
         check_scored(config.metric, data.train, train.y, train.classes)
         check_learnable(config, train)
-        target = Target.of(train.y, config.task, config.metric)
+        target = Target.of(train.y, config.task, config.metric, weights=train.metric_weights)
         doubt = try_metric(target, len(train.columns))
         scored, n_blocks = train, config.folds.n
         if train.times is not None:

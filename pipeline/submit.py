@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             record_of(config, combination, standings),
         )
         if len(standings) > 1:
-            target = Target.of(scored.y, config.task, config.metric, scored.groups)
+            target = Target.of(scored.y, config.task, config.metric, weights=scored.metric_weights)
             record["score"] = target.score(combined("oof", scored.ids))
             notes = [*notes, f"{target.metric.label} on held-out rows: {record['score']:.4f}"]
         is_chosen, name = flags.predictor is None, combination.name

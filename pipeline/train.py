@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_learnable(config, train)
         names = (config.competition, config.task, config.metric, config.data.id_name)
         table = TrainingTable(*names, train, folds, config.data.transform)
-        target = Target.of(train.y, config.task, config.metric)
+        target = Target.of(train.y, config.task, config.metric, weights=train.metric_weights)
         in_folds = [folds == fold for fold in range(table.n_folds)]
         try_metric(target, len(train.columns), in_folds)  # each unit will be scored on its fold
         backbones = keep_backbones((m.backbone for m in config.members), config.competition)
@@ -89,7 +89,7 @@ def _write_oof(member: AnyMember, table: TrainingTable) -> None:
         write_predictions(
             folder, "oof", train.ids, table.id_name, train.columns, predictions, made_from
         )
-    target = Target.of(train.y, table.task, table.metric)
+    target = Target.of(train.y, table.task, table.metric, weights=train.metric_weights)
     print(f"{folder}/oof.csv: {target.metric.label} {target.score(predictions):.4f}")
 
 

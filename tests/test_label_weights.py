@@ -71,12 +71,12 @@ def test_rows_weigh_alike_in_all_targets_of_a_regression():
 @pytest.mark.parametrize("cell", ["-1", "much", "", "nan", "inf", "1e31"])
 def test_a_weight_that_is_no_number_from_0_is_named_with_its_id(cell):
     with pytest.raises(ValueError, match=rf"^train\.csv: 1 .*'w'.*'{cell}'.*'i1'"):
-        read_weights("train.csv", "w", ["i0", "i1", "i2"], ["1", cell, "0"])
+        read_weights("train.csv", "data.weight", "w", ["i0", "i1", "i2"], ["1", cell, "0"])
 
 
 def test_weights_that_are_all_0_are_refused():
     with pytest.raises(ValueError, match=r"^train\.csv: .*'w'.*\b0\b"):
-        read_weights("train.csv", "w", ["i0", "i1"], ["0", "0.0"])
+        read_weights("train.csv", "data.weight", "w", ["i0", "i1"], ["0", "0.0"])
 
 
 # --- fine-tuned members

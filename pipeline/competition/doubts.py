@@ -217,7 +217,9 @@ def _grouping_column(data: Data, columns: Columns) -> str | None:
     part = connected_components(graph)[1][:n]
     header = table.columns.tolist()
     n_values = {}
-    for name in sorted(set(header) - {data.id_of("train"), data.weight, *data.text, *data.target}):
+    for name in sorted(
+        set(header) - {data.id_of("train"), *data.weighted, *data.text, *data.target}
+    ):
         if header.count(name) == 1 and (table[name].groupby(part).nunique() == 1).all():
             n_values[name] = table[name].nunique()
     best = max(n_values, key=lambda name: n_values[name], default=None)
@@ -240,7 +242,7 @@ def _text_columns(
     table = open_table(data.train, "data.train", data.dialect)
     test_table = open_table(data.test, "data.test", data.dialect)
     ids = (data.id_of("train"), data.id_of("test"))
-    used = {*ids, data.group, data.weight, *data.named, *data.target}
+    used = {*ids, data.group, *data.weighted, *data.named, *data.target}
     headers = [table.columns.tolist(), test_table.columns.tolist()]
     for name in headers[0]:
         if name in used or any(header.count(name) != 1 for header in headers):

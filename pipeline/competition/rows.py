@@ -42,6 +42,7 @@ class Train:
         features: (n,) cells of each column of `data.features`.
         times: (n,) of `folds.time`, if it names a column.
         weights: (n,) weights of the rows in training; None if all weigh alike.
+        metric_weights: those in the metric.
         shares: (n, classes) probabilities of the classes, whose largest is the row's class in `y`;
             None if all are certain.
     """
@@ -56,6 +57,7 @@ class Train:
     features: Columns = field(default_factory=dict)
     times: NDArray[np.float64] | None = None
     weights: Floats | None = None
+    metric_weights: Floats | None = None
     shares: Floats | None = None
 
     def take(self, rows: NDArray[np.int64]) -> "Train":
@@ -68,6 +70,7 @@ class Train:
             groups=tuple(self.groups[row] for row in rows) if self.groups else None,
             features=rows_of(self.features, rows),
             weights=None if self.weights is None else self.weights[rows],
+            metric_weights=None if self.metric_weights is None else self.metric_weights[rows],
             shares=None if self.shares is None else self.shares[rows],
             times=None if self.times is None else self.times[rows],
         )
@@ -125,10 +128,15 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
         times = as_times(column(table, time, data.train, "folds.time"), ids, data.train)
     if data.transform is not None:
         check_transform(data.transform, data.train, ids, cells, y)
-    weights = None
-    if data.weight is not None:
-        cells_of_weights = column(table, data.weight, data.train, "data.weight")
-        weights = read_weights(data.train, data.weight, ids, cells_of_weights)
+    weights, metric_weights = (
+        None
+        if name is None
+        else read_weights(data.train, setting, name, ids, column(table, name, data.train, setting))
+        for setting, name in (
+            ("data.weight", data.weight),
+            ("data.metric_weight", data.metric_weight),
+        )
+    )
     rows = np.array(_rows_to_keep(ids, data.train_rows))
     shares = None
     if classes and y.ndim == 2:
@@ -157,6 +165,7 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
         features=features,
         times=times,
         weights=weights,
+        metric_weights=metric_weights,
         shares=shares,
     )
     return whole.take(rows)

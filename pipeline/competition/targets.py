@@ -102,18 +102,20 @@ def check_transform(
         )
 
 
-def read_weights(where: str, name: str, ids: Sequence[str], cells: Sequence[str]) -> Floats:
+def read_weights(
+    where: str, setting: str, name: str, ids: Sequence[str], cells: Sequence[str]
+) -> Floats:
     """(n,) weights of the rows; a ValueError unless they are numbers from 0, some above."""
     numbers = [as_number(cell) for cell in cells]
     bad = [row for row, x in enumerate(numbers) if x is None or not 0 <= x <= LARGEST]
     if bad:
         raise ValueError(
-            f"{where}: {len(bad)} cells of {name!r} (data.weight), the first {cells[bad[0]]!r} at "
+            f"{where}: {len(bad)} cells of {name!r} ({setting}), the first {cells[bad[0]]!r} at "
             f"id {ids[bad[0]]!r}, are no numbers from 0 to {LARGEST:g}; correct them"
         )
     weights = np.array(numbers, dtype=np.float64)
     if not weights.any():
-        raise ValueError(f"{where}: all {name!r} (data.weight) are 0; give some rows a weight")
+        raise ValueError(f"{where}: all {name!r} ({setting}) are 0; give some rows a weight")
     return weights
 
 

@@ -18,7 +18,7 @@ from pipeline.ensemble.candidates import Candidate, candidates_of
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.fitted import check_names
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, Expected, leaderboard
-from pipeline.ensemble.postprocessing import POSTPROCESSING, Postprocessing
+from pipeline.ensemble.postprocessing import COUNTING, POSTPROCESSING, Postprocessing
 from pipeline.ensemble.selection import N_BAGS, N_STEPS
 from pipeline.ensemble.stability import N_HALVES, weight_table
 from pipeline.ensemble.thresholds import N_TRIED
@@ -88,6 +88,10 @@ def methods_that_fit(
     processing = {
         name: POSTPROCESSING[name] for name in wanted if POSTPROCESSING[name].fits(task, metric)
     }
+    unweighted = [name for name in processing if name in COUNTING]
+    if unweighted and target.weights is not None:
+        notes.append(f"{', '.join(unweighted)} takes no data.metric_weight; passed over")
+        processing = {name: step for name, step in processing.items() if name not in COUNTING}
     if processing and n_folds < 3:
         notes.append(f"post-processing takes 3 folds; passed over: {', '.join(processing)}")
         processing = {}

@@ -164,6 +164,8 @@ class Auc(Objective):
 
 def objective_of(preds: Floats, target: Target) -> Objective:
     """The fastest exact objective for one target's predictions."""
+    if target.weights is not None:  # the others weigh rows alike
+        return Objective(preds, target)
     return OBJECTIVES.get(target.metric.name, Objective)(preds, target)
 
 

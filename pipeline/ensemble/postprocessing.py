@@ -98,6 +98,7 @@ class Clip:
         return np.where(low < high, np.clip(new, low, high), new)
 
 
+COUNTING = ("threshold", "cut_points")  # they tune the metric on rows that weigh alike
 _PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)
 
 _DECIDED = (*(name for name, metric in METRICS.items() if metric.counted), "own_labels")

@@ -36,7 +36,6 @@ from pipeline.members.units import (
     locked,
     read_run,
 )
-from pipeline.scoring.target import Target
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
 
@@ -163,7 +162,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             table = table_by_id(to_train.ids, to_train.id_name, columns, predictions)
             write_csv(folder / OOF, table)
             write_reload_check(folder, to_train.texts, to_train.features, predictions)
-            target = Target.of(to_train.y, to_train.task, to_train.metric)[to_train.held_out]
+            target = to_train.target[to_train.held_out]
             # loading needs all from kind to scaling, and entries of `facts`
             run = {
                 "fingerprint": to_train.fingerprint,

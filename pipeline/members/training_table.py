@@ -60,6 +60,7 @@ class TrainingTable:
             y=self.train.y,
             classes=self.train.classes,
             weights=self.train.weights,
+            metric_weights=self.train.metric_weights,
             shares=self.train.shares,
             transform=self.transform,
             fold=fold,

@@ -29,6 +29,7 @@ from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
 from pipeline.members.label_weights import label_weights
 from pipeline.scoring.names import Setting
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Config
 from pipeline.settings.members import AnyMember, Options
@@ -72,7 +73,8 @@ class UnitToTrain:
     Attributes:
         y: targets of all n rows, as in `scoring.tasks`.
         classes: the classes that codes stand for; empty for other tasks.
-        weights: (n,) of the rows, or None.
+        weights: (n,) of the rows in training, or None.
+        metric_weights: (n,) of the rows in the metric, or None.
         shares: (n, classes) probabilities of the classes, or None.
         transform: of the targets, a name in `scoring.tasks.TRANSFORMS`.
         fold: (n,) bool, the rows of the unit's fold.
@@ -89,6 +91,7 @@ class UnitToTrain:
     y: NDArray[Any]
     classes: tuple[str, ...]
     weights: Floats | None
+    metric_weights: Floats | None
     shares: Floats | None
     transform: str | None
     fold: NDArray[np.bool_]
@@ -114,6 +117,11 @@ class UnitToTrain:
     def held_out(self) -> NDArray[np.int64]:
         """Row numbers of the unit's fold."""
         return np.flatnonzero(self.fold)
+
+    @property
+    def target(self) -> Target:
+        """The targets of all rows, to score them."""
+        return Target.of(self.y, self.task, self.metric, weights=self.metric_weights)
 
     @property
     def label_weights(self) -> Floats | None:

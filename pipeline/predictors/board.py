@@ -140,6 +140,9 @@ def made_from_of_blends(
         "test rows": test.sha256,
         "folds": sha256_of_array(folds),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
+        "metric weights": None
+        if train.metric_weights is None
+        else sha256_of_array(train.metric_weights),
     }
 
 

@@ -102,7 +102,8 @@ def class_scores(evidence: Evidence) -> list[float]:
     AUC is that of the class against the rest. Scores of decisions are left to precision and recall.
     """
     metric, y, p = evidence.target.metric, evidence.train.y, evidence.chosen_oof
-    if evidence.config.task != "multiclass" or metric.decides:
+    weights = evidence.target.weights
+    if evidence.config.task != "multiclass" or metric.decides or weights is not None:
         return []
     codes = range(p.shape[1])
     if metric.name == "auc":

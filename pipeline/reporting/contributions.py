@@ -98,8 +98,8 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     plan = drawn_plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)
     metric = target.metric
     value_of = MOMENT_METRICS.get(metric.name)
-    if metric.column_weights or target.has_missing:  # moments are of all rows, columns weigh alike
-        value_of = None
+    if metric.column_weights or target.has_missing or target.weights is not None:
+        value_of = None  # moments are of all rows alike
     if value_of is None and len(target) > MOST_ROWS:
         rows = np.sort(rng.choice(len(target), MOST_ROWS, replace=False))
         preds, target = preds[rows], target.only(rows)

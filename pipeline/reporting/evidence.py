@@ -115,7 +115,9 @@ def read_evidence(config: Config) -> Evidence:
     data, members = config.data, member_folders(config)
     whole, test = read_rows(config), read_test(data)
     train, folds = with_oof(*whole)
-    target = Target.of(train.y, config.task, config.metric, train.groups)
+    target = Target.of(
+        train.y, config.task, config.metric, train.groups, weights=train.metric_weights
+    )
     units = {n: [Unit(config.competition, n, k) for k in np.unique(folds)] for n in members}
     stamp = require_board(config)
     board = read_board(leaderboard_path(config.competition))
@@ -153,7 +155,7 @@ def read_evidence(config: Config) -> Evidence:
         weights=weights,
         test_target=None
         if test_y is None
-        else replace(target, y=test_y, groups=None, labels=train.y),
+        else replace(target, y=test_y, groups=None, labels=train.y, weights=None),
         test_predictions={} if test_y is None else test_predictions,
         runs={name: _by_fold(of_member, RUN, read_run) for name, of_member in units.items()},
         logs={name: _by_fold(of_member, LOG, _read_log) for name, of_member in units.items()},

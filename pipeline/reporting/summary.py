@@ -49,6 +49,7 @@ def summarise(evidence: Evidence) -> Summary:
             "test": len(evidence.test.ids),
             "folds": evidence.n_folds,
             "columns": list(evidence.train.columns),
+            "metric_weight": evidence.config.data.metric_weight,
             "groups": evidence.train.groups and len(set(evidence.train.groups)),
         },
         "chosen": chosen,

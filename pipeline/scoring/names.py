@@ -33,6 +33,7 @@ TASKS_OF_METRIC: dict[str, tuple[str, ...]] = {
     "top_k_accuracy": ("multiclass",),
 }
 POOLED = ("f1_micro",)  # scores all labels at once, so it is no mean over columns
+UNWEIGHTED = ("spearman",)  # ranks of weighted rows have no agreed meaning
 
 # a function of the user's own, named after what it takes
 OWN: dict[str, tuple[str, ...]] = {

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pipeline.scoring.formulas import LEAST, mean_of_defined
 from pipeline.scoring.metrics import Metric, metric_of, nearest_labels
-from pipeline.scoring.names import Setting
+from pipeline.scoring.names import UNWEIGHTED, Setting
+from pipeline.scoring.samples import sample_score
 from pipeline.scoring.tasks import TASKS, Floats, Rows, Task, as_columns, decide, rows_with
 
 
@@ -25,6 +26,7 @@ class Target:
         y: (n, c) float64 for regression and multilabel, NaN where a cell is missing; (n,) integer
             codes otherwise.
         groups: (n,) names of groups that the bootstrap draws whole; None draws single rows.
+        weights: (n,) weights of the rows in the metric; None if all weigh alike.
         labels: (any, c) regression targets; `qwk` rounds to their values. None means those of `y`.
     """
 
@@ -33,6 +35,7 @@ class Target:
     metric: Metric
     groups: NDArray[Any] | None = None
     labels: Floats | None = None
+    weights: Floats | None = None
 
     @staticmethod
     def of(
@@ -41,14 +44,25 @@ class Target:
         metric: Setting,
         groups: Any = None,
         labels: Floats | None = None,
+        weights: Floats | None = None,
     ) -> "Target":
         """A target from the task's name and the metric's setting; groups may be any sequence.
 
         Raises:
-            ValueError: cells are missing, and the metric needs all targets of a row.
+            ValueError: cells are missing, and the metric needs all targets of a row; or rows have
+                weights, which the metric does not take.
         """
         groups = None if groups is None else np.asarray(groups)
-        target = Target(y, TASKS[task], metric_of(metric), groups, labels)
+        target = Target(y, TASKS[task], metric_of(metric), groups, labels, weights)
+        if weights is not None and (target.metric.own or target.metric.name in UNWEIGHTED):
+            raise ValueError(
+                f"data.metric_weight: metric {target.metric.label} takes no weights of rows; leave "
+                "it out, or choose another metric"
+            )
+        if weights is not None and not all(weights[rows].any() for rows in target.rows):
+            raise ValueError(
+                "data.metric_weight: all rows of a target weigh 0; give some of them a weight"
+            )
         if target.has_missing and target.metric.joint:
             raise ValueError(
                 f"metric {target.metric.label} scores all targets of a row at once, but "
@@ -70,7 +84,8 @@ class Target:
     def only(self, rows: Rows) -> "Target":
         """The targets of some rows, without the labels of the others, to fit on them."""
         groups = None if self.groups is None else self.groups[rows]
-        return replace(self, y=self.y[rows], groups=groups, labels=None)
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, y=self.y[rows], groups=groups, weights=weights, labels=None)
 
     @cached_property
     def rows(self) -> list[Rows]:
@@ -102,9 +117,11 @@ class Target:
         For other metrics the means; those of classes and labels are their shares. The constant is
         fitted on these targets.
         """
-        center = CENTERS.get(self.metric.name, np.mean)
-        columns = self.as_columns(n_columns).T
-        return np.tile([float(center(v[rows_with(v)])) for v in columns], (n_rows, 1))
+        center = CENTERS.get(self.metric.name, np.average)
+        columns = [(v, rows_with(v)) for v in self.as_columns(n_columns).T]
+        of = self.weights
+        best = [float(center(v[r], weights=None if of is None else of[r])) for v, r in columns]
+        return np.tile(best, (n_rows, 1))
 
     def scored_columns(self, predictions: Floats) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Pairs of targets and predictions, one for each column that the metric scores.
@@ -133,26 +150,45 @@ class Target:
     def column_scores(self, predictions: Floats) -> Floats:
         """The metric on each of the `scored_columns`, NaN where it is undefined or has no rows.
 
+        Rows count by their weights, if they have any.
+
         Returns:
             (c,) for regression and multilabel, (1,) for binary, multiclass and a joint metric.
         """
-        function, columns = self.metric.function, self.scored_columns(predictions)
-        return np.array([function(y, p) if len(y) else np.nan for y, p in columns])
+        metric, columns = self.metric, self.scored_columns(predictions)
+        if self.weights is None:
+            return np.array([metric.function(y, p) if len(y) else np.nan for y, p in columns])
+        weighted = zip(self.rows, columns, strict=False)
+        return np.array(
+            [sample_score(metric, *pair)(self.weights[None, rows])[0] for rows, pair in weighted]
+        )
 
     def score(self, predictions: Floats) -> float:
         """The metric on all rows: the mean of `column_scores` that are not NaN."""
         return float(mean_of_defined(self.column_scores(predictions), self.metric.column_weights))
 
 
-def _median_by_inverse(values: Floats) -> float:
+def _median(values: Floats, weights: Floats | None) -> float:
+    if weights is None:
+        return float(np.median(values))
+    order = np.argsort(values)
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, below[-1] / 2)])
+
+
+def _median_by_inverse(values: Floats, weights: Floats | None) -> float:
     """The constant of least relative error: the median with weights 1 / |value|."""
-    values = np.sort(values)
-    weights = np.cumsum(1 / np.maximum(np.abs(values), LEAST))
-    return float(values[np.searchsorted(weights, weights[-1] / 2)])
+    inverse = 1 / np.maximum(np.abs(values), LEAST)
+    return _median(values, inverse if weights is None else inverse * weights)
 
 
-CENTERS: dict[str, Callable[[Floats], Any]] = {
-    "mae": np.median,
-    "rmsle": lambda values: np.expm1(np.log1p(np.maximum(values, 0)).mean()),
+def _mean_of_logarithms(values: Floats, weights: Floats | None) -> float:
+    logarithms = np.log1p(np.maximum(values, 0))
+    return float(np.expm1(np.average(logarithms, weights=weights)))
+
+
+CENTERS: dict[str, Callable[..., Any]] = {
+    "mae": _median,
+    "rmsle": _mean_of_logarithms,
     "mape": _median_by_inverse,
 }

@@ -72,6 +72,11 @@ class Data(Section):
         description="column of numbers from 0, the weights of the training rows in all members; a "
         "row of weight 0 is predicted and scored, but not trained on; the metric weighs rows alike",
     )
+    metric_weight: Spelled | None = Field(
+        None,
+        description="column of numbers from 0, the weights of the training rows in the metric; it "
+        "may be that of weight",
+    )
     train_rows: Whole | None = Field(
         None, ge=2, description="number of training rows to use, for quick runs; null: all"
     )
@@ -104,6 +109,11 @@ class Data(Section):
         return (*self.text, *self.features)
 
     @property
+    def weighted(self) -> set[str | None]:
+        """The columns of weights."""
+        return {self.weight, self.metric_weight}
+
+    @property
     def id_name(self) -> str:
         """Name of the id column in the files that we write."""
         return self.id_of("train") or "row"
@@ -115,7 +125,7 @@ class Data(Section):
         if not self.target:
             raise ValueError("target has no column; name at least one")
         for name in (self.id_of("train"), self.id_of("test")):
-            named = (name, self.group, self.weight, *self.named, *self.target)
+            named = (name, self.group, *self.weighted, *self.named, *self.target)
             columns = [c for c in named if c is not None]
             repeated = sorted({c for c in columns if columns.count(c) > 1} - {self.group})
             if repeated:
