@@ -89,7 +89,7 @@ def test_paths_and_columns_are_all_that_must_be_given(config_of):
     assert config.data.id == "id"
     assert config.data.text == ("text",)
     assert config.folds.n == 5
-    assert config.training.batch_size == 32
+    assert config.training.warmup == 0.1
     assert [m.name for m in config.members] == ["mean", "max"]
 
 

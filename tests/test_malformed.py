@@ -172,7 +172,7 @@ BAD_VALUES = {
     "seed": not_number | st.integers(max_value=-1),
     "training": not_number | st.integers(),
     "training.epochs": not_number_or_null | st.floats(max_value=0),
-    "training.batch_size": not_number | st.integers(max_value=0),
+    "training.batch_size": not_number_or_null | st.integers(max_value=0),
     "training.learning_rate": not_number_or_null | st.floats(max_value=0),
     "training.warmup": not_number | st.floats(min_value=1),
     "training.max_length": not_number | st.integers(max_value=3),

@@ -10,7 +10,6 @@ from conftest import read_rows, write_competition
 from pipeline.files.provenance import command_line
 from pipeline.members.pieces import Failure, Piece
 from pipeline.members.progress import under_way
-from pipeline.members.steps import epochs_for
 from pipeline.members.units import Unit, read_run
 
 
@@ -177,8 +176,7 @@ def test_a_unit_whose_losses_are_not_logged_is_not_warned_about(train, capsys):
     assert "hardly learned" not in capsys.readouterr().out
 
 
-def test_a_small_set_takes_more_epochs_which_run_json_tells(train):
-    train({"pooling": "mean"}, epochs=None, batch_size=1)
+def test_a_small_set_takes_smaller_batches_and_more_epochs_which_run_json_tells(train):
+    train({"pooling": "mean"}, epochs=None, batch_size=None)  # 30 rows: 4 batches of 8
     run = read_run(Unit("tiny", "mean", 0))
-    assert run["steps"] == run["epochs_trained"] * 30
-    assert run["epochs_trained"] == epochs_for(None, 30, 1)
+    assert (run["batch_size"], run["epochs_trained"], run["steps"]) == (8, 40, 160)

@@ -151,7 +151,9 @@ class Training(Section):
         gt=0,
         description="passes over the training rows of a unit; null: 3, or more if rows are few",
     )
-    batch_size: Whole = Field(32, ge=1, description="rows in a training step")
+    batch_size: Whole | None = Field(
+        None, ge=1, description="rows in a training step; null: 32, or 8 if rows are few"
+    )
     learning_rate: Real | None = Field(
         None,
         gt=0,
@@ -198,8 +200,8 @@ class Training(Section):
     windows_at_once: Whole | None = Field(
         None,
         ge=1,
-        description="windows that pass the backbone together, which bounds memory; null: as many "
-        "as batch_size",
+        description="windows that pass the backbone together, which bounds memory; null: "
+        "batch_size, or 32 where that is null too",
     )
     dropout: Annotated[Real, Field(ge=0, lt=1)] | Literal["pretrained"] | None = Field(
         None,

@@ -39,7 +39,7 @@ from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, toke
 from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.bert.windows import Windows
 from pipeline.members.rates import for_backbone
-from pipeline.members.steps import EPOCHS
+from pipeline.members.steps import BATCH, scheduled
 from pipeline.members.units import (
     LOG,
     Encoding,
@@ -184,7 +184,7 @@ def _network(
 def _windows(member: Member) -> Windows | None:
     if member.windows is None:
         return None
-    return Windows(member.max_length, member.windows_at_once or member.batch_size)
+    return Windows(member.max_length, member.windows_at_once or member.batch_size or BATCH)
 
 
 def all_options(
@@ -228,5 +228,5 @@ def _check_trainer(member: Member) -> None:
                 f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
             )
     # Trainer checks the rest; device and precision are checked by the workers
-    filled_in = (member.epochs or EPOCHS, member.learning_rate or 1.0)
-    training_arguments(member, member.seed, *filled_in, Path("unused"), "cpu", "fp32")
+    rate = member.learning_rate or 1.0
+    training_arguments(scheduled(member, 1), member.seed, rate, Path("unused"), "cpu", "fp32")

@@ -22,7 +22,7 @@ from pipeline.members.bert.trainer import (
     training_arguments,
 )
 from pipeline.members.rates import size_of
-from pipeline.members.steps import epochs_for
+from pipeline.members.steps import scheduled
 from pipeline.scoring.tasks import TASKS, Floats, Scaling
 from pipeline.settings.members import Training
 
@@ -77,13 +77,11 @@ def fit(
     learning_rate = training.learning_rate or size_of(width).learning_rate  # type: ignore[arg-type]
     loss: Loss = network.loss  # type: ignore[assignment]
     loss.constrain(network.head)
-    epochs = epochs_for(training.epochs, len(dataset), training.batch_size)
+    training = scheduled(training, len(dataset))
     precision, device = training.precision or best_precision(), best_device().type
     trainer = LengthGroupedTrainer(
         model=network,
-        args=training_arguments(
-            training, seed, epochs, learning_rate, log.parent, device, precision
-        ),
+        args=training_arguments(training, seed, learning_rate, log.parent, device, precision),
         train_dataset=dataset,
         data_collator=dataset.collate,
         callbacks=[LogFile(log)],
@@ -110,8 +108,11 @@ def fit(
     return {
         "seconds": round(seconds, 3),
         # without padding
-        "tokens_per_second": round(float(dataset.lengths.sum()) * epochs / seconds),
-        "epochs_trained": epochs,
+        "tokens_per_second": round(
+            float(dataset.lengths.sum()) * training.epochs / seconds  # type: ignore[operator]
+        ),
+        "epochs_trained": training.epochs,
+        "batch_size": training.batch_size,
         "steps": steps,
         "last_loss": _last_loss(trainer.state.log_history),
         "precision": precision,

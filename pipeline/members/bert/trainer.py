@@ -18,7 +18,6 @@ from pipeline.settings.members import Training
 def training_arguments(
     training: Training,
     seed: int,
-    epochs: float,
     learning_rate: float,
     folder: Path,
     device: str,
@@ -27,7 +26,8 @@ def training_arguments(
     """Trainer's arguments: the settings and the device's, else Trainer's defaults.
 
     Args:
-        epochs: passes over the training rows; the setting may be null, as that of the next.
+        training: as `scheduled`.
+        learning_rate: peak of the backbone; the setting may be null.
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" or "fp16".
     Raises:
@@ -38,8 +38,8 @@ def training_arguments(
     try:
         arguments = TrainingArguments(
             output_dir=str(folder),
-            num_train_epochs=epochs,
-            per_device_train_batch_size=training.batch_size,
+            num_train_epochs=training.epochs,  # type: ignore[arg-type]
+            per_device_train_batch_size=training.batch_size,  # type: ignore[arg-type]
             learning_rate=learning_rate,
             warmup_steps=training.warmup,  # below 1 it is a share
             weight_decay=training.weight_decay,
