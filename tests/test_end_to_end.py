@@ -338,8 +338,8 @@ def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
 
 def test_a_pooling_option_that_does_not_exist_is_refused_before_any_unit_is_trained(copy, capsys):
     shutil.rmtree("models")
-    change_config(members=[{"pooling": "mean"}, {"pooling": "max", "options": {"layer": 3}}])
-    assert re.search(r"'max'.*'layer'", refused(capsys, "train"))
+    change_config(members=[{"pooling": "mean"}, {"pooling": "max", "options": {"depth": 3}}])
+    assert re.search(r"'max'.*'depth'", refused(capsys, "train"))
     assert units_of_members() == []
 
 

@@ -311,7 +311,7 @@ def test_all_stages_take_a_table_with_missing_cells(
     task, workplace, few_steps, tiny_backbone, capsys
 ):
     last = {"regression": "other", "multilabel": "sad"}[task]
-    settings = {**CHAIN[task], "backbone": str(tiny_backbone)}
+    settings = {**CHAIN[task], "backbone": str(tiny_backbone), "jobs": {"n_jobs": 1}}
     write_case(workplace, task, settings, lambda k: [last] if k % 3 == 0 else [])
     stages("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
     assert f"target '{last}': 20 of 60 missing" in capsys.readouterr().out

@@ -224,7 +224,8 @@ def test_all_stages_work_with_it_and_a_changed_file_blends_anew_but_trains_nothi
     workplace, capsys, own, few_steps
 ):
     metric = own(COST)
-    members = [{"model": "tfidf_linear"}, {"model": "tfidf_linear", "name": "other", "seed": 5}]
+    members = [{"model": "tfidf_linear"}, {"model": "tfidf_linear", "name": "other"}]
+    members[1]["options"] = {"max_features": 50}
     settings = {"members": members, "backbone": None, "jobs": {"n_jobs": 1}}
     settings["blend"] = {"methods": ["mean"]}
     config = write_competition(workplace, "binary", settings=settings)
