@@ -30,7 +30,7 @@ from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.tokens import TrainingRows
-from pipeline.settings.members import losses_for
+from pipeline.settings.fine_tuning import losses_for
 
 REFERENCE = "mean"
 

@@ -64,7 +64,7 @@ from pipeline.members.label_weights import label_weights
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.members import (
+from pipeline.settings.fine_tuning import (
     TASKS_OF_LOSS,
     MultiSampleDropout,
     Options,

@@ -17,8 +17,9 @@ from pipeline.scoring.metrics import METRICS, metric_of
 from pipeline.scoring.names import PARAMETERS
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import FLAGS, load_config, one_line_errors, parse
+from pipeline.settings.fine_tuning import TRAINER_KEYS
 from pipeline.settings.listing import default_of, settings_by_section
-from pipeline.settings.members import KINDS, TRAINER_KEYS, derived_seed
+from pipeline.settings.members import KINDS, derived_seed
 from pipeline.settings.section import TAKEN
 
 ROOT = Path(__file__).parents[1]

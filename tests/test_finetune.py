@@ -19,7 +19,7 @@ from pipeline.members.bert.network import build_network
 from pipeline.members.bert.tokens import TrainingRows, collate, tokenize
 from pipeline.members.bert.trainer import refuse_overflow, training_arguments
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.members import TRAINER_KEYS, losses_for
+from pipeline.settings.fine_tuning import TRAINER_KEYS, losses_for
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ from pipeline.members.bert.finetune import fit
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.tokens import TrainingRows, tokenize
-from pipeline.settings.members import Training
+from pipeline.settings.fine_tuning import Training
 from transformers import AutoTokenizer
 
 settings = {"dropout": 0.0, "freeze_embeddings": True}

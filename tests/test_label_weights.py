@@ -17,7 +17,8 @@ from pipeline.members.classic.estimators import ESTIMATORS
 from pipeline.members.label_weights import label_weights
 from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import Unit
-from pipeline.settings.members import TASKS_OF_LOSS, ClassicMember
+from pipeline.settings.fine_tuning import TASKS_OF_LOSS
+from pipeline.settings.members import ClassicMember
 
 CODES = np.array([0, 1, 1, 1, 2, 2])
 NAMES = ("a", "b", "c")

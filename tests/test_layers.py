@@ -21,7 +21,7 @@ from pipeline.members.bert.network import (
 )
 from pipeline.members.bert.pretrained import read_config
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
-from pipeline.settings.members import Lora, MultiSampleDropout
+from pipeline.settings.fine_tuning import Lora, MultiSampleDropout
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
 LABELS = torch.tensor([[1.0], [-1.0], [2.0], [-2.0]])

@@ -13,7 +13,7 @@ from pipeline.members.bert.network import start_head
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Scaling
-from pipeline.settings.members import TASKS_OF_LOSS, losses_for
+from pipeline.settings.fine_tuning import TASKS_OF_LOSS, losses_for
 
 N, C = 40, 4
 EACH = [(name, task) for name, tasks in TASKS_OF_LOSS.items() for task in tasks]

@@ -28,7 +28,8 @@ from pipeline.scoring.metrics import METRICS
 from pipeline.settings.blend import Blend
 from pipeline.settings.config import Config, Folds, Jobs, Submit
 from pipeline.settings.data import Data
-from pipeline.settings.members import TRAINER_KEYS, Member
+from pipeline.settings.fine_tuning import TRAINER_KEYS
+from pipeline.settings.members import Member
 from pipeline.settings.members import Training as TrainingSection
 from pipeline.settings.section import TAKEN
 

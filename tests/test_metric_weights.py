@@ -196,6 +196,7 @@ def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workpla
             {"model": "tfidf_linear", "name": "b", "options": {"max_features": 20}},
         ],
         "blend": {"methods": ["mean", "hill_climb"]},
+        "jobs": {"n_jobs": 1},
     }
     write_competition(workplace, "regression", settings=settings)
     path = workplace / "data/tiny/train.csv"

@@ -28,7 +28,7 @@ from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.members import Training, losses_for
+from pipeline.settings.fine_tuning import Training, losses_for
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
 

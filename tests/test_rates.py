@@ -11,7 +11,8 @@ from pipeline.competition.rows import Train
 from pipeline.members.rates import for_backbone, rates_of_members
 from pipeline.members.training_table import TrainingTable
 from pipeline.settings.command import load_config
-from pipeline.settings.members import Member, Training
+from pipeline.settings.fine_tuning import Training
+from pipeline.settings.members import Member
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pipeline.members.bert.network import build_network, start_head
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.tokens import collate, tokenize
 from pipeline.scoring.tasks import TASKS
-from pipeline.settings.members import losses_for
+from pipeline.settings.fine_tuning import losses_for
 
 N = 200
 

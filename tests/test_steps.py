@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.members.steps import LEAST_STEPS, scheduled, steps_an_epoch
-from pipeline.settings.members import Training
+from pipeline.settings.fine_tuning import Training
 
 
 def schedule(n_rows, **settings):

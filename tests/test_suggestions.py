@@ -7,8 +7,8 @@ from pipeline.files.suggestions import OTHERS, SYNONYMS, choices, folded, meant_
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.classic.estimators import ESTIMATORS
 from pipeline.scoring.names import TASKS_OF_METRIC
+from pipeline.settings.fine_tuning import TASKS_OF_LOSS
 from pipeline.settings.listing import settings_by_section
-from pipeline.settings.members import TASKS_OF_LOSS
 
 REGISTRIES = (TASKS_OF_METRIC, TASKS_OF_LOSS, POOLINGS, ESTIMATORS, BLENDERS)
 KEYS = [key for settings in settings_by_section().values() for key in settings]

@@ -24,7 +24,7 @@ from pipeline.members.bert.tokens import (
     most_tokens,
     tokenize,
 )
-from pipeline.settings.members import Training
+from pipeline.settings.fine_tuning import Training
 
 TEXTS = [("the film",), ("",), ("a train goes on and on about its driver",), ("dull",)]
 PAIRS = [("the film", "a train"), ("dull", "the driver goes on"), ("", "warm"), ("grim", "")]

@@ -44,7 +44,8 @@ from pipeline.members.units import (
     units_of,
 )
 from pipeline.settings.config import Jobs
-from pipeline.settings.members import Member, MultiSampleDropout
+from pipeline.settings.fine_tuning import MultiSampleDropout
+from pipeline.settings.members import Member
 
 DATA = {
     "ids": ["a", "b"],

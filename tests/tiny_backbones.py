@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 import pipeline.members.bert.encoder  # noqa: F401
-from pipeline.settings.members import Training
+from pipeline.settings.fine_tuning import Training
 
 # Trainer collects garbage after every training; walking through all that was imported by now takes
 # longer than a tiny training

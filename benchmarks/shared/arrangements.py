@@ -37,7 +37,7 @@ from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import Network, build_network
 from pipeline.members.bert.tokens import LengthBatches, Tokens, TrainingRows
 from pipeline.scoring.tasks import Floats, Scaling
-from pipeline.settings.members import Training
+from pipeline.settings.fine_tuning import Training
 
 GEMM_SIZE = 2048
 GEMM_SECONDS = 3.0

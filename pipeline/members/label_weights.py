@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring.tasks import Floats, rows_with
-from pipeline.settings.members import ClassWeights
+from pipeline.settings.fine_tuning import ClassWeights
 
 
 def label_weights(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from pipeline.files.reading import read_json
-from pipeline.settings.members import AnyMember, Member, Training
+from pipeline.settings.fine_tuning import Training
+from pipeline.settings.members import AnyMember, Member
 
 WIDTHS = ("hidden_size", "d_model", "dim")  # how architectures call the width of a hidden vector
 LORA_RATE = 1e-4  # of adapters, on backbones of any size: Dettmers et al. 2023, arXiv:2305.14314

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from pipeline.settings.members import AnyMember, Member, Training
+from pipeline.settings.fine_tuning import Training
+from pipeline.settings.members import AnyMember, Member
 
 EPOCHS = 3.0
 BATCH, SMALL_BATCH = 32, 8

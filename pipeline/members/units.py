@@ -32,7 +32,8 @@ from pipeline.scoring.names import Setting
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Config
-from pipeline.settings.members import AnyMember, Options
+from pipeline.settings.fine_tuning import Options
+from pipeline.settings.members import AnyMember
 
 RUN, OOF, LOG = "run.json", "oof.csv", "train.log"
 

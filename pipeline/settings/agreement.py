@@ -8,7 +8,8 @@ from pipeline.files.suggestions import choices
 from pipeline.scoring.names import CLASSES, OWN, POOLED, TASKS_OF_METRIC, Setting
 from pipeline.settings.blend import External
 from pipeline.settings.data import Data
-from pipeline.settings.members import TASKS_OF_LOSS, AnyMember, Member, losses_for
+from pipeline.settings.fine_tuning import TASKS_OF_LOSS, losses_for
+from pipeline.settings.members import AnyMember, Member
 from pipeline.settings.metric import has_weights, name_of
 from pipeline.settings.section import NAME, usable_name
 from pipeline.settings.template import check_template

@@ -20,14 +20,8 @@ from pipeline.settings.agreement import (
 )
 from pipeline.settings.blend import Blend
 from pipeline.settings.data import Data
-from pipeline.settings.members import (
-    AnyMember,
-    Member,
-    Training,
-    expanded,
-    filled_in,
-    with_loss,
-)
+from pipeline.settings.fine_tuning import Training
+from pipeline.settings.members import AnyMember, Member, expanded, filled_in, with_loss
 from pipeline.settings.metric import checked_metric
 from pipeline.settings.section import (
     Name,

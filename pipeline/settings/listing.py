@@ -7,7 +7,8 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from pipeline.settings.config import Config
-from pipeline.settings.members import KINDS, Training
+from pipeline.settings.fine_tuning import Training
+from pipeline.settings.members import KINDS
 from pipeline.settings.section import Section
 
 

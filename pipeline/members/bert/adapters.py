@@ -8,7 +8,7 @@ from torch import nn
 from transformers import AutoModel
 
 from pipeline.files.suggestions import choices
-from pipeline.settings.members import Lora
+from pipeline.settings.fine_tuning import Lora
 
 UNUSED = r".*\bpooler\b.*"  # BERT's own, which gets no gradient
 

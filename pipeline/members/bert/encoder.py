@@ -52,7 +52,8 @@ from pipeline.members.units import (
 )
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
-from pipeline.settings.members import Lora, Member, Options
+from pipeline.settings.fine_tuning import Lora, Options
+from pipeline.settings.members import Member
 from pipeline.settings.template import n_parts
 
 WEIGHTS = "weights.safetensors"

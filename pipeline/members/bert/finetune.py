@@ -24,7 +24,7 @@ from pipeline.members.bert.trainer import (
 from pipeline.members.rates import size_of
 from pipeline.members.steps import scheduled
 from pipeline.scoring.tasks import TASKS, Floats, Scaling
-from pipeline.settings.members import Training
+from pipeline.settings.fine_tuning import Training
 
 # tokens of a prediction batch, padding included; a CPU is twice as fast if its cache holds them
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}

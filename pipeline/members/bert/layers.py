@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from pipeline.settings.members import Training
+from pipeline.settings.fine_tuning import Training
 
 COUNTED = ("layer_decay", "freeze_layers", "reinit_layers")
 # parts that stand behind the layers in the list of parameters, and that all layers read: MPNet's

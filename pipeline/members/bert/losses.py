@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from pipeline.settings.members import TASKS_OF_LOSS
+from pipeline.settings.fine_tuning import TASKS_OF_LOSS
 
 FOCUS = 2.0  # gamma of the focal loss
 

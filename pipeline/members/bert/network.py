@@ -19,7 +19,7 @@ from pipeline.members.bert.poolings import Pooling
 from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
 from pipeline.members.bert.windows import Inputs, Windows, read_in_windows
-from pipeline.settings.members import Lora, MultiSampleDropout
+from pipeline.settings.fine_tuning import Lora, MultiSampleDropout
 
 HEAD_SD = 5e-3  # of the initial weights: near the constant, yet gradients reach the backbone
 

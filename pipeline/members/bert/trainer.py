@@ -12,7 +12,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from pipeline.members.bert.layers import shares_of_rate
 from pipeline.members.bert.tokens import LengthBatches, TrainingRows
-from pipeline.settings.members import Training
+from pipeline.settings.fine_tuning import Training
 
 
 def training_arguments(

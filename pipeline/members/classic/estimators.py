@@ -21,7 +21,7 @@ from pipeline.members.classic.statistics import statistics
 from pipeline.members.classic.tfidf import Tfidf
 from pipeline.members.units import Texts
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.members import Options
+from pipeline.settings.fine_tuning import Options
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0)  # Ridge's, of unit rows and standardised targets
 EMBEDDING_PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)  # of standardised vectors and targets

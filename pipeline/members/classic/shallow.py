@@ -23,7 +23,8 @@ from pipeline.members.sentences import recipe_of
 from pipeline.members.units import Encoding, Texts, Unit, UnitToTrain, scaling_of, unchanged
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Jobs
-from pipeline.settings.members import ClassicMember, Options
+from pipeline.settings.fine_tuning import Options
+from pipeline.settings.members import ClassicMember
 from pipeline.settings.template import BREAK
 
 MODEL = "model.joblib"
