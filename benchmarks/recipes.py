@@ -74,6 +74,7 @@ from pipeline.settings.fine_tuning import (
 
 Cell = tuple[str, int, str]  # pooling, seed, arm
 LEARNING_RATE, MAX_LENGTH, WINDOW_OVERLAP = 1e-4, 128, 0.25
+HEAD = {"regression": 20.0}  # rate of head and pooling over that of the backbone, else 50
 PLANTED = {
     **{f"classes{k}": (planted_classes, k) for k in (2, 6, 28, 100)},
     **{f"labels{k}": (planted_labels, k) for k in (6, 28, 100)},
@@ -87,7 +88,7 @@ class Arm:
     Attributes:
         steps: least number of steps of a unit, reached by more epochs.
         starts: whether the head starts at the constant prediction.
-        head: learning rate of the head and the pooling, in multiples of `LEARNING_RATE`.
+        head: learning rate of head and pooling in multiples of `LEARNING_RATE`; None: by `HEAD`.
         learning_rate: of the backbone.
         dropout: in the backbone; None: as pretrained.
         loss: None: the task's default.
@@ -101,7 +102,7 @@ class Arm:
     steps: int = 0
     batch_size: int = 32
     starts: bool = True
-    head: float = 1
+    head: float | None = None
     learning_rate: float = LEARNING_RATE
     dropout: float | None = 0.0
     freeze_embeddings: bool = True
@@ -140,30 +141,30 @@ def unit_scale(network: Network) -> None:
     network.norm = nn.RMSNorm(network.head.in_features, elementwise_affine=False)
 
 
-OURS = Arm(head=50)
+OURS, FIFTY = Arm(), Arm(head=50)
 TWO_EPOCHS = replace(OURS, epochs=2)
 STUDIES: dict[str, dict[str, Arm]] = {
     "start": {
-        "as it was": Arm(starts=False),
-        "base rates": Arm(),
+        "as it was": Arm(starts=False, head=1),
+        "base rates": Arm(head=1),
         "both": Arm(head=10),
         "both, head 20x": Arm(head=20),
-        "both, head 50x": OURS,
+        "both, head 50x": FIFTY,
         "both, head 200x": Arm(head=200),
         "both, sum of labels": Arm(head=10, change=sum_of_labels),
     },
     "steps": {
-        "3 epochs": OURS,
-        "80 steps": replace(OURS, steps=80),
-        "160 steps": replace(OURS, steps=160),
-        "320 steps": replace(OURS, steps=320),
-        "batch 8": replace(OURS, batch_size=8),
-        "batch 8, 160 steps": replace(OURS, batch_size=8, steps=160),
+        "3 epochs": FIFTY,
+        "80 steps": replace(FIFTY, steps=80),
+        "160 steps": replace(FIFTY, steps=160),
+        "320 steps": replace(FIFTY, steps=320),
+        "batch 8": replace(FIFTY, batch_size=8),
+        "batch 8, 160 steps": replace(FIFTY, batch_size=8, steps=160),
     },
     "scale": {
-        "as pooled": replace(OURS, change=as_pooled),
-        "layer norm": replace(OURS, change=layer_norm),
-        "unit scale": replace(OURS, change=unit_scale),
+        "as pooled": replace(FIFTY, change=as_pooled),
+        "layer norm": replace(FIFTY, change=layer_norm),
+        "unit scale": replace(FIFTY, change=unit_scale),
     },
     "poolings": {"ours": OURS},
     "defaults": {
@@ -285,7 +286,7 @@ def train_and_predict(
         epochs=max(epochs or arm.epochs, math.ceil(arm.steps / steps_an_epoch)),
         batch_size=arm.batch_size,
         learning_rate=arm.learning_rate,
-        head_learning_rate=LEARNING_RATE * arm.head,
+        head_learning_rate=LEARNING_RATE * (arm.head or HEAD.get(rows.task, 50.0)),
         warmup=0.1,
         weight_decay=0.0,
         layer_decay=arm.layer_decay,
