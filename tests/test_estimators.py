@@ -378,9 +378,9 @@ def test_a_whole_number_does_where_a_number_is_wanted():
 
 FITTED_AND_DUMPED = """
 import sys, joblib, test_estimators as cases
-name = sys.argv[1]
-joblib.dump(cases.fitted(name, "binary", *cases.example(name, "binary"), **cases.small(name)),
-            sys.argv[2], compress=3)
+for name in cases.ESTIMATORS:
+    fitted = cases.fitted(name, "binary", *cases.example(name, "binary"), **cases.small(name))
+    joblib.dump(fitted, f"{sys.argv[1]}/{name}", compress=3)
 """
 
 
@@ -388,14 +388,20 @@ def small(name):
     return {"directions": 5, "rounds": 5} if name == "lightgbm_text" else {}
 
 
-@pytest.mark.parametrize("name", sorted(ESTIMATORS))
-def test_equal_fits_in_two_processes_are_equal_files(name, tmp_path):
-    """Else a trained unit could not be told from another one by the hash of its file."""
-    files = [tmp_path / "one", tmp_path / "other"]
-    for seed, file in enumerate(files):
+@pytest.fixture(scope="module")
+def folders_of_two_processes(tmp_path_factory):
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "other")]
+    for seed, folder in enumerate(folders):
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
         environment["PYTHONHASHSEED"] = str(seed)
-        command = [sys.executable, "-c", FITTED_AND_DUMPED, name, str(file)]
+        command = [sys.executable, "-c", FITTED_AND_DUMPED, str(folder)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    assert files[0].read_bytes() == files[1].read_bytes()
+    return folders
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_equal_fits_in_two_processes_are_equal_files(name, folders_of_two_processes):
+    """Else a trained unit could not be told from another one by the hash of its file."""
+    one, other = (folder / name for folder in folders_of_two_processes)
+    assert one.read_bytes() == other.read_bytes()

@@ -187,7 +187,7 @@ def fresh_workers():
     get_reusable_executor().shutdown(wait=True)
 
 
-@pytest.mark.parametrize(("n_pieces", "n_jobs", "threads"), [(4, 4, 2), (4, None, 4), (1, 4, 8)])
+@pytest.mark.parametrize(("n_pieces", "n_jobs", "threads"), [(3, 3, 2), (2, None, 4), (1, 4, 8)])
 def test_pieces_side_by_side_share_the_cores_however_many_gpus(
     n_pieces, n_jobs, threads, monkeypatch, fresh_workers
 ):
