@@ -191,6 +191,22 @@ def few_steps():
         yield
 
 
+@pytest.fixture
+def trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The Trainers that `fit` makes."""
+    from pipeline.members.bert import finetune  # here: torch takes seconds to load
+
+    made: list[Any] = []
+
+    class Kept(finetune.LengthGroupedTrainer):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    monkeypatch.setattr(finetune, "LengthGroupedTrainer", Kept)
+    return made
+
+
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a competition of a task with its report; only to be read."""

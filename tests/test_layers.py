@@ -9,7 +9,6 @@ import torch
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
 from torch.nn import functional
 
-from pipeline.members.bert import finetune
 from pipeline.members.bert.finetune import fit, predict, seed_everything
 from pipeline.members.bert.layers import check_layers, layers_of, reinitialise_top
 from pipeline.members.bert.losses import LOSSES
@@ -62,20 +61,6 @@ def train(network: Network, tokens: Tokens, folder: Path, **settings: Any) -> No
     training = TRAINING.model_copy(update={"batch_size": 2, "warmup": 0.0, **settings})
     dataset = TrainingRows(tokens, np.arange(len(tokens)), LABELS)
     fit(network, dataset, training, seed=1, log=folder / "train.log")
-
-
-@pytest.fixture
-def trainers(monkeypatch):
-    """The Trainers that `fit` makes."""
-    made = []
-
-    class Kept(finetune.LengthGroupedTrainer):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            made.append(self)
-
-    monkeypatch.setattr(finetune, "LengthGroupedTrainer", Kept)
-    return made
 
 
 @pytest.mark.parametrize("adapters", [False, True], ids=["whole", "lora"])

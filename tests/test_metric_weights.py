@@ -10,6 +10,7 @@ import pytest
 import yaml
 from conftest import read_rows, write_competition, write_rows
 from sklearn import metrics
+from test_bootstrap import rows_of
 
 from pipeline.ensemble.contest import methods_that_fit
 from pipeline.ensemble.weights import WEIGHTS
@@ -29,24 +30,9 @@ CASES = [
 CONFIG = Path("configs/tiny.yaml")
 
 
-def example(task, n=80):
-    """Targets and (n, c) predictions, both with ties."""
-    rng = np.random.default_rng(0)
-    if task in ("regression", "multilabel"):
-        y = rng.integers(0, 4 if task == "regression" else 2, (n, 2)).astype(float)
-        p = np.round(y + rng.normal(size=y.shape), 1)
-        return y, p if task == "regression" else np.round(0.3 * y + 0.7 * rng.random(y.shape), 2)
-    if task == "binary":
-        y = rng.integers(0, 2, n)
-        return y, np.round(0.3 * y + 0.7 * rng.random(n), 2)[:, None]
-    y = rng.integers(0, 4, n)
-    p = rng.random((n, 4)) + 0.5 * np.eye(4)[y]
-    return y, p / p.sum(axis=1, keepdims=True)
-
-
 @pytest.mark.parametrize(("metric", "task"), CASES)
 def test_a_row_of_weight_2_is_the_row_twice_and_of_weight_0_none(metric, task):
-    y, p = example(task)
+    y, p = rows_of(task, 80)
     weights = np.random.default_rng(1).integers(0, 4, len(y)).astype(float)
     rows = np.repeat(np.arange(len(y)), weights.astype(int))
     weighted = Target.of(y, task, metric, weights=weights / 7)
@@ -57,14 +43,14 @@ def test_a_row_of_weight_2_is_the_row_twice_and_of_weight_0_none(metric, task):
 
 @pytest.mark.parametrize(("metric", "task"), CASES)
 def test_equal_weights_change_nothing(metric, task):
-    y, p = example(task)
+    y, p = rows_of(task, 80)
     weighted = Target.of(y, task, metric, weights=np.full(len(y), 0.3))
     assert weighted.score(p) == pytest.approx(Target.of(y, task, metric).score(p), rel=1e-10)
 
 
 @pytest.mark.parametrize(("metric", "task"), CASES)
 def test_in_a_bootstrap_sample_a_row_takes_its_weight_with_it(metric, task):
-    y, p = example(task)
+    y, p = rows_of(task, 80)
     rng = np.random.default_rng(0)
     target = Target.of(y, task, metric, weights=rng.random(len(y)))
     counts = np.array([np.bincount(rng.integers(80, size=80), minlength=80) for _ in range(10)])
@@ -97,7 +83,7 @@ SKLEARN = {
 @pytest.mark.parametrize("metric", sorted(SKLEARN))
 def test_the_value_is_that_of_scikit_learn_with_sample_weight(metric):
     task, expected = SKLEARN[metric]
-    y, p = example(task)
+    y, p = rows_of(task, 80)
     y, p = (y[:, [0]] + 1, p[:, [0]]) if task == "regression" else (y, p)
     weights = np.random.default_rng(2).random(len(y))
     given = decide(task, p) if METRICS[metric].decides else p[:, 0] if task == "binary" else p
@@ -106,7 +92,7 @@ def test_the_value_is_that_of_scikit_learn_with_sample_weight(metric):
 
 
 def test_pearson_is_that_of_the_weighted_covariance():
-    y, p = example("regression")
+    y, p = rows_of("regression", 80)
     weights = np.random.default_rng(2).random(len(y))
     (a, c), (_, b) = np.cov(y[:, 0], p[:, 0], aweights=weights)
     found = Target.of(y[:, [0]], "regression", "pearson", weights=weights).score(p[:, [0]])
@@ -138,7 +124,7 @@ def test_weights_go_with_their_rows_columns_and_missing_cells():
     ],
 )
 def test_a_metric_that_takes_no_weights_is_refused(metric):
-    y, _ = example("regression")
+    y, _ = rows_of("regression", 80)
     shown = metric if isinstance(metric, str) else "m.score"
     with pytest.raises(ValueError, match=rf"\b{shown}\b"):
         Target.of(y, "regression", metric, weights=np.ones(len(y)))
@@ -178,7 +164,7 @@ def test_hill_climbing_takes_the_member_that_is_best_where_weight_is(metric):
 
 
 def test_post_processing_that_counts_rows_alike_is_passed_over_with_a_note():
-    y, _ = example("binary")
+    y, _ = rows_of("binary", 80)
     folds = np.arange(len(y)) % 3
     for weights, names in [(None, ["threshold"]), (np.ones(len(y)), [])]:
         target = Target.of(y, "binary", "f1", weights=weights)

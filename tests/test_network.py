@@ -13,7 +13,6 @@ from scipy.special import expit, log_softmax
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer, save_backbone
 from transformers import AutoModelForSequenceClassification
 
-from pipeline.members.bert import finetune
 from pipeline.members.bert.encoder import all_options
 from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.losses import LOSSES
@@ -59,20 +58,6 @@ def train(network: Network, tokens: Tokens, folder: Path, **settings) -> None:
 
 def tensors_of(network: Network) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-@pytest.fixture
-def trainers(monkeypatch):
-    """The Trainers that `fit` makes."""
-    made = []
-
-    class Kept(finetune.LengthGroupedTrainer):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            made.append(self)
-
-    monkeypatch.setattr(finetune, "LengthGroupedTrainer", Kept)
-    return made
 
 
 # --- every architecture
