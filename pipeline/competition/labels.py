@@ -26,7 +26,7 @@ class Form:
     """The settings and the sample that determine the form of a submission.
 
     Attributes:
-        submit_as: labels or probabilities; auto: labels where the metric scores decisions.
+        submit_as: labels or probabilities; auto: labels where the metric scores hard ones.
         classes: as the training file spells them; for binary the negative, then the positive.
     """
 

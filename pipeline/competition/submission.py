@@ -68,7 +68,7 @@ def submission_cells(
     Args:
         predictions: (k, c), rows in the sample's order.
         columns: the c prediction columns.
-        y: training targets, whose values are the labels of a regression scored by decisions.
+        y: training targets, whose values are the labels of a regression scored by hard predictions.
         texts_differ: among the test rows; a code competition may show one text many times.
     Raises:
         ValueError: a column would be constant, but its training targets and the test texts are not.

@@ -21,7 +21,7 @@ STEEPEST = 100.0  # temperatures lie between 1 / 100 and 100
 class Temperature:
     """Log-odds or log-softmax divided by the temperature with the least log loss (Guo et al. 2017).
 
-    One temperature, or one per label; hard decisions and rank order stay. The prior on the
+    One temperature, or one per label; hard predictions and rank order stay. The prior on the
     temperature: docs/method.md, "Post-processing".
     """
 

@@ -1,4 +1,4 @@
-"""Decisions tuned for the metric: thresholds and class weights.
+"""Hard predictions tuned for the metric: thresholds and class weights.
 
 Letters: n fit rows, k new rows, c columns, q classes or labels. `ensemble.postprocessing`
 registers the method and checks its input. Method: docs/method.md, "Post-processing".
@@ -21,7 +21,7 @@ MOST_ROUNDS = 20  # of coordinate ascent; three or four are usual
 N_TRIED = 50  # cuts, where each costs a call of the user's own function
 SAME = 1e-12  # difference below which two scores count as equal
 
-# a formula in counts, or any function of (n,) decisions; greater is better
+# a formula in counts, or any function of (n,) hard predictions; greater is better
 Judge = Counted | Callable[[NDArray[np.int64]], float]
 
 
@@ -90,7 +90,7 @@ def _joint_shifts(blend: Floats, target: Target) -> Floats:
 def _beside_others(
     target: Target, y: NDArray[np.int64], decided: NDArray[np.int64], j: int
 ) -> Judge:
-    """The judge of the decisions for label j while those for the others stay."""
+    """The judge of the predictions for label j while those for the others stay."""
     counted = POOLED_COUNTED.get(target.metric.name)
     if counted is None:
         at_j = np.arange(y.shape[1]) == j
@@ -106,7 +106,7 @@ def _beside_others(
 
 
 def _judge(target: Target) -> Callable[[NDArray[np.int64]], float]:
-    """The metric of decisions; greater is better, -inf where it is undefined."""
+    """The metric of hard predictions; greater is better, -inf where it is undefined."""
     function, sign = target.metric.function, target.metric.sign
     return lambda decided: float(np.nan_to_num(sign * function(target.y, decided), nan=-np.inf))
 
@@ -162,7 +162,7 @@ def _best_cut(
     of the cuts.
 
     Args:
-        otherwise: (n,) decisions for rows above the cut, never j.
+        otherwise: (n,) predictions for rows above the cut, never j.
         current: the cut to keep unless another is better.
     """
     order = np.argsort(turns, kind="stable")

@@ -1,4 +1,4 @@
-"""Decisions of the chosen predictor against the truth, and its scores by target and by threshold.
+"""Hard predictions of the chosen predictor against the truth; scores by target and threshold.
 
 Letters: n training rows, c columns, q classes or labels.
 """
@@ -99,7 +99,8 @@ def classification(evidence: Evidence) -> dict[str, Any] | None:
 def class_scores(evidence: Evidence) -> list[float]:
     """The metric on the rows of each of several classes; empty where it is no mean over rows.
 
-    AUC is that of the class against the rest. Scores of decisions are left to precision and recall.
+    AUC is that of the class against the rest. Scores of hard predictions are left to precision
+    and recall.
     """
     metric, y, p = evidence.target.metric, evidence.train.y, evidence.chosen_oof
     weights = evidence.target.weights
@@ -114,7 +115,7 @@ def class_scores(evidence: Evidence) -> list[float]:
 
 
 def _decided(evidence: Evidence) -> tuple[tuple[str, ...], NDArray[Any], NDArray[np.int64]] | None:
-    """Names of the classes or labels, (n,) or (n, q) truth, and decisions of the same shape."""
+    """Names of the classes or labels, (n,) or (n, q) truth, and predictions of the same shape."""
     task, train, p = evidence.config.task, evidence.train, evidence.chosen_oof
     if task != "regression":
         return train.classes or train.columns, train.y, decide(task, p)

@@ -17,10 +17,10 @@ from pipeline.scoring.tasks import TASKS, TINY, Floats, as_columns, decide, spre
 
 @dataclass(frozen=True, eq=False)
 class Pairwise:
-    """Measures of the decisions of two predictors (Kuncheva & Whitaker 2003): (m, m) each.
+    """Measures of the hard predictions of two predictors (Kuncheva & Whitaker 2003): (m, m) each.
 
     Attributes:
-        disagreement: share of the decisions where exactly one of the two is right.
+        disagreement: share of the predictions where exactly one of the two is right.
         double_fault: share where both are wrong.
         yule_q: 1 if both are always right or wrong together, 0 if they are independent, -1 if
             never together; NaN if one of them is always or never right.
@@ -103,10 +103,10 @@ def clustered(correlation: Floats) -> NDArray[np.int64]:
 
 
 def pairwise(preds: Floats, y: NDArray[Any], task: str) -> Pairwise:
-    """The measures of each pair of predictors; with several labels, each label is a decision.
+    """The measures of each pair of predictors; with several labels, each label is a prediction.
 
     Raises:
-        ValueError: the task has no decisions.
+        ValueError: the task has no classes or labels.
     """
     if not TASKS[task].is_probability:
         raise ValueError(f"pairwise: task {task} decides nothing; use error_correlation")

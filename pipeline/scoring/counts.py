@@ -1,4 +1,4 @@
-"""Metrics of hard decisions, from the counts of hits, true and predicted cases of each class.
+"""Metrics of hard predictions, from the counts of hits, true and predicted cases of each class.
 
 The functions of `COUNTED` take these three counts as (B, classes), for B bootstrap samples or ways
 to decide, or (1, classes) where all B share them. They return (B,), NaN where undefined.
@@ -33,7 +33,7 @@ class Counted:
 
 
 def counts(y: NDArray[Any], p: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
-    """Hits, actual and decided, (1, classes) each, from (n,) class codes and decisions."""
+    """Hits, actual and decided, (1, classes) each, from (n,) class codes and predictions."""
     y, p = y.astype(int), p.astype(int)
     n_classes = n_codes(y, p)
     hits, actual, decided = (
@@ -80,7 +80,7 @@ def _mcc(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
 
 
 def _mcc_of_sums(sums: Floats) -> Floats:
-    """Correlation of one-hot codes (Gorodkin 2004); 0 where all decisions are equal."""
+    """Correlation of one-hot codes (Gorodkin 2004); 0 where all predictions are equal."""
     hits, size, actual_squared, decided_squared, products = sums
     varies = size**2 - actual_squared
     spread = varies * (size**2 - decided_squared)

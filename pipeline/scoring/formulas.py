@@ -1,6 +1,6 @@
 """The formula of every metric, used for rows, bootstrap samples and blends alike.
 
-Metrics of hard decisions are in `scoring.counts`. Letters: n rows, c columns. Means, variances and
+Metrics of hard predictions: `scoring.counts`. Letters: n rows, c columns. Means, variances and
 covariances may be numbers or arrays of any shape; the variance of a constant must be exactly 0. A
 metric is NaN where it is undefined.
 """
@@ -146,7 +146,7 @@ def kappa(mean_square: Any, variance_y: Any, square_p: Any) -> Floats:
     """Cohen's kappa with quadratic weights (Cohen 1968), from moments of the label values.
 
     Args:
-        square_p: mean squared distance of the decisions from the mean target.
+        square_p: mean squared distance of the predictions from the mean target.
     """
     by_chance = np.where(variance_y > 0, variance_y + square_p, 0.0)
     return 1 - ratio(mean_square, by_chance)

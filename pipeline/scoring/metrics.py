@@ -41,8 +41,8 @@ class Metric:
 
     Attributes:
         about: the formula in words.
-        decides: the metric scores hard decisions, not values or probabilities.
-        counted: its formula in counts of hard decisions, if there is one.
+        decides: the metric scores hard predictions, not values or probabilities.
+        counted: its formula in counts of hard predictions, if there is one.
         k: number of labels that a row of a submission may list; None where it has one answer.
         parameters: as the config gives them, in print.
         column_weights: of the mean over columns; None for equal ones.
@@ -194,7 +194,7 @@ METRICS: dict[str, Metric] = {
         Metric("pearson", "Pearson's correlation", _pearson, greater_is_better=True),
         Metric("spearman", "correlation of the ranks", _spearman, greater_is_better=True),
         replace(
-            _decided("accuracy", "share of right decisions", COUNTED["accuracy"]),
+            _decided("accuracy", "share of right predictions", COUNTED["accuracy"]),
             function=ROW_MEANS["accuracy"],
         ),
         _decided(
@@ -222,7 +222,7 @@ METRICS: dict[str, Metric] = {
             ROW_MEANS["logloss"],
             greater_is_better=False,
         ),
-        _decided("mcc", "Matthews' correlation of decisions and truth", COUNTED["mcc"]),
+        _decided("mcc", "Matthews' correlation of predictions and truth", COUNTED["mcc"]),
         Metric(
             "qwk",
             "Cohen's kappa with quadratic weights",

@@ -112,11 +112,11 @@ def as_columns(task: str, y: NDArray[Any], n_columns: int) -> Floats:
 
 
 def decide(task: str, predictions: Floats) -> NDArray[np.int64]:
-    """Hard decisions at 0.5 or by argmax: (n,) codes, or (n, c) of 0 and 1 for multilabel."""
+    """Hard predictions at 0.5 or by argmax: (n,) codes, or (n, c) of 0 and 1 for multilabel."""
     if task == "multiclass":
         return predictions.argmax(axis=1)
-    decisions = (predictions >= 0.5).astype(np.int64)
-    return decisions[:, 0] if task == "binary" else decisions
+    decided = (predictions >= 0.5).astype(np.int64)
+    return decided[:, 0] if task == "binary" else decided
 
 
 def as_probabilities(task: str, blend: Floats) -> Floats:
