@@ -30,9 +30,8 @@ from benchmarks.shared.record import record
 from pipeline import blend, make_folds
 from pipeline.competition.folds import read_folds
 from pipeline.competition.rows import read_test, read_train
-from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import predictor_dir, report_path
-from pipeline.predictors.predictions import write_predictions
+from pipeline.predictors.predictions import origin_of_oof, write_predictions
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import load_config
 
@@ -72,8 +71,7 @@ def write_competition(metric: str, n_rows: int, n_members: int) -> Path:
     loaded = load_config(config)
     train, test = read_train(loaded.data, loaded.task), read_test(loaded.data)
     folds = read_folds(loaded.competition, train.ids)
-    source = {"models": "made up", "targets": sha256_of_array(train.y), "test": test.sha256}
-    source["folds"] = sha256_of_array(folds)
+    source = {"models": "made up", "test rows": test.sha256, **origin_of_oof(train, folds)}
     common = 0.5 * rng.normal(size=len(signal))
     for name in names:
         raw = (signal + common + rng.uniform(0.2, 0.8) * rng.normal(size=len(signal)))[:, None]

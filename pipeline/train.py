@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pipeline.competition.folds import read_rows, with_oof
 from pipeline.competition.learnable import check_learnable
 from pipeline.files.alignment import in_order_of
-from pipeline.files.hashes import sha256_of_array
 from pipeline.files.paths import predictor_dir
 from pipeline.files.stamp import is_current
 from pipeline.members.backbones import keep_backbones
 from pipeline.members.training import train_units
 from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import is_finished, models_hash, read_oof
-from pipeline.predictors.predictions import write_predictions
+from pipeline.predictors.predictions import origin_of_oof, write_predictions
 from pipeline.scoring.target import Target
 from pipeline.scoring.trial import try_metric
 from pipeline.settings.command import stage
@@ -76,10 +75,7 @@ def _write_oof(member: AnyMember, table: TrainingTable) -> None:
     folder = predictor_dir(table.competition, member.name)
     made_from = {
         "models": models_hash(units),
-        "folds": sha256_of_array(folds),
-        "targets": sha256_of_array(train.y),
-        "texts": train.sha256_of_texts,
-        "features": train.sha256_of_features,
+        **origin_of_oof(train, folds),
         "settings": member.settings,
     }
     ids, predictions = read_oof(units, train.columns)

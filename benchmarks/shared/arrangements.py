@@ -39,7 +39,7 @@ from pipeline.members.bert.tokens import LengthBatches, Tokens, TrainingRows
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.fine_tuning import Training
 
-GEMM_SIZE = 2048
+GEMM_SIZE = {"cpu": 2048, "cuda": 8192}
 GEMM_SECONDS = 3.0
 NOTEBOOK_LENGTH = 128
 SEED = 0
@@ -62,15 +62,18 @@ HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def prepare_gemm(precision: str) -> Prepared:
-    a, b = torch.rand(2, GEMM_SIZE, GEMM_SIZE).to(HALF.get(precision, torch.float32))
+    device = best_device().type
+    size = GEMM_SIZE[device]
+    a, b = torch.rand(2, size, size, device=device).to(HALF.get(precision, torch.float32))
     product = a @ b
 
     def run() -> int:
         n_products, end = 0, time.perf_counter() + GEMM_SECONDS
         while time.perf_counter() < end:
             torch.mm(a, b, out=product)
+            product[0, 0].item()  # a GPU is behind: wait for it
             n_products += 1
-        return n_products * 2 * GEMM_SIZE**3
+        return n_products * 2 * size**3
 
     return run
 

@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pipeline.competition.rows import Train
 from pipeline.competition.targets import LARGEST
 from pipeline.files.alignment import in_order_of
+from pipeline.files.hashes import sha256_of_array
 from pipeline.files.stamp import read_stamp, require_current, written_with_stamp
 from pipeline.files.writing import save_csv, table_by_id
 from pipeline.predictors.external import REMEDY, part_path, part_sha256, read_part
@@ -114,13 +117,22 @@ def check_same_models(folder: Path) -> str | None:
     return models.pop()
 
 
+def origin_of_oof(train: Train, folds: NDArray[np.int64]) -> dict[str, object]:
+    """Hashes of all that an OOF depends on besides its models: folds, targets, texts, features."""
+    return {
+        "folds": sha256_of_array(folds),
+        "targets": sha256_of_array(train.y),
+        "texts": train.sha256_of_texts,
+        "features": train.sha256_of_features,
+    }
+
+
 def check_made_for(folder: Path, part: str, expected: Mapping[str, object]) -> None:
     """Raise a ValueError if a part of ours was made from other data; external parts pass.
 
     Args:
         part: "oof" or "test".
-        expected: hashes of "folds", "targets", "texts" and "features" for an OOF, of "test rows"
-            for a test part.
+        expected: as `origin_of_oof`, or the hash of "test rows" for a test part.
     """
     path = folder / f"{part}.csv"
     if read_stamp(path) is not None:

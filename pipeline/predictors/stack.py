@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import Entry
-from pipeline.files.hashes import sha256_of_array
 from pipeline.predictors.board import check_predicted, external_folders, member_folders
 from pipeline.predictors.external import MEANINGS, kind_of
 from pipeline.predictors.leak_check import leak_check
-from pipeline.predictors.predictions import check_made_for, check_same_models, read_predictions
+from pipeline.predictors.predictions import (
+    check_made_for,
+    check_same_models,
+    origin_of_oof,
+    read_predictions,
+)
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -70,12 +74,7 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
             read_predictions(folder, "test", test.ids, columns, task, by_position=by_position)
         )
         check_same_models(folder)
-    made_for = {
-        "folds": sha256_of_array(folds),
-        "targets": sha256_of_array(train.y),
-        "texts": train.sha256_of_texts,
-        "features": train.sha256_of_features,
-    }
+    made_for = origin_of_oof(train, folds)
     for folder in members.values():
         check_made_for(folder, "oof", made_for)
         check_made_for(folder, "test", {"test rows": test.sha256})

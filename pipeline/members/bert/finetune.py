@@ -29,6 +29,8 @@ from pipeline.settings.fine_tuning import Training
 # tokens of a prediction batch, padding included; a CPU is twice as fast if its cache holds them
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 SHORT_TEXT = 128  # tokens
+# cuDNN plans its attention anew for every length of a batch; ours differ. The others do not
+torch.backends.cuda.enable_cudnn_sdp(False)
 PREDICTION_TEXTS = 256  # at most: DeBERTa needs 1.6 MB for each text, however short
 
 
