@@ -14,7 +14,9 @@ All arms of a study are trained on the same folds with the same seeds; no test r
 solution.csv is read. `gain` is over the study's first arm, in a study of one arm over the pooling
 `mean` of the same seed, or else the first pooling; positive is better, with its 95 % interval over
 rows (over whole groups where there are any); each seed is a line of its own, so the interval does
-not hold the noise between seeds. A planted task is made of words from the demo
+not hold the noise between seeds. In a study of one arm with several seeds, `pair_gain` says what a
+pooling adds to an ensemble: the plain mean of its OOF and that of a `mean` of the next seed, over
+the plain mean of two `mean`s of these seeds. A planted task is made of words from the demo
 `election`: see benchmarks/shared/planted.py.
 
 Writes benchmarks/results/<name>.csv, a line for each task, pooling, seed and arm, and <name>.json.
@@ -348,8 +350,13 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
             oof[cell][rows.folds == k] = predictions
     for i, cell in enumerate(cells):
         units, (pooling, seed, name) = results[i * n_folds : (i + 1) * n_folds], cell
-        base = oof[reference(cell, list(arms), arguments.poolings)]
-        gain, low, high = difference_interval(target, oof[cell], base, seed=0)
+        base = reference(cell, list(arms), arguments.poolings)
+        gain = difference_interval(target, oof[cell], oof[base], seed=0)
+        pair_gain: tuple[float, ...] = (math.nan,) * 3
+        if len(arms) == 1 < arguments.seeds:
+            beside = oof[base[0], (seed + 1) % arguments.seeds, name]
+            pair, pair_of_base = (beside + oof[cell]) / 2, (beside + oof[base]) / 2
+            pair_gain = difference_interval(target, pair, pair_of_base, seed=0)
         lines.append(
             {
                 "task": rows.name,
@@ -359,14 +366,13 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
                 "seed": seed,
                 "arm": name,
                 "score": target.score(oof[cell]),
-                "gain": gain,
-                "gain_low": low,
-                "gain_high": high,
+                **dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True)),
+                **dict(zip(("pair_gain", "pair_low", "pair_high"), pair_gain, strict=True)),
                 "steps": units[0][2],
                 "seconds": sum(seconds for _, seconds, _ in units) / n_folds,
             }
         )
-    table = pd.DataFrame(lines)
+    table = pd.DataFrame(lines).dropna(axis=1, how="all")
     print(table.to_string(index=False), flush=True)
     return table
 
