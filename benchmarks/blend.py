@@ -85,11 +85,13 @@ def losses_of(outcomes: Sequence[dict[str, Any]]) -> pd.DataFrame:
 def compare(setting: Setting, members: str, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A setting's line of the table; `met` is None for one seed, which has no interval."""
     losses = losses_of(outcomes)
-    means = losses.mean()
-    ours = means[means.index.str.startswith("blend_")].idxmin()
-    peer = means[means.index.str.startswith("peer_")].idxmin()
+    means = {str(name): float(mean) for name, mean in losses.mean().items()}
+    ours, peer = (
+        min((name for name in means if name.startswith(kind)), key=means.__getitem__)
+        for kind in ("blend_", "peer_")
+    )
     chosen = losses["chosen"].to_numpy()
-    line = {
+    line: dict[str, Any] = {
         "task": setting.task,
         "rows": setting.n_rows,
         "calibrated": setting.calibrated,
@@ -139,7 +141,7 @@ def long_table(outcomes_of: dict[Setting, list[dict[str, Any]]]) -> pd.DataFrame
                 what: pd.DataFrame([o[what] for o in part]) for what in ("loss", "auc", "seconds")
             }
             for name in measures["loss"].columns:
-                line = {"setting": str(setting), "members": members, "blend": name}
+                line: dict[str, Any] = {"setting": str(setting), "members": members, "blend": name}
                 line["stacks"] = measures["loss"][name].count()
                 for what, table in measures.items():
                     line[what] = float(f"{table[name].mean():.6g}") if name in table else None

@@ -94,7 +94,8 @@ def time_fits(stacks: dict[str, Stack]) -> list[dict[str, Any]]:
 
 def verdicts(table: pd.DataFrame) -> dict[str, bool | None]:
     """Whether each target was met; None where the peer did not run or was stopped."""
-    seconds = {(r.what, r.task, r.metric, r.who): r.seconds for r in table.itertuples()}
+    lines = table.to_dict("records")
+    seconds = {(r["what"], r["task"], r["metric"], r["who"]): r["seconds"] for r in lines}
     met: dict[str, bool | None] = {}
     for metric, times in FASTER.items():
         climb = ("climb", CLIMBS[metric], metric)

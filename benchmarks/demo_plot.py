@@ -43,7 +43,7 @@ def draw(table: pd.DataFrame) -> Figure:
     lines = shown_lines(table)
     figure = Figure(figsize=(7, 2.8), layout="constrained")
     axes = figure.subplots()
-    for at, line in lines.iterrows():
+    for at, line in enumerate(lines.to_dict("records")):
         known = line["kind"] == "known"
         error = None if known else line["se"]
         axes.errorbar(line["test"], at, xerr=error, fmt="o", color=OTHERS if known else OURS)

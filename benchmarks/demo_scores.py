@@ -32,7 +32,6 @@ from pipeline.files.paths import leaderboard_path, predictor_dir, submission_pat
 from pipeline.files.reading import read_csv_as_text
 from pipeline.predictors.board import external_folders, read_board
 from pipeline.predictors.predictions import read_predictions
-from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
@@ -58,6 +57,7 @@ def uploaded_predictions(cells: Sequence[str], task: str, classes: Sequence[str]
 def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
     """A line for each predictor, the submission and each known score, best test score first."""
     judge, name = read_judge(config), config.competition
+    metric = judge.target.metric
     classes, columns = judge.train.classes, judge.train.columns
     external = external_folders(config)
     lines = []
@@ -78,14 +78,15 @@ def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
     lines += [
         {"name": score.source, "kind": "known", "test": score.value}
         for score in known
-        if score.metric == config.metric
+        if score.metric == metric.name
     ]
     table = pd.DataFrame(lines, columns=["name", "kind", "chosen", "oof", "test", "se"])
     table.insert(0, "competition", name)
-    table.insert(1, "metric", config.metric)
+    table.insert(1, "metric", metric.label)
     table["chosen"] = table["chosen"].fillna("")
-    smaller_is_better = not metric_of(config.metric).greater_is_better
-    return table.sort_values("test", ascending=smaller_is_better, kind="stable", ignore_index=True)
+    return table.sort_values(
+        "test", ascending=not metric.greater_is_better, kind="stable", ignore_index=True
+    )
 
 
 def _cells(path: Path, id_name: str, ids: Sequence[str], columns: Sequence[str]) -> list[list[str]]:

@@ -51,18 +51,20 @@ WARM_UP_ROWS = 128
 
 def deberta_v3(width: int, layers: int) -> PreTrainedConfig:
     """The shape of DeBERTa-v3, but for its number of words (He et al. 2023, appendix A)."""
-    return DebertaV2Config(
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        intermediate_size=4 * width,
-        relative_attention=True,
-        position_buckets=256,
-        norm_rel_ebd="layer_norm",
-        share_att_key=True,
-        pos_att_type="p2c|c2p",
-        position_biased_input=False,
-        type_vocab_size=0,
+    return DebertaV2Config.from_dict(
+        {
+            "hidden_size": width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": width // 64,
+            "intermediate_size": 4 * width,
+            "relative_attention": True,
+            "position_buckets": 256,
+            "norm_rel_ebd": "layer_norm",
+            "share_att_key": True,
+            "pos_att_type": "p2c|c2p",
+            "position_biased_input": False,
+            "type_vocab_size": 0,
+        }
     )
 
 

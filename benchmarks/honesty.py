@@ -70,8 +70,8 @@ def gain(target: Target, blend: Floats, preds: Floats) -> float:
     return target.metric.sign * (target.score(blend) - target.score(preds.mean(axis=1)))
 
 
-@dataclass
-class Watched:
+@dataclass(frozen=True)
+class Watched(Blender):
     """A blender that keeps the gains of its fits without one fold.
 
     Attributes:
@@ -79,14 +79,13 @@ class Watched:
         fresh: gain of each such fit on fresh rows.
     """
 
-    blender: Blender
     fresh_preds: Floats
     fresh_target: Target
     in_sample: list[float] = field(default_factory=list)
     fresh: list[float] = field(default_factory=list)
 
     def fit(self, preds: Floats, target: Target, *, seed: int) -> Fitted:
-        fitted = self.blender.fit(preds, target, seed=seed)
+        fitted = super().fit(preds, target, seed=seed)
         if len(target) == N_ROWS - N_ROWS // N_FOLDS:  # one fold is left out, not two
             self.in_sample.append(gain(target, fitted.apply(preds), preds))
             fresh = fitted.apply(self.fresh_preds)
@@ -104,7 +103,7 @@ def claims(
     target, fresh_target = (Target.of(values, task, metric) for values in (y, fresh_y))
 
     watched = {
-        f"blend_{method}": Watched(BLENDERS[method], fresh_preds, fresh_target)
+        f"blend_{method}": Watched(method, BLENDERS[method].model, fresh_preds, fresh_target)
         for method in ("mean", *methods)
     }
     pairs = {
@@ -137,7 +136,8 @@ def claims(
         pairs, target, folds, single=preds[:, 0], fit_variance=fit_variance, seed=draw
     )
     truth = float(np.mean([watched[name].fresh[k] for k, name in enumerate(expected["chosen"])]))
-    (naive,) = board.loc[board["chosen"], ["gain", "gain_low", "gain_high"]].to_numpy(float)
+    own = board.loc[board["chosen"], ["gain", "gain_low", "gain_high"]]
+    (naive,) = own.to_numpy(float).tolist()
     claimed = (expected["gain"], expected["gain_low"], expected["gain_high"])
     lines.append(_line(task, "choice", truth, claimed, naive, naive[0]))
     return lines

@@ -119,10 +119,10 @@ def study(
         Lines of scores and differences, lines of cells, and the mean error correlations.
     """
     config = train_grid(path, poolings, range(n_seeds), limits, n_jobs)
-    metric = config.metric
     grids = read_grids(config, poolings, n_seeds)
+    metric = grids["oof"].target.metric
     cells = pd.DataFrame(member_lines(grids, poolings))
-    of_pooling = grids["oof"].target.metric.sign * cells.groupby("pooling")["oof"].mean()
+    of_pooling = metric.sign * cells.groupby("pooling")["oof"].mean()
     best = poolings.index(str(of_pooling.idxmax()))
     arms = all_arms(poolings, n_seeds, best)
     n_ensembles = {arm: len(subsets) for arm, subsets in arms.items()}
@@ -159,7 +159,7 @@ def study(
     tables = [pd.DataFrame(lines), cells]
     for table in tables:
         table.insert(0, "competition", name)
-        table.insert(1, "metric", metric)
+        table.insert(1, "metric", metric.label)
     about = {part: error_correlations(grid) for part, grid in grids.items()}
     return tables[0], tables[1], {"best pooling on oof": poolings[best], "error correlation": about}
 

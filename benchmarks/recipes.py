@@ -64,6 +64,7 @@ from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
 from pipeline.members.bert.windows import Windows
 from pipeline.members.label_weights import label_weights
 from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.names import Setting
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.fine_tuning import (
@@ -201,7 +202,7 @@ class Rows:
 
     name: str
     task: str
-    metric: str
+    metric: Setting
     backbone: Path
     tokens: Tokens
     y: NDArray[Any]
@@ -278,8 +279,7 @@ def train_and_predict(
     y = rows.y[training]
     scaling = Scaling.of(y) if rows.task == "regression" else None
     labels = labels_for_loss(rows.task, y, scaling)
-    how = "balanced" if arm.balanced else None
-    of_labels = label_weights(y, None, how, [""] * rows.n_outputs)
+    of_labels = label_weights(y, None, "balanced" if arm.balanced else None, [""] * rows.n_outputs)
     weights = weights_for_loss(rows.task, of_labels)
     if arm.starts:
         start_head(network.head, loss.constant(labels, rows.n_outputs, weights))
@@ -361,7 +361,7 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
             {
                 "task": rows.name,
                 "rows": len(rows.folds),
-                "metric": rows.metric,
+                "metric": target.metric.label,
                 "pooling": pooling,
                 "seed": seed,
                 "arm": name,

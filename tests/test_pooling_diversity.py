@@ -31,7 +31,9 @@ def scored(grid: Grid, n_draws: int = 40) -> dict[tuple[str, str, int], tuple[fl
     drawn = {subset for subsets in arms.values() for subset in subsets}
     blends = {s: np.mean([grid.preds[cell] for cell in s], axis=0) for s in drawn}
     scores = drawn_scores(grid, arms, blends, n_draws)
-    lines = score_lines(scores, "rmse", "mean", {arm: len(s) for arm, s in arms.items()})
+    lines = score_lines(
+        scores, grid.target.metric, "mean", {arm: len(s) for arm, s in arms.items()}
+    )
     return {
         (line["arm"], line["minus"], line["size"]): (line["value"], line["low"], line["high"])
         for line in lines

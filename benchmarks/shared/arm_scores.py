@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.shared.arms import Subset, seed_weights
 from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
-from pipeline.scoring.metrics import METRICS
+from pipeline.scoring.metrics import Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
@@ -70,10 +70,9 @@ def drawn_scores(
 
 
 def score_lines(
-    scores: dict[Arm, Floats], metric: str, blend: str, n_ensembles: dict[Arm, int]
+    scores: dict[Arm, Floats], metric: Metric, blend: str, n_ensembles: dict[Arm, int]
 ) -> list[dict[str, Any]]:
     """A line for each arm's score, its gain over one member, and each difference of arms."""
-    sign = METRICS[metric].sign
     lines = []
 
     def add(arm: str, minus: str, size: int, values: Floats) -> None:
@@ -85,11 +84,12 @@ def score_lines(
     for (arm, size), values in scores.items():
         add(arm, "", size, values)
         if size > 1 and (arm, 1) in scores:
-            add(arm, "one member", size, sign * (values - scores[arm, 1]))
+            add(arm, "one member", size, metric.sign * (values - scores[arm, 1]))
     for arm, minus in DIFFERENCES:
         for size in sorted({size for _, size in scores} - {1}):
             if (arm, size) in scores and (minus, size) in scores:
-                add(arm, minus, size, sign * (scores[arm, size] - scores[minus, size]))
+                difference = scores[arm, size] - scores[minus, size]
+                add(arm, minus, size, metric.sign * difference)
     return lines
 
 
@@ -98,7 +98,7 @@ def error_correlations(grid: Grid) -> dict[str, float]:
     y = grid.target.as_columns(grid.preds.shape[-1])
     n_poolings, n_seeds = grid.preds.shape[:2]
     errors = (grid.preds - y).reshape(n_poolings * n_seeds, -1)
-    between = np.corrcoef(errors)
+    between = np.atleast_2d(np.corrcoef(errors))
     pooling, seed = np.divmod(np.arange(len(errors)), n_seeds)
     pair = np.triu(np.ones_like(between, dtype=bool), 1)
     same_pooling, same_seed = pooling[:, None] == pooling, seed[:, None] == seed

@@ -49,13 +49,22 @@ Prepared = Callable[[], int]  # the work to be timed; returns its rows or operat
 
 @dataclass(frozen=True)
 class Rows:
-    """n training texts, their tokens, their (n, 1) targets."""
+    """n training texts, their tokens, their (n, 1) targets.
+
+    Attributes:
+        training: as from `scheduled`.
+    """
 
     backbone: Path
     texts: list[str]
     tokens: Tokens
     y: Floats
     training: Training
+
+    @property
+    def batch_size(self) -> int:
+        assert self.training.batch_size is not None
+        return self.training.batch_size
 
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -99,7 +108,7 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
         arguments = TrainingArguments(
             output_dir=folder.name,
             max_steps=steps,
-            per_device_train_batch_size=rows.training.batch_size,
+            per_device_train_batch_size=rows.batch_size,
             use_cpu=device == "cpu",
             bf16=precision == "bf16",
             fp16=precision == "fp16",
@@ -118,7 +127,7 @@ def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
 
     def run() -> int:
         measured.train()
-        return n_steps * rows.training.batch_size
+        return n_steps * rows.batch_size
 
     return run
 
@@ -130,9 +139,9 @@ def prepare_bare_loop(rows: Rows) -> Prepared:
     longest = int(rows.tokens.lengths.max())
     network.attend_by(fastest_attention(precision, longest) or network.attention)
     network.to(device)
-    training, n = rows.training, len(rows.tokens)
+    training, n, batch_size = rows.training, len(rows.tokens), rows.batch_size
     dataset = TrainingRows(rows.tokens, np.arange(n), labels)
-    n_steps = math.ceil(n / training.batch_size)
+    n_steps = math.ceil(n / batch_size)
 
     def run() -> int:
         trained = [p for p in network.parameters() if p.requires_grad]
@@ -141,10 +150,10 @@ def prepare_bare_loop(rows: Rows) -> Prepared:
         )
         n_warmup = math.ceil(training.warmup * n_steps)
         schedule = get_linear_schedule_with_warmup(optimizer, n_warmup, n_steps)
-        order = list(LengthBatches(rows.tokens.lengths, training.batch_size, SEED))
+        order = list(LengthBatches(rows.tokens.lengths, batch_size, SEED))
         network.train()
-        for start in range(0, n, training.batch_size):
-            batch = dataset.collate(order[start : start + training.batch_size])
+        for start in range(0, n, batch_size):
+            batch = dataset.collate(order[start : start + batch_size])
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 loss = network(**{name: t.to(device) for name, t in batch.items()})["loss"]
             loss.backward()

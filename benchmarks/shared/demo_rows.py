@@ -42,6 +42,9 @@ def read_demo(path: str, n_rows: int | None = None, n_folds: int | None = None) 
     """
     prepare.main([path, "--data.train_rows", "null" if n_rows is None else str(n_rows)])
     config = load_config(Path(path), {"data.train_rows": n_rows})
+    if config.backbone is None:
+        raise SystemExit(f"{path}: backbone is null; choose a config with a backbone to fine-tune")
+    backbone = locate_backbone(config.backbone)
     train = read_train(config.data, config.task)
     folds = make_folds(
         config.folds.scheme,
@@ -52,6 +55,5 @@ def read_demo(path: str, n_rows: int | None = None, n_folds: int | None = None) 
         texts=joined_unordered(train.texts),
         groups=train.groups,
     )
-    backbone = locate_backbone(config.backbone)
     tokens = tokenize(read_tokenizer(backbone), train.texts, config.training.max_length)
     return DemoRows(config, train, folds, tokens, backbone)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.competition.rows import Texts
+
 OWN_WORDS, SHOWN_WORDS, FILLERS = 8, 2, 12
 RAREST = 0.005
 NOISE = 0.1  # share of a label's texts that show none of its words
@@ -21,7 +23,7 @@ class Planted:
     """n texts with targets as in `scoring.tasks`; `columns` are the names of the outputs."""
 
     task: str
-    texts: list[tuple[str, ...]]
+    texts: Texts
     y: NDArray[Any]
     columns: list[str]
 
@@ -48,9 +50,7 @@ def planted_labels(words: list[str], n: int, n_labels: int, seed: int) -> Plante
     return Planted("multilabel", _texts(words, bears, rng), bears.astype(float), names)
 
 
-def _texts(
-    words: list[str], bears: NDArray[np.bool_], rng: np.random.Generator
-) -> list[tuple[str, ...]]:
+def _texts(words: list[str], bears: NDArray[np.bool_], rng: np.random.Generator) -> Texts:
     n_owners = bears.shape[1]
     vocabulary = rng.permutation(words)
     own = vocabulary[: n_owners * OWN_WORDS].reshape(n_owners, OWN_WORDS)
@@ -62,4 +62,4 @@ def _texts(
         ]
         text = np.concatenate([*shown, rng.choice(fillers, FILLERS)])
         texts.append((" ".join(rng.permutation(text)),))
-    return texts
+    return tuple(texts)

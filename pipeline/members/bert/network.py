@@ -43,7 +43,7 @@ class Network(nn.Module):
         self.config = backbone.config  # Trainer reads it, for label smoothing for one
         self.pooling = pooling
         width = pooling.output_dim
-        self.norm = nn.LayerNorm(width) if is_normalised else nn.Identity()
+        self.norm: nn.Module = nn.LayerNorm(width) if is_normalised else nn.Identity()
         self.head = nn.Linear(width, n_outputs)
         self.loss = loss
         self.windows = windows
