@@ -11,7 +11,7 @@ from conftest import write_competition
 from scipy.special import expit
 
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.ensemble.contest import cost_of_own, hold_contest, methods_that_fit
+from pipeline.ensemble.contest import N_CALLS, cost_of_own, hold_contest, methods_that_fit
 from pipeline.ensemble.leaderboard import Entry
 from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.stamp import read_stamp
@@ -24,6 +24,11 @@ from pipeline.scoring.trial import try_metric
 COST = """
 def score(y, decided):
     return (10 * ((y == 1) & (decided == 0)).sum() + ((y == 0) & (decided == 1)).sum()) / len(y)
+"""
+KAPPA = """
+def score(y, p):
+    by_chance = y.var(axis=0) + p.var(axis=0) + (y.mean(axis=0) - p.mean(axis=0)) ** 2
+    return (1 - ((y - p) ** 2).mean(axis=0) / by_chance).mean()
 """
 ERROR = "import numpy as np\ndef score(y, p): return np.sqrt(np.mean((y - p) ** 2))"
 
@@ -179,6 +184,39 @@ def test_thresholds_for_a_function_score_like_those_of_the_built_in_twin(own, ta
         tuned.append(Target.of(y, task, twin).score(fitted))
     assert tuned[1] == pytest.approx(tuned[0], abs=0.02)  # it tries a sample of the cuts
     assert tuned[1] > Target.of(y, task, twin).score(p)
+
+
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_cut_points_for_a_function_are_those_of_the_built_in_twin(own, n_targets):
+    y, p = (values[:, :n_targets] for values in rows_of("regression"))
+    p = 0.4 * p + 1
+    twin, mine = (
+        POSTPROCESSING["cut_points"].fit(p, Target.of(y, "regression", metric))
+        for metric in ("qwk", own(KAPPA, greater_is_better=True))
+    )
+    assert mine.as_json(["a", "b"][:n_targets]) == twin.as_json(["a", "b"][:n_targets])
+    assert (mine.apply(p) != p).any()
+
+
+def test_many_rows_try_a_sample_of_the_cuts_within_the_calls_that_are_announced(own):
+    """A grade too low costs three times one too high, so cuts lie below the middles."""
+    source = "calls = []\ndef score(y, p):\n    calls.append(1)\n"
+    source += "    return (3 * (y - p).clip(0) + (p - y).clip(0)).mean()"
+    y, p = (values[:, :1] for values in rows_of("regression", 2000))
+    target = Target.of(y, "regression", own(source))
+    fitted = POSTPROCESSING["cut_points"].fit(p[:1000], target[:1000])
+    calls = target.metric.function._read.__globals__["calls"]
+    assert len(calls) <= N_CALLS["cut_points"]
+    cuts = fitted.values["bends"][0]["cuts"]
+    assert (cuts < [0.5, 1.5, 2.5]).all()
+    assert target[1000:].score(fitted.apply(p[1000:])) < 0.9 * target[1000:].score(p[1000:])
+
+
+def test_cut_points_are_for_ordered_labels_and_thresholds_for_classes(own):
+    for task, name in [("regression", "cut_points"), ("multiclass", "threshold")]:
+        target = Target.of(rows_of(task)[0], task, own(COST))
+        methods = methods_that_fit(["mean"], ["all"], target, np.arange(60) % 3)
+        assert list(methods.postprocessing) == [name]
 
 
 def test_a_hill_climb_follows_the_function(own, few_steps):

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.ensemble.blenders import BLENDERS, Blender
 from pipeline.ensemble.candidates import Candidate, candidates_of
 from pipeline.ensemble.choice import score_of_choice
+from pipeline.ensemble.cut_points import N_PLACES
 from pipeline.ensemble.fitted import check_names
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, Expected, leaderboard
 from pipeline.ensemble.postprocessing import COUNTING, POSTPROCESSING, Postprocessing
@@ -30,6 +31,8 @@ from pipeline.scoring.tasks import Floats
 
 MANY = 100_000  # predictions in a stack from which starting processes takes less than they save
 N_TIMED = 5  # calls of the user's own metric
+# of it to fit a column: two or three rounds, in which two starts try each place for two cuts
+N_CALLS = {"threshold": 2 * N_TRIED, "cut_points": 3 * 2 * 2 * N_PLACES}
 MOST_NESTED = 20_000  # with more rows, the score of the choice is close to the chosen line's
 
 
@@ -124,8 +127,8 @@ def cost_of_own(
     n_pairs = n_folds * (n_folds + 1) // 2 if methods.is_nested else n_folds
     n_blends = len(methods.blenders) * (1 + len(methods.postprocessing))
     n_calls = N_OF_OWN * (m + n_blends * (1 + 2 * n_folds * methods.is_nested))
-    if "threshold" in methods.postprocessing:
-        n_calls += len(methods.blenders) * (n_folds + n_pairs) * 2 * N_TRIED * oof.shape[2]
+    n_fits = len(methods.blenders) * (n_folds + n_pairs) * oof.shape[2]
+    n_calls += n_fits * sum(N_CALLS.get(name, 0) for name in methods.postprocessing)
     if any(blender.name == "hill_climb" for blender in methods.blenders):
         n_calls += (1 + n_pairs + N_HALVES) * N_BAGS * (N_STEPS + 2) * m
     return (

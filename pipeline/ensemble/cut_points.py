@@ -1,26 +1,31 @@
-"""Cut points of ordered labels, tuned for the quadratic weighted kappa.
+"""Cut points of ordered labels, tuned for the quadratic weighted kappa or a user's own metric.
 
 Letters: n fit rows, k new rows, c columns, q labels. `ensemble.postprocessing` registers the method
 and checks its input. Method: docs/method.md, "Post-processing".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.fitted import State
-from pipeline.ensemble.thresholds import MOST_ROUNDS, SAME
+from pipeline.ensemble.thresholds import MOST_ROUNDS, SAME, judge_of_column
 from pipeline.files.messages import listed
 from pipeline.scoring.formulas import kappa
+from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, Task
 
 MOST_LABELS = 100  # with more, rounding hardly changes a prediction
+N_PLACES = 200  # of cuts, where each costs a call of the user's own function
+
+# scores with the j-th of some cuts, given by the number of rows below each, at each of some places
+Scores = Callable[[NDArray[np.int64], int, NDArray[np.int64]], Floats]
 
 
 class CutPoints:
-    """Piecewise linear map after which rounding to the nearest label gives the greatest kappa.
+    """Piecewise linear map after which rounding to the nearest label scores best.
 
     For ordered classes it maps the expected code; the result lies on the two nearest classes.
     """
@@ -28,6 +33,8 @@ class CutPoints:
     def fit(self, blend: Floats, target: Target) -> State:
         """A map for each regression column, or for the expected code if that scores better."""
         y = target.y
+        if target.metric.own:
+            return {"bends": _bends_of_own(blend, target)}
         if not target.task.has_classes:
             columns = zip(blend.T, y.T, strict=True)
             return {"bends": [_fit_bend(p, labels, np.unique(labels)) for p, labels in columns]}
@@ -69,10 +76,25 @@ def _on_classes(bend: State | None, p: Floats) -> Floats:
     return code if p.shape[1] == 1 else np.clip(1 - np.abs(code - codes), 0, 1)
 
 
-def _fit_bend(values: Floats, y: Floats, labels: Floats) -> State | None:
+def _bends_of_own(blend: Floats, target: Target) -> list[State | None]:
+    """A map for each column, one after the other, as the user's own metric scores all at once."""
+    decided, bends = nearest_labels(blend, target.y), []
+    for j, (p, y) in enumerate(zip(blend.T, target.y.T, strict=True)):
+        bend = _fit_bend(p, y, np.unique(y), judge_of_column(target, decided, j))
+        decided[:, [j]] = nearest_labels(_bent(bend, p)[:, None], y[:, None])
+        bends.append(bend)
+    return bends
+
+
+def _fit_bend(
+    values: Floats, y: Floats, labels: Floats, judge: Callable[[Floats], float] | None = None
+) -> State | None:
     """The best cut points of (n,) values, and the middles between (q,) labels that they map to.
 
     None if the middles themselves are the best cuts, or there is nothing to choose.
+
+    Args:
+        judge: maps (n,) labels to a score; None takes kappa, and is much faster.
     """
     middles = (labels[1:] + labels[:-1]) / 2
     if len(np.unique(y)) < 2 or len(labels) > MOST_LABELS:
@@ -82,12 +104,16 @@ def _fit_bend(values: Floats, y: Floats, labels: Floats) -> State | None:
     unchanged = values.searchsorted(middles, side="right")
     below = np.sort(y).searchsorted(labels[1:])  # rows of a smaller label
     same_counts = values.searchsorted(np.append(values, np.inf)[below])
-    center = y.mean()  # a shift does not change kappa, and centring drops its mean terms
-    climbed = [
-        _climb(values, y - center, labels - center, start) for start in (unchanged, same_counts)
-    ]
-    (kappa, _), (other, _) = climbed
-    places = climbed[int(other > kappa + SAME)][1]
+    allowed = np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1, [len(values)]])
+    if judge is None:
+        center = y.mean()  # a shift does not change kappa, and centring drops its mean terms
+        scores = _kappas(y - center, labels - center)
+    else:
+        allowed = allowed[np.unique(np.linspace(0, len(allowed) - 1, N_PLACES).round().astype(int))]
+        scores = _judged(judge, np.argsort(order), labels)
+    climbed = [_climb(scores, allowed, start) for start in (unchanged, same_counts)]
+    (score, _), (other, _) = climbed
+    places = climbed[int(other > score + SAME)][1]
     # beyond the ends, where no neighbour exists, cuts lie a standard deviation away
     edges = np.concatenate([[values[0] - values.std()], values, [values[-1] + values.std()]])
     cuts = np.where(places == unchanged, middles, (edges[places] + edges[places + 1]) / 2)
@@ -105,20 +131,36 @@ def _bent(bend: State | None, new: Floats) -> Floats:
 
 
 def _climb(
-    values: Floats, y: Floats, labels: Floats, places: NDArray[np.int64]
+    scores: Scores, allowed: NDArray[np.int64], places: NDArray[np.int64]
 ) -> tuple[float, NDArray[np.int64]]:
-    """The greatest kappa by coordinate ascent over cuts, and the places of the cuts.
+    """The greatest score by coordinate ascent over cuts, and the places of the cuts.
 
     Args:
-        y: (n,) targets of mean 0.
-        values: (n,) ascending.
-        places: (q - 1,) number of rows below each cut at the start.
+        allowed: ascending places that are tried, none between ties.
+        places: (q - 1,) at the start.
     """
-    n, sums = len(y), np.concatenate([[0.0], np.cumsum(y)])
-    allowed = np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1, [n]])
+    places = places.copy()
+    best = float(scores(places, 0, places[:1])[0])
+    for _ in range(MOST_ROUNDS):
+        before = best
+        for j in range(len(places)):
+            low = places[j - 1] if j > 0 else 0
+            high = places[j + 1] if j + 1 < len(places) else allowed[-1]
+            tried = allowed[(allowed >= low) & (allowed <= high)]
+            found = scores(places, j, tried)
+            if len(found) and found.max() > best + SAME:
+                tied = np.flatnonzero(found >= found.max() - SAME)
+                places[j], best = tried[tied[len(tied) // 2]], float(found.max())
+        if best <= before + SAME:
+            break
+    return best, places
 
-    def kappa_of(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
-        """(tried,) kappa for each tried place of cut j."""
+
+def _kappas(y: Floats, labels: Floats) -> Scores:
+    """Kappa, from (n,) targets of mean 0 in the order of the values."""
+    n, sums = len(y), np.concatenate([[0.0], np.cumsum(y)])
+
+    def scores(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
         borders = np.concatenate([[0], at, [n]])
         n_each, sum_each = np.diff(borders), np.diff(sums[borders])
         low, high = borders[j], borders[j + 2]
@@ -129,18 +171,15 @@ def _climb(
         squares = squares + labels[j + 1] ** 2 * (high - tried)
         return kappa(y @ y - 2 * products + squares, y @ y, squares)
 
-    places = places.copy()
-    best = float(kappa_of(places, 0, places[:1])[0])
-    for _ in range(MOST_ROUNDS):
-        before = best
-        for j in range(len(places)):
-            low = places[j - 1] if j > 0 else 0
-            high = places[j + 1] if j + 1 < len(places) else n
-            tried = allowed[(allowed >= low) & (allowed <= high)]
-            kappas = kappa_of(places, j, tried)
-            if kappas.max() > best + SAME:
-                tied = np.flatnonzero(kappas >= kappas.max() - SAME)
-                places[j], best = tried[tied[len(tied) // 2]], float(kappas.max())
-        if best <= before + SAME:
-            break
-    return best, places
+    return scores
+
+
+def _judged(judge: Callable[[Floats], float], rank: NDArray[np.int64], labels: Floats) -> Scores:
+    """Scores by a call of `judge` for each place; `rank` (n,) numbers the rows by their values."""
+
+    def scores(at: NDArray[np.int64], j: int, tried: NDArray[np.int64]) -> Floats:
+        cuts = np.tile(at, (len(tried), 1))
+        cuts[:, j] = tried
+        return np.array([judge(labels[cut.searchsorted(rank, side="right")]) for cut in cuts])
+
+    return scores

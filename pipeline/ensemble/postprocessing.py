@@ -5,7 +5,7 @@ moved so that the best threshold or cut point lies where `Target.score` decides,
 odds or midway between two labels. A column with constant targets stays unchanged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,16 +38,24 @@ class PostprocessingModel(Model, Protocol):
 
 @dataclass(frozen=True)
 class Postprocessing:
-    """A post-processing with its tasks, its metrics and checks of its input."""
+    """A post-processing with its metrics and checks of its input.
+
+    Attributes:
+        metrics: by name, the tasks in which it adapts a blend to the metric.
+    """
 
     name: str
     model: PostprocessingModel
-    tasks: tuple[str, ...]
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, tuple[str, ...]]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that it fits with some metric."""
+        return tuple(name for name in TASKS if any(name in of for of in self.metrics.values()))
 
     def fits(self, task: str, metric: Metric) -> bool:
         """Whether this task and metric are supported; otherwise `fit` raises."""
-        return task in self.tasks and metric.name in self.metrics and task in metric.tasks
+        return task in self.metrics.get(metric.name, ()) and task in metric.tasks
 
     def fit(self, blend: Floats, target: Target) -> Fitted:
         """The fitted post-processing.
@@ -99,19 +107,21 @@ class Clip:
 
 
 COUNTING = ("threshold", "cut_points")  # they tune the metric on rows that weigh alike
-_PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)
 
-_DECIDED = (*(name for name, metric in METRICS.items() if metric.counted), "own_labels")
-_CALIBRATED = ("logloss", "own_probabilities")
-_ERRORS = ("rmse", "mae", "mcrmse", "rmsle", "mape", "r2", "own_values")
+_PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)
+_COUNTED = (name for name, metric in METRICS.items() if metric.counted)
+_DECIDED = dict.fromkeys([*_COUNTED, "own_labels"], _PROBABILITIES)
+_ORDERED = {"qwk": METRICS["qwk"].tasks, "own_labels": ("regression",)}
+_CALIBRATED = dict.fromkeys(["logloss", "own_probabilities"], _PROBABILITIES)
+_ERRORS = ["rmse", "mae", "mcrmse", "rmsle", "mape", "r2", "own_values"]
 
 POSTPROCESSING: dict[str, Postprocessing] = {
     postprocessing.name: postprocessing
     for postprocessing in [
-        Postprocessing("threshold", Threshold(), _PROBABILITIES, _DECIDED),
-        Postprocessing("cut_points", CutPoints(), ("regression", "binary", "multiclass"), ("qwk",)),
-        Postprocessing("temperature", Temperature(), _PROBABILITIES, _CALIBRATED),
-        Postprocessing("isotonic", Isotonic(), _PROBABILITIES, _CALIBRATED),
-        Postprocessing("clip", Clip(), ("regression",), _ERRORS),
+        Postprocessing("threshold", Threshold(), _DECIDED),
+        Postprocessing("cut_points", CutPoints(), _ORDERED),
+        Postprocessing("temperature", Temperature(), _CALIBRATED),
+        Postprocessing("isotonic", Isotonic(), _CALIBRATED),
+        Postprocessing("clip", Clip(), dict.fromkeys(_ERRORS, ("regression",))),
     ]
 }

@@ -6,6 +6,7 @@ registers the method and checks its input. Method: docs/method.md, "Post-process
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ N_TRIED = 50  # cuts, where each costs a call of the user's own function
 SAME = 1e-12  # difference below which two scores count as equal
 
 # a formula in counts, or any function of (n,) hard predictions; greater is better
-Judge = Counted | Callable[[NDArray[np.int64]], float]
+Judge = Counted | Callable[[NDArray[Any]], float]
 
 
 class Threshold:
@@ -93,9 +94,7 @@ def _beside_others(
     """The judge of the predictions for label j while those for the others stay."""
     counted = POOLED_COUNTED.get(target.metric.name)
     if counted is None:
-        at_j = np.arange(y.shape[1]) == j
-        judge = _judge(target)
-        return lambda own: judge(np.where(at_j, own[:, None], decided))
+        return judge_of_column(target, decided, j)
     both, terms = np.arange(2), counted.terms
     others = np.zeros(1) + sum(
         terms(*counts(y[:, i], decided[:, i]), both).sum(axis=-1)
@@ -105,7 +104,15 @@ def _beside_others(
     return replace(counted, of_sums=lambda sums: counted.of_sums(sums + others))
 
 
-def _judge(target: Target) -> Callable[[NDArray[np.int64]], float]:
+def judge_of_column(
+    target: Target, decided: NDArray[Any], j: int
+) -> Callable[[NDArray[Any]], float]:
+    """The metric of (n,) hard predictions for column j beside those in `decided` for the others."""
+    at_j, judge = np.arange(decided.shape[1]) == j, _judge(target)
+    return lambda own: judge(np.where(at_j, own[:, None], decided))
+
+
+def _judge(target: Target) -> Callable[[NDArray[Any]], float]:
     """The metric of hard predictions; greater is better, -inf where it is undefined."""
     function, sign = target.metric.function, target.metric.sign
     return lambda decided: float(np.nan_to_num(sign * function(target.y, decided), nan=-np.inf))
