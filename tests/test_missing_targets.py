@@ -11,6 +11,8 @@ import torch
 from conftest import read_rows, write_competition, write_rows
 
 from pipeline.competition.deal import quantile_bins, stratified
+from pipeline.competition.rows import read_train
+from pipeline.competition.solution import solution_target
 from pipeline.competition.targets import lines_about_missing, read_targets
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.postprocessing import POSTPROCESSING
@@ -25,6 +27,7 @@ from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Scaling
+from pipeline.settings.command import load_config
 
 NAN = np.nan
 SEVERAL = ("regression", "multilabel")
@@ -345,3 +348,17 @@ def test_a_target_with_too_few_values_is_refused_before_anything_is_trained(
         stages("make_folds")
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(said, line)
+
+
+def test_a_solution_lacks_cells_where_the_metric_can_leave_them_out(workplace):
+    write_competition(workplace, "multilabel")
+    header, rows = read_rows(workplace / "data/tiny/sample_submission.csv")
+    for k, row in enumerate(rows):
+        row[1:] = ["" if k == j else str((k + j) % 2) for j in range(3)]
+    write_rows(workplace / "data/tiny/solution.csv", header, rows)
+    of_f1, of_all = (load_config(CONFIG, {"metric": name}) for name in ("f1", "f1_micro"))
+    train, ids = read_train(of_f1.data, "multilabel"), [row[0] for row in rows]
+    target = solution_target(of_f1, train, ids)
+    assert target.score(np.nan_to_num(target.y)) == 1
+    with pytest.raises(ValueError, match=r"solution\.csv: .*\bf1_micro\b.*\b3\b"):
+        solution_target(of_all, train, ids)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.competition.rows import Train, read_test, read_train
-from pipeline.competition.solution import read_solution, solution_path
+from pipeline.competition.solution import solution_path, solution_target
 from pipeline.competition.tables import column, open_table
 from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
 from pipeline.scoring.target import Target
@@ -46,15 +46,14 @@ class Judge:
 
 def read_judge(config: Config) -> Judge:
     """The training rows, the test rows and, beside the test table, solution.csv."""
-    task, data = config.task, config.data
-    train, test = read_train(data, task), read_test(data)
-    y = read_solution(data, task, test.ids, train.classes)
-    if y is None:
-        raise SystemExit(f"{solution_path(data)}: not there, {config.competition} cannot be scored")
+    data = config.data
+    train, test = read_train(data, config.task), read_test(data)
     groups = None
     if data.group is not None:
         groups = column(
             open_table(data.test, "data.test", data.dialect), data.group, data.test, "data.group"
         )
-    target = Target.of(y, task, config.metric, groups, labels=train.y)
+    target = solution_target(config, train, test.ids, groups)
+    if target is None:
+        raise SystemExit(f"{solution_path(data)}: not there, {config.competition} cannot be scored")
     return Judge(config, train, test.ids, target)

@@ -12,16 +12,41 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.ids import matching_columns, open_test
+from pipeline.competition.rows import Train
 from pipeline.competition.spelling import alike
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import read_targets
 from pipeline.files.alignment import in_order_of
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS
+from pipeline.settings.config import Config
 from pipeline.settings.data import Data
+
+REMEDY = "correct the file or remove it: only the report reads it"
 
 
 def solution_path(data: Data) -> Path:
     return Path(data.test).with_name("solution.csv")
+
+
+def solution_target(
+    config: Config, train: Train, ids: Sequence[str], groups: Sequence[str] | None = None
+) -> Target | None:
+    """The target of the test rows, in the order of `ids`; None if there is no file.
+
+    Args:
+        ids, groups: (k,) of the test rows.
+    Raises:
+        ValueError: as for `read_solution`, or the metric needs all targets of a row, and some are
+            missing.
+    """
+    y = read_solution(config.data, config.task, ids, train.classes)
+    if y is None:
+        return None
+    try:
+        return Target.of(y, config.task, config.metric, groups, labels=train.y)
+    except ValueError as error:
+        raise ValueError(f"{solution_path(config.data)}: {error}; {REMEDY}") from None
 
 
 def read_solution(
@@ -39,9 +64,8 @@ def read_solution(
     if not path.is_file():
         return None
     where = str(path)
-    remedy = "correct the file or remove it: only the report reads it"
     table = open_table(where, "solution.csv", data.dialect)
-    order = in_order_of(ids, _ids(data, table, where), where, remedy)
+    order = in_order_of(ids, _ids(data, table, where), where, REMEDY)
     cells = {}
     for name in data.target:
         targets = column(table, name, where, "data.target")
@@ -50,13 +74,13 @@ def read_solution(
         try:
             y, _ = read_targets(task, where, ids, cells, None)
         except ValueError as error:
-            raise ValueError(f"{error}; {remedy}") from None
+            raise ValueError(f"{error}; {REMEDY}") from None
         return y.argmax(axis=1) if TASKS[task].has_classes else y
     (spellings,) = cells.values()
     spellings = [_as_trained(cell, classes) for cell in spellings]
     unknown = sorted(set(spellings) - set(classes))
     if unknown:
-        raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {remedy}")
+        raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {REMEDY}")
     code = {spelled: k for k, spelled in enumerate(classes)}
     return np.array([code[spelled] for spelled in spellings])
 

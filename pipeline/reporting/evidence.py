@@ -5,7 +5,7 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition.folds import read_rows, with_oof
 from pipeline.competition.rows import TestRows, Train, read_test
-from pipeline.competition.solution import read_solution, solution_path
+from pipeline.competition.solution import solution_path, solution_target
 from pipeline.ensemble.fitted import State
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import file_sha256
@@ -123,13 +123,13 @@ def read_evidence(config: Config) -> Evidence:
     board = read_board(leaderboard_path(config.competition))
     stack = read_stack(config, train, test, folds)
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
-    test_y = read_solution(data, config.task, test.ids, train.classes)
+    test_target = solution_target(config, train, test.ids)
     test_predictions = dict(zip(stack.names, stack.test.transpose(1, 0, 2), strict=True))
     test_predictions[CONSTANT] = target.constant(len(train.columns), len(test.ids))
     for name in board.loc[board["kind"] == "blend", "name"]:
         check_scored(config.competition, stamp, name)
     blends = board.loc[board["kind"] == "blend", "name"]
-    for name in [chosen] if test_y is None else blends:
+    for name in [chosen] if test_target is None else blends:
         test_predictions[name] = read_named(config, name, "test", test.ids, train.columns)
     of_blends = {name: read_named(config, name, "oof", train.ids, train.columns) for name in blends}
     weights = {
@@ -153,10 +153,8 @@ def read_evidence(config: Config) -> Evidence:
         postprocessing=postprocessing_of(predictor_dir(config.competition, chosen)),
         blends=of_blends,
         weights=weights,
-        test_target=None
-        if test_y is None
-        else replace(target, y=test_y, groups=None, labels=train.y, weights=None),
-        test_predictions={} if test_y is None else test_predictions,
+        test_target=test_target,
+        test_predictions={} if test_target is None else test_predictions,
         runs={name: _by_fold(of_member, RUN, read_run) for name, of_member in units.items()},
         logs={name: _by_fold(of_member, LOG, _read_log) for name, of_member in units.items()},
     )
