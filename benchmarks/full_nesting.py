@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from benchmarks.shared.command import parser_of
 from benchmarks.shared.grid import Limits, limited, run_stages
@@ -66,7 +67,8 @@ def train_without(fold: int, config: Config, train: Train, folds: IntArray) -> C
     files = {part: predictor_dir(name, f"{part}.csv") for part in ("train", "folds")}
     write_csv(files["train"], rows[rows[config.data.id_name].isin(ids)])
     write_csv(files["folds"], new_folds)
-    settings = config.model_dump(mode="json", exclude_unset=True)
+    whole = predictor_dir(config.competition, "config.yaml")
+    settings = yaml.safe_load(whole.read_text(encoding="utf-8"))
     settings["competition"] = name
     settings["data"] |= {"train": str(files["train"]), "train_rows": None}
     settings["folds"] = {"scheme": "file", "path": str(files["folds"])}
