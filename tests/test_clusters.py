@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from conftest import write_competition
 
-from pipeline.members import clusters, jobs
+from pipeline.members import clusters, engines, jobs
 from pipeline.members.jobs import run_all
 from pipeline.members.pieces import Piece
 from pipeline.settings.config import Jobs
@@ -247,7 +247,7 @@ class InThisProcess:
 def pretended(monkeypatch):
     made = []
     monkeypatch.setitem(
-        clusters.CLUSTERS, "dask", lambda jobs: made.append(InThisProcess(jobs)) or made[0]
+        engines.ENGINES, "dask", lambda jobs: made.append(InThisProcess(jobs)) or made[0]
     )
     return made
 
@@ -312,13 +312,13 @@ def test_threads_of_a_dask_worker_are_refused(monkeypatch):
 
 
 def test_a_worker_of_other_code_is_refused(dask, monkeypatch):
-    monkeypatch.setattr(clusters, "PACKAGE", TESTS)
-    clusters.sha256_of_code.cache_clear()
+    monkeypatch.setattr(engines, "PACKAGE", TESTS)
+    engines.sha256_of_code.cache_clear()
     try:
         with pytest.raises(ValueError, match=r"jobs\.backend: .*tcp://127\.0\.0\.1:\d+"):
             run(fail, [Piece("piece", (1,))], "dask")
     finally:
-        clusters.sha256_of_code.cache_clear()
+        engines.sha256_of_code.cache_clear()
 
 
 def test_a_dask_scheduler_that_is_not_there_is_named():
