@@ -1,6 +1,7 @@
 """Weights of rows in the metric: scores, bootstrap samples and what follows from them."""
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -161,6 +162,17 @@ def test_hill_climbing_takes_the_member_that_is_best_where_weight_is(metric):
         target = Target.of(y, "regression", metric, weights=np.repeat(weights, 100))
         found = WEIGHTS["hill_climb"](preds, target, seed=0)
         assert (found[0] > 0.8) == first == (found[1] < 0.2)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "pearson"])
+@pytest.mark.parametrize("n_weighed", [0, 3, 20])
+def test_a_climb_without_rows_that_weigh_and_vary_keeps_equal_weights(metric, n_weighed):
+    rng = np.random.default_rng(0)
+    y, preds = rng.normal(size=(60, 1)), rng.normal(size=(60, 3, 1))
+    weights = np.zeros(60)
+    weights[:n_weighed], y[:n_weighed] = 1, 5
+    target = replace(Target.of(y, "regression", metric), weights=weights)  # rows of some folds
+    np.testing.assert_allclose(WEIGHTS["hill_climb"](preds, target, seed=0), 1 / 3)
 
 
 def test_post_processing_that_counts_rows_alike_is_passed_over_with_a_note():

@@ -85,6 +85,19 @@ def test_the_short_way_values_one_blend_as_the_metric_does(task, metric):
     assert found == pytest.approx(METRICS[by].sign * score(by, task, y, blend), rel=1e-9)
 
 
+@pytest.mark.parametrize(("task", "metric"), CASES)
+def test_weights_of_rows_count_in_the_short_way_as_in_the_metric(task, metric):
+    y, preds = example(task, n=5000)
+    weights = np.random.default_rng(1).integers(0, 4, len(y)).astype(float)
+    target = Target.of(y, task, "rmse" if metric == "r2" else metric, weights=weights)
+    short, long = objective_of(preds, target), Objective(preds, target)
+    assert (type(short) is Objective) == (metric == "auc")
+    found, expected = (o.values(o.members[:2].sum(axis=0), 2) for o in (short, long))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    values = [o.value(o.members[:3].sum(axis=0), 3) for o in (short, long)]
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+
+
 def test_sure_members_are_clipped_as_the_metric_clips():
     y = np.array([1, 0, 1])
     preds = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])[:, :, None]

@@ -34,8 +34,9 @@ def hill_climb(preds: Floats, target: Target, *, seed: int) -> Floats:
     y, equal = target.y, np.full(preds.shape[1], 1 / preds.shape[1])
     judges, *bags = _judges_and_bags(y.reshape(len(y), -1).mean(axis=1), seed)
     paths, left_out = [], []
-    for rows in bags:
-        if np.ptp(y[rows]) == 0:
+    for bag in bags:
+        rows = bag if target.weights is None else bag[target.weights[bag] > 0]
+        if not len(rows) or np.ptp(y[rows]) == 0:
             continue  # most metrics are undefined on a constant target
         counts = selection_path(objective_of(preds[rows], target[rows]), N_STEPS)
         paths.append(counts / counts.sum(axis=1, keepdims=True))
