@@ -26,17 +26,14 @@ class Temperature:
     """
 
     def fit(self, blend: Floats, target: Target) -> State:
-        """Factor = 1 / temperature, for all classes or for each label."""
-        raw, y = target.task.to_raw(blend), target.y
-        if target.task.name == "multiclass":
-            return {"factor": _factor(raw, y)}
-        columns = y.reshape(len(y), -1).astype(np.int64)
-        sides = [np.column_stack([np.zeros(len(y)), raw[:, j]]) for j in range(raw.shape[1])]
-        factors = [_factor(s, column) for s, column in zip(sides, columns.T, strict=True)]
-        return {"factor": np.array(factors)}
+        """Factor = 1 / temperature."""
+        raw = target.task.to_raw(blend)
+        if target.task.name == "binary":
+            raw = np.column_stack([np.zeros(len(raw)), raw])
+        return {"factor": [_factor(raw, target.y)]}
 
     def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
-        return "temperature " + ", ".join(f"{1 / f:.4g}" for f in np.atleast_1d(state["factor"]))
+        return "temperature " + ", ".join(f"{1 / f:.4g}" for f in state["factor"])
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
         factor = np.asarray(state["factor"])

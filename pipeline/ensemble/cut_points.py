@@ -31,13 +31,12 @@ class CutPoints:
     """
 
     def fit(self, blend: Floats, target: Target) -> State:
-        """A map for each regression column, or for the expected code if that scores better."""
+        """A map for a regression column, or for the expected code if that scores better."""
         y = target.y
         if target.metric.own:
             return {"bends": _bends_of_own(blend, target)}
         if not target.task.has_classes:
-            columns = zip(blend.T, y.T, strict=True)
-            return {"bends": [_fit_bend(p, labels, np.unique(labels)) for p, labels in columns]}
+            return {"bends": [_fit_bend(blend[:, 0], y[:, 0], np.unique(y))]}
         codes = np.arange(max(blend.shape[1], 2), dtype=np.float64)
         bend = _fit_bend(_expected_code(blend), y, codes)
         gains = target.score(_on_classes(bend, blend)) > target.score(blend) + SAME

@@ -24,7 +24,11 @@ class PostprocessingModel(Model, Protocol):
     """A post-processing without its checks."""
 
     def fit(self, blend: Floats, target: Target) -> State:
-        """The state, from a (n, c) blend and its targets."""
+        """The state, from a (n, c) blend and its targets.
+
+        Columns that nothing ties, neither a sum of 1 nor a metric that scores them at once, come
+        one by one; each entry of the state then lists one value.
+        """
         ...
 
     def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
@@ -78,8 +82,8 @@ class Postprocessing:
                 f"post-processing {self.name!r}: the blend is {blend.shape}, its targets "
                 f"{target.y.shape}; rows and columns have to agree"
             )
-        fit = self._by_column if target.has_missing else self.model.fit
-        values = fit(blend, target)
+        at_once = target.task.has_classes or (target.metric.decides and target.metric.joint)
+        values = self.model.fit(blend, target) if at_once else self._by_column(blend, target)
         return Fitted(self.name, self.model, target.task, blend.shape[1:], values)
 
     def _by_column(self, blend: Floats, target: Target) -> State:

@@ -43,11 +43,8 @@ class Threshold:
             return {"shift": shift if gains else np.zeros_like(shift)}
         if target.metric.joint and y.ndim == 2:
             return {"shift": _joint_shifts(blend, target)}
-        shift = np.zeros(blend.shape[1])
-        for j, column in enumerate(y.reshape(len(y), -1).astype(np.int64).T):
-            sides = np.column_stack([1 - blend[:, j], blend[:, j]])
-            shift[j] = _log_weights(sides, column, judge, np.unique(column)[1:])[1]
-        return {"shift": shift}
+        sides = np.column_stack([1 - blend, blend])
+        return {"shift": _log_weights(sides, y, judge, np.unique(y)[1:])[1:]}
 
     def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
         """Cuts of the blend's own probabilities, or the factors of its classes."""
