@@ -252,9 +252,21 @@ def test_a_roberta_without_a_limit_of_its_tokenizer_reads_up_to_its_last_positio
         backbone(ids)
 
 
-def test_a_tokenizer_keeps_no_limit_of_an_earlier_call(tokenizer):
-    tokenize(tokenizer, TEXTS, max_length=4)
-    assert tokenize(tokenizer, TEXTS, max_length=64).n_cut == 0
+def test_a_tokenizer_whose_files_cut_and_pad_texts_does_neither():
+    """That of MiniLM cuts and pads them to 128 tokens."""
+    tokenizer = make_tokenizer("bert")
+    tokenizer.backend_tokenizer.enable_truncation(5)
+    tokenizer.backend_tokenizer.enable_padding(length=32)
+    tokens = tokenize(tokenizer, [("the film goes on",), ("dull",)], max_length=64)
+    assert tokens.lengths.tolist() == [6, 3]
+
+
+def test_capital_letters_are_those_that_the_tokenizer_makes_of_them():
+    """Some of them are letters of [SEP] and the like."""
+    tokenizer = make_tokenizer("bert")
+    tokens = tokenize(tokenizer, [("The FILM, SPLENDID",)], max_length=64)
+    words = ["[CLS]", "the", "film", ",", "splendid", "[SEP]"]
+    assert tokens.ids.tolist() == tokenizer.convert_tokens_to_ids(words)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta"])
