@@ -102,8 +102,18 @@ def test_a_folder_is_copied_under_the_hash_of_its_files(workplace, hub, tiny_bac
     assert hub == []
     assert copy.parent == Path("models/tiny/backbones")
     assert len(copy.name) == 12
-    copied = {path.name for path in copy.iterdir()}
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= copied
+
+
+def test_all_that_transformers_reads_is_copied_and_nothing_else(workplace, tiny_backbone):
+    """Of weights in both kinds of files, those in which there is no code."""
+    folder = Path(shutil.copytree(tiny_backbone, "own"))
+    for name in ("vocab.txt", "merges.txt", "spm.model", "model-00001-of-00002.safetensors"):
+        (folder / name).touch()
+    read = {path.name for path in folder.iterdir()}
+    for name in ("pytorch_model.bin", "README.md", "rust_model.ot"):
+        (folder / name).touch()
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= read
+    assert {path.name for path in keep_backbone("own", "tiny").iterdir()} == read
 
 
 def test_other_bytes_under_the_same_names_are_another_backbone(workplace, tiny_backbone):
