@@ -299,6 +299,12 @@ def test_untouched_tensors_are_not_saved_twice(backbone_of):
     assert {"head.weight", "head.bias"} <= set(saved)
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_embeddings_are_saved_if_they_train(frozen, backbone_of):
+    saved = trained_tensors(build(backbone_of("bert"), freeze_embeddings=frozen))
+    assert ("backbone.embeddings.word_embeddings.weight" in saved) is not frozen
+
+
 def test_tensors_of_another_network_are_refused(backbone_of):
     saved = trained_tensors(build(backbone_of("bert"), "attention"))
     with pytest.raises(ValueError, match=r"\b5\b.*'pooling\.score"):
