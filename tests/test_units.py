@@ -548,6 +548,38 @@ def test_a_setting_of_the_network_reaches_the_training(settings, in_folder_of, t
     assert np.abs(as_set - as_usual).max() > 1e-3
 
 
+def test_a_unit_starts_from_the_pretrained_weights(in_folder_of, tmp_path):
+    still = {"learning_rate": 1e-12, "head_learning_rate": 1e-12}
+    predictions_with(in_folder_of, tmp_path / "a", **still)
+    pretrained = load_file(in_folder_of.backbone / "model.safetensors")
+    saved = load_file(tmp_path / "a" / "weights.safetensors")
+    started = {
+        name.removeprefix("backbone."): tensor
+        for name, tensor in saved.items()
+        if name.startswith("backbone.")
+    }
+    assert "encoder.layer.0.attention.self.query.weight" in started
+    for name, tensor in started.items():
+        torch.testing.assert_close(tensor, pretrained[name], atol=1e-6, rtol=0)
+
+
+def test_rates_and_dropout_that_are_null_are_those_that_fit_the_backbone(in_folder_of, tmp_path):
+    left_open = dict.fromkeys(("learning_rate", "head_learning_rate", "dropout"))
+    by_hand = {"learning_rate": 1e-4, "head_learning_rate": 2e-3, "dropout": 0.0}
+    one, other = (
+        predictions_with(in_folder_of, tmp_path / name, **how)
+        for name, how in (("a", left_open), ("b", by_hand))
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_the_task_of_a_unit_decides_whether_vectors_are_normalised(in_folder_of):
+    run = in_folder_of.unit.folder / "run.json"
+    write_json(run, {**read_json(run), "task": "multiclass"})
+    with pytest.raises(ValueError, match=r"\b2\b.*'norm\.bias'"):
+        BERT.load(in_folder_of.unit)
+
+
 def test_a_reloaded_unit_reads_long_texts_in_windows_and_has_its_frozen_and_new_layers(
     in_folder_of,
 ):
