@@ -14,6 +14,7 @@ from scipy.optimize import minimize, nnls
 
 from pipeline.ensemble.objectives import first_best
 from pipeline.ensemble.selection import hill_climb
+from pipeline.scoring.formulas import probability_of_truth
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TINY, Floats
 
@@ -114,12 +115,7 @@ def _triangle(blocks: Iterator[Floats]) -> Floats:
 
 def _least_log_loss(preds: Floats, target: Target) -> Floats:
     """(m,) weights of the mixture with the least log loss."""
-    y = target.y
-    if target.task.name == "binary":
-        of_truth = preds[:, :, 0].copy()
-        np.subtract(1, of_truth, out=of_truth, where=y[:, None] == 0)
-    else:
-        of_truth = preds[np.arange(len(y)), :, y]  # (n, m)
+    of_truth = probability_of_truth(target.y, preds)  # (n, m)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         mixture = np.clip(of_truth @ weights, TINY, None)

@@ -112,8 +112,9 @@ def probability_of_truth(y: NDArray[Any], p: Floats) -> Floats:
     """
     if p.shape[-1] > 1:
         return np.asarray(p[np.arange(len(y)), ..., y] / p.sum(axis=-1))
-    of_1 = p[..., 0]
-    return np.where((y == 1).reshape(-1, *[1] * (of_1.ndim - 1)), of_1, 1 - of_1)
+    of_truth = p[..., 0].copy()
+    is_0 = (y == 0).reshape(-1, *[1] * (of_truth.ndim - 1))
+    return np.subtract(1, of_truth, out=of_truth, where=is_0)  # no second copy of a large stack
 
 
 ROW_MEANS: dict[str, RowMean] = {
