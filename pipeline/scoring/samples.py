@@ -6,7 +6,6 @@ gives these sums for all samples. The values equal the metric on the repeated ro
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,22 +31,18 @@ SampleScore = Callable[[Floats], Floats]  # (B, n) counts to (B,) values
 
 def sample_score(metric: Metric, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
     """A function from counts to the metric of one column; NaN where undefined."""
-    return _prepare_of(metric)(y, p) if len(y) else _undefined
-
-
-def _prepare_of(metric: Metric) -> Callable[..., SampleScore]:
-    """A function from one column's targets and predictions to the metric on samples."""
-    if isinstance(metric.function, RowMean):
-        return partial(_row_mean, metric.function)
-    if isinstance(metric.function, RowRatio):
-        return partial(_row_ratio, metric.function)
+    function = metric.function
+    if not len(y):
+        return lambda counts: np.full(len(counts), np.nan)
+    if isinstance(function, RowMean):
+        return _row_mean(function, y, p)
+    if isinstance(function, RowRatio):
+        return _row_ratio(function, y, p)
     if metric.counted is not None:
-        return partial(_counted, metric.counted)
-    return BOOTSTRAP.get(metric.name) or partial(_of_rows, metric.function)
-
-
-def _undefined(counts: Floats) -> Floats:
-    return np.full(len(counts), np.nan)
+        return _counted(metric.counted, y, p)
+    if metric.name in BOOTSTRAP:
+        return BOOTSTRAP[metric.name](y, p)
+    return _of_rows(function, y, p)
 
 
 def _mean_of(values: Floats) -> SampleScore:
