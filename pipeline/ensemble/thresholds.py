@@ -41,7 +41,7 @@ class Threshold:
             # the search breaks ties between classes differently than argmax
             gains = target.score(tuned) > target.score(blend) + SAME
             return {"shift": shift if gains else np.zeros_like(shift)}
-        if target.metric.joint and y.ndim == 2:
+        if y.ndim == 2:  # labels that the metric scores together
             return {"shift": _joint_shifts(blend, target)}
         sides = np.column_stack([1 - blend, blend])
         return {"shift": _log_weights(sides, y, judge, np.unique(y)[1:])[1:]}
