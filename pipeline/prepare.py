@@ -14,7 +14,7 @@ from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.learnable import check_learnable
 from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.tables import check_there
-from pipeline.competition.targets import check_scored, lines_about_missing
+from pipeline.competition.targets import check_metric_takes, lines_about_missing
 from pipeline.competition.timeline import time_folds
 from pipeline.demos.fetch import fetch_missing, is_demo
 from pipeline.ensemble.fitted import check_names
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             read_own_folds(config.folds.path, train.ids, data.train_rows is not None)
         form = read_form(config, train.columns, train.classes, test.ids)
         check_positive(data.positive, form)
-        check_scored(config.metric, data.train, train.y, train.classes)
+        check_metric_takes(config.metric, data.train, train.y, train.classes)
         check_learnable(config, train)
         target = Target.of(train.y, config.task, config.metric, weights=train.metric_weights)
         doubt = try_metric(target, len(train.columns))

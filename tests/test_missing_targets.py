@@ -362,3 +362,13 @@ def test_a_solution_lacks_cells_where_the_metric_can_leave_them_out(workplace):
     assert target.score(np.nan_to_num(target.y)) == 1
     with pytest.raises(ValueError, match=r"solution\.csv: .*\bf1_micro\b.*\b3\b"):
         solution_target(of_all, train, ids)
+
+
+def test_a_solution_holds_values_that_the_metric_can_score(workplace):
+    write_competition(workplace, "regression")
+    header, rows = read_rows(workplace / "data/tiny/sample_submission.csv")
+    write_rows(workplace / "data/tiny/solution.csv", header, [[row[0], "0"] for row in rows])
+    config = load_config(CONFIG, {"metric": "mape"})
+    train = read_train(config.data, "regression")
+    with pytest.raises(ValueError, match=r"solution\.csv: .*\bmape\b"):
+        solution_target(config, train, [row[0] for row in rows])

@@ -8,8 +8,8 @@ import pytest
 from scored import score
 from test_diversity import made_up
 
-from pipeline.ensemble.moments import MOMENT_METRICS, moments_of
 from pipeline.reporting.contributions import contributions, every_set, sampled_orders, set_values
+from pipeline.reporting.moments import MOMENT_METRICS, moments_of
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 

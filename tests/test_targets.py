@@ -8,7 +8,7 @@ import pytest
 from pipeline.competition.targets import (
     TARGETS,
     as_number,
-    check_scored,
+    check_metric_takes,
     check_transform,
     read_targets,
 )
@@ -235,10 +235,10 @@ def test_a_positive_class_that_does_not_occur_is_an_error_that_names_those_that_
 
 def test_targets_that_a_metric_cannot_score_are_named():
     y = np.array([[0.0], [2.5], [4.0]])
-    check_scored("rmsle", WHERE, y, ())
-    check_scored("mape", WHERE, y + 1, ())
-    check_scored("rmse", WHERE, y - 1, ())
+    check_metric_takes("rmsle", WHERE, y, ())
+    check_metric_takes("mape", WHERE, y + 1, ())
+    check_metric_takes("rmse", WHERE, y - 1, ())
     with pytest.raises(ValueError, match="-1"):
-        check_scored("rmsle", WHERE, y - 1, ())
+        check_metric_takes("rmsle", WHERE, y - 1, ())
     with pytest.raises(ValueError, match=r"\b1 rows"):
-        check_scored("mape", WHERE, y, ())
+        check_metric_takes("mape", WHERE, y, ())

@@ -15,7 +15,7 @@ from pipeline.competition.ids import matching_columns, open_test
 from pipeline.competition.rows import Train
 from pipeline.competition.spelling import alike
 from pipeline.competition.tables import column, open_table
-from pipeline.competition.targets import read_targets
+from pipeline.competition.targets import check_metric_takes, read_targets
 from pipeline.files.alignment import in_order_of
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS
@@ -37,12 +37,13 @@ def solution_target(
     Args:
         ids, groups: (k,) of the test rows.
     Raises:
-        ValueError: as for `read_solution`, or the metric needs all targets of a row, and some are
-            missing.
+        ValueError: as for `read_solution`, the metric cannot score a target, or it needs all
+            targets of a row and some are missing.
     """
     y = read_solution(config.data, config.task, ids, train.classes)
     if y is None:
         return None
+    check_metric_takes(config.metric, str(solution_path(config.data)), y, train.classes)
     try:
         return Target.of(y, config.task, config.metric, groups, labels=train.y)
     except ValueError as error:

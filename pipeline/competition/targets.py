@@ -152,7 +152,9 @@ def _as_label(cell: str) -> float | None:
     return {"true": 1.0, "false": 0.0}.get(cell.strip().lower(), as_number(cell))
 
 
-def check_scored(metric: Setting, where: str, y: NDArray[Any], classes: Sequence[str]) -> None:
+def check_metric_takes(
+    metric: Setting, where: str, y: NDArray[Any], classes: Sequence[str]
+) -> None:
     """Raise a ValueError if the metric cannot score the targets.
 
     Kappa needs grades whose order is known, a logarithmic error no negative number, a relative

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ensemble.moments import MOMENT_METRICS, moments_of
+from pipeline.reporting.moments import MOMENT_METRICS, moments_of
 from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
 from pipeline.scoring.intervals import intervals_of
 from pipeline.scoring.target import Target
