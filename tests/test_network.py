@@ -218,6 +218,13 @@ def test_a_head_gets_normalised_vectors_where_the_pooling_asks_for_it(pooling, t
     assert torch.allclose(seen["vectors"], vectors, atol=1e-3)
 
 
+def test_a_text_is_pooled_from_the_last_layer(backbone_of):
+    network = build(backbone_of("bert")).eval()
+    batch = collate(tokens_of("bert"), [0])
+    last = network.backbone(**batch).last_hidden_state
+    assert torch.allclose(network.pooled(**batch), last.mean(1), atol=1e-6)
+
+
 def test_the_outputs_of_a_pair_depend_on_which_text_a_token_belongs_to(backbone_of):
     network = build(backbone_of("bert")).eval()
     pair = collate(tokenize(make_tokenizer("bert"), [("the film", "a train")], max_length=16), [0])
