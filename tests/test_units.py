@@ -537,6 +537,7 @@ def predictions_with(trained_unit, folder, **settings):
         {"reinit_layers": 1},
         {"layer_decay": 0.1},
         {"multi_sample_dropout": MultiSampleDropout()},
+        {"loss": "mae"},
     ],
     ids=str,
 )
@@ -563,14 +564,32 @@ def test_a_unit_starts_from_the_pretrained_weights(in_folder_of, tmp_path):
         torch.testing.assert_close(tensor, pretrained[name], atol=1e-6, rtol=0)
 
 
-def test_rates_and_dropout_that_are_null_are_those_that_fit_the_backbone(in_folder_of, tmp_path):
-    left_open = dict.fromkeys(("learning_rate", "head_learning_rate", "dropout"))
-    by_hand = {"learning_rate": 1e-4, "head_learning_rate": 2e-3, "dropout": 0.0}
+@pytest.mark.parametrize(
+    ("of_the_backbone", "by_hand"),
+    [
+        (
+            dict.fromkeys(("learning_rate", "head_learning_rate", "dropout")),
+            {"learning_rate": 1e-4, "head_learning_rate": 2e-3, "dropout": 0.0},
+        ),
+        ({"dropout": "pretrained"}, {"dropout": 0.1}),
+    ],
+    ids=["null", "pretrained"],
+)
+def test_rates_and_dropout_that_the_backbone_decides_are_as_if_set_by_hand(
+    of_the_backbone, by_hand, in_folder_of, tmp_path
+):
     one, other = (
         predictions_with(in_folder_of, tmp_path / name, **how)
-        for name, how in (("a", left_open), ("b", by_hand))
+        for name, how in (("a", of_the_backbone), ("b", by_hand))
     )
     np.testing.assert_array_equal(one, other)
+
+
+def test_the_texts_of_a_unit_are_cut_as_its_member_says(in_folder_of):
+    how = {"max_length": 9, "truncation": "tail", "windows": 2, "window_overlap": 0.5}
+    member = in_folder_of.to_train.member.model_copy(update=how)
+    found = BERT.encoding(member, in_folder_of.backbone)
+    assert found == Encoding(in_folder_of.backbone, 9, "tail", 2, 0.5)
 
 
 def test_the_task_of_a_unit_decides_whether_vectors_are_normalised(in_folder_of):
