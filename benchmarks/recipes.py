@@ -69,7 +69,6 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.fine_tuning import (
     TASKS_OF_LOSS,
-    MultiSampleDropout,
     Options,
     Training,
     losses_for,
@@ -96,7 +95,6 @@ class Arm:
         dropout: in the backbone; None: as pretrained.
         loss: None: the task's default.
         balanced: whether all classes weigh as much in total.
-        dropouts: masks of dropout before the head.
         truncation: what is kept of a text that is longer than all its windows.
         change: changes the network before training.
     """
@@ -114,7 +112,6 @@ class Arm:
     layer_decay: float = 1.0
     freeze_layers: int = 0
     reinit_layers: int = 0
-    dropouts: MultiSampleDropout | None = None
     truncation: str = "head"
     windows: int = 1
     change: Callable[[Network], None] | None = None
@@ -183,7 +180,6 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "layer decay .9": replace(OURS, layer_decay=0.9),
         "freeze 2 layers": replace(OURS, freeze_layers=2),
         "reinit 1 layer": replace(OURS, reinit_layers=1),
-        "multi-sample dropout": replace(OURS, dropouts=MultiSampleDropout()),
         "head_tail": replace(OURS, truncation="head_tail"),
         "windows 4": replace(OURS, windows=4),
     },
@@ -271,7 +267,6 @@ def train_and_predict(
         freeze_embeddings=arm.freeze_embeddings,
         freeze_layers=arm.freeze_layers,
         reinit_layers=arm.reinit_layers,
-        dropouts=arm.dropouts,
         windows=Windows(rows.max_length, arm.batch_size) if arm.windows > 1 else None,
     )
     if arm.change is not None:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
-from torch.nn import functional
 
 from pipeline.members.bert.finetune import fit, predict, seed_everything
 from pipeline.members.bert.layers import check_layers, layers_of, reinitialise_top
@@ -19,8 +18,8 @@ from pipeline.members.bert.network import (
     trained_tensors,
 )
 from pipeline.members.bert.pretrained import read_config
-from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
-from pipeline.settings.fine_tuning import Lora, MultiSampleDropout
+from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
+from pipeline.settings.fine_tuning import Lora
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
 LABELS = torch.tensor([[1.0], [-1.0], [2.0], [-2.0]])
@@ -160,18 +159,3 @@ def test_more_layers_than_the_backbone_has_are_refused(backbone_of):
 def test_adapters_beside_layers_that_start_anew_are_refused():
     with pytest.raises(ValueError, match=r"reinit_layers is 1\b"):
         check_layers(TRAINING.model_copy(update={"lora": Lora(), "reinit_layers": 1}), None)
-
-
-def test_the_loss_is_the_mean_over_dropout_masks_in_training_only(backbone_of):
-    dropouts = MultiSampleDropout(samples=3, dropout=0.5)
-    network = build(backbone_of("bert"), dropouts=dropouts)
-    batch = {**collate(tokens_of("bert"), [0, 1, 2, 3]), "labels": LABELS}
-    vectors = network.norm(network.pooled(**{k: v for k, v in batch.items() if k != "labels"}))
-    torch.manual_seed(5)
-    losses = [
-        (network.head(functional.dropout(vectors, 0.5)) - LABELS).square().mean() for _ in range(3)
-    ]
-    torch.manual_seed(5)
-    assert network.train()(**batch)["loss"].item() == pytest.approx(sum(losses).item() / 3)
-    plain = (network.head(vectors) - LABELS).square().mean().item()
-    assert network.eval()(**batch)["loss"].item() == pytest.approx(plain)

@@ -44,7 +44,6 @@ from pipeline.members.units import (
     units_of,
 )
 from pipeline.settings.config import Jobs
-from pipeline.settings.fine_tuning import MultiSampleDropout
 from pipeline.settings.members import Member
 
 DATA = {
@@ -536,7 +535,6 @@ def predictions_with(trained_unit, folder, **settings):
         {"freeze_layers": 1},
         {"reinit_layers": 1},
         {"layer_decay": 0.1},
-        {"multi_sample_dropout": MultiSampleDropout()},
         {"loss": "mae"},
     ],
     ids=str,

@@ -78,7 +78,6 @@ SYNONYMS = {
     "training.freeze_layers": "n_freeze_layers num_freeze_layers frozen_layers freeze_n_layers",
     "training.reinit_layers": "reinit_n_layers reinit_top_layers num_reinit_layers",
     "training.layer_decay": "llrd layerwise_lr_decay layer_wise_lr_decay lr_decay",
-    "training.multi_sample_dropout": "msd multisample_dropout",
     "training.precision": "bf16 fp16 amp mixed_precision dtype",
     "training.trainer": "gradient_accumulation_steps gradient_checkpointing lr_scheduler_type "
     "max_grad_norm label_smoothing_factor label_smoothing optim",

@@ -106,15 +106,6 @@ class Lora(Section):
     )
 
 
-class MultiSampleDropout(Section):
-    """training.multi_sample_dropout"""
-
-    samples: Whole = Field(
-        5, ge=2, le=100, description="masks of a batch, whose losses are averaged"
-    )
-    dropout: Real = Field(0.3, gt=0, lt=1, description="dropout of the pooled vector")
-
-
 class Training(Section):
     """training"""
 
@@ -179,11 +170,6 @@ class Training(Section):
         None,
         description="dropout in the backbone, or pretrained: as in pretraining; null: 0 for "
         "backbones of MiniLM's width, else as in pretraining",
-    )
-    multi_sample_dropout: MultiSampleDropout | None = Field(
-        None,
-        description="dropout before the head by several masks at once, such as {samples: 5, "
-        "dropout: 0.3}; {}: those numbers; null: none",
     )
     freeze_embeddings: bool = Field(True, description="do not train the embedding tables")
     freeze_layers: Whole = Field(

@@ -119,7 +119,6 @@ class Bert:
             unit.task,
             loss=loss,
             dropout=dropout,
-            dropouts=member.multi_sample_dropout,
             reinit_layers=member.reinit_layers,
         )
         y = unit.y if unit.shares is None else unit.shares

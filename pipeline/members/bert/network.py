@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.members.bert.adapters import add_adapters
 from pipeline.members.bert.layers import freeze_lowest, reinitialise_top
@@ -19,7 +18,7 @@ from pipeline.members.bert.poolings import Pooling
 from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
 from pipeline.members.bert.windows import Inputs, Windows, read_in_windows
-from pipeline.settings.fine_tuning import Lora, MultiSampleDropout
+from pipeline.settings.fine_tuning import Lora
 
 HEAD_SD = 5e-3  # of the initial weights: near the constant, yet gradients reach the backbone
 
@@ -36,7 +35,6 @@ class Network(nn.Module):
         *,
         is_normalised: bool,
         windows: Windows | None,
-        dropouts: MultiSampleDropout | None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -47,7 +45,6 @@ class Network(nn.Module):
         self.head = nn.Linear(width, n_outputs)
         self.loss = loss
         self.windows = windows
-        self.dropouts = dropouts
 
     def get_input_embeddings(self) -> nn.Module:
         """Trainer adds noise to these, if asked."""
@@ -104,19 +101,11 @@ class Network(nn.Module):
         """Outputs (B, c) of a batch of (B, T) tokens, and the loss where labels are given."""
         pooled = self.pooled(input_ids, attention_mask, token_type_ids)
         with torch.autocast(pooled.device.type, enabled=False):
-            samples = [self.head(vectors) for vectors in self.dropped_out(self.norm(pooled))]
-            result = {"logits": torch.stack(samples).mean(0)}
+            logits = self.head(self.norm(pooled))
+            result = {"logits": logits}
             if labels is not None and self.loss is not None:
-                losses = [self.loss(logits, labels, weights) for logits in samples]
-                result["loss"] = torch.stack(losses).mean()
+                result["loss"] = self.loss(logits, labels, weights)
         return result
-
-    def dropped_out(self, vectors: Tensor) -> list[Tensor]:
-        """The vectors by several masks of dropout in training (Inoue 2019, arXiv:1905.09788)."""
-        if self.dropouts is None or not self.training:
-            return [vectors]
-        share = self.dropouts.dropout
-        return [functional.dropout(vectors, share) for _ in range(self.dropouts.samples)]
 
 
 def build_network(
@@ -131,7 +120,6 @@ def build_network(
     freeze_embeddings: bool,
     lora: Lora | None = None,
     windows: Windows | None = None,
-    dropouts: MultiSampleDropout | None = None,
     freeze_layers: int = 0,
     reinit_layers: int = 0,
 ) -> Network:
@@ -159,7 +147,6 @@ def build_network(
         loss,
         is_normalised=task in module.normalised_for,
         windows=windows,
-        dropouts=dropouts,
     )
 
 
