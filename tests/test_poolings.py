@@ -20,7 +20,7 @@ TRAINING_TEXTS = [[17, 3, 4, 5, 18], [17, 3, 3, 4, 18], [17, 3, 0, 18], [17, 12,
 FLOAT32_MAX = torch.finfo(torch.float32).max
 
 # their vectors are no averages of the tokens
-TRANSFORMING = {"mean_sqrt_len", "multihead_attention", "max_cls", "lstm"}
+TRANSFORMING = {"mean_sqrt_len", "lstm"}
 
 every_pooling = pytest.mark.parametrize("name", [*sorted(POOLINGS), "mean+idf+concat_layers"])
 every_average = pytest.mark.parametrize("name", sorted(set(POOLINGS) - TRANSFORMING))
@@ -410,35 +410,6 @@ def test_concat_layers_by_hand():
     assert build_pooling("concat_layers", 2, 12).output_dim == 8  # of four layers
 
 
-def as_copied(attention, scale=1.0):
-    """Make every projection the identity, the queries' `scale` times it."""
-    one = torch.eye(attention.embed_dim)
-    with torch.no_grad():
-        attention.in_proj_weight.copy_(torch.cat([scale * one, one, one]))
-        attention.out_proj.weight.copy_(one)
-
-
-def test_multihead_attention_by_hand():
-    pool = build_pooling("multihead_attention", 2, L, heads=2)
-    as_copied(pool.attention)
-    with torch.no_grad():
-        pool.query.copy_(torch.tensor([math.log(3), 0.0]))
-    # heads of one feature: the first has scores 0 and log(3), the second even ones
-    text = one_text([0.0, 4.0], [1.0, 8.0], padding=[[1e30, 1e30]])
-    torch.testing.assert_close(pool(*text), torch.tensor([[0.75, 6.0]]))
-
-
-def test_max_cls_by_hand():
-    pool = build_pooling("max_cls", 2, 3, layers=2, heads=1)
-    as_copied(pool.attention, math.sqrt(2) * math.log(3))  # scores are divided by the first
-    lowest, mask = torch.full((1, 3, 2), 1e6), torch.tensor([[1, 1, 0]])
-    upper = torch.tensor([[[1.0, -5.0], [0.0, 2.0], [99.0, 99.0]]])
-    last = torch.tensor([[[-3.0, 0.0], [-1.0, 6.0], [99.0, 99.0]]])
-    # largest: (1, 0), the query, and (0, 6): scores log(3) and 0
-    out = pool((lowest, lowest, upper, last), mask, mask)
-    torch.testing.assert_close(out, torch.tensor([[0.75, 1.5]]))
-
-
 def test_lstm_by_hand():
     pool = build_pooling("lstm", 2, L)  # of one unit each way
     text = one_text([1.0, 2.0], [-1.0, 0.5], [0.3, 0.1], padding=[[1e30, 1e30]])
@@ -626,7 +597,7 @@ def test_an_unknown_pooling_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("mean", ()), ("max_cls", ("layers", "heads")), ("idf", ("vocab_size", "special_ids"))],
+    [("mean", ()), ("concat_layers", ("layers", "tokens")), ("idf", ("vocab_size", "special_ids"))],
 )
 def test_options_are_those_of_the_pooling_and_of_all(name, options):
     assert pooling_options(name) == (*options, "layer", "segment")
@@ -655,16 +626,18 @@ def test_a_bad_layer_start_is_refused(layer_start):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("max_cls", {"layers": 0}, r"\blayers\b.*\[1, 6\].* 0$"),
+        ("concat_layers", {"layers": 0}, r"\blayers\b.*\[1, 6\].* 0$"),
         ("concat_layers", {"layers": L + 1}, r"\blayers\b.* 7$"),
-        ("max_cls", {"heads": 3}, r"\bheads\b.* 8\b.* 3$"),
-        ("multihead_attention", {"heads": True}, r"\bheads\b.* True$"),
         ("mean", {"layer": L + 1}, r"\blayer\b.*\[0, 6\].* 7$"),
         ("weighted_layer", {"tokens": "idf"}, r"'weighted_layer'.*'idf'.*\bmean\b"),
-        ("concat_layers", {"tokens": "max_cls"}, r"'concat_layers'.*'max_cls'.*\bmean\b"),
+        (
+            "concat_layers",
+            {"tokens": "weighted_layer"},
+            r"'concat_layers'.*'weighted_layer'.*\bmean\b",
+        ),
         ("mean+max", {"layer": 3}, r"'mean\+max'.*'layer' 3\b.*\{mean: "),
         ("mean+max", {"min": {}}, r"'mean\+max'.*'min'"),
-        ("mean+max", {"max": {"heads": 2}}, r"'max'.*'heads'"),
+        ("mean+max", {"max": {"layers": 2}}, r"'max'.*'layers'"),
         ("mean+max+mean", {}, r"'mean\+max\+mean'.*'mean' twice"),
         ("mean+meen", {}, "'meen'.*'mean'"),
         ("mean+", {}, "''"),

@@ -32,8 +32,6 @@ SYNONYMS = {
     "mean_sqrt_len": "mean_sqrt_len_tokens sqrtn",
     "gem": "gem_text generalized_mean",
     "concat_layers": "concat concatenate",
-    "multihead_attention": "mha",
-    "max_cls": "maxpoolbert",
     # losses
     "mse": "l2 mean_squared_error squared_error",
     "smooth_l1": "huber",

@@ -5,7 +5,7 @@ any arithmetic, as they would reach the gradients otherwise.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def first_token(tokens: Tensor, real: Tensor) -> Tensor:
@@ -22,16 +22,6 @@ def largest(tokens: Tensor, real: Tensor) -> Tensor:
     """Largest value (B, H) of each feature over the real tokens; zeros for a text without any."""
     values = fill_padding(tokens, real, -torch.inf).amax(1)  # (B, H)
     return values.masked_fill(~real.any(1, keepdim=True), 0.0)
-
-
-def attend(attention: nn.MultiheadAttention, query: Tensor, tokens: Tensor, real: Tensor) -> Tensor:
-    """What a query (B, H) gets from the real tokens (B, T, H); zeros for a text without any."""
-    some = real.any(1, keepdim=True)  # (B, 1)
-    # a text without real tokens attends to all, whose values are 0: the softmax of none is NaN
-    found, _ = attention(
-        query.unsqueeze(1), tokens, tokens, key_padding_mask=~real & some, need_weights=False
-    )
-    return found.squeeze(1).masked_fill(~some, 0.0)
 
 
 def fill_padding(tokens: Tensor, real: Tensor, value: float) -> Tensor:

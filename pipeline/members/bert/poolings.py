@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from pipeline.files.suggestions import choices
 from pipeline.members.bert.masked import (
-    attend,
     fill_padding,
     first_token,
     largest,
@@ -245,42 +244,6 @@ class AttentionPooling(Pooling):
         return (scores.softmax(1).unsqueeze(-1) * tokens).sum(1)
 
 
-class MultiheadAttentionPooling(Pooling):
-    """Attention of a learned query to the real tokens (Lee et al. 2019, arXiv:1810.00825)."""
-
-    def __init__(self, hidden_size: int, num_layers: int, *, heads: int = 4) -> None:
-        super().__init__(hidden_size, num_layers)
-        self.attention = multihead("multihead_attention", hidden_size, heads)
-        self.query = nn.Parameter(torch.randn(hidden_size))
-
-    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        tokens = fill_padding(hidden_states[-1], real, 0.0)
-        return attend(self.attention, self.query.expand(len(tokens), -1), tokens, real)
-
-
-class MaxClsPooling(Pooling):
-    """Maximum over layers, then attention (MaxPoolBERT, Behrendt et al. 2025, arXiv:2505.15696).
-
-    The variant that its authors recommend: each token's features are their largest of the layers,
-    and the first token is the query.
-    """
-
-    reads_one_layer = False
-
-    def __init__(
-        self, hidden_size: int, num_layers: int, *, layers: int | None = None, heads: int = 4
-    ) -> None:
-        """Take the maximum over the last `layers`; None means three, or all if fewer."""
-        super().__init__(hidden_size, num_layers)
-        self.n_layers = last_layers("max_cls", layers, 3, num_layers)
-        self.attention = multihead("max_cls", hidden_size, heads)
-
-    def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        layers = [fill_padding(layer, real, 0.0) for layer in hidden_states[-self.n_layers :]]
-        tokens = torch.stack(layers).amax(0)  # (B, T, H)
-        return attend(self.attention, first_token(tokens, real), tokens, real)
-
-
 class LstmPooling(Pooling):
     """Average of a bidirectional LSTM's outputs on the real tokens (Graves & Schmidhuber 2005).
 
@@ -356,15 +319,6 @@ def known_ids(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
     return array
 
 
-def multihead(pooling: str, hidden_size: int, heads: int) -> nn.MultiheadAttention:
-    if type(heads) is not int or heads < 1 or hidden_size % heads:
-        raise ValueError(
-            f"pooling {pooling!r}: heads is a number that divides the hidden size {hidden_size}, "
-            f"got {heads!r}"
-        )
-    return nn.MultiheadAttention(hidden_size, heads, batch_first=True)
-
-
 def last_layers(pooling: str, layers: int | None, default: int, num_layers: int) -> int:
     """The number of layers from the last that a pooling reads."""
     if layers is None:
@@ -410,8 +364,6 @@ POOLINGS: dict[str, type[Pooling]] = {
     "weighted_layer": WeightedLayerPooling,
     "concat_layers": ConcatLayersPooling,
     "attention": AttentionPooling,
-    "multihead_attention": MultiheadAttentionPooling,
-    "max_cls": MaxClsPooling,
     "lstm": LstmPooling,
     "idf": IdfPooling,
 }
