@@ -111,7 +111,6 @@ class Arm:
     balanced: bool = False
     layer_decay: float = 1.0
     freeze_layers: int = 0
-    reinit_layers: int = 0
     truncation: str = "head"
     windows: int = 1
     change: Callable[[Network], None] | None = None
@@ -179,7 +178,6 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "as it is": OURS,
         "layer decay .9": replace(OURS, layer_decay=0.9),
         "freeze 2 layers": replace(OURS, freeze_layers=2),
-        "reinit 1 layer": replace(OURS, reinit_layers=1),
         "head_tail": replace(OURS, truncation="head_tail"),
         "windows 4": replace(OURS, windows=4),
     },
@@ -266,7 +264,6 @@ def train_and_predict(
         dropout=arm.dropout,
         freeze_embeddings=arm.freeze_embeddings,
         freeze_layers=arm.freeze_layers,
-        reinit_layers=arm.reinit_layers,
         windows=Windows(rows.max_length, arm.batch_size) if arm.windows > 1 else None,
     )
     if arm.change is not None:

@@ -9,7 +9,7 @@ import torch
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
 
 from pipeline.members.bert.finetune import fit, predict, seed_everything
-from pipeline.members.bert.layers import check_layers, layers_of, reinitialise_top
+from pipeline.members.bert.layers import check_layers
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import (
     Network,
@@ -103,43 +103,7 @@ def test_frozen_layers_stay_and_are_not_saved(architecture, backbone_of, tmp_pat
     np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("architecture", WITH_LAYERS)
-def test_the_top_layer_starts_as_the_architecture_starts_it(architecture, backbone_of):
-    """Norms at 1, biases at 0, matrices at random on the scale of the configuration."""
-    backbone = build(backbone_of(architecture)).backbone
-    below, top = layers_of(backbone)
-    for parameter in top.parameters():
-        torch.nn.init.constant_(parameter, 7.0)
-    before = [parameter.clone() for parameter in below.parameters()]
-    reinitialise_top(backbone, 1)
-    assert all(map(torch.equal, before, below.parameters()))
-    for name, parameter in top.named_parameters():
-        if parameter.ndim == 2:
-            assert 0.01 < parameter.std().item() < 1, name
-        else:
-            assert torch.isin(parameter, torch.tensor([0.0, 1.0])).all(), name
-
-
-@pytest.mark.parametrize("architecture", WITH_LAYERS)
-def test_a_layer_that_started_anew_is_saved(architecture, backbone_of):
-    network, other, pretrained, loaded = (
-        build(backbone_of(architecture), seed=seed, reinit_layers=n)
-        for seed, n in ((3, 1), (4, 1), (3, 0), (99, 0))
-    )
-    _, top = layers_of(network.backbone)
-    for others in (other, pretrained):
-        of_other = dict(layers_of(others.backbone)[1].named_parameters())
-        for name, matrix in top.named_parameters():
-            assert matrix.ndim < 2 or not torch.allclose(matrix, of_other[name], atol=0.1), name
-    load_trained_tensors(loaded, trained_tensors(network))
-    tokens = tokens_of(architecture)
-    one, again = (predict(n, tokens, "regression", None) for n in (network, loaded))
-    np.testing.assert_array_equal(one, again)
-
-
-@pytest.mark.parametrize(
-    "settings", [{"layer_decay": 0.9}, {"freeze_layers": 1}, {"reinit_layers": 1}], ids=str
-)
+@pytest.mark.parametrize("settings", [{"layer_decay": 0.9}, {"freeze_layers": 1}], ids=str)
 def test_a_backbone_whose_layers_are_one_is_refused_in_a_line(settings, backbone_of):
     config = read_config(backbone_of("albert"))
     with pytest.raises(ValueError, match=r"\balbert\b"):
@@ -149,13 +113,6 @@ def test_a_backbone_whose_layers_are_one_is_refused_in_a_line(settings, backbone
 
 def test_more_layers_than_the_backbone_has_are_refused(backbone_of):
     config = read_config(backbone_of("bert"))
-    for fitting in ({"freeze_layers": 2}, {"freeze_layers": 1, "reinit_layers": 1}):
-        check_layers(TRAINING.model_copy(update=fitting), config)
-    for settings in ({"freeze_layers": 3}, {"freeze_layers": 2, "reinit_layers": 1}):
-        with pytest.raises(ValueError, match=r"freeze_layers [23]\b.*\b2;"):
-            check_layers(TRAINING.model_copy(update=settings), config)
-
-
-def test_adapters_beside_layers_that_start_anew_are_refused():
-    with pytest.raises(ValueError, match=r"reinit_layers is 1\b"):
-        check_layers(TRAINING.model_copy(update={"lora": Lora(), "reinit_layers": 1}), None)
+    check_layers(TRAINING.model_copy(update={"freeze_layers": 2}), config)
+    with pytest.raises(ValueError, match=r"freeze_layers is 3\b.*\b2 layers"):
+        check_layers(TRAINING.model_copy(update={"freeze_layers": 3}), config)

@@ -533,7 +533,6 @@ def predictions_with(trained_unit, folder, **settings):
         {"dropout": 0.5},
         {"freeze_embeddings": False},
         {"freeze_layers": 1},
-        {"reinit_layers": 1},
         {"layer_decay": 0.1},
         {"loss": "mae"},
     ],
@@ -600,7 +599,7 @@ def test_the_task_of_a_unit_decides_whether_vectors_are_normalised(in_folder_of)
 def test_a_reloaded_unit_reads_long_texts_in_windows_and_has_its_frozen_and_new_layers(
     in_folder_of,
 ):
-    how = {"max_length": 6, "windows": 3, "freeze_layers": 1, "reinit_layers": 1}
+    how = {"max_length": 6, "windows": 3, "freeze_layers": 1}
     unit, member = in_folder_of.unit, in_folder_of.to_train.member.model_copy(update=how)
     encoding = BERT.encoding(member, in_folder_of.backbone)
     texts = [("warm train " * (k % 7),) for k in range(N)]

@@ -74,7 +74,6 @@ SYNONYMS = {
     "training.windows": "n_windows max_windows sliding_window num_windows",
     "training.window_overlap": "stride doc_stride overlap",
     "training.freeze_layers": "n_freeze_layers num_freeze_layers frozen_layers freeze_n_layers",
-    "training.reinit_layers": "reinit_n_layers reinit_top_layers num_reinit_layers",
     "training.layer_decay": "llrd layerwise_lr_decay layer_wise_lr_decay lr_decay",
     "training.precision": "bf16 fp16 amp mixed_precision dtype",
     "training.trainer": "gradient_accumulation_steps gradient_checkpointing lr_scheduler_type "

@@ -175,9 +175,6 @@ class Training(Section):
     freeze_layers: Whole = Field(
         0, ge=0, description="lowest layers that are not trained, nor the embeddings then"
     )
-    reinit_layers: Whole = Field(
-        0, ge=0, description="top layers that start at random as before pretraining"
-    )
     layer_decay: Real = Field(
         1.0,
         gt=0,

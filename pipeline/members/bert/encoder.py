@@ -69,9 +69,9 @@ class Bert:
         config: Any = read_config(backbone) if backbone else None
         if member.lora is not None:
             check_adapters(member.lora, config)
-        check_layers(member, config)
         if backbone is None:
             return
+        check_layers(member, config)
         tokenizer = read_tokenizer(backbone)
         options = all_options(member.pooling, member.options, backbone, member.template)
         build_pooling(member.pooling, config.hidden_size, config.num_hidden_layers, **options)
@@ -119,7 +119,6 @@ class Bert:
             unit.task,
             loss=loss,
             dropout=dropout,
-            reinit_layers=member.reinit_layers,
         )
         y = unit.y if unit.shares is None else unit.shares
         labels = labels_for_loss(unit.task, y[unit.training], unit.scaling)

@@ -1,4 +1,4 @@
-"""The layers of a backbone: learning rates by depth, frozen layers, layers that start anew.
+"""The layers of a backbone: learning rates by depth, frozen layers.
 
 A parameter's depth is 0 for embeddings, k for the k-th of L layers, and L for the norm behind them.
 """
@@ -12,7 +12,7 @@ from transformers import AutoModel
 
 from pipeline.settings.fine_tuning import Training
 
-COUNTED = ("layer_decay", "freeze_layers", "reinit_layers")
+COUNTED = ("layer_decay", "freeze_layers")
 # parts that stand behind the layers in the list of parameters, and that all layers read: MPNet's
 # and DeBERTa's tables of relative positions, and DeBERTa's norm of it and convolution
 READ_BY_LAYERS = re.compile(r"embed|relative|^encoder\.(LayerNorm|conv)\.")
@@ -31,28 +31,17 @@ def layers_of(backbone: nn.Module) -> nn.ModuleList:
     )
 
 
-def check_layers(training: Training, config: Any | None) -> None:
-    """Raise a ValueError if the backbone lacks the layers that a setting counts.
-
-    Args:
-        config: of the backbone; without it only the settings are compared with each other.
-    """
-    if training.lora is not None and training.reinit_layers:
-        raise ValueError(
-            f"training.reinit_layers is {training.reinit_layers}, but with training.lora the "
-            "backbone's layers do not train; leave one of them out"
-        )
+def check_layers(training: Training, config: Any) -> None:
+    """Raise a ValueError if a backbone, by its config, lacks the layers that a setting counts."""
     usual = Training()
-    if config is None or all(getattr(training, k) == getattr(usual, k) for k in COUNTED):
+    if all(getattr(training, name) == getattr(usual, name) for name in COUNTED):
         return
     with torch.device("meta"):
         n_layers = len(layers_of(AutoModel.from_config(config)))
-    n_counted = training.freeze_layers + training.reinit_layers
-    if n_counted > n_layers:
+    if training.freeze_layers > n_layers:
         raise ValueError(
-            f"training.freeze_layers {training.freeze_layers} and training.reinit_layers "
-            f"{training.reinit_layers} are {n_counted} layers, but the backbone has {n_layers}; "
-            "lower them"
+            f"training.freeze_layers is {training.freeze_layers}, but the backbone has {n_layers} "
+            "layers; lower it"
         )
 
 
@@ -68,15 +57,6 @@ def freeze_lowest(backbone: nn.Module, n: int) -> None:
     for parameter in backbone.parameters():
         if depths[id(parameter)] <= n:
             parameter.requires_grad_(False)
-
-
-def reinitialise_top(backbone: nn.Module, n: int) -> None:
-    """Start the n top layers anew, as the architecture starts them; seed torch first."""
-    for layer in list(layers_of(backbone))[-n:]:
-        for parameter in layer.parameters():
-            parameter._is_hf_initialized = False  # type: ignore[attr-defined] # else it is spared
-        with torch.no_grad():
-            layer.apply(backbone._init_weights)  # type: ignore[arg-type]
 
 
 def _depths(backbone: nn.Module) -> dict[int, int]:

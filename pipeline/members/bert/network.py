@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.members.bert.adapters import add_adapters
-from pipeline.members.bert.layers import freeze_lowest, reinitialise_top
+from pipeline.members.bert.layers import freeze_lowest
 from pipeline.members.bert.losses import Loss
 from pipeline.members.bert.named_poolings import build_pooling
 from pipeline.members.bert.poolings import Pooling
@@ -121,7 +121,6 @@ def build_network(
     lora: Lora | None = None,
     windows: Windows | None = None,
     freeze_layers: int = 0,
-    reinit_layers: int = 0,
 ) -> Network:
     """A network on the pretrained backbone in a folder, in float32; seed torch before the call."""
     config = read_config(backbone)
@@ -129,8 +128,6 @@ def build_network(
         _set_dropout(config, dropout)
     config.use_cache = False  # of a decoder, for generating text
     model = read_model(backbone, config)
-    if reinit_layers:
-        reinitialise_top(model, reinit_layers)
     if getattr(model, "pooler", None) is not None:
         model.pooler.requires_grad_(False)  # BERT's own, which our poolings do not use
     if freeze_embeddings:
