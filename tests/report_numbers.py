@@ -68,7 +68,7 @@ def whole_evidence(*, kind="regression", metric="rmse", copies=1, grouped=False)
         metric=metric,
         seed=0,
         competition="tiny",
-        data=SimpleNamespace(metric_weight=None),
+        data=SimpleNamespace(metric_weight=None, weight=None, transform=None),
         members=[],
         blend=SimpleNamespace(external=[]),
         model_dump=lambda **_: {},

@@ -211,6 +211,7 @@ def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workpla
     assert f"mae {expected:.4f}" in capsys.readouterr().out
     summary = json.loads((workplace / "reports/tiny/summary.json").read_text())
     assert summary["rows"]["metric_weight"] == "w"
+    assert summary["run"]["training"] == ["training rows weighed by w"]
     config = yaml.safe_load(CONFIG.read_text())
     del config["data"]["metric_weight"]
     CONFIG.write_text(yaml.safe_dump(config))

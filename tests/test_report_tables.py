@@ -3,12 +3,15 @@
 import json
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 from report_numbers import whole_evidence
 
 from pipeline.reporting.page import page
+from pipeline.reporting.runs import training_terms
 from pipeline.reporting.summary import summarise
 
 
@@ -115,6 +118,29 @@ def test_the_facts_at_the_top_are_those_of_the_chosen_blend(summary, tables):
         "Mean error correlation": [summary["diversity"]["mean_correlation"]],
         "Rows": [120, 120],
     }
+
+
+def test_the_page_says_what_training_did_to_targets_rows_and_classes(summary):
+    member = partial(SimpleNamespace, class_weights=None)
+    config = SimpleNamespace(
+        data=SimpleNamespace(weight="<w>", transform="log1p"),
+        members=[
+            member(name="mean"),
+            member(name="max", class_weights="balanced"),
+            member(name="min", class_weights={"spam": 2.5, "ham": 1.0}),
+            member(name="tfidf", class_weights="balanced"),
+        ],
+    )
+    terms = training_terms(config)
+    assert terms == [
+        "trained on log1p of the target, which is shown as it is",
+        "training rows weighed by <w>",
+        "classes weighed (balanced) in max, tfidf",
+        "classes weighed (spam 2.5, ham 1) in min",
+    ]
+    told = page({**summary, "run": {**summary["run"], "training": terms}})
+    assert "weighed by &lt;w&gt;; classes" in told
+    assert 'id="training"' not in page(summary)
 
 
 def test_what_each_predictor_brings_stands_under_its_heading(summary, tables):

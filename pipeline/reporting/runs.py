@@ -1,5 +1,6 @@
 """How long members trained and with what loss, from the units' run.json and train.log."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -11,6 +12,7 @@ from pipeline.members.units import Run
 from pipeline.predictors.external import part_sha256
 from pipeline.reporting.evidence import Evidence, Logs
 from pipeline.scoring.metrics import metric_of
+from pipeline.settings.config import Config
 
 N_POINTS = 60  # of a learning curve: as many as a small figure can show
 
@@ -48,6 +50,22 @@ def _curve(fold: int, lines: list[dict[str, float]]) -> Curve:
     }
 
 
+def training_terms(config: Config) -> list[str]:
+    """What the training did to targets, rows and classes, other than use them as they are."""
+    transform, weight, members = config.data.transform, config.data.weight, defaultdict(list)
+    for member in config.members:
+        weights = member.class_weights
+        if isinstance(weights, Mapping):
+            members[", ".join(f"{c} {w:g}" for c, w in weights.items())].append(member.name)
+        elif weights is not None:
+            members[weights].append(member.name)
+    return [
+        *([f"trained on {transform} of the target, which is shown as it is"] if transform else []),
+        *([f"training rows weighed by {weight}"] if weight else []),
+        *(f"classes weighed ({how}) in {', '.join(names)}" for how, names in members.items()),
+    ]
+
+
 def run_facts(evidence: Evidence) -> dict[str, Any]:
     """What was run: settings, versions, times and hashes."""
     config, made_from = evidence.config, evidence.board_stamp.made_from
@@ -68,6 +86,7 @@ def run_facts(evidence: Evidence) -> dict[str, Any]:
         )
     return {
         "members": members,
+        "training": training_terms(config),
         "external": [external.name for external in config.blend.external],
         "config": config.model_dump(mode="json", by_alias=True),
         "better": "higher" if metric_of(config.metric).greater_is_better else "lower",
