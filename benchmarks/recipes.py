@@ -69,6 +69,7 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.fine_tuning import (
     TASKS_OF_LOSS,
+    Lora,
     Options,
     Training,
     losses_for,
@@ -91,7 +92,7 @@ class Arm:
         steps: least number of steps of a unit, reached by more epochs.
         starts: whether the head starts at the constant prediction.
         head: learning rate of head and pooling in multiples of `LEARNING_RATE`; None: by `HEAD`.
-        learning_rate: of the backbone.
+        learning_rate: of the backbone or its adapters.
         dropout: in the backbone; None: as pretrained.
         loss: None: the task's default.
         balanced: whether all classes weigh as much in total.
@@ -111,6 +112,7 @@ class Arm:
     balanced: bool = False
     layer_decay: float = 1.0
     freeze_layers: int = 0
+    lora: Lora | None = None
     truncation: str = "head"
     windows: int = 1
     change: Callable[[Network], None] | None = None
@@ -178,6 +180,8 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "as it is": OURS,
         "layer decay .9": replace(OURS, layer_decay=0.9),
         "freeze 2 layers": replace(OURS, freeze_layers=2),
+        "lora": replace(OURS, lora=Lora()),
+        "lora, 10x": replace(OURS, lora=Lora(), learning_rate=1e-3),
         "head_tail": replace(OURS, truncation="head_tail"),
         "windows 4": replace(OURS, windows=4),
     },
@@ -264,6 +268,7 @@ def train_and_predict(
         dropout=arm.dropout,
         freeze_embeddings=arm.freeze_embeddings,
         freeze_layers=arm.freeze_layers,
+        lora=arm.lora,
         windows=Windows(rows.max_length, arm.batch_size) if arm.windows > 1 else None,
     )
     if arm.change is not None:
