@@ -8,6 +8,7 @@
     python -m benchmarks.recipes losses --competitions amazon --rows 1500 --metric mae
     python -m benchmarks.recipes losses --competitions newsgroups --rows 1500 --metric f1_macro
     python -m benchmarks.recipes defaults --competitions movies amazon --rows 3000 --folds 5
+    python -m benchmarks.recipes precision --competitions tweets --rows 3325 --poolings mean max
     python -m benchmarks.recipes kit --competitions amazon movies newsgroups --rows 1000 --seeds 2
 
 All arms of a study are trained on the same folds with the same seeds; no test row and no
@@ -30,7 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -97,6 +98,7 @@ class Arm:
         loss: None: the task's default.
         balanced: whether all classes weigh as much in total.
         truncation: what is kept of a text that is longer than all its windows.
+        precision: of training; None: the machine's best.
         change: changes the network before training.
     """
 
@@ -115,6 +117,7 @@ class Arm:
     lora: Lora | None = None
     truncation: str = "head"
     windows: int = 1
+    precision: Literal["fp32", "bf16"] | None = None
     change: Callable[[Network], None] | None = None
 
 
@@ -185,6 +188,10 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "head_tail": replace(OURS, truncation="head_tail"),
         "windows 4": replace(OURS, windows=4),
     },
+    "precision": {
+        "fp32": replace(OURS, precision="fp32"),
+        "bf16": replace(OURS, precision="bf16"),
+    },
     "losses": {
         "default": OURS,
         # no demo has ordered classes
@@ -251,7 +258,6 @@ def train_and_predict(
     seed: int,
     arm: Arm,
     epochs: float | None,
-    precision: str | None,
     fold: int,
 ) -> tuple[Floats, float, int]:
     """Predictions of a fold by a unit trained on the other folds, its seconds and its steps."""
@@ -289,7 +295,7 @@ def train_and_predict(
         warmup=0.1,
         weight_decay=0.0,
         layer_decay=arm.layer_decay,
-        precision=precision,
+        precision=arm.precision,
     )
     dataset = TrainingRows(tokens, training, labels, weights)
     with tempfile.TemporaryDirectory() as folder:
@@ -326,11 +332,11 @@ def run_study(rows: Rows, arms: dict[str, Arm], arguments: argparse.Namespace) -
         for seed in range(arguments.seeds)
         for name in arms
     ]
-    options, how = arguments.options, (arguments.epochs, arguments.precision)
+    options = arguments.options
     pieces = [
         (
             f"{rows.name} {pooling} {name} {k}",
-            (rows, pooling, options.get(pooling, {}), seed, arms[name], *how, k),
+            (rows, pooling, options.get(pooling, {}), seed, arms[name], arguments.epochs, k),
         )
         for pooling, seed, name in cells
         for k in range(n_folds)
@@ -395,7 +401,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--arms", nargs="+", help="only these arms; gains are over the first")
     parser.add_argument("--metric", help="that scores; the competition's if not given")
     parser.add_argument("--epochs", type=float, help="of every arm, instead of its own")
-    parser.add_argument("--precision", default=None, help="null: the machine's best")
     parser.add_argument("--n_jobs", type=int, help="units side by side; all cores if not given")
     parser.add_argument("--name", help="of the results' files; the study's if not given")
     arguments = parser.parse_args(argv)

@@ -99,7 +99,7 @@ def test_a_study_of_recipes_scores_each_arm_against_the_first(tiny_backbone: Pat
     assert rows.read_by(Arm(windows=9)).n_cut == 0 < tokens.n_cut
     base = Arm(epochs=1, batch_size=4)
     arms = {"base": base, "longer": replace(base, steps=5), "long texts": replace(base, windows=9)}
-    asked = Namespace(poolings=["mean"], seeds=1, options={}, epochs=None, precision=None, n_jobs=1)
+    asked = Namespace(poolings=["mean"], seeds=1, options={}, epochs=None, n_jobs=1)
     table = run_study(rows, arms, asked).set_index("arm")
     # whole epochs of 2 steps
     assert table["steps"].to_dict() == {"base": 2, "longer": 6, "long texts": 2}
