@@ -4,6 +4,7 @@ import math
 from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from benchmarks.demo_scores import (
 )
 from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
+from benchmarks.near_copies import oof_of
 from benchmarks.recipes import STUDIES, Arm, Rows, reference, run_study
 from benchmarks.shared.judge import standard_error
 from benchmarks.shared.measurement import Measurement, table_of
@@ -31,6 +33,7 @@ from pipeline.members.bert.tokens import tokenize
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.target import Target
 from pipeline.settings.command import load_config
+from pipeline.settings.config import Folds
 
 
 def test_encoder_weights_are_the_matrices_of_the_layers() -> None:
@@ -109,6 +112,20 @@ def test_a_study_of_recipes_scores_each_arm_against_the_first(tiny_backbone: Pat
     assert table[["task", "rows", "pooling", "seed"]].drop_duplicates().to_numpy().tolist() == [
         ["tiny", 16, "mean", 0]
     ]
+
+
+def test_near_copies_flatter_a_score_only_where_they_may_lie_in_two_folds() -> None:
+    rng = np.random.default_rng(0)
+    words = rng.choice([f"w{k}" for k in range(2000)], (60, 20))
+    y = np.repeat(rng.integers(0, 2, 60), 2)  # nothing but the copy tells it
+    copies = [(" ".join(row[:cut]),) for row in words for cut in (20, 19)]
+    train = SimpleNamespace(texts=copies, y=y, columns=("y",), groups=None)
+    target = Target.of(y, "binary", "auc")
+    scores = [
+        target.score(oof_of(train, "binary", Folds(scheme="kfold", n=4, similar=share)))
+        for share in (None, 0.9)
+    ]
+    assert scores[0] > 0.9 > 0.65 > scores[1]
 
 
 def test_an_uploaded_label_is_a_probability_of_one() -> None:

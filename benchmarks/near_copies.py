@@ -1,0 +1,95 @@
+"""What near-copies in other folds do to the out-of-fold score of a linear model on TF-IDF.
+
+    python -m benchmarks.near_copies
+
+All training rows of a demo are dealt to folds with `folds.similar` null, .9 and .7; `tfidf_linear`
+is fitted and scored on each deal. Copies that flatter lower the score as they come together.
+`gain` is over the deal of the same seed without it, with its 95 % interval over rows (over whole
+groups where there are any); each seed is a line of its own, so the interval does not hold the noise
+between deals. No test row and no solution.csv is read.
+
+Writes benchmarks/results/near_copies.csv, a line for each demo, share and seed, and .json.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.shared.command import parser_of, run_pieces
+from benchmarks.shared.demo_rows import read_demo
+from benchmarks.shared.record import record
+from pipeline.competition.deal import connect, make_folds
+from pipeline.competition.rows import Train, joined_unordered
+from pipeline.members.classic.estimators import TfidfLinear
+from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import Floats
+from pipeline.settings.config import Folds
+
+SHARES = (None, 0.9, 0.7)
+
+
+def oof_of(train: Train, task: str, dealing: Folds) -> Floats:
+    """(n, c) out-of-fold predictions, each fold's by a model of the other folds."""
+    folds = make_folds(
+        dealing.scheme,
+        train.y,
+        task=task,
+        n=dealing.n,
+        seed=dealing.seed,
+        texts=joined_unordered(train.texts),
+        groups=train.groups,
+        similar=dealing.similar,
+    )
+    width = len(train.columns)
+    oof = np.empty((len(folds), width))
+    for fold in range(dealing.n):
+        fitting, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        y = train.y[fitting]
+        centre = y.mean(axis=0) if task == "regression" else 0
+        model = TfidfLinear(task=task, n_columns=width, seed=0)
+        model.fit([train.texts[i] for i in fitting], y - centre)
+        oof[held_out] = model.predict([train.texts[i] for i in held_out]) + centre
+    return oof
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--competitions", nargs="+", default=["amazon", "newsgroups"])
+    parser.add_argument("--seeds", type=int, default=3, help="deals a share")
+    parser.add_argument("--n_jobs", type=int, help="deals side by side; all cores if not given")
+    arguments = parser.parse_args(argv)
+    lines = []
+    for name in arguments.competitions:
+        demo = read_demo(f"configs/{name}.yaml")
+        config, train = demo.config, demo.train
+        cells = [(share, seed) for share in SHARES for seed in range(arguments.seeds)]
+        pieces: list[tuple[str, tuple[Any, ...]]] = []
+        for share, seed in cells:
+            dealing = config.folds.model_copy(update={"similar": share, "seed": seed})
+            pieces.append((f"{name} {share} {seed}", (train, config.task, dealing)))
+        oof = dict(zip(cells, run_pieces(oof_of, pieces, arguments.n_jobs, name), strict=True))
+        target = Target.of(train.y, config.task, config.metric, train.groups)
+        texts = joined_unordered(train.texts)
+        for share, seed in cells:
+            gain = difference_interval(target, oof[share, seed], oof[None, seed], seed=0)
+            atoms = connect(texts, train.groups, share)
+            lines.append(
+                {
+                    "competition": name,
+                    "rows": len(texts),
+                    "metric": target.metric.label,
+                    "similar": share,
+                    "atoms": len(np.unique(atoms)),
+                    "seed": seed,
+                    "score": target.score(oof[share, seed]),
+                    **dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True)),
+                }
+            )
+    record("near_copies", pd.DataFrame(lines), arguments)
+
+
+if __name__ == "__main__":
+    main()
