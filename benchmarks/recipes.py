@@ -163,6 +163,8 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "160 steps": replace(FIFTY, steps=160),
         "320 steps": replace(FIFTY, steps=320),
         "batch 8": replace(FIFTY, batch_size=8),
+        "batch 16, 2 epochs": replace(FIFTY, batch_size=16, epochs=2),
+        "batch 8, 2 epochs": replace(FIFTY, batch_size=8, epochs=2),
         "batch 8, 160 steps": replace(FIFTY, batch_size=8, steps=160),
     },
     "scale": {
