@@ -51,7 +51,7 @@ class Metric:
     name: str
     about: str
     function: Callable[..., float]
-    greater_is_better: bool
+    greater_is_better: bool = True
     decides: bool = False
     counted: Counted | None = None
     k: int | None = None
@@ -112,11 +112,16 @@ def _auc(y: NDArray[Any], p: Floats) -> float:
     return area(p[y == 1], p[y != 1])
 
 
+def _error(name: str, about: str) -> Metric:
+    """A mean over rows; less is better."""
+    return Metric(name, about, ROW_MEANS[name], greater_is_better=False)
+
+
 def _decided(name: str, about: str, counted: Counted) -> Metric:
     def function(y: NDArray[Any], p: NDArray[Any]) -> float:
         return float(counted(*counts(y, p))[0])
 
-    return Metric(name, about, function, greater_is_better=True, decides=True, counted=counted)
+    return Metric(name, about, function, decides=True, counted=counted)
 
 
 def _varies(values: NDArray[Any]) -> bool:
@@ -151,12 +156,12 @@ def _fbeta(beta: float) -> Metric:
 
 def _map_at_k(k: int) -> Metric:
     about = "mean of 1 / rank of the truth where it is among the `k` most probable classes, else 0"
-    return Metric("map_at_k", about, reciprocal_rank(k), greater_is_better=True, k=k)
+    return Metric("map_at_k", about, reciprocal_rank(k), k=k)
 
 
 def _top_k_accuracy(k: int) -> Metric:
     about = "share of rows whose truth is among the `k` most probable classes"
-    return Metric("top_k_accuracy", about, among_first(k), greater_is_better=True, k=k)
+    return Metric("top_k_accuracy", about, among_first(k), k=k)
 
 
 FAMILIES: dict[str, Callable[..., Metric]] = {
@@ -168,31 +173,14 @@ FAMILIES: dict[str, Callable[..., Metric]] = {
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in [
-        Metric(
-            "rmse", "root of the mean squared error", ROW_MEANS["rmse"], greater_is_better=False
-        ),
-        Metric("mae", "mean absolute error", ROW_MEANS["mae"], greater_is_better=False),
-        Metric(
-            "mcrmse",
-            "mean over columns of the root mean squared error",
-            ROW_MEANS["mcrmse"],
-            greater_is_better=False,
-        ),
-        Metric(
-            "rmsle",
-            "root mean squared error of log(1 + value); values below 0 count as 0",
-            ROW_MEANS["rmsle"],
-            greater_is_better=False,
-        ),
-        Metric(
-            "mape",
-            "mean absolute error relative to the target, as a share of 1",
-            ROW_MEANS["mape"],
-            greater_is_better=False,
-        ),
-        Metric("r2", "explained share of the targets' variance", _r2, greater_is_better=True),
-        Metric("pearson", "Pearson's correlation", _pearson, greater_is_better=True),
-        Metric("spearman", "correlation of the ranks", _spearman, greater_is_better=True),
+        _error("rmse", "root of the mean squared error"),
+        _error("mae", "mean absolute error"),
+        _error("mcrmse", "mean over columns of the root mean squared error"),
+        _error("rmsle", "root mean squared error of log(1 + value); values below 0 count as 0"),
+        _error("mape", "mean absolute error relative to the target, as a share of 1"),
+        Metric("r2", "explained share of the targets' variance", _r2),
+        Metric("pearson", "Pearson's correlation", _pearson),
+        Metric("spearman", "correlation of the ranks", _spearman),
         replace(
             _decided("accuracy", "share of right predictions", COUNTED["accuracy"]),
             function=ROW_MEANS["accuracy"],
@@ -211,25 +199,11 @@ METRICS: dict[str, Metric] = {
         ),
         FAMILIES["fbeta"](**PARAMETERS["fbeta"]),
         Metric(
-            "auc",
-            "area under the ROC curve; of classes, the mean of each against the rest",
-            _auc,
-            greater_is_better=True,
+            "auc", "area under the ROC curve; of classes, the mean of each against the rest", _auc
         ),
-        Metric(
-            "logloss",
-            "negative mean log-probability of the truth",
-            ROW_MEANS["logloss"],
-            greater_is_better=False,
-        ),
+        _error("logloss", "negative mean log-probability of the truth"),
         _decided("mcc", "Matthews' correlation of predictions and truth", COUNTED["mcc"]),
-        Metric(
-            "qwk",
-            "Cohen's kappa with quadratic weights",
-            _qwk,
-            greater_is_better=True,
-            decides=True,
-        ),
+        Metric("qwk", "Cohen's kappa with quadratic weights", _qwk, decides=True),
         FAMILIES["map_at_k"](**PARAMETERS["map_at_k"]),
         FAMILIES["top_k_accuracy"](**PARAMETERS["top_k_accuracy"]),
     ]
