@@ -22,17 +22,15 @@ def save_fitted(path: Path, fitted: Fitted) -> None:
     """Save the state of a blend or a post-processing."""
     arrays: dict[str, np.ndarray] = {}
 
-    def without_arrays(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: without_arrays(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [without_arrays(inner) for inner in value]
-        if isinstance(value, np.ndarray):
-            arrays[f"{ARRAY}{len(arrays)}"] = np.ascontiguousarray(value)
-            return {ARRAY: f"{ARRAY}{len(arrays) - 1}"}
-        return value.item() if isinstance(value, np.generic) else value
+    def stored(value: np.ndarray | np.generic) -> Any:
+        """What JSON lacks: a NumPy number, or an array by its name."""
+        if isinstance(value, np.generic):
+            return value.item()
+        name = f"{ARRAY}{len(arrays)}"
+        arrays[name] = np.ascontiguousarray(value)
+        return {ARRAY: name}
 
-    header = json.dumps(without_arrays(fitted.state), ensure_ascii=False)
+    header = json.dumps(fitted.state, default=stored, ensure_ascii=False)
     save_file(arrays, path, {HEADER: header})
 
 
@@ -46,16 +44,12 @@ def load_fitted(path: Path) -> Fitted:
     from pipeline.ensemble.blenders import BLENDERS
     from pipeline.ensemble.postprocessing import POSTPROCESSING
 
-    def with_arrays(value: Any) -> Any:
-        if isinstance(value, dict) and value.keys() == {ARRAY}:
-            return file.get_tensor(value[ARRAY])
-        if isinstance(value, dict):
-            return {key: with_arrays(inner) for key, inner in value.items()}
-        return [with_arrays(inner) for inner in value] if isinstance(value, list) else value
+    def with_array(value: State) -> Any:
+        return file.get_tensor(value[ARRAY]) if value.keys() == {ARRAY} else value
 
     try:
         with safe_open(path, framework="numpy") as file:
-            state: State = with_arrays(json.loads(file.metadata()[HEADER]))
+            state: State = json.loads(file.metadata()[HEADER], object_hook=with_array)
         method = BLENDERS.get(state["name"]) or POSTPROCESSING[state["name"]]
         return Fitted.from_state(state, method.model)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -179,12 +179,8 @@ def _best_cut(
         scores = judge.of_sums(sums)[apart]
     else:
         tried = np.unique([at, *np.linspace(0, len(apart) - 1, N_TRIED).round().astype(int)])
-        at, apart, low, high = (
-            int(np.searchsorted(tried, at)),
-            apart[tried],
-            low[tried],
-            high[tried],
-        )
+        apart, low, high = apart[tried], low[tried], high[tried]
+        at = int(np.searchsorted(tried, at))
         turned = np.argsort(order)  # how many rows turn before each row
         scores = np.array([judge(np.where(turned < n, j, otherwise)) for n in apart])
     best = scores >= scores.max() - SAME
