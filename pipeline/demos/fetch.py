@@ -10,7 +10,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,24 +61,18 @@ def is_demo(train: str) -> bool:
 
 def fetch_missing(train: str, backbones: Iterable[str]) -> Iterator[str]:
     """Fetch missing tables and backbones of the demo of this training table; a line before each."""
-    folder = Path(train).parent
-    if is_demo(train) and not Path(train).exists():
-        with _fetching(folder):
-            if not Path(train).exists():  # another run may have fetched it while this one waited
-                yield f"fetching the demo {folder.name} into {folder}"
-                fetch_demo(folder.name, folder)
+    wanted = [("demo", Path(train).parent, Path(train), fetch_demo)] if is_demo(train) else []
     for name in sorted({*backbones} & DEMO_BACKBONES.keys()):
         copy = demo_backbone_dir(name)
-        if not copy.exists():
-            with _fetching(copy):
-                if not copy.exists():
-                    yield f"fetching the backbone {name} into {copy}"
-                    fetch_backbone(name, copy)
-
-
-def _fetching(folder: Path) -> AbstractContextManager[None]:
-    """The lock under which `folder` is fetched, which competitions may share."""
-    return locked(folder.with_name(f".{folder.name}.lock"), f"fetches {folder}")
+        wanted.append(("backbone", copy, copy, fetch_backbone))
+    for kind, folder, needed, fetch in wanted:
+        if needed.exists():
+            continue
+        # competitions may share a folder
+        with locked(folder.with_name(f".{folder.name}.lock"), f"fetches {folder}"):
+            if not needed.exists():  # another run may have fetched it while this one waited
+                yield f"fetching the {kind} {folder.name} into {folder}"
+                fetch(folder.name, folder)
 
 
 def demo_backbone_dir(name: str) -> Path:
@@ -149,7 +142,6 @@ def write_demo(
     """Write the four tables; without a `placeholder` it is the most common training label."""
     target = train.columns[-1]
     solution = test[["id", target]]
-    folder.mkdir(parents=True, exist_ok=True)
     guess = train[target].mode()[0] if placeholder is None else placeholder
     write_csv(folder / "solution.csv", solution)
     write_csv(folder / "sample_submission.csv", solution.assign(**{target: guess}))
