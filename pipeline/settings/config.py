@@ -20,16 +20,10 @@ from pipeline.settings.agreement import (
 )
 from pipeline.settings.blend import Blend
 from pipeline.settings.data import Data
-from pipeline.settings.fine_tuning import Training
-from pipeline.settings.members import AnyMember, Member, expanded, filled_in, with_loss
+from pipeline.settings.fine_tuning import Training, losses_for
+from pipeline.settings.members import AnyMember, expanded, filled_in
 from pipeline.settings.metric import checked_metric
-from pipeline.settings.section import (
-    Name,
-    Real,
-    Section,
-    Spelled,
-    Whole,
-)
+from pipeline.settings.section import Name, Real, Section, Spelled, Whole
 
 
 class Folds(Section):
@@ -142,24 +136,13 @@ class Config(Section):
     @field_validator("members", mode="before")
     @classmethod
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
-        known = info.data
-        needed = ("training", "data", "backbone", "seed")
-        if not isinstance(members, list) or not {"task", *needed} <= set(known):
+        known, needed = info.data, {"task", "training", "data", "backbone", "seed"}
+        if not isinstance(members, list) or not needed <= known.keys():
             return members  # the error about the type or about a missing key comes first
-        training, data, *rest = (known[key] for key in needed)
-        shared = training, data.template, *rest
-        entries = [entry for member in members for entry in expanded(member)]
-        return [filled_in(entry, *shared) for entry in entries]
-
-    @field_validator("members")
-    @classmethod
-    def _give_losses(
-        cls, members: tuple[AnyMember, ...], info: ValidationInfo
-    ) -> tuple[AnyMember, ...]:
-        if "task" not in info.data:  # another error
-            return members
-        names = info.data["task"], info.data.get("metric", "")
-        return tuple(with_loss(m, *names) if isinstance(m, Member) else m for m in members)
+        fitting = losses_for(known["task"])
+        loss = known["metric"] if known.get("metric") in fitting else fitting[0]
+        shared = known["training"], loss, known["data"].template, known["backbone"], known["seed"]
+        return [filled_in(entry, *shared) for member in members for entry in expanded(member)]
 
     @model_validator(mode="after")
     def _agrees(self) -> "Config":

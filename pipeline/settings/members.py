@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from pipeline.files.messages import short
-from pipeline.settings.fine_tuning import ClassWeights, Options, Training, losses_for
+from pipeline.settings.fine_tuning import ClassWeights, Options, Training
 from pipeline.settings.section import Name, Section, Spelled, Template, Whole, as_spelled
 
 MOST_SEEDS = 100  # of one entry
@@ -72,14 +72,6 @@ class Member(Training, Named):
         return any(of.get("segment") is not None for of in maps)
 
 
-def with_loss(member: Member, task: str, metric: str) -> Member:
-    """The member with the task's loss where it has none of its own."""
-    if member.loss is not None:
-        return member
-    fitting = losses_for(task)
-    return member.model_copy(update={"loss": metric if metric in fitting else fitting[0]})
-
-
 class ClassicMember(Named):
     """A model that is not fine-tuned; of `training` it inherits the weights of classes only."""
 
@@ -140,9 +132,18 @@ def _name_of(entry: Options) -> object:
 
 
 def filled_in(
-    member: object, training: Training, template: str | None, backbone: str | None, seed: int
+    member: object,
+    training: Training,
+    loss: str,
+    template: str | None,
+    backbone: str | None,
+    seed: int,
 ) -> object:
-    """A member with what it leaves out: name, seed, and what its kind inherits."""
+    """A member with what it leaves out: name, seed, and what its kind inherits.
+
+    Args:
+        loss: of fine-tuned members where neither they nor `training` name one.
+    """
     if not isinstance(member, dict):
         return member
     if "model" in member:
@@ -151,13 +152,9 @@ def filled_in(
     else:
         shared = {} if backbone is None else {"backbone": backbone}
         member = {**training.model_dump(), **shared, **member}
+        member["loss"] = loss if member["loss"] is None else member["loss"]
     name = _name_of(member)
-    return {
-        "name": name,
-        "seed": derived_seed(seed, str(name)),
-        "template": template,
-        **member,
-    }
+    return {"name": name, "seed": derived_seed(seed, str(name)), "template": template, **member}
 
 
 def _with_backbone(member: Options, shared: str | None) -> Options:
