@@ -57,13 +57,9 @@ class MetricMap(Section):
                     "leave it out"
                 )
             if key not in given and key in needed:
-                raise ValueError(f"{name} {_needs(name)}")
+                spelled = f"{{name: {name}, {key}: {needed[key]:g}}}"
+                raise ValueError(f"{name} needs {key}; write metric: {spelled}")
         return self
-
-
-def _needs(name: str) -> str:
-    ((key, value),) = PARAMETERS[name].items()
-    return f"needs {key}; write metric: {{name: {name}, {key}: {value:g}}}"
 
 
 def checked_metric(value: object, task: str, targets: Sequence[str]) -> Setting:
@@ -76,21 +72,15 @@ def checked_metric(value: object, task: str, targets: Sequence[str]) -> Setting:
         ValueError: a key is unknown or missing, or a value is not allowed.
     """
     if not isinstance(value, Mapping):
-        value = as_spelled(value)
-        if not isinstance(value, str):
+        name = as_spelled(value)
+        if not isinstance(name, str):
             raise ValueError(f"is a name or a map, such as {{name: rmse}}, got {short(value)}")
-        name = _our_spelling(value)
-        if name in PARAMETERS:
-            raise ValueError(f"{name} {_needs(name)}")
-        return name
+        value = {"name": name}
     checked = MetricMap.model_validate(value)
     if checked.file is not None:
-        return {
-            "file": checked.file,
-            "function": checked.function,
-            "greater_is_better": checked.greater_is_better,
-            "takes": checked.takes or ("values" if task == "regression" else "probabilities"),
-        }
+        by_task = "values" if task == "regression" else "probabilities"
+        own = checked.model_dump(include={"file", "function", "greater_is_better"})
+        return {**own, "takes": checked.takes or by_task}
     given = checked.model_dump(exclude_none=True, exclude={"function"})
     given["name"] = _our_spelling(given["name"])
     if "column_weights" in given:
