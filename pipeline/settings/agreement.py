@@ -1,14 +1,14 @@
 """Whether the sections of a config agree: each check raises a ValueError with the remedy."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.files.messages import short
 from pipeline.files.suggestions import choices
 from pipeline.scoring.names import CLASSES, OWN, POOLED, TASKS_OF_METRIC, Setting
 from pipeline.settings.blend import External
 from pipeline.settings.data import Data
-from pipeline.settings.fine_tuning import TASKS_OF_LOSS, losses_for
+from pipeline.settings.fine_tuning import TASKS_OF_LOSS
 from pipeline.settings.members import AnyMember, Member
 from pipeline.settings.metric import has_weights, name_of
 from pipeline.settings.section import NAME, usable_name
@@ -38,23 +38,26 @@ def check_sources(data: Data, members: Sequence[AnyMember], external: Sequence[E
 
 
 def check_metric(setting: Setting, task: str) -> None:
-    fitting = [name for name, tasks in TASKS_OF_METRIC.items() if task in tasks]
     metric = name_of(setting)
     if metric in OWN and task not in OWN[metric]:
         raise ValueError(
             f"metric.takes: {metric.removeprefix('own_')} does not fit task {task}; "
             + choices(None, [n.removeprefix("own_") for n in OWN if task in OWN[n]])
         )
-    if metric not in OWN and metric not in fitting:
-        complaint = "does not fit" if metric in TASKS_OF_METRIC else "is unknown for"
-        raise ValueError(
-            f"metric {short(metric)} {complaint} task {task}; " + choices(metric, fitting)
-        )
+    if metric not in OWN:
+        _check_fits("metric", metric, TASKS_OF_METRIC, task)
     if has_weights(setting) and (task in CLASSES or metric in POOLED):
         raise ValueError(
             f"metric.column_weights goes with a mean over columns, which {metric} of task "
             f"{task} is not; leave it out"
         )
+
+
+def _check_fits(where: str, name: str, tasks_of: Mapping[str, Sequence[str]], task: str) -> None:
+    fitting = [known for known, tasks in tasks_of.items() if task in tasks]
+    if name not in fitting:
+        complaint = "does not fit" if name in tasks_of else "is unknown for"
+        raise ValueError(f"{where} {short(name)} {complaint} task {task}; {choices(name, fitting)}")
 
 
 def check_task(task: str, data: Data, scheme: str) -> None:
@@ -106,13 +109,8 @@ def _check_texts(member: AnyMember, data: Data) -> None:
 
 
 def _check_loss(member: Member, task: str, weight: str | None) -> None:
-    loss, fitting = str(member.loss), losses_for(task)
-    if loss not in fitting:
-        complaint = "does not fit" if loss in TASKS_OF_LOSS else "is unknown for"
-        raise ValueError(
-            f"member {member.name}: training.loss {short(loss)} {complaint} task {task}; "
-            + choices(loss, fitting)
-        )
+    loss = str(member.loss)
+    _check_fits(f"member {member.name}: training.loss", loss, TASKS_OF_LOSS, task)
     if not member.trainer.get("label_smoothing_factor"):
         return
     # Trainer computes the loss of smoothed labels itself

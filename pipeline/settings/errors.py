@@ -10,10 +10,10 @@ from pydantic.fields import FieldInfo
 from pipeline.files.messages import short
 from pipeline.files.suggestions import choices, did_you_mean, meant_by
 from pipeline.settings.config import Config
-from pipeline.settings.listing import default_of, settings_by_section
+from pipeline.settings.listing import default_of, fields_of, settings_by_section
 from pipeline.settings.members import KINDS
 from pipeline.settings.metric import MetricMap
-from pipeline.settings.section import LONGEST_NAME, Section
+from pipeline.settings.section import LONGEST_NAME
 
 MAPS = {**KINDS, "metric": MetricMap}  # by pydantic's tag of a member, or by the setting
 # where pydantic's words are about Python, by its name of the error
@@ -57,7 +57,7 @@ def _advice(location: Sequence[Any]) -> str:
     field = _field_at(location)
     if field is None or field.is_required() or location[0] in ("members", "metric"):
         return "correct it"
-    if _is_section(field.annotation):
+    if fields_of(field.annotation):
         return "correct it, or leave it out"
     return f"correct it, or leave it out for the default {default_of(field)}"
 
@@ -81,15 +81,10 @@ def _fields_at(location: Sequence[Any]) -> dict[str, FieldInfo]:
         if part in MAPS:
             section = MAPS[part]
         elif isinstance(part, str) and part != "members":
-            fields = section.model_fields if _is_section(section) else {}
-            annotation = fields[part].annotation if part in fields else None
+            field = fields_of(section).get(part)
+            annotation = None if field is None else field.annotation
             section = next(iter(get_args(annotation)), annotation)  # a list's entries
-    fields = section.model_fields if _is_section(section) else {}
-    return {field.alias or name: field for name, field in fields.items()}
-
-
-def _is_section(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Section)
+    return fields_of(section)
 
 
 def _field_at(location: Sequence[Any]) -> FieldInfo | None:

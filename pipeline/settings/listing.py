@@ -20,13 +20,19 @@ def settings_by_section() -> dict[str, dict[str, FieldInfo]]:
     """
     sections: dict[str, dict[str, FieldInfo]] = {"": {}}
     for name, field in Config.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            fields = annotation.model_fields.items()
-            sections[name] = {f"{name}.{inner.alias or key}": inner for key, inner in fields}
+        own = fields_of(field.annotation)
+        if own:
+            sections[name] = {f"{name}.{key}": inner for key, inner in own.items()}
         elif name != "members":
             sections[""][name] = field
     return sections
+
+
+def fields_of(annotation: object) -> dict[str, FieldInfo]:
+    """The settings of a section by their keys in the YAML; none of what is no section."""
+    if not (isinstance(annotation, type) and issubclass(annotation, Section)):
+        return {}
+    return {field.alias or name: field for name, field in annotation.model_fields.items()}
 
 
 def settings_of_members() -> dict[str, dict[str, FieldInfo]]:
