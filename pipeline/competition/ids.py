@@ -1,14 +1,13 @@
 """Ids of the rows: the columns of data.id, or without it columns of the same values."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from pipeline.competition.spelling import alike, same_numbers, spelling_key
+from pipeline.competition.spelling import same_numbers, spelled_in, spelling_key
 from pipeline.competition.tables import column, no_column, open_table
 from pipeline.files.messages import first_few
 from pipeline.settings.data import Data
@@ -56,7 +55,7 @@ def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
     for other in SETTINGS:
         other_table = table if other == part else open_other(data, SETTINGS[other])
         if other_table is not None:
-            names[other] = _name_in(other_table, data.id_of(other) or name)
+            names[other] = spelled_in(data.id_of(other) or name, other_table.columns.tolist())
         tables[other] = other_table
     test, sample = tables["test"], tables["sample"]
     if None in (names.get("test"), names.get("sample")) and test is not None and sample is not None:
@@ -75,19 +74,11 @@ def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
 
 
 def open_other(data: Data, setting: str) -> pd.DataFrame | None:
-    """Another table, for a better message; None if it cannot be read."""
+    """A table beside the one in question; None if it cannot be read."""
     try:
         return open_table(getattr(data, setting), f"data.{setting}", data.dialect)
     except (OSError, ValueError):
         return None
-
-
-def _name_in(table: pd.DataFrame, name: str) -> str | None:
-    names = table.columns.tolist()
-    if name in names:
-        return name
-    spelled = alike(name, names)
-    return spelled[0] if len(spelled) == 1 else None
 
 
 def matching_columns(
@@ -172,8 +163,3 @@ def same_numbers_as(cells: Sequence[str], ids: Sequence[str]) -> list[str] | Non
 
 def _is_lone(table: pd.DataFrame, name: str) -> bool:
     return table.columns.tolist().count(name) == 1
-
-
-def open_test(data: Data) -> pd.DataFrame | None:
-    """The test table, where there is one."""
-    return open_table(data.test, "data.test", data.dialect) if Path(data.test).is_file() else None

@@ -10,7 +10,7 @@ from pipeline.competition.ids import (
     as_row_numbers,
     matching_columns,
     no_id_column,
-    open_test,
+    open_other,
     refuse_other_order,
     same_numbers_as,
 )
@@ -71,17 +71,17 @@ def read_sample(
     table = open_table(where, "data.sample_submission", data.dialect)
     header = tuple(table.columns)
     name, note = data.id_of("sample"), None
-    if name is not None:
-        if name not in header:
-            raise ValueError(no_id_column(data, "sample", table))
-        id_at: int | None = header.index(name)
-    else:
+    if name is None:
         if len(table) != len(ids):
             raise ValueError(f"{where}: {len(table)} rows, data.test has {len(ids)}; {REMEDY}")
         id_at, order, note = _rows_without_ids(data, table, {*columns, *classes})
+        id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
         ids = [ids[row] for row in order]
-    id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
-    if name is not None:
+    elif name not in header:
+        raise ValueError(no_id_column(data, "sample", table))
+    else:
+        id_at = header.index(name)
+        id_cells = tuple(table.iloc[:, id_at])
         sampled = same_numbers_as(id_cells, ids)
         if sampled is None:
             in_order_of(ids, id_cells, where, REMEDY)
@@ -99,7 +99,7 @@ def _rows_without_ids(
     data: Data, table: pd.DataFrame, predicted: set[str]
 ) -> tuple[int | None, Sequence[int], str | None]:
     """Position of the id column, (k,) the test row of each row, and a note on the matching."""
-    header, where, test = table.columns.tolist(), data.sample_submission, open_test(data)
+    header, where, test = table.columns.tolist(), data.sample_submission, open_other(data, "test")
     match = matching_columns(table, test, sorted(predicted)) if test is not None else None
     if match is not None:
         name, of_test, order = match

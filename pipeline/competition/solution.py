@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.ids import matching_columns, open_test
+from pipeline.competition.ids import matching_columns, open_other
 from pipeline.competition.rows import Train
-from pipeline.competition.spelling import alike
+from pipeline.competition.spelling import spelled_in
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import check_metric_takes, read_targets
 from pipeline.files.alignment import in_order_of
@@ -78,18 +78,12 @@ def read_solution(
             raise ValueError(f"{error}; {REMEDY}") from None
         return y.argmax(axis=1) if TASKS[task].has_classes else y
     (spellings,) = cells.values()
-    spellings = [_as_trained(cell, classes) for cell in spellings]
-    unknown = sorted(set(spellings) - set(classes))
+    class_of = {cell: spelled_in(cell, classes) or cell for cell in set(spellings)}
+    unknown = sorted(set(class_of.values()) - set(classes))
     if unknown:
         raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {REMEDY}")
     code = {spelled: k for k, spelled in enumerate(classes)}
-    return np.array([code[spelled] for spelled in spellings])
-
-
-def _as_trained(cell: str, classes: Sequence[str]) -> str:
-    """The cell in the training file's spelling if it spells exactly one of the classes."""
-    spelled = alike(cell, classes)
-    return spelled[0] if cell not in classes and len(spelled) == 1 else cell
+    return np.array([code[class_of[cell]] for cell in spellings])
 
 
 def _ids(data: Data, table: pd.DataFrame, where: str) -> list[str]:
@@ -98,6 +92,6 @@ def _ids(data: Data, table: pd.DataFrame, where: str) -> list[str]:
     if names:
         name = next((name for name in names if name in table.columns), names[0])
         return column(table, name, where, "data.id")
-    test = open_test(data)
+    test = open_other(data, "test")
     match = matching_columns(table, test, data.target) if test is not None else None
     return [str(row) for row in (range(len(table)) if match is None else match[2])]

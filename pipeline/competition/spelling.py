@@ -68,6 +68,12 @@ def alike(name: str, names: Sequence[str]) -> list[str]:
     return [other for other in names if other != name and spelling_key(other) == key]
 
 
+def spelled_in(name: str, names: Sequence[str]) -> str | None:
+    """The name if it is one of `names`, else its only other spelling there; None if none is."""
+    spelled = [name] if name in names else alike(name, names)
+    return spelled[0] if len(spelled) == 1 else None
+
+
 def told_apart(first: str, second: str) -> tuple[str, str]:
     """Both names for a message, with code points if they may look the same."""
     if first.isascii() and second.isascii():
