@@ -67,9 +67,6 @@ def connect(
     text, distinct = pd.factorize(pd.Series(keys, dtype=object))
     if groups is None and similar is None:
         return text
-    # imported here: it takes a tenth of a second to load, and other rows do not need it
-    from scipy.sparse.csgraph import connected_components
-
     edges, n_nodes = np.empty((0, 2), dtype=np.int64), len(distinct)
     if similar is not None:
         at = np.array([k for k, key in enumerate(distinct) if isinstance(key, str)], dtype=np.int64)
@@ -79,8 +76,20 @@ def connect(
         # a row is an edge from its text to its group: a text in two groups connects them
         edges = np.concatenate([edges, np.column_stack([text, n_nodes + group])])
         n_nodes += len(names)
+    return pd.factorize(parts_of(edges, n_nodes)[text])[0]
+
+
+def parts_of(edges: np.ndarray, n_nodes: int) -> np.ndarray:
+    """(n_nodes,) number of the connected part that a node belongs to.
+
+    Args:
+        edges: (e, 2) nodes, 0 to n_nodes - 1.
+    """
+    # imported here: it takes a tenth of a second to load, and most tables do not need it
+    from scipy.sparse.csgraph import connected_components
+
     graph = sparse.coo_matrix((np.ones(len(edges)), tuple(edges.T)), shape=(n_nodes, n_nodes))
-    return pd.factorize(connected_components(graph)[1][text])[0]
+    return connected_components(graph)[1]
 
 
 def kfold(y: np.ndarray, atoms: np.ndarray, *, task: str, n: int, seed: int) -> np.ndarray:

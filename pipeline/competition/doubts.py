@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
-from pipeline.competition.deal import connect
+from pipeline.competition.deal import connect, parts_of
 from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
 from pipeline.competition.spelling import in_print, spelling_key, text_key, words_key
 from pipeline.competition.tables import open_table
@@ -205,16 +204,11 @@ def _grouping_column(data: Data, columns: Columns) -> str | None:
     """
     if data.train_rows is not None:
         return None  # the table holds other rows
-    # imported here: it takes a tenth of a second to load, and few tables need it
-    from scipy.sparse.csgraph import connected_components
-
     table = open_table(data.train, "data.train", data.dialect)
     n, keys = len(table), np.concatenate(columns)
-    rows = np.tile(np.arange(n), len(columns))[keys != ""]
-    key = n + pd.factorize(keys[keys != ""])[0]
-    size = n + len(key)
-    graph = sparse.coo_matrix((np.ones(len(rows)), (rows, key)), shape=(size, size))
-    part = connected_components(graph)[1][:n]
+    rows, key = np.tile(np.arange(n), len(columns)), n + pd.factorize(keys)[0]
+    edges = np.column_stack([rows, key])[keys != ""]
+    part = parts_of(edges, n + len(keys))[:n]
     header = table.columns.tolist()
     n_values = {}
     for name in sorted(
