@@ -9,9 +9,9 @@ from scipy.stats import ks_2samp, kstwobign
 from scored import score
 
 from pipeline.files.writing import without_nan
-from pipeline.reporting.behaviour import calibration, chance_gap, drift, residuals
+from pipeline.reporting.behaviour import by_length, calibration, chance_gap, drift, residuals
 from pipeline.reporting.curves import length
-from pipeline.reporting.examples import by_length, loss_of_rows, telling_rows, worst_rows
+from pipeline.reporting.examples import loss_of_rows, telling_rows, worst_rows
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.runs import learning_curves, minutes_of
 from pipeline.reporting.svg import VARIABLES, drawn

@@ -1,4 +1,4 @@
-"""How the chosen predictor behaves: calibration, residuals, and drift from training to test.
+"""How the chosen predictor behaves: calibration, residuals, drift to the test rows, short texts.
 
 Letters: n training rows, k test rows, c columns.
 """
@@ -11,9 +11,11 @@ from scipy.stats import ks_2samp
 
 from pipeline.competition.rows import joined
 from pipeline.reporting.evidence import Evidence
+from pipeline.scoring.intervals import standard_error
 from pipeline.scoring.tasks import Floats, as_columns, rows_with, spread
 
-N_BINS = 10
+N_BINS, N_LENGTHS = 10, 5
+FEWEST = 20  # rows of a score that is worth showing
 N_BARS = 30
 N_CALIBRATED = 6  # classes or labels that have a curve of their own
 
@@ -38,7 +40,7 @@ def calibration(evidence: Evidence) -> dict[str, Any]:
 
 def _calibration(p: Floats, truth: Floats) -> dict[str, Any]:
     p, truth = p[rows_with(truth)], truth[rows_with(truth)]
-    in_bins = [(p[rows], truth[rows]) for rows in _ten_bins(p)]
+    in_bins = [(p[rows], truth[rows]) for rows in _bins(p, N_BINS)]
     bins = [
         {"cases": len(p_bin), "predicted": float(p_bin.mean()), "observed": float(y_bin.mean())}
         for p_bin, y_bin in in_bins
@@ -58,7 +60,7 @@ def residuals(evidence: Evidence) -> dict[str, Any]:
     there = rows_with(residual)
     p, residual = p.ravel()[there], residual[there]
     bins = []
-    for rows in _ten_bins(p):
+    for rows in _bins(p, N_BINS):
         low, median, high = np.quantile(residual[rows], [0.1, 0.5, 0.9]).tolist()
         predicted = {"predicted": float(p[rows].mean()), "cases": len(rows)}
         bins.append({**predicted, "low": low, "median": median, "high": high})
@@ -105,8 +107,23 @@ def chance_gap(n: int, k: int, n_columns: int) -> float:
     return float(np.sqrt(-np.log(0.05 / n_columns / 2) / 2) * np.sqrt((n + k) / (n * k)))
 
 
-def _ten_bins(values: Floats) -> list[NDArray[np.int64]]:
-    """The positions of the values in each bin between their deciles; equal values share a bin."""
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+def by_length(evidence: Evidence) -> list[dict[str, float | None]]:
+    """The chosen predictor's score on the shortest to the longest fifth of the training texts."""
+    lengths = np.array([len(text) for text in joined(evidence.train.texts)])
+    rng = np.random.default_rng(evidence.config.seed)
+    bins: list[dict[str, float | None]] = []
+    for rows in _bins(lengths, N_LENGTHS):
+        score = error = np.nan
+        if len(rows) >= FEWEST:
+            target, predictions = evidence.target[rows], evidence.chosen_oof[rows]
+            score, error = target.score(predictions), standard_error(target, predictions, rng)
+        span = {"shortest": int(lengths[rows].min()), "longest": int(lengths[rows].max())}
+        bins.append({**span, "rows": len(rows), "score": score, "se": error})
+    return bins
+
+
+def _bins(values: NDArray[Any], n: int) -> list[NDArray[np.int64]]:
+    """The positions of the values in each of n bins between quantiles; equal values share a bin."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, n + 1)[1:-1]))
     bins = np.searchsorted(edges, values, side="left")
     return [np.flatnonzero(bins == b) for b in np.unique(bins)]

@@ -1,4 +1,4 @@
-"""Training rows with the most disagreement or the largest loss, and scores by length of the text.
+"""Training rows with the most disagreement or the largest loss.
 
 Letters: n rows, m predictors, c columns.
 """
@@ -13,13 +13,10 @@ from pipeline.reporting.diversity import ambiguity, errors
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.numbers import MINUS
 from pipeline.scoring.formulas import ROW_MEANS
-from pipeline.scoring.intervals import standard_error
 from pipeline.scoring.tasks import TASKS, Floats, decide
 
 N_ROWS, N_IN_FILE = 20, 1000  # on the page, and in worst_rows.csv
 MOST_CHARACTERS = 400
-N_LENGTHS = 5
-FEWEST = 20  # rows of a score that is worth showing
 
 
 class Example(TypedDict):
@@ -113,21 +110,3 @@ def _values(values: Floats, columns: tuple[str, ...]) -> str:
     if len(texts) == 1:
         return texts[0]
     return ", ".join(f"{name} {text}" for name, text in zip(columns, texts, strict=True))
-
-
-def by_length(evidence: Evidence) -> list[dict[str, float | None]]:
-    """The chosen predictor's score on the shortest to the longest fifth of the training texts."""
-    lengths = np.array([len(text) for text in joined(evidence.train.texts)])
-    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTHS + 1)[1:-1]))
-    fifths = np.searchsorted(edges, lengths, side="left")
-    rng = np.random.default_rng(evidence.config.seed)
-    bins: list[dict[str, float | None]] = []
-    for fifth in np.unique(fifths):
-        rows = np.flatnonzero(fifths == fifth)
-        score = error = np.nan
-        if len(rows) >= FEWEST:
-            target, predictions = evidence.target[rows], evidence.chosen_oof[rows]
-            score, error = target.score(predictions), standard_error(target, predictions, rng)
-        span = {"shortest": int(lengths[rows].min()), "longest": int(lengths[rows].max())}
-        bins.append({**span, "rows": len(rows), "score": score, "se": error})
-    return bins

@@ -19,7 +19,7 @@ from pipeline.reporting.classification import (
 from pipeline.reporting.contributions import contributions
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
-from pipeline.reporting.examples import by_length, telling_rows
+from pipeline.reporting.examples import telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
 from pipeline.reporting.screen import alone_of
 from pipeline.reporting.verdict import Line, verdict
@@ -69,7 +69,7 @@ def summarise(evidence: Evidence) -> Summary:
         "calibration": behaviour.calibration(evidence) if is_probability else None,
         "residuals": None if is_probability else behaviour.residuals(evidence),
         "drift": behaviour.drift(evidence),
-        "length": by_length(evidence),
+        "length": behaviour.by_length(evidence),
         "examples": telling_rows(evidence),
         "run": run_facts(evidence),
     }
