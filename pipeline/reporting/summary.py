@@ -77,7 +77,7 @@ def summarise(evidence: Evidence) -> Summary:
 
 
 def _leaderboard(evidence: Evidence) -> list[Line]:
-    """The leaderboard with in-sample scores, minutes of training, and test scores where known."""
+    """The leaderboard with in-sample and test scores and minutes; None for what is unknown."""
     board, target, sign = evidence.board.copy(), evidence.test_target, evidence.target.metric.sign
     runs = evidence.runs
     board["minutes"] = [minutes_of(runs.get(n, {}), evidence.n_folds) for n in board["name"]]

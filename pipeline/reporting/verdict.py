@@ -1,40 +1,14 @@
 """The report's verdict: which predictor to submit, and how sure that is."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Expected
 from pipeline.reporting.numbers import signed, value
 from pipeline.reporting.screen import is_no_better_than_constant
 from pipeline.scoring.metrics import Metric
 
-
-class Line(TypedDict):
-    """A line of the report's leaderboard: that of the board, None for NaN, and what runs tell.
-
-    Attributes:
-        in_sample: score of a blend on the rows that it was fitted on.
-        minutes: of training; None unless all units tell.
-        test: score on the test rows, where they are known.
-    """
-
-    name: str
-    kind: str
-    alone: str | None
-    score: float | None
-    fold_mean: float | None
-    fold_sd: float | None
-    optimism: float | None
-    gain: float | None
-    gain_low: float | None
-    gain_high: float | None
-    gain_over_single: float | None
-    gain_over_single_low: float | None
-    gain_over_single_high: float | None
-    chosen: bool
-    in_sample: float | None
-    minutes: float | None
-    test: float | None
+Line = Mapping[str, Any]  # of the leaderboard of `reporting.summary`
 
 
 def verdict(
