@@ -24,13 +24,11 @@ def learning(summary: Summary) -> str:
     top = min(losses.max(), 3 * np.quantile(losses, 0.95))
 
     def draw(figure: Figure) -> None:
-        for axes, (name, units) in zip(_panels(figure, len(curves)), curves.items(), strict=True):
+        panels = _panels(figure, list(curves), "epoch", "training loss")
+        for axes, units in zip(panels, curves.values(), strict=True):
             for unit in units:
                 axes.plot(unit["epoch"], unit["loss"], color=BLUE, linewidth=0.8, alpha=0.7)
-            _title(axes, name)
             axes.set_ylim(0 if losses.min() >= 0 else None, top * 1.03)
-        figure.supxlabel("epoch", fontsize=8.5, color=QUIET)
-        figure.supylabel("training loss", fontsize=8.5, color=QUIET)
 
     last = {name: np.mean([u["loss"][-1] for u in units]) for name, units in curves.items()}
     ends = ", ".join(f"{name} {value(float(loss))}" for name, loss in last.items())
@@ -97,11 +95,10 @@ def calibration_of_columns(summary: Summary) -> str:
     columns = summary["calibration"]["columns"]
 
     def draw(figure: Figure) -> None:
-        for axes, column in zip(_panels(figure, len(columns)), columns, strict=True):
+        names = [column["name"] for column in columns]
+        panels = _panels(figure, names, "predicted probability", "observed share")
+        for axes, column in zip(panels, columns, strict=True):
             _plot_calibration(axes, column["bins"])
-            _title(axes, column["name"])
-        figure.supxlabel("predicted probability", fontsize=8.5, color=QUIET)
-        figure.supylabel("observed share", fontsize=8.5, color=QUIET)
 
     errors = ", ".join(f"{c['name']} {value(c['expected_error'])}" for c in columns)
     alt = f"Calibration of single classes; mean distances from the diagonal: {errors}."
@@ -185,20 +182,21 @@ def _axes(figure: Figure, xlabel: str, ylabel: str) -> Axes:
     return axes
 
 
-def _panels(figure: Figure, n: int) -> list[Axes]:
-    """Small axes of one scale, side by side in lines."""
+def _panels(figure: Figure, names: list[str], xlabel: str, ylabel: str) -> list[Axes]:
+    """Small axes of one scale, side by side in lines, each with its name above."""
+    n = len(names)
     per_line = min(PER_LINE, n)
     panels = figure.subplots(-(-n // per_line), per_line, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat:
         axes.tick_params(labelcolor=QUIET, labelsize=7.5)
+    for axes, name in zip(panels.flat, names, strict=False):
+        axes.set_title(fitting(name, LONGEST_TITLE), fontsize=8.5, loc="left", color=INK)
     for axes in panels.flat[n:]:
         axes.set_visible(False)
+    figure.supxlabel(xlabel, fontsize=8.5, color=QUIET)
+    figure.supylabel(ylabel, fontsize=8.5, color=QUIET)
     return list(panels.flat[:n])
 
 
 def _height_of_panels(n: int) -> float:
     return 0.5 + 1.25 * -(-n // PER_LINE)
-
-
-def _title(axes: Axes, name: str) -> None:
-    axes.set_title(fitting(name, LONGEST_TITLE), fontsize=8.5, loc="left", color=INK)

@@ -126,9 +126,9 @@ def read_evidence(config: Config) -> Evidence:
     test_target = solution_target(config, train, test.ids)
     test_predictions = dict(zip(stack.names, stack.test.transpose(1, 0, 2), strict=True))
     test_predictions[CONSTANT] = target.constant(len(train.columns), len(test.ids))
-    for name in board.loc[board["kind"] == "blend", "name"]:
-        check_scored(config.competition, stamp, name)
     blends = board.loc[board["kind"] == "blend", "name"]
+    for name in blends:
+        check_scored(config.competition, stamp, name)
     for name in [chosen] if test_target is None else blends:
         test_predictions[name] = read_named(config, name, "test", test.ids, train.columns)
     of_blends = {name: read_named(config, name, "oof", train.ids, train.columns) for name in blends}

@@ -153,8 +153,7 @@ def weights(summary: Summary, blend: str) -> str:
 
 def leave_one_out(summary: Summary) -> str:
     """How much worse the plain mean becomes without each predictor, as bars."""
-    lines = summary["contributions"]["predictors"]
-    losses = _sorted([(line["name"], line["leave_one_out"]) for line in lines])
+    losses = _contributions(summary, "leave_one_out")
 
     def draw(figure: Figure) -> None:
         axes = _lines(figure, [name for name, _ in losses])
@@ -174,8 +173,7 @@ def leave_one_out(summary: Summary) -> str:
 
 def shapley(summary: Summary) -> str:
     """Shapley values, as points around an equal share: bars from 0 would all look alike."""
-    lines, whole = summary["contributions"]["predictors"], summary["contributions"]["whole"]
-    shares = _sorted([(line["name"], line["shapley"]) for line in lines])
+    shares, whole = _contributions(summary, "shapley"), summary["contributions"]["whole"]
 
     def draw(figure: Figure) -> None:
         axes = _lines(figure, [name for name, _ in shares])
@@ -189,8 +187,10 @@ def shapley(summary: Summary) -> str:
     return drawn(draw, height_of(len(shares)), f"Shapley value of every predictor: {values}.")
 
 
-def _sorted(estimates: list[tuple[str, Estimate]]) -> list[tuple[str, Estimate]]:
-    """Names and estimates, the largest value first."""
+def _contributions(summary: Summary, measure: str) -> list[tuple[str, Estimate]]:
+    """Each predictor with the estimate of its contribution, the largest first."""
+    lines = summary["contributions"]["predictors"]
+    estimates = [(line["name"], line[measure]) for line in lines]
     return sorted(estimates, key=lambda pair: -(pair[1][0] or 0))
 
 

@@ -12,20 +12,20 @@ def value(number: float | None) -> str:
     """A score or a share: four decimals, or four digits where it is large."""
     if number is None or number != number:
         return "–"
-    text = _digits(number)
-    return MINUS + text if number < 0 and text.strip("0.") else text
+    return _digits(number)
 
 
 def signed(number: float | None) -> str:
     """A difference with its sign, unless it is written as 0."""
     if number is None or number != number:
         return "–"
-    text = _digits(number)
-    return (MINUS if number < 0 else "+") + text if text.strip("0.") else "0"
+    text = _digits(number, "+")
+    return text if text.strip("+0.") else "0"
 
 
-def _digits(number: float) -> str:
-    return f"{abs(number):.4f}" if abs(number) < 100 else f"{abs(number):,.1f}"
+def _digits(number: float, sign: str = "") -> str:
+    form = "z.4f" if abs(number) < 100 else "z,.1f"
+    return f"{number:{sign}{form}}".replace("-", MINUS)
 
 
 def rate(number: float | None) -> str:
