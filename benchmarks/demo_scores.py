@@ -28,10 +28,9 @@ from benchmarks.shared.record import record
 from pipeline.demos.fetch import DEMOS
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.alignment import in_order_of
-from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
+from pipeline.files.paths import leaderboard_path, submission_path
 from pipeline.files.reading import read_csv_as_text
-from pipeline.predictors.board import external_folders, read_board
-from pipeline.predictors.predictions import read_predictions
+from pipeline.predictors.board import read_board, read_named
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.command import load_config
 from pipeline.settings.config import Config
@@ -58,22 +57,17 @@ def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
     """A line for each predictor, the submission and each known score, best test score first."""
     judge, name = read_judge(config), config.competition
     metric = judge.target.metric
-    classes, columns = judge.train.classes, judge.train.columns
-    external = external_folders(config)
     lines = []
     board = read_board(leaderboard_path(name))
     for entry in board[board["kind"] != CONSTANT].to_dict("records"):
-        folder = external.get(entry["name"], predictor_dir(name, entry["name"]))
-        trusted = entry["name"] in config.blend.by_position
-        predictions = read_predictions(
-            folder, "test", judge.ids, columns, config.task, by_position=trusted
-        )
+        predictions = read_named(config, entry["name"], "test", judge.ids, judge.train.columns)
         line = judge.line(entry["name"], entry["kind"], predictions)
         lines.append({**line, "oof": entry["score"], "chosen": "*" if entry["chosen"] else ""})
     path = submission_path(name, "submission")
     if path.is_file():
-        (cells,) = _cells(path, config.data.id_name, judge.ids, config.data.target)
-        uploaded = uploaded_predictions(cells, config.task, classes)
+        uploaded = uploaded_predictions(
+            _uploaded_cells(path, config, judge.ids), config.task, judge.train.classes
+        )
         lines.append(judge.line(path.name, "submission", uploaded))
     lines += [
         {"name": score.source, "kind": "known", "test": score.value}
@@ -89,11 +83,12 @@ def score_table(config: Config, known: Sequence[KnownScore]) -> pd.DataFrame:
     )
 
 
-def _cells(path: Path, id_name: str, ids: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
-    """The cells of some columns of a CSV, each in the order of `ids`."""
+def _uploaded_cells(path: Path, config: Config, ids: Sequence[str]) -> list[str]:
+    """The cells of a submission's single target, in the order of `ids`."""
     table = read_csv_as_text(path)
-    order = in_order_of(ids, table[id_name].tolist(), str(path), "make it again")
-    return [table[name].iloc[order].tolist() for name in columns]
+    order = in_order_of(ids, table[config.data.id_name].tolist(), str(path), "make it again")
+    (target,) = config.data.target
+    return list(table[target].iloc[order])
 
 
 def main(argv: Sequence[str] | None = None) -> None:

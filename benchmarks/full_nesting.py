@@ -39,7 +39,7 @@ from pipeline.ensemble.crossfit import cross_fit
 from pipeline.files.paths import predictor_dir
 from pipeline.files.reading import read_csv_as_text
 from pipeline.files.writing import write_csv
-from pipeline.predictors.predictions import read_predictions
+from pipeline.predictors.board import read_named
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -77,11 +77,9 @@ def train_without(fold: int, config: Config, train: Train, folds: IntArray) -> C
 
 def read_oof(config: Config, train: Train) -> Floats:
     """(n, m, c) out-of-fold predictions of all members."""
-    folders = [predictor_dir(config.competition, member.name) for member in config.members]
-    return np.stack(
-        [read_predictions(f, "oof", train.ids, train.columns, config.task) for f in folders],
-        axis=1,
-    )
+    names = [member.name for member in config.members]
+    oof = [read_named(config, name, "oof", train.ids, train.columns) for name in names]
+    return np.stack(oof, axis=1)
 
 
 def inner_predictions(config: Config, train: Train, folds: IntArray) -> Floats:

@@ -38,9 +38,8 @@ from pipeline.competition.rows import read_train
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.crossfit import cross_fit
 from pipeline.ensemble.leaderboard import Entry, choose, leaderboard
-from pipeline.files.paths import predictor_dir
 from pipeline.members.bert.poolings import POOLINGS
-from pipeline.predictors.predictions import read_predictions
+from pipeline.predictors.board import read_named
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -55,16 +54,12 @@ def read_grids(config: Config, poolings: Sequence[str], n_seeds: int) -> dict[st
     train = judge.train
 
     def predictions(part: str, ids: Sequence[str]) -> Floats:
-        folders = [
-            [predictor_dir(config.competition, member_name(p, s)) for s in range(n_seeds)]
+        cells = [
+            read_named(config, member_name(p, s), part, ids, train.columns)
             for p in poolings
+            for s in range(n_seeds)
         ]
-        return np.array(
-            [
-                [read_predictions(f, part, ids, train.columns, config.task) for f in row]
-                for row in folders
-            ]
-        )
+        return np.reshape(cells, (len(poolings), n_seeds, len(ids), -1))
 
     target = Target.of(train.y, config.task, config.metric, train.groups)
     return {

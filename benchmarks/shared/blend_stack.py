@@ -10,9 +10,8 @@ from benchmarks.shared.blend_peers import Peers
 from benchmarks.shared.stacks import Stack, draw_stack
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
-from pipeline.ensemble.contest import MOST_NESTED
+from pipeline.ensemble.contest import MOST_NESTED, methods_that_fit
 from pipeline.ensemble.leaderboard import leaderboard
-from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.provenance import provenance
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -38,24 +37,15 @@ class Setting:
 
 def chosen_blends(stack: Stack, setting: Setting, seed: int) -> dict[str, tuple[str, Floats]]:
     """Name and held-out predictions of the stage's choice, and of the best cross-fitted score."""
-    task, metric = setting.task, METRIC[setting.task]
-    target = Target.of(stack.y, task, metric)
-    is_nested = setting.n_rows <= MOST_NESTED
-    steps = {n: step for n, step in POSTPROCESSING.items() if step.fits(task, target.metric)}
+    target = Target.of(stack.y, setting.task, METRIC[setting.task])
+    postprocessing = ["all"] if setting.n_rows <= MOST_NESTED else []
+    methods = methods_that_fit(Blend().methods, postprocessing, target, stack.folds)
+    arrays = (stack.oof, stack.new, target, stack.folds)
+    how: dict[str, Any] = {"keep_pairs": methods.is_nested, "seed": seed}
     candidates = [
         candidate
-        for name in Blend().methods
-        if BLENDERS[name].supports(setting.task)
-        for candidate in candidates_of(
-            BLENDERS[name],
-            steps if is_nested else {},
-            stack.oof,
-            stack.new,
-            target,
-            stack.folds,
-            keep_pairs=is_nested,
-            seed=seed,
-        )
+        for blender in methods.blenders
+        for candidate in candidates_of(blender, methods.postprocessing, *arrays, **how)
     ]
     board = leaderboard([c.entry for c in candidates], target, stack.folds, seed=seed)
     predictions = {c.entry.name: c.test for c in candidates}

@@ -9,20 +9,15 @@ import numpy as np
 from pipeline.competition.rows import Train, read_test, read_train
 from pipeline.competition.solution import solution_path, solution_target
 from pipeline.competition.tables import column, open_table
-from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
+from pipeline.scoring.intervals import bootstrap_scores
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
-N_BOOTSTRAP = 1000
-
 
 def standard_error(target: Target, predictions: Floats) -> float:
     """Standard deviation of the score over bootstrap draws of rows, or of whole groups."""
-    rng = np.random.default_rng(0)  # the same draws for all predictors
-    clusters = bootstrap_clusters(len(target), target.groups)
-    counts = np.array([bootstrap_counts(clusters, rng) for _ in range(N_BOOTSTRAP)], np.float64)
-    return float(np.nanstd(bootstrap_score(target, predictions)(counts), ddof=1))
+    return float(np.nanstd(bootstrap_scores(target, [predictions], seed=0), ddof=1))
 
 
 @dataclass(frozen=True)
