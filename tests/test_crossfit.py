@@ -82,20 +82,6 @@ def test_every_row_is_blended_once_by_a_fit_that_did_not_hold_it():
     assert found[:, 0].tolist() == (rows * 10).tolist()
 
 
-@pytest.mark.parametrize(
-    ("folds", "message"),
-    [
-        (np.zeros(90), r"\(90,\)\D+1\b"),
-        (np.arange(89), r"\(89,\)"),
-        (np.zeros((90, 2)), r"\(90, 2\)"),
-    ],
-)
-def test_folds_are_one_a_row_and_two_at_least(folds, message):
-    preds, y, _ = example("regression")
-    with pytest.raises(ValueError, match=rf"\b90\b.*{message}"):
-        cross_fit(BLENDERS["mean"], preds, target_of("regression", y), folds, seed=0)
-
-
 # held-out pairs
 
 
@@ -168,12 +154,6 @@ def test_post_processed_pairs_are_the_usual_ones_on_their_own_fold_and_apart_on_
     new, fit = folds == 1, folds == 2  # for [0] without fold 0, and for fold 1 without itself
     error = (y - pairs[0])[fit].mean(axis=0)
     np.testing.assert_allclose(found[0, new], pairs[0, new] + error)
-
-
-def test_pairs_take_three_folds():
-    preds, y, folds = example("regression")
-    with pytest.raises(ValueError, match=r"\b3\b.*\(90,\)\D+2\b"):
-        cross_fit_pairs(BLENDERS["mean"], preds, target_of("regression", y), folds % 2, seed=0)
 
 
 def test_a_fit_knows_no_label_that_only_the_held_out_fold_has():

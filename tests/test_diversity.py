@@ -129,12 +129,6 @@ def test_yules_q_is_undefined_where_a_member_is_always_right():
     assert np.isnan(pairwise(preds, y, "binary").yule_q[0, 1])
 
 
-def test_a_regression_decides_nothing():
-    preds, y = made_up("regression")
-    with pytest.raises(ValueError, match=r"\bregression\b.*\berror_correlation\b"):
-        pairwise(preds, y, "regression")
-
-
 def test_alike_predictors_stand_side_by_side():
     alike = np.array([[1, 0.1, 0.9, 0.1], [0.1, 1, 0.2, 0.8], [0.9, 0.2, 1, 0], [0.1, 0.8, 0, 1]])
     order = clustered(alike).tolist()

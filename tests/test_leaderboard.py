@@ -254,12 +254,6 @@ def test_the_noise_of_fitting_widens_the_intervals_about_the_gain():
     pd.testing.assert_frame_equal(noisy.loc[others], given.loc[others])
 
 
-def test_a_board_without_the_plain_mean_is_refused():
-    y, (a,) = errors(scales=(1,))
-    with pytest.raises(ValueError, match=r"'blend_mean'.*\['only'\]"):
-        leaderboard([Entry("only", "member", a)], target_of(y), np.arange(200) % 2, seed=0)
-
-
 @pytest.mark.parametrize(
     ("gains", "errors", "expected"),
     [

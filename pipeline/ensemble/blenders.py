@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.ensemble.fitted import BlendModel, Fitted, State, refuse_not_finite
+from pipeline.ensemble.fitted import BlendModel, Fitted, State
 from pipeline.ensemble.means import MEANS
 from pipeline.ensemble.stackers import STACKERS
 from pipeline.ensemble.weights import WEIGHTS
@@ -19,7 +19,7 @@ from pipeline.scoring.tasks import TASKS, Floats, Task, as_probabilities
 
 @dataclass(frozen=True)
 class Blender:
-    """A blending method with checks of its input."""
+    """A blending method that refuses a task which it does not support."""
 
     name: str
     model: BlendModel
@@ -37,32 +37,18 @@ class Blender:
         """The fitted blend.
 
         Args:
-            preds: (n, m, c) predictions of the fit rows, on the prediction scale.
+            preds: (n, m, c) finite predictions of the fit rows, on the prediction scale.
         Raises:
-            ValueError: the task does not fit, shapes disagree, or a value is not finite.
+            ValueError: the task does not fit.
         """
-        task, shape, y = target.task.name, preds.shape, target.y
+        task = target.task.name
         if not self.supports(task):
             raise ValueError(
                 f"blender {self.name!r} does not fit task {task!r}, only "
                 f"{', '.join(self.tasks)}; take it out of blend.methods"
             )
-        if preds.ndim != 3 or 0 in shape[:2]:
-            raise ValueError(
-                f"blender {self.name!r}: predictions to fit are {shape}, not (rows, predictors, "
-                "columns) with at least one row and one predictor"
-            )
-        expected = shape[:1] if target.task.has_classes else shape[::2]
-        if y.shape != expected:
-            raise ValueError(
-                f"blender {self.name!r}: targets of {task} are {expected}, got {y.shape}"
-            )
-        refuse_not_finite(self.name, "prediction to fit", preds)
-        # NaN only where a row has no target at all
-        largest = np.fmax.reduce(np.abs(y).reshape(len(y), -1), axis=1)
-        refuse_not_finite(self.name, "target", largest)
         values = self.model.fit(preds, target, seed)
-        return Fitted(self.name, self.model, target.task, shape[1:], values)
+        return Fitted(self.name, self.model, target.task, preds.shape[1:], values)
 
 
 @dataclass(frozen=True)

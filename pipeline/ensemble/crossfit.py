@@ -4,7 +4,6 @@ Letters: n rows, c columns, K folds. Formulas and the remaining leak: docs/metho
 "Cross-fitting without pairs of folds".
 """
 
-from collections.abc import Sized
 from itertools import combinations
 from typing import Any
 
@@ -25,11 +24,9 @@ def cross_fit(
     Args:
         preds: (n, m, c) out-of-fold predictions.
         folds: (n,) the folds that `preds` were trained with: other folds would leak.
-    Raises:
-        ValueError: fewer than two folds, or another number of rows.
     """
     blend = np.empty((len(preds), preds.shape[2]))
-    for new in _rows_of_folds(preds, folds, at_least=2):
+    for new in _rows_of_folds(folds):
         blend[new] = blender.fit(preds[~new], target.only(~new), seed=seed).apply(preds[new])
     return blend
 
@@ -39,12 +36,9 @@ def cross_fit_pairs(
 ) -> Floats:
     """(K, n, c) blends; layer k comes from fits without fold k and without the row's own fold.
 
-    On the rows of fold k, layer k equals `cross_fit`. Takes K + K (K - 1) / 2 fits.
-
-    Raises:
-        ValueError: fewer than three folds, or another number of rows.
+    On the rows of fold k, layer k equals `cross_fit`. Takes three folds and K + K (K - 1) / 2 fits.
     """
-    rows_of = _rows_of_folds(preds, folds, at_least=3)
+    rows_of = _rows_of_folds(folds)
     pairs = np.empty((len(rows_of), len(preds), preds.shape[2]))
 
     def blend(new: NDArray[np.bool_]) -> Floats:
@@ -82,7 +76,7 @@ def cross_postprocess(
         held_out_pairs: (K, n, c) from `cross_fit_pairs`.
         whole: K fits on pairs of folds for each layer; else one fit, and NaN beyond fold k.
     """
-    rows_of = _rows_of_folds(target, folds, at_least=3)
+    rows_of = _rows_of_folds(folds)
     result = np.full_like(held_out_pairs, np.nan)
     for blend, layer, held_out in zip(held_out_pairs, result, rows_of, strict=True):
         for new in rows_of if whole else [held_out]:
@@ -91,12 +85,6 @@ def cross_postprocess(
     return result
 
 
-def _rows_of_folds(values: Sized, folds: NDArray[Any], *, at_least: int) -> list[NDArray[np.bool_]]:
+def _rows_of_folds(folds: NDArray[Any]) -> list[NDArray[np.bool_]]:
     """K masks of (n,), in the order of the folds."""
-    names = np.unique(folds)
-    if folds.shape != (len(values),) or len(names) < at_least:
-        raise ValueError(
-            f"cross-fitting {len(values)} rows takes one fold for each and at least {at_least} "
-            f"folds, got {folds.shape} with {len(names)}"
-        )
-    return [folds == name for name in names]
+    return [folds == name for name in np.unique(folds)]

@@ -28,7 +28,6 @@ class Model(Protocol):
             state: as `fit` returned it; arrays may be lists.
             new: (k, m, c) predictions, or a (k, c) blend to post-process.
         """
-        ...
 
 
 class BlendModel(Model, Protocol):
@@ -37,11 +36,9 @@ class BlendModel(Model, Protocol):
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks that the blender supports."""
-        ...
 
     def fit(self, preds: Floats, target: Target, seed: int) -> State:
         """The state, from (n, m, c) predictions and their targets."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +70,12 @@ class Fitted:
                 f"{self.name!r} was fitted on rows of shape {self.row}, the new predictions are "
                 f"{new.shape}; give the same predictors and columns"
             )
-        refuse_not_finite(self.name, "new prediction", new)
+        bad = ~np.isfinite(new).reshape(len(new), -1).all(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"{self.name!r}: new prediction not finite in {bad.sum()} of {len(new)} rows, "
+                f"first row {bad.argmax()}; find the predictor that holds NaN or infinity"
+            )
         applied = self.model.apply(self.values, new, self.task)
         # weights may sum to 1 + 1e-16, which is more than 1 where all members predict 1
         return np.clip(applied, 0, 1) if self.task.is_probability else applied
@@ -102,16 +104,6 @@ class Fitted:
         """The inverse of `state`; arrays may be lists."""
         values = {key: value for key, value in state.items() if key not in ("name", "task", "row")}
         return Fitted(state["name"], model, TASKS[state["task"]], tuple(state["row"]), values)
-
-
-def refuse_not_finite(name: str, what: str, values: Floats) -> None:
-    """Raise a ValueError if a value of (n, ...) `values` is not finite."""
-    bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    if bad.any():
-        raise ValueError(
-            f"{name!r}: {what} not finite in {bad.sum()} of {len(values)} rows, first row "
-            f"{bad.argmax()}; find the predictor that holds NaN or infinity"
-        )
 
 
 def check_names(setting: str, names: Iterable[str], registry: Collection[str]) -> None:

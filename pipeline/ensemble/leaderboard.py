@@ -90,14 +90,8 @@ def leaderboard(
             looks better; NaN for single predictors), gain over the plain mean, gain_low and
             gain_high (its 95 % interval), gain_over_single (over the best single predictor) with
             _low and _high, chosen (True once).
-    Raises:
-        ValueError: the plain mean is missing.
     """
     names = [entry.name for entry in entries]
-    if PLAIN_MEAN not in names:
-        raise ValueError(
-            f"leaderboard: no {PLAIN_MEAN!r} among {sorted(names)}; add the plain mean"
-        )
     sign = target.metric.sign
     predictions = [entry.predictions for entry in entries]
     scores = np.array([target.score(p) for p in predictions])

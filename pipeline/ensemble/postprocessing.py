@@ -29,7 +29,6 @@ class PostprocessingModel(Model, Protocol):
         Columns that nothing ties, neither a sum of 1 nor a metric that scores them at once, come
         one by one; each entry of the state then lists one value.
         """
-        ...
 
     def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
         """What it does to the blend, in a line.
@@ -37,12 +36,11 @@ class PostprocessingModel(Model, Protocol):
         Args:
             columns: names of the c prediction columns.
         """
-        ...
 
 
 @dataclass(frozen=True)
 class Postprocessing:
-    """A post-processing with its metrics and checks of its input.
+    """A post-processing with the metrics that it fits.
 
     Attributes:
         metrics: by name, the tasks in which it adapts a blend to the metric.
@@ -67,7 +65,7 @@ class Postprocessing:
         Args:
             blend: (n, c) cross-fitted predictions.
         Raises:
-            ValueError: the task or the metric does not fit, or shapes disagree.
+            ValueError: the task or the metric does not fit.
         """
         task, metric = target.task.name, target.metric
         if not self.fits(task, metric):
@@ -75,12 +73,6 @@ class Postprocessing:
                 f"post-processing {self.name!r} does not fit task {task!r} with metric "
                 f"{metric.label!r}, only {', '.join(self.tasks)} with {', '.join(self.metrics)}; "
                 "take it out of blend.postprocessing"
-            )
-        expected = blend.shape[:1] if target.task.has_classes else blend.shape
-        if blend.ndim != 2 or target.y.shape != expected:
-            raise ValueError(
-                f"post-processing {self.name!r}: the blend is {blend.shape}, its targets "
-                f"{target.y.shape}; rows and columns have to agree"
             )
         at_once = target.task.has_classes or (target.metric.decides and target.metric.joint)
         values = self.model.fit(blend, target) if at_once else self._by_column(blend, target)

@@ -105,11 +105,8 @@ def clustered(correlation: Floats) -> NDArray[np.int64]:
 def pairwise(preds: Floats, y: NDArray[Any], task: str) -> Pairwise:
     """The measures of each pair of predictors; with several labels, each label is a prediction.
 
-    Raises:
-        ValueError: the task has no classes or labels.
+    The task has classes or labels.
     """
-    if not TASKS[task].is_probability:
-        raise ValueError(f"pairwise: task {task} decides nothing; use error_correlation")
     right = np.stack(
         [(decide(task, preds[:, i]) == y).ravel() for i in range(preds.shape[1])], axis=1
     ).astype(np.float64)
