@@ -9,7 +9,7 @@ of a competition with a config, are never touched.
 
 import argparse
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.files.lock import competition_locked
@@ -56,26 +56,22 @@ def unnamed(predictors: Mapping[str, set[str]]) -> dict[str, list[Path]]:
             files = [path, path.with_suffix(".json")] if path.is_file() else [path]
             found.setdefault(competition, []).extend(f for f in files if f.exists())
     for competition, names in predictors.items():
-        paths = list(_unnamed_in(competition, names))
-        if paths:
+        if paths := _unnamed_in(competition, names):
             found[competition] = paths
     return found
 
 
-def _unnamed_in(competition: str, predictors: set[str]) -> Iterator[Path]:
-    board = leaderboard_path(competition)
+def _unnamed_in(competition: str, predictors: set[str]) -> list[Path]:
+    board, models = leaderboard_path(competition), Path("models", competition)
     blends = set(read_board(board)["name"]) if board.is_file() else set()
-    for path in Path("models", competition).glob("[!.]*/"):
-        if path.name not in predictors | OURS:
-            yield path
-    for path in Path("oof", competition).glob("[!.]*/"):
-        if path.name not in predictors | blends:
-            yield path
-    runs = [read_json(path) for path in Path("models", competition).glob("*/fold*/run.json")]
-    used = {run["encoding"]["backbone"] for run in runs}
-    for path in backbones_dir(competition).glob("[!.]*/"):
-        if path.name not in used:
-            yield path
+    runs = [read_json(path) for path in models.glob("*/fold*/run.json")]
+    named = {
+        models: predictors | OURS,
+        Path("oof", competition): predictors | blends,
+        backbones_dir(competition): {run["encoding"]["backbone"] for run in runs},
+    }
+    inner = [path for folder in named for path in folder.glob("[!.]*/")]
+    return [path for path in inner if path.name not in named[path.parent]]
 
 
 def _predictors_by_competition() -> dict[str, set[str]]:

@@ -46,20 +46,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         predictions = combined("test", test.ids)
         table, notes = submission(form, predictions, test, data, train.columns, train.y)
-        made_from, record = (
-            made_from_of(config, standings),
-            record_of(config, combination, standings),
-        )
+        made_from = made_from_of(config, standings)
+        record = record_of(config, combination, standings)
         if len(standings) > 1:
             target = Target.of(scored.y, config.task, config.metric, weights=scored.metric_weights)
             record["score"] = target.score(combined("oof", scored.ids))
             notes = [*notes, f"{target.metric.label} on held-out rows: {record['score']:.4f}"]
-        is_chosen, name = flags.predictor is None, combination.name
-        path = write_submission(
-            config.competition, name, table, made_from, record, is_chosen=is_chosen
-        )
+        names, is_chosen = (config.competition, combination.name), flags.predictor is None
+        path = write_submission(*names, table, made_from, record, is_chosen=is_chosen)
         rows = f"{len(table)} rows of {', '.join(form.sample.header)}"
-        print(*notes, f"{path}: {rows}, from {name}", sep="\n")
+        print(*notes, f"{path}: {rows}, from {combination.name}", sep="\n")
 
 
 def _check_current(config: Config, predictor: str, train: Train, test: TestRows) -> None:
