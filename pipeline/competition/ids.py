@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from pipeline.competition.spelling import same_numbers, spelled_in, spelling_key
 from pipeline.competition.tables import column, no_column, open_table
 from pipeline.files.messages import first_few
 from pipeline.settings.data import Data
+from pipeline.settings.listing import spelled
 
 SETTINGS = {"train": "train", "test": "test", "sample": "sample_submission"}  # by key of data.id
 
@@ -65,9 +65,7 @@ def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
     remedy = None
     if len(names) == len(SETTINGS) and all(names.values()):
         same = len(set(names.values())) == 1
-        value = names[part] if same else names
-        spelled = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
-        remedy = f"set data.id: {spelled.partition(chr(10))[0]}"
+        remedy = f"set data.id: {spelled(names[part] if same else names)}"
     elif part == "train" and names["train"] is None:
         remedy = "correct data.id, or set it to null, which numbers the rows"
     return no_column(name, table.columns.tolist(), where, "data.id", remedy)
