@@ -80,11 +80,7 @@ def connect(
 
 
 def parts_of(edges: np.ndarray, n_nodes: int) -> np.ndarray:
-    """(n_nodes,) number of the connected part that a node belongs to.
-
-    Args:
-        edges: (e, 2) nodes, 0 to n_nodes - 1.
-    """
+    """(n_nodes,) number of the part that a node is in, of those that (e, 2) edges connect."""
     # imported here: it takes a tenth of a second to load, and most tables do not need it
     from scipy.sparse.csgraph import connected_components
 

@@ -171,11 +171,7 @@ def _rare(what: str, names: Sequence[str], n_rows: NDArray[Any], n: int) -> list
 
 
 def _aligned(
-    table: pd.DataFrame,
-    ids: Sequence[str],
-    where: str,
-    remedy: str,
-    fold: re.Pattern[str] = FOLD,
+    table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str, fold: re.Pattern[str] = FOLD
 ) -> IntArray:
     """(n,) folds by id, from the two columns of a table; `fold` is how cells are spelled."""
     order = in_order_of(ids, table.iloc[:, 0].tolist(), where, remedy)

@@ -183,11 +183,7 @@ def read_test(data: Data) -> TestRows:
 def texts_by(
     template: str | None, rows: Train | TestRows, at: NDArray[np.int64] | None = None
 ) -> Sequence[tuple[str, ...]]:
-    """(n,) the texts of each row as a member with this template reads them.
-
-    Args:
-        at: the rows that are wanted; None for all.
-    """
+    """(n,) the texts of the rows `at`, or of all, as a member with this template reads them."""
     wanted = np.arange(len(rows.ids)) if at is None else at
     texts = [rows.texts[row] for row in wanted]
     if template is None:

@@ -35,11 +35,7 @@ def submission(
 ) -> tuple[pd.DataFrame, list[str]]:
     """The submission with the sample's columns and rows, and notes about it, a line each.
 
-    Args:
-        predictions: (k, c) of the test rows, in their order.
-        columns, y: as for `submission_cells`.
-    Raises:
-        ValueError: as for `submission_cells`.
+    Arguments and errors are those of `submission_cells`, but predictions are in the test's order.
     """
     order = in_order_of(form.sample.ids, test.ids, data.test, "correct the sample submission")
     differ = len(set(zip(test.texts, *test.features.values(), strict=True))) > 1
@@ -133,8 +129,8 @@ def _constant_targets(sample: Sample, columns: Sequence[str], y: NDArray[Any]) -
 
 def _refuse_constant(cells: Cells, allowed: set[str]) -> None:
     for name, values in cells.items():
-        is_continuous = isinstance(values[0], float) if values else False
-        if is_continuous and name not in allowed and len(values) > 1 and len(set(values)) == 1:
+        is_constant = len(values) > 1 and len(set(values)) == 1
+        if is_constant and isinstance(values[0], float) and name not in allowed:
             raise ValueError(
                 f"column {name!r} of the submission is {values[0]:g} on every row; a model that "
                 "predicts a constant has not learned, look at its log; to submit another predictor "

@@ -209,7 +209,7 @@ def _numbers(
 def _codes_or_shares(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
     """Codes of one column of classes, or (n, classes) shares of a column for each class."""
     if len(cells) == 1:
-        return _codes(where, ids, cells, None)
+        return _codes(where, ids, cells)
     classes = _in_order(set(cells))
     in_order = {name: cells[name] for name in classes}
     limits: dict[str, Any] = {"is_valid": lambda x: 0 <= x <= 1, "complaint": SHARES}
@@ -225,7 +225,7 @@ def _codes_or_shares(where: str, ids: Sequence[str], cells: Cells, _: str | None
     return shares, classes
 
 
-def _codes(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
+def _codes(where: str, ids: Sequence[str], cells: Cells) -> Targets:
     ((name, column),) = cells.items()
     classes = _in_order(set(column))
     if len(classes) == 1:
@@ -238,7 +238,7 @@ def _codes(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targe
 
 
 def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | None) -> Targets:
-    y, classes = _codes(where, ids, cells, positive)
+    y, classes = _codes(where, ids, cells)
     (name,) = cells
     if len(classes) > 2:
         raise ValueError(

@@ -48,7 +48,6 @@ FLAGS: dict[str, dict[str, Any]] = {
     "predictor": {
         "metavar": "NAME",
         "nargs": "+",
-        "default": None,
         "help": "the predictor to submit, or several, of which the mean is submitted; by default "
         "the one that blend chose",
     },
@@ -56,7 +55,6 @@ FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "NUMBER",
         "nargs": "+",
         "type": _weight,
-        "default": None,
         "help": "a weight for each --predictor, scaled to a sum of 1; by default equal ones",
     },
 }
@@ -138,7 +136,7 @@ def parse(
     typed = vars(known)
     words, path, quick = set(typed), Path(typed.pop("config")), typed.pop("quick", False)
     members = typed.pop("members", None)
-    own = argparse.Namespace(**{flag: typed.pop(flag) for flag in flags})
+    own = argparse.Namespace(**{flag: typed.pop(flag, None) for flag in flags})
     config = load_config(path, typed)
     if members:
         config = _keep_members(config, members)

@@ -42,8 +42,7 @@ class Data(Section):
         "break; {{ is a brace; null: each column is a text",
     )
     features: Columns = Field(
-        (),
-        description="columns of numbers and categories, for lightgbm_text and for templates",
+        (), description="columns of numbers and categories, for lightgbm_text and for templates"
     )
     target: Columns = Field(
         ("target",),

@@ -85,10 +85,7 @@ class ClassicMember(Named):
 
 
 FINE_TUNED, CLASSIC = "fine-tuned", "classic"
-KINDS: dict[str, type[Member] | type[ClassicMember]] = {
-    FINE_TUNED: Member,
-    CLASSIC: ClassicMember,
-}
+KINDS: dict[str, type[Member] | type[ClassicMember]] = {FINE_TUNED: Member, CLASSIC: ClassicMember}
 
 
 def _kind(member: object) -> str:
@@ -139,11 +136,7 @@ def filled_in(
     backbone: str | None,
     seed: int,
 ) -> object:
-    """A member with what it leaves out: name, seed, and what its kind inherits.
-
-    Args:
-        loss: of fine-tuned members where neither they nor `training` name one.
-    """
+    """A member with what it leaves out: name, seed, and what its kind inherits."""
     if not isinstance(member, dict):
         return member
     if "model" in member:

@@ -53,14 +53,7 @@ def n_parts(template: str | None) -> int:
 
 
 def filled(template: str, names: Sequence[str], rows: Texts) -> Texts:
-    """(n,) the one text of each row, with `BREAK` for {sep}.
-
-    Args:
-        names: the columns of the rows.
-        rows: (n,) cells.
-    Raises:
-        ValueError: as `check_template`.
-    """
+    """(n,) the one text of each row, with `BREAK` for {sep}; raises as `check_template`."""
     check_template("template", template, names)
     at = {name: f"{{{position}}}" for position, name in enumerate(names)} | {SEP: BREAK}
     pattern = _BRACE.sub(lambda brace: brace[0] if brace[1] is None else at[brace[1]], template)
