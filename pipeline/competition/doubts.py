@@ -29,7 +29,7 @@ SEVERAL = 10  # values that a column has at least if it may group the rows
 LONG_BEGINNING = 20  # characters that all texts have in common, from which we warn
 HARDLY = 0.25  # of the expected test rows: with fewer, the test table has values of its own
 
-Columns = list[list[str]]
+Cells = tuple[list[str], list[str]]  # of a column: (n,) in train, (k,) in test
 
 
 def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[str]:
@@ -159,44 +159,39 @@ def _shared_in_train_only(data: Data, train: Train, test: TestRows) -> list[str]
     """
     atoms = connect(joined_unordered(train.texts), train.groups)
 
-    def lines_about(names: str, cells: Columns, test_cells: Columns, remedy: str) -> list[str]:
+    def line_about(names: str, columns: Sequence[Cells], remedy: str) -> str | None:
+        cells, test_cells = zip(*columns, strict=True)
         counted = _count_shared(cells, test_cells, atoms)
         if counted is None:
-            return []
+            return None
         n_train, n_test = counted
         group = _grouping_column(data, cells)
         remedy = f"set data.group: {group}" if group is not None else remedy
-        return [
+        return (
             f"{data.train}: {n_train} of {len(atoms)} rows share {names} with another row, only "
             f"{n_test} of {len(test.ids)} test rows with a training row; folds that separate them "
             f"give scores that are too good: {remedy}"
-        ]
+        )
 
     lines = {}
     number = "number the rows {} in a column of your own and name it as data.group"
     columns = _text_columns(data, train, test)
-    for name, (cells, test_cells) in columns.items():
+    for name, cells in columns.items():
         names, remedy = f"their {name!r}", f"set data.group: {name}"
         if (name,) == data.text:
-            names, remedy = (
-                f"{names} up to punctuation",
-                f"{number.format('of equal words')}, or set folds.similar",
-            )
-        lines[name] = lines_about(names, [cells], [test_cells], remedy)
+            names += " up to punctuation"
+            remedy = f"{number.format('of equal words')}, or set folds.similar"
+        lines[name] = line_about(names, [cells], remedy)
     if len(data.text) == 2 and bool(lines[data.text[0]]) == bool(lines[data.text[1]]):
         # a text may be on the left here and on the right there, and one group is to hold both
+        names, remedy = " or ".join(map(repr, data.text)), number.format("that such texts connect")
         both = [columns[name] for name in data.text]
-        lines[data.text[0]] = lines_about(
-            f"a text, in {' or '.join(map(repr, data.text))},",
-            [cells for cells, _ in both],
-            [test_cells for _, test_cells in both],
-            number.format("that such texts connect"),
-        )
-        lines[data.text[1]] = []
-    return [line for told in lines.values() for line in told]
+        lines[data.text[0]] = line_about(f"a text, in {names},", both, remedy)
+        lines[data.text[1]] = None
+    return [line for line in lines.values() if line is not None]
 
 
-def _grouping_column(data: Data, columns: Columns) -> str | None:
+def _grouping_column(data: Data, columns: Sequence[list[str]]) -> str | None:
     """The column of the training table, if any, that has one value for all connected rows.
 
     Args:
@@ -220,9 +215,7 @@ def _grouping_column(data: Data, columns: Columns) -> str | None:
     return best if best is not None and SEVERAL <= n_values[best] < n else None
 
 
-def _text_columns(
-    data: Data, train: Train, test: TestRows
-) -> dict[str, tuple[list[str], list[str]]]:
+def _text_columns(data: Data, train: Train, test: TestRows) -> dict[str, Cells]:
     """Keys of the training and the test cells of a text pair and of further columns of words.
 
     Those of a single text column are without punctuation: equal texts share a fold anyway.
@@ -247,7 +240,7 @@ def _text_columns(
 
 
 def _count_shared(
-    columns: Columns, test_columns: Columns, atoms: np.ndarray
+    columns: Sequence[list[str]], test_columns: Sequence[list[str]], atoms: np.ndarray
 ) -> tuple[int, int] | None:
     """Rows of train and of test that share a value with another atom of train, if we should warn.
 
