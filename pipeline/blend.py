@@ -20,7 +20,6 @@ from pipeline.predictors.board import made_from_of_blends, read_board, trained_o
 from pipeline.predictors.saved_blends import blends_are_current, write_contest
 from pipeline.predictors.stack import lines_about_duplicates, read_stack, with_doubts
 from pipeline.reporting.screen import summary
-from pipeline.scoring.target import Target
 from pipeline.settings.command import stage
 
 
@@ -29,9 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config = without_incomplete(config)
         train, folds = with_oof(*read_rows(config))
         test = read_test(config.data)
-        target = Target.of(
-            train.y, config.task, config.metric, train.groups, weights=train.metric_weights
-        )
+        target = train.target(config.task, config.metric)
         stack = read_stack(config, train, test, folds)
         print(
             f"blend: {len(stack.names)} predictors, {len(stack.oof)} training rows"

@@ -26,7 +26,6 @@ from pipeline.members.rates import rates_of_members
 from pipeline.members.steps import steps_of_units
 from pipeline.predictors.board import check_external
 from pipeline.predictors.external import check_parts
-from pipeline.scoring.target import Target
 from pipeline.scoring.trial import try_metric
 from pipeline.settings.blend import Blend
 from pipeline.settings.command import one_line_errors, parse
@@ -59,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_positive(data.positive, form)
         check_metric_takes(config.metric, data.train, train.y, train.classes)
         check_learnable(config, train)
-        target = Target.of(train.y, config.task, config.metric, weights=train.metric_weights)
-        doubt = try_metric(target, len(train.columns))
+        doubt = try_metric(train.target(config.task, config.metric), len(train.columns))
         scored, n_blocks = train, config.folds.n
         if train.times is not None:
             scored, _ = with_oof(train, time_folds(train.times, config.folds.n))

@@ -21,7 +21,6 @@ from pipeline.predictors.predictions import (
     check_newer_than_its_predictors,
     check_same_models,
 )
-from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import stage
 from pipeline.settings.config import Config
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         made_from = made_from_of(config, standings)
         record = record_of(config, combination, standings)
         if len(standings) > 1:
-            target = Target.of(scored.y, config.task, config.metric, weights=scored.metric_weights)
+            target = scored.target(config.task, config.metric)
             record["score"] = target.score(combined("oof", scored.ids))
             notes = [*notes, f"{target.metric.label} on held-out rows: {record['score']:.4f}"]
         names, is_chosen = (config.competition, combination.name), flags.predictor is None

@@ -16,7 +16,6 @@ from pipeline.members.training import train_units
 from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import is_finished, models_hash, read_oof
 from pipeline.predictors.predictions import origin_of_oof, write_predictions
-from pipeline.scoring.target import Target
 from pipeline.scoring.trial import try_metric
 from pipeline.settings.command import stage
 from pipeline.settings.members import AnyMember
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_learnable(config, train)
         names = (config.competition, config.task, config.metric, config.data.id_name)
         table = TrainingTable(*names, train, folds, config.data.transform)
-        target = Target.of(train.y, config.task, config.metric, weights=train.metric_weights)
+        target = train.target(config.task, config.metric)
         in_folds = [folds == fold for fold in range(table.n_folds)]
         try_metric(target, len(train.columns), in_folds)  # each unit will be scored on its fold
         backbones = keep_backbones((m.backbone for m in config.members), config.competition)
@@ -85,7 +84,7 @@ def _write_oof(member: AnyMember, table: TrainingTable) -> None:
         write_predictions(
             folder, "oof", train.ids, table.id_name, train.columns, predictions, made_from
         )
-    target = Target.of(train.y, table.task, table.metric, weights=train.metric_weights)
+    target = train.target(table.task, table.metric)
     print(f"{folder}/oof.csv: {target.metric.label} {target.score(predictions):.4f}")
 
 

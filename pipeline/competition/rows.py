@@ -19,6 +19,8 @@ from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import check_transform, read_targets, read_weights
 from pipeline.competition.timeline import as_times
 from pipeline.files.hashes import sha256_of_texts
+from pipeline.scoring.names import Setting
+from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, prediction_columns
 from pipeline.settings.data import Data
 from pipeline.settings.template import filled
@@ -74,6 +76,10 @@ class Train:
             shares=None if self.shares is None else self.shares[rows],
             times=None if self.times is None else self.times[rows],
         )
+
+    def target(self, task: str, metric: Setting) -> Target:
+        """What is to be predicted, scored by `metric` with its weights of the rows."""
+        return Target.of(self.y, task, metric, self.groups, weights=self.metric_weights)
 
     @property
     def sha256_of_texts(self) -> str:

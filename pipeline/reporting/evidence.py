@@ -115,9 +115,7 @@ def read_evidence(config: Config) -> Evidence:
     data, members = config.data, member_folders(config)
     whole, test = read_rows(config), read_test(data)
     train, folds = with_oof(*whole)
-    target = Target.of(
-        train.y, config.task, config.metric, train.groups, weights=train.metric_weights
-    )
+    target = train.target(config.task, config.metric)
     units = {n: [Unit(config.competition, n, k) for k in np.unique(folds)] for n in members}
     stamp = require_board(config)
     board = read_board(leaderboard_path(config.competition))
