@@ -184,19 +184,10 @@ def hold_contest(
         expected = score_of_choice(
             pairs, target, folds, single=single, fit_variance=variances, seed=seed
         )
-    return Contest(
-        candidates,
-        weights,
-        _with_columns(board, entries, target, columns),
-        expected,
-        difference_interval(
-            target,
-            blend.predictions,
-            constant.predictions,
-            seed=seed,
-            fit_variance=blend.fit_variance,
-        ),
-    )
+    compared = target, blend.predictions, constant.predictions
+    over_constant = difference_interval(*compared, seed=seed, fit_variance=blend.fit_variance)
+    board = _with_columns(board, entries, target, columns)
+    return Contest(candidates, weights, board, expected, over_constant)
 
 
 def _candidates_and_weights(
