@@ -58,10 +58,6 @@ def _squared_log_error(y: Floats, p: Floats) -> Floats:
     return (np.log1p(np.maximum(y, 0)) - np.log1p(np.maximum(p, 0))) ** 2
 
 
-def _relative_error(y: Floats, p: Floats) -> Floats:
-    return np.abs(y - p) / np.maximum(np.abs(y), LEAST)
-
-
 def rank_of_truth(y: NDArray[Any], p: Floats) -> NDArray[np.int64]:
     """(n,) rank of the true class among (n, classes) probabilities, from 1; ties as in `ranked`."""
     of_truth = p[np.arange(len(y)), y][:, None]
@@ -122,7 +118,7 @@ ROW_MEANS: dict[str, RowMean] = {
     "mcrmse": RowMean(_squared_error, np.sqrt),
     "mae": RowMean(lambda y, p: np.abs(y - p)),
     "rmsle": RowMean(_squared_log_error, np.sqrt),
-    "mape": RowMean(_relative_error),
+    "mape": RowMean(lambda y, p: np.abs(y - p) / np.maximum(np.abs(y), LEAST)),
     "accuracy": RowMean(lambda y, p: (y == p).astype(np.float64)),
     "logloss": RowMean(_negative_log_likelihood),
 }

@@ -47,7 +47,10 @@ class OwnFunction:
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value.item()
         if not isinstance(value, Real) or math.isinf(value):
-            raise ValueError(f"{where} returned {_shown(value)}; {RETURNED}")
+            shown = f"{value!r}"[:80]
+            if isinstance(value, np.ndarray):
+                shown = f"an array of shape {value.shape}"
+            raise ValueError(f"{where} returned {shown}; {RETURNED}")
         return float(value)
 
     @cached_property
@@ -92,9 +95,3 @@ class OwnFunction:
         at = f" in line {lines[-1]}" if lines else ""
         message = " ".join(str(error).split())
         return f"raised {type(error).__name__}{at}: {message[:200]}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    return f"{value!r}"[:80]

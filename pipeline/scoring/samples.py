@@ -35,9 +35,11 @@ def sample_score(metric: Metric, y: NDArray[Any], p: NDArray[Any]) -> SampleScor
     if not len(y):
         return lambda counts: np.full(len(counts), np.nan)
     if isinstance(function, RowMean):
-        return _row_mean(function, y, p)
+        mean = _mean_of(function.of_rows(y, p))
+        return lambda counts: function.of_mean(mean(counts))
     if isinstance(function, RowRatio):
-        return _row_ratio(function, y, p)
+        above, below = function.of_rows(y, p)
+        return lambda counts: ratio(counts @ above, counts @ below)
     if metric.counted is not None:
         return _counted(metric.counted, y, p)
     if metric.name in BOOTSTRAP:
@@ -58,16 +60,6 @@ def _of_rows(function: Callable[..., float], y: NDArray[Any], p: NDArray[Any]) -
         return np.array([function(y[held], p[held]) for held in rows])
 
     return score
-
-
-def _row_mean(metric: RowMean, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-    mean = _mean_of(metric.of_rows(y, p))
-    return lambda counts: metric.of_mean(mean(counts))
-
-
-def _row_ratio(metric: RowRatio, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-    above, below = metric.of_rows(y, p)
-    return lambda counts: ratio(counts @ above, counts @ below)
 
 
 def _mean_and_variance(counts: Floats, values: Floats) -> tuple[Floats, Floats]:
