@@ -9,7 +9,13 @@ from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
 from pipeline.scoring.intervals import bootstrap_scores, difference_interval, estimate_fit_variance
 from pipeline.scoring.target import Target
 
-SETTING = {"n_bootstrap": 60, "seed": 0}
+SETTING = {"seed": 0}
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch):
+    for function in (bootstrap_scores, leaderboard):
+        monkeypatch.setitem(function.__kwdefaults__, "n_bootstrap", 60)  # for speed
 
 
 def target_of(y, groups=None):

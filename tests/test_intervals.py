@@ -70,11 +70,12 @@ def test_the_interval_is_that_of_a_plain_bootstrap():
     np.testing.assert_allclose([low, high], np.percentile(drawn, [2.5, 97.5]), atol=0.03)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(monkeypatch):
+    monkeypatch.setitem(bootstrap_scores.__kwdefaults__, "n_bootstrap", 150)  # for speed
     covered = 0
     for seed in range(60):
         y, (a, b) = errors(n=100, seed=seed, scales=(1.0, 1.2))
-        _, low, high = interval("rmse", y, a, b, n_bootstrap=150, seed=seed)
+        _, low, high = interval("rmse", y, a, b, seed=seed)
         covered += low <= 0.2 <= high
     assert 52 <= covered <= 59  # of 60, 57 expected
 
@@ -169,8 +170,9 @@ def test_an_estimate_of_the_variance_of_fits_below_0_counts_as_0():
     assert estimate_fit_variance(target_of(y), pairs, folds, seed=0) == 0
 
 
-def test_the_estimate_fit_variance_is_what_intervals_of_useless_fits_lack():
+def test_the_estimate_fit_variance_is_what_intervals_of_useless_fits_lack(monkeypatch):
     """Least squares on noise: the bootstrap with the fits as given sees half of the variance."""
+    monkeypatch.setitem(bootstrap_scores.__kwdefaults__, "n_bootstrap", 60)  # for speed
     rng, folds = np.random.default_rng(0), np.arange(100) % 5
     gains, seen, added = [], [], []
     for seed in range(150):
@@ -182,10 +184,10 @@ def test_the_estimate_fit_variance_is_what_intervals_of_useless_fits_lack():
         ]
         fresh = np.mean([1 - np.sqrt(1 + (w**2).sum()) for w in weights])  # of noise with sd 1
         honest, nothing = of_own_fold(pairs, folds), np.zeros_like(y)
-        gain, *_ = difference_interval(target, honest, nothing, n_bootstrap=2, seed=0)
-        drawn = bootstrap_scores(target, [nothing, honest], n_bootstrap=60, seed=seed)
+        gain, *_ = difference_interval(target, honest, nothing, seed=0)
+        drawn = bootstrap_scores(target, [nothing, honest], seed=seed)
         gains.append(gain - fresh)
         seen.append((drawn[:, 0] - drawn[:, 1]).var())
-        added.append(estimate_fit_variance(target, pairs, folds, n_bootstrap=60, seed=seed))
+        added.append(estimate_fit_variance(target, pairs, folds, seed=seed))
     assert 0.3 < np.mean(seen) / np.var(gains) < 0.7
     assert 0.8 < (np.mean(seen) + np.mean(added)) / np.var(gains) < 1.25

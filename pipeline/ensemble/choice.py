@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.ensemble.crossfit import of_own_fold
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, Expected, choose, leaderboard
-from pipeline.scoring.intervals import N_BOOTSTRAP, difference_interval, estimate_fit_variance
+from pipeline.scoring.intervals import difference_interval, estimate_fit_variance
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
@@ -23,7 +23,6 @@ def score_of_choice(
     *,
     single: Floats,
     fit_variance: dict[str, float],
-    n_bootstrap: int = N_BOOTSTRAP,
     seed: int,
 ) -> Expected:
     """Score the rule of the leaderboard on folds that it did not see.
@@ -43,14 +42,12 @@ def score_of_choice(
             Entry(name, "blend", pairs[k, seen], fit_variance=scale * fit_variance[name])
             for name, pairs in candidates.items()
         ]
-        board = leaderboard(
-            entries, target.only(seen), folds[seen], n_bootstrap=n_bootstrap, seed=seed
-        )
+        board = leaderboard(entries, target.only(seen), folds[seen], seed=seed)
         chosen.append(choose(board))
         pooled[:, new] = candidates[chosen[-1]][:, new]
     blend = of_own_fold(pooled, folds)
-    variance = estimate_fit_variance(target, pooled, folds, n_bootstrap=n_bootstrap, seed=seed)
-    how = partial(difference_interval, n_bootstrap=n_bootstrap, seed=seed, fit_variance=variance)
+    variance = estimate_fit_variance(target, pooled, folds, seed=seed)
+    how = partial(difference_interval, seed=seed, fit_variance=variance)
     gain, low, high = how(target, blend, plain)
     over_single, single_low, single_high = how(target, blend, single)
     return {

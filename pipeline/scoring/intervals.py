@@ -75,12 +75,7 @@ def intervals_of(values: Floats, bootstrap: Floats, fit_variance: Floats | float
 
 
 def estimate_fit_variance(
-    target: Target,
-    held_out_pairs: Floats,
-    folds: NDArray[Any],
-    *,
-    n_bootstrap: int = N_BOOTSTRAP,
-    seed: int,
+    target: Target, held_out_pairs: Floats, folds: NDArray[Any], *, seed: int
 ) -> float:
     """Variance of a cross-fitted score that the bootstrap misses because it keeps the fits fixed.
 
@@ -93,7 +88,7 @@ def estimate_fit_variance(
     n_folds = len(held_out_pairs)
     rows, own = np.arange(len(target)), np.unique(folds, return_inverse=True)[1]
     predictions = [held_out_pairs[(own + step) % n_folds, rows] for step in range(n_folds)]
-    scores = bootstrap_scores(target, predictions, n_bootstrap=n_bootstrap, seed=seed)
+    scores = bootstrap_scores(target, predictions, seed=seed)
     scores = scores[~np.isnan(scores).any(axis=1)]
     if not len(scores):
         return 0.0
@@ -105,19 +100,13 @@ def estimate_fit_variance(
 
 
 def difference_interval(
-    target: Target,
-    a: Floats,
-    b: Floats,
-    *,
-    n_bootstrap: int = N_BOOTSTRAP,
-    seed: int,
-    fit_variance: float = 0.0,
+    target: Target, a: Floats, b: Floats, *, seed: int, fit_variance: float = 0.0
 ) -> tuple[float, float, float]:
     """Gain of (n, c) `a` over (n, c) `b` on all rows, and the low and high of its 95 % interval.
 
     Paired percentile bootstrap (docs/method.md, "Intervals of a gain"); NaN where undefined.
     """
-    scores = bootstrap_scores(target, [a, b], n_bootstrap=n_bootstrap, seed=seed)
+    scores = bootstrap_scores(target, [a, b], seed=seed)
     own, base = np.array([[target.score(a)], [target.score(b)]])
     difference, low, high = intervals_of(
         improvements(target.metric, own, base),
