@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.crossfit import of_own_fold
-from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, Expected, choose, leaderboard
+from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
 from pipeline.scoring.intervals import difference_interval, estimate_fit_variance
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -24,13 +24,17 @@ def score_of_choice(
     single: Floats,
     fit_variance: dict[str, float],
     seed: int,
-) -> Expected:
+) -> dict[str, Any]:
     """Score the rule of the leaderboard on folds that it did not see.
 
     Args:
         candidates: (K, n, c) `cross_fit_pairs` of every blend by name, `blend_mean` among them.
         single: (n, c) out-of-fold predictions of the best single predictor.
         fit_variance: `estimate_fit_variance` of every blend, on all rows.
+    Returns:
+        score: pooled over folds, each predicted by the blend chosen without that fold; gain over
+        the plain mean and gain_over_single over the best single predictor, with _low and _high of
+        their 95 % intervals, NaN where undefined; chosen: K names, in the order of the folds.
     """
     pooled = np.empty_like(candidates[PLAIN_MEAN])
     plain = of_own_fold(candidates[PLAIN_MEAN], folds)

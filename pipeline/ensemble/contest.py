@@ -6,6 +6,7 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import joblib
 import numpy as np
@@ -18,7 +19,7 @@ from pipeline.ensemble.candidates import Candidate, candidates_of
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.cut_points import N_PLACES
 from pipeline.ensemble.fitted import check_names
-from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, Expected, leaderboard
+from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, leaderboard
 from pipeline.ensemble.postprocessing import COUNTING, POSTPROCESSING, Postprocessing
 from pipeline.ensemble.selection import N_BAGS, N_STEPS
 from pipeline.ensemble.stability import N_HALVES, weight_table
@@ -51,7 +52,7 @@ class Contest:
     candidates: list[Candidate]
     weights: dict[str, pd.DataFrame]
     board: pd.DataFrame
-    expected: Expected | None
+    expected: dict[str, Any] | None
     over_constant: tuple[float, float, float]
 
 

@@ -5,7 +5,7 @@ Letters: n rows, c columns, K folds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,26 +41,6 @@ class Entry:
     def is_single(self) -> bool:
         """Whether this is a predictor that blends are made of."""
         return self.kind not in ("blend", CONSTANT)
-
-
-class Expected(TypedDict):
-    """The score to expect of the chosen blend; gains have 95 % intervals, NaN where undefined.
-
-    Attributes:
-        score: pooled over folds, each predicted by the blend chosen without that fold.
-        gain: over the plain mean on the same rows.
-        gain_over_single: over the best single predictor.
-        chosen: K names, in the order of the folds.
-    """
-
-    score: float
-    gain: float
-    gain_low: float
-    gain_high: float
-    gain_over_single: float
-    gain_over_single_low: float
-    gain_over_single_high: float
-    chosen: list[str]
 
 
 def fold_scores(target: Target, predictions: Floats, folds: NDArray[Any]) -> Floats:

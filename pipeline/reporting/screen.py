@@ -4,14 +4,14 @@ Plain ASCII, at most 100 columns wide; leaderboard.csv has all lines and columns
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.ensemble.leaderboard import PLAIN_MEAN, Expected
+from pipeline.ensemble.leaderboard import PLAIN_MEAN
 from pipeline.scoring.metrics import Metric
 
 WIDTH = 100
@@ -24,7 +24,7 @@ Format = Callable[..., str]
 def summary(
     board: pd.DataFrame,
     metric: Metric,
-    expected: Expected | None,
+    expected: Mapping[str, Any] | None,
     over_constant: Sequence[float | None] | None = None,
     postprocessing: str | None = None,
 ) -> str:
@@ -140,7 +140,7 @@ def _why(chosen: Any) -> str:
     return f"* chosen: {name}, the best blend; it beats the plain mean {margin}"
 
 
-def _expected(score: float, expected: Expected | None, number: Format) -> list[str]:
+def _expected(score: float, expected: Mapping[str, Any] | None, number: Format) -> list[str]:
     if expected is None:
         return [
             f"expect slightly worse than {number(score)}: it was chosen on the rows that score it "

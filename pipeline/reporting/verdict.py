@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Expected
+from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
 from pipeline.reporting.numbers import signed, value
 from pipeline.reporting.screen import is_no_better_than_constant
 from pipeline.scoring.metrics import Metric
@@ -15,7 +15,7 @@ def verdict(
     chosen: Line,
     board: Sequence[Line],
     metric: Metric,
-    expected: Expected | None,
+    expected: Mapping[str, Any] | None,
     over_constant: Sequence[float | None] | None,
 ) -> str:
     """The score to expect of the chosen predictor, and its gains with their intervals.
