@@ -96,13 +96,16 @@ def test_a_constant_has_no_correlation_whatever_rounding_leaves_of_it(metric):
 
 
 def test_rows_without_groups_are_drawn_alone():
-    assert bootstrap_clusters(3).tolist() == [0, 1, 2]
-    assert bootstrap_clusters(4, ["b", "a", "b", "c"]).tolist() == [1, 0, 1, 2]
+    y = np.zeros((4, 1))
+    alone = Target.of(y, "regression", "rmse")
+    assert bootstrap_clusters(alone).tolist() == [0, 1, 2, 3]
+    grouped = Target.of(y, "regression", "rmse", ["b", "a", "b", "c"])
+    assert bootstrap_clusters(grouped).tolist() == [1, 0, 1, 2]
 
 
 def test_a_sample_draws_as_many_clusters_as_there_are_each_with_all_its_rows():
     cluster = np.repeat(np.arange(30), 4)
-    counts = bootstrap_counts(cluster, np.random.default_rng(0)).reshape(30, 4)
+    counts = bootstrap_counts(cluster, 1, np.random.default_rng(0)).reshape(30, 4)
     assert (counts == counts[:, :1]).all()
     assert counts[:, 0].sum() == 30
     assert 0 in counts

@@ -51,11 +51,11 @@ def drawn_scores(
     """
     rng = np.random.default_rng(0)
     n, n_seeds = len(grid.target), grid.preds.shape[1]
-    cluster = bootstrap_clusters(n, grid.target.groups)
+    cluster = bootstrap_clusters(grid.target)
     times, seeds = np.ones((1 + n_draws, n)), np.ones((1 + n_draws, n_seeds))
     for i in range(1, 1 + n_draws):
-        times[i] = bootstrap_counts(cluster, rng)
-        seeds[i] = bootstrap_counts(np.arange(n_seeds), rng)
+        times[i] = bootstrap_counts(cluster, 1, rng)
+        seeds[i] = bootstrap_counts(np.arange(n_seeds), 1, rng)
     scores = {
         subset: bootstrap_score(grid.target, blend)(times) for subset, blend in blends.items()
     }

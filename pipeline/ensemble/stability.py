@@ -39,7 +39,7 @@ def weight_table(
         over the refits, and selected: the share of refits in which the weight is not 0.
     """
     weights = weigh(preds, target, seed=seed)
-    clusters = bootstrap_clusters(len(target), target.groups)
+    clusters = bootstrap_clusters(target)
     n_clusters = int(clusters.max()) + 1
     n_drawn = max(1, min(n_clusters // 2, n_clusters * MOST_ROWS // len(target)))
     rng = np.random.default_rng(seed)

@@ -3,8 +3,6 @@
 Letters: n rows, B bootstrap samples. `counts` (B, n) says how often each sample holds each row.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,19 +12,20 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 
-def bootstrap_clusters(n_rows: int, groups: Any = None) -> NDArray[np.int64]:
-    """(n,) cluster number of each row; a cluster is drawn whole: a group, or a single row.
-
-    Args:
-        groups: (n,) labels; None makes each row a cluster.
-    """
-    return np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
+def bootstrap_clusters(target: Target) -> NDArray[np.int64]:
+    """(n,) cluster number of each row; a cluster is drawn whole: a group, or a single row."""
+    if target.groups is None:
+        return np.arange(len(target))
+    return np.unique(target.groups, return_inverse=True)[1]
 
 
-def bootstrap_counts(clusters: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """(n,) how often one bootstrap sample holds each row; it draws as many clusters as exist."""
-    n_clusters = int(clusters.max()) + 1
-    return np.bincount(rng.integers(n_clusters, size=n_clusters), minlength=n_clusters)[clusters]
+def bootstrap_counts(
+    clusters: NDArray[np.int64], n_samples: int, rng: np.random.Generator
+) -> Floats:
+    """(B, n) how often each bootstrap sample holds each row; it draws as many clusters as exist."""
+    n = int(clusters.max()) + 1
+    samples = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(n_samples))
+    return np.array([sample[clusters] for sample in samples], np.float64)
 
 
 def bootstrap_score(target: Target, predictions: Floats) -> SampleScore:

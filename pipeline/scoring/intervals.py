@@ -32,15 +32,12 @@ def bootstrap_scores(
         NaN where the metric is undefined on a sample.
     """
     n_bootstrap = min(n_bootstrap, N_OF_OWN) if target.metric.own else n_bootstrap
-    n = len(target)
-    rng = np.random.default_rng(seed)
-    clusters = bootstrap_clusters(n, target.groups)
+    rng, clusters = np.random.default_rng(seed), bootstrap_clusters(target)
     prepared = [bootstrap_score(target, p) for p in predictions]
     scores = np.empty((n_bootstrap, len(predictions)))
-    block = max(1, AT_ONCE // n)
+    block = max(1, AT_ONCE // len(target))
     for start in range(0, n_bootstrap, block):
-        n_samples = min(block, n_bootstrap - start)
-        counts = np.array([bootstrap_counts(clusters, rng) for _ in range(n_samples)], np.float64)
+        counts = bootstrap_counts(clusters, min(block, n_bootstrap - start), rng)
         for j, score_of in enumerate(prepared):
             scores[start : start + len(counts), j] = score_of(counts)
     return scores
@@ -124,8 +121,7 @@ def standard_error(target: Target, predictions: Floats, rng: np.random.Generator
     """
     rows = rng.permutation(len(target))[:MOST_FOR_ERROR]
     drawn = target[rows]
-    clusters = bootstrap_clusters(len(rows), drawn.groups)
-    counts = np.array([bootstrap_counts(clusters, rng) for _ in range(N_FOR_ERROR)], np.float64)
+    counts = bootstrap_counts(bootstrap_clusters(drawn), N_FOR_ERROR, rng)
     scores = bootstrap_score(drawn, predictions[rows])(counts)
     scores = scores[~np.isnan(scores)]
     if len(scores) < 2:
