@@ -20,17 +20,15 @@ def summary():
 
 
 @pytest.fixture
-def axes_of(monkeypatch):
+def axes_of():
     """Makes the axes that a figure of the report draws on."""
 
-    def kept(draw, height, alt):
+    def axes(function, *arguments):
         figure = Figure()
-        draw(figure)
+        function(figure, *arguments)
         return figure.axes[0]
 
-    for module in (figures, curves):
-        monkeypatch.setattr(module, "drawn", kept)
-    return lambda function, *arguments: function(*arguments)
+    return axes
 
 
 def names_at(axes):
@@ -100,14 +98,13 @@ def test_each_of_the_three_scores_has_its_own_mark(summary, axes_of):
 
 
 @pytest.mark.parametrize("figure", [figures.gains, figures.three_scores, figures.correlations])
-def test_a_long_name_leaves_its_figure_a_third_of_the_width(figure, monkeypatch):
+def test_a_long_name_leaves_its_figure_a_third_of_the_width(figure):
     """Its start and its end tell it apart."""
     long = "deberta-v3-large-weighted-layer-max-seed-2024"
     made = json.loads(json.dumps(summarise(whole_evidence())).replace("m4", long))
     figure_of = Figure(figsize=(WIDTH, 3), layout="constrained")
-    monkeypatch.setattr(figures, "drawn", lambda draw, height, alt: draw(figure_of))
     with matplotlib.rc_context(STYLE):
-        figure(made)
+        figure(figure_of, made)
         figure_of.draw_without_rendering()
     (axes,) = figure_of.axes
     assert axes.get_position().width > 1 / 3
@@ -198,14 +195,13 @@ def test_the_cut_in_use_stands_beside_that_at_a_half(axes_of):
     assert upright == {curves.QUIET: [0.5, 0.5], curves.ORANGE: [0.3, 0.3]}
 
 
-def test_a_panel_of_calibration_lies_under_its_labels_name(monkeypatch):
+def test_a_panel_of_calibration_lies_under_its_labels_name():
     figure = Figure()
-    monkeypatch.setattr(curves, "drawn", lambda draw, height, alt: draw(figure) or alt)
     columns = [
         {"name": name, "bins": [{"predicted": at, "observed": at / 2}], "expected_error": at / 2}
         for name, at in (("funny", 0.2), ("a label with a long name", 0.8))
     ]
-    told = curves.calibration_of_columns({"calibration": {"columns": columns}})
+    told = curves.calibration_of_columns(figure, {"calibration": {"columns": columns}})
     panels = {axes.get_title(loc="left"): line_of(axes) for axes in figure.axes}
     assert panels == {"funny": [[0.2], [0.1]], "a label …ong name": [[0.8], [0.4]]}
     assert re.search(r"\bfunny 0\.1000\b.*\ba label with a long name 0\.4000\b", told)
@@ -294,14 +290,13 @@ def test_a_loss_without_a_predictor_is_coloured_by_its_sign(axes_of):
     assert a == b != c
 
 
-def test_a_curve_of_learning_is_its_units_and_lies_under_its_members_name(monkeypatch):
+def test_a_curve_of_learning_is_its_units_and_lies_under_its_members_name():
     units = {
         "mean": [{"fold": 0, "epoch": [0.5, 1.0], "loss": [2.0, 1.0]}],
         "max": [{"fold": k, "epoch": [0.25, 0.75], "loss": [4.0 + k, 3.0 + k]} for k in range(2)],
     }
     figure = Figure()
-    monkeypatch.setattr(curves, "drawn", lambda draw, height, alt: draw(figure) or alt)
-    told = curves.learning({"learning": units})
+    told = curves.learning(figure, {"learning": units})
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
     for name, of_member in units.items():
         found = [[list(of) for of in line.get_data()] for line in panels[name].lines]

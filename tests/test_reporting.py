@@ -148,13 +148,14 @@ def test_a_figure_has_the_colours_of_the_page_and_an_escaped_description():
     def draw(figure):
         figure.subplots().plot([0, 1], [0, 1], label="<b>&")
         figure.text(0.5, 0.5, '<script>"$x$"</script>')
+        return 'a "quoted" <b>'
 
-    svg = drawn(draw, 2, 'a "quoted" <b>')
+    svg = drawn(draw)
     assert svg.startswith('<svg role="img" aria-label="a &quot;quoted&quot; &lt;b&gt;"')
     assert "<script" not in svg
     assert "var(--line)" in svg
     assert not [colour for colour in VARIABLES if colour in svg]
-    assert svg == drawn(draw, 2, 'a "quoted" <b>')
+    assert svg == drawn(draw)
 
 
 def test_calibration_by_hand():
@@ -345,7 +346,7 @@ def test_a_score_without_an_error_has_no_bar():
     bins = [{**bin_of, "se": se} for se in (0.1, None)]
     about = {"metric": "auc", "greater_is_better": True}
     summary = {"length": bins, "chosen": {"score": 0.5}, **about}
-    assert "<svg" in length(summary)
+    assert "<svg" in drawn(length, summary)
 
 
 def test_lengths_are_cut_into_fifths_and_few_rows_have_no_score():

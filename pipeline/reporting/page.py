@@ -10,6 +10,7 @@ from pipeline.ensemble.leaderboard import PLAIN_MEAN
 from pipeline.reporting import curves, figures
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.summary import Summary
+from pipeline.reporting.svg import drawn
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 MOST_CLASSES = 100  # shown in the table of precision and recall
@@ -38,7 +39,7 @@ def page(summary: Summary) -> str:
         heat=_heat(summary["folds"]),
         pictures=_figures(summary),
         weight_figures={
-            blend: Markup(figures.weights(summary, blend))  # noqa: S704
+            blend: Markup(drawn(figures.weights, summary, blend))  # noqa: S704
             for blend in summary["weights"]
             if blend != PLAIN_MEAN
         },
@@ -77,7 +78,7 @@ def _figures(summary: Summary) -> dict[str, Markup]:
         (any(b["score"] is not None for b in summary["length"]), [curves.length]),
     ]
     functions = [function for data, of_data in shown if data for function in of_data]
-    return {function.__name__: Markup(function(summary)) for function in functions}  # noqa: S704
+    return {function.__name__: Markup(drawn(function, summary)) for function in functions}  # noqa: S704
 
 
 def _worst(summary: Summary) -> list[dict[str, float | None]]:

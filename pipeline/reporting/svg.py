@@ -20,7 +20,8 @@ NAMES = ("ink", "quiet", "line", "card", "blue", "orange", "green")
 VARIABLES = {f"#01020{i}": name for i, name in enumerate(NAMES)}  # CSS variables by stand-in
 INK, QUIET, LINE, PAPER, BLUE, ORANGE, GREEN = VARIABLES
 WIDTH = 4.1  # inches: on a phone its text is about as large as the page's small print
-STYLE: dict[str, Any] = {
+HEIGHT = 2.9  # of a figure that does not set its own
+STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -60,21 +61,20 @@ def fitting(name: str, room: int) -> str:
     return f"{name[: room - n_last - 1]}…{name[-n_last:]}"
 
 
-def drawn(draw: Callable[[Figure], None], height: float, alt: str) -> str:
+def drawn(draw: Callable[..., str], *arguments: Any) -> str:
     """The figure that `draw` makes, as one <svg> element.
 
     Args:
-        height: in inches.
-        alt: the content in words, for screen readers.
+        draw: draws on a figure, given it and the arguments; returns the content in words, for
+            screen readers.
     """
-    # ids within the SVG must not change, nor repeat those of the page's other figures
-    salt = f"{draw.__qualname__} {alt}"
-    style: Any = {**STYLE, "svg.hashsalt": salt}
-    with matplotlib.rc_context(style), warnings.catch_warnings():
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         # the browser has the letters that Matplotlib's own font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing")
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        draw(figure)
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        alt = draw(figure, *arguments)
+        # ids within the SVG must not change, nor repeat those of the page's other figures
+        matplotlib.rcParams["svg.hashsalt"] = f"{draw.__qualname__} {alt}"
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return _for_a_page(file.getvalue(), alt)
