@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -17,21 +17,13 @@ from pipeline.settings.config import Config
 N_POINTS = 60  # of a learning curve: as many as a small figure can show
 
 
-class Curve(TypedDict):
-    """The training loss of a unit by epoch."""
-
-    fold: int
-    epoch: list[float]
-    loss: list[float]
-
-
 def minutes_of(runs: dict[int, Run], n_folds: int) -> float | None:
     """Minutes that all units of a member took together; None unless all are known."""
     seconds = [s for run in runs.values() if (s := run.get("seconds")) is not None]
     return sum(seconds) / 60 if len(seconds) == n_folds else None
 
 
-def learning_curves(logs: dict[str, Logs]) -> dict[str, list[Curve]]:
+def learning_curves(logs: dict[str, Logs]) -> dict[str, list[dict[str, Any]]]:
     """Training loss of each member's units, averaged over at most 60 intervals of steps."""
     curves = {
         name: [_curve(fold, lines) for fold, lines in units.items() if lines]
@@ -40,7 +32,8 @@ def learning_curves(logs: dict[str, Logs]) -> dict[str, list[Curve]]:
     return {name: units for name, units in curves.items() if units}
 
 
-def _curve(fold: int, lines: list[dict[str, float]]) -> Curve:
+def _curve(fold: int, lines: list[dict[str, float]]) -> dict[str, Any]:
+    """The training loss of a unit by epoch."""
     intervals = np.array_split(np.arange(len(lines)), min(N_POINTS, len(lines)))
     epochs, losses = np.array([(float(line["epoch"]), float(line["loss"])) for line in lines]).T
     return {
