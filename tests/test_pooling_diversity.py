@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from conftest import write_competition, write_rows
 
+from benchmarks.pictures import gains, largest_of_all
 from benchmarks.pooling_cost import table_of
 from benchmarks.pooling_diversity import study
-from benchmarks.pooling_plots import gains, largest_of_all
 from benchmarks.shared.arm_scores import Grid, drawn_scores, error_correlations, score_lines
 from benchmarks.shared.arms import ARMS, Subset, all_arms, seed_weights
 from benchmarks.shared.grid import Limits
