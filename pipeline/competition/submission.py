@@ -71,7 +71,9 @@ def submission_cells(
     """
     task, sample, classes = form.task, form.sample, form.classes
     if task == "regression":
-        values = _rounded(predictions, y) if form.wants_labels else predictions
+        values: NDArray[Any] = nearest_labels(predictions, y) if form.wants_labels else predictions
+        if form.wants_labels and np.array_equal(y, y.round(), equal_nan=True):
+            values = values.astype(np.int64)  # a scale of whole numbers has no decimal point
         if form.scored_by.name == "rmsle":  # it takes no logarithm of less
             values = np.maximum(values, 0)
         cells = _by_column(sample, columns, values)
@@ -93,7 +95,7 @@ def submission_cells(
     else:
         cells = _by_column(sample, classes, predictions)
     if texts_differ and not (task == "regression" and form.wants_labels):  # labels may be constant
-        _refuse_constant(cells, _constant_targets(sample, columns, y))
+        _refuse_constant(cells, sample.columns if form.has_one_column else columns, y)
     return cells
 
 
@@ -111,26 +113,13 @@ def _by_column(sample: Sample, names: Sequence[str], values: NDArray[Any]) -> Ce
     return {name: values[:, position[key(name)]].tolist() for name in sample.columns}
 
 
-def _rounded(predictions: Floats, y: Floats) -> NDArray[Any]:
-    """(k, c) predictions at the nearest training label of their column."""
-    nearest = nearest_labels(predictions, y)
-    # competitions expect a scale of whole numbers without a decimal point
-    return nearest.astype(np.int64) if np.array_equal(y, y.round(), equal_nan=True) else nearest
-
-
-def _constant_targets(sample: Sample, columns: Sequence[str], y: NDArray[Any]) -> set[str]:
-    """The sample's columns whose training targets are all equal, so that nothing can be learned."""
-    if y.ndim == 1:
-        return set()
-    names = sample.columns if len(sample.columns) == 1 else columns
-    named = zip(names, y.T, strict=False)
-    return {name for name, column in named if np.nanmin(column) == np.nanmax(column)}
-
-
-def _refuse_constant(cells: Cells, allowed: set[str]) -> None:
+def _refuse_constant(cells: Cells, names: Sequence[str], y: NDArray[Any]) -> None:
+    """Raise a ValueError if a column of `names` is constant and could be learned from `y`."""
+    targets = dict(zip(names, y.T, strict=False)) if y.ndim == 2 else {}
     for name, values in cells.items():
         is_constant = len(values) > 1 and len(set(values)) == 1
-        if is_constant and isinstance(values[0], float) and name not in allowed:
+        learnable = name not in targets or np.nanmin(targets[name]) < np.nanmax(targets[name])
+        if is_constant and isinstance(values[0], float) and learnable:
             raise ValueError(
                 f"column {name!r} of the submission is {values[0]:g} on every row; a model that "
                 "predicts a constant has not learned, look at its log; to submit another predictor "
