@@ -185,11 +185,6 @@ def test_a_broken_csv_is_named_with_its_place(content, said):
         text_cells(content, "data/t.csv")
 
 
-def test_an_absent_csv_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"oof\.csv: "):
-        read_csv_as_text(tmp_path / "oof.csv")
-
-
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"abc")

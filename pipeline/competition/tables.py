@@ -33,8 +33,6 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
         raise ValueError(
             f"{path}: unknown ending {path.suffix!r}; choose one of: {', '.join(sorted(FORMATS))}"
         )
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
     with path.open("rb") as file:
         refuse_other_kind(file.read(N_BYTES), str(path), path.suffix.lower())
     return FORMATS[path.suffix.lower()](path, dialect)

@@ -58,8 +58,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_csv_as_text(path: Path) -> pd.DataFrame:
     """The cells of a CSV of ours as text; a FileNotFoundError or ValueError if it is none."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
     return text_cells(path.read_bytes(), str(path))
 
 
