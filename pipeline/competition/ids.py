@@ -1,12 +1,13 @@
 """Ids of the rows: the columns of data.id, or without it columns of the same values."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.spelling import same_numbers, spelled_in, spelling_key
+from pipeline.competition.spelling import spelled_in, spelling_key
 from pipeline.competition.tables import column, no_column, open_table
 from pipeline.files.messages import first_few
 from pipeline.settings.data import Data
@@ -93,7 +94,7 @@ def matching_columns(
         Columns with the same name come first.
     """
     of_table, of_test = _keys(table, passed_over), _keys(test, ())
-    pairs = [(name, other) for name in of_table for other in of_test]
+    pairs = list(product(of_table, of_test))
     pairs.sort(key=lambda pair: spelling_key(pair[0]) != spelling_key(pair[1]))
     for name, other in pairs:
         order = of_test[other].get_indexer(of_table[name])
@@ -121,20 +122,18 @@ def refuse_other_order(table: pd.DataFrame, test: pd.DataFrame, where: str) -> N
         table: (k, ...) the sample or the solution, without a column that matches the test table's.
         test: (k, ...)
     """
-    for name in table.columns:
-        for other in test.columns:
-            is_same = spelling_key(name) == spelling_key(other)
-            if not is_same or not (_is_lone(table, name) and _is_lone(test, other)):
-                continue
-            pairs = zip(table[name], test[other], strict=True)
-            differs = [row for row, (a, b) in enumerate(pairs, 1) if a != b]
-            if differs and not set(table[name]).isdisjoint(test[other]):
-                raise ValueError(
-                    f"{where}: row {differs[0]} is not that of the test table: {name!r} is "
-                    f"{table[name].iloc[differs[0] - 1]!r} here and "
-                    f"{test[other].iloc[differs[0] - 1]!r} there; set data.id, or remove the "
-                    "column if rows go by their order"
-                )
+    for name, other in product(table.columns, test.columns):
+        is_same = spelling_key(name) == spelling_key(other)
+        if not (is_same and _is_lone(table, name) and _is_lone(test, other)):
+            continue
+        pairs = enumerate(zip(table[name], test[other], strict=True), 1)
+        differs = [(row, here, there) for row, (here, there) in pairs if here != there]
+        if differs and not set(table[name]).isdisjoint(test[other]):
+            row, here, there = differs[0]
+            raise ValueError(
+                f"{where}: row {row} is not that of the test table: {name!r} is {here!r} here and "
+                f"{there!r} there; set data.id, or remove the column if rows go by their order"
+            )
 
 
 def as_row_numbers(cells: Sequence[str]) -> list[int] | None:
@@ -144,19 +143,6 @@ def as_row_numbers(cells: Sequence[str]) -> list[int] | None:
         if set(numbers) == set(range(first, first + len(numbers))):
             return [int(number) - first for number in numbers]
     return None
-
-
-def same_numbers_as(cells: Sequence[str], ids: Sequence[str]) -> list[str] | None:
-    """The id of each cell, where both are the same numbers, as 1000.0 and 1000; None elsewhere.
-
-    Args:
-        cells: (k,) ids as a sample spells them.
-        ids: (k,) distinct ids of the test rows.
-    """
-    if set(cells) == set(ids) or not same_numbers(cells, ids):
-        return None
-    spelled = {spelling_key(name): name for name in ids}
-    return [spelled[spelling_key(cell)] for cell in cells]
 
 
 def _is_lone(table: pd.DataFrame, name: str) -> bool:

@@ -12,9 +12,8 @@ from pipeline.competition.ids import (
     no_id_column,
     open_other,
     refuse_other_order,
-    same_numbers_as,
 )
-from pipeline.competition.spelling import alike, same_numbers, told_apart
+from pipeline.competition.spelling import alike, same_numbers, spelling_key, told_apart
 from pipeline.competition.tables import open_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.messages import first_few
@@ -82,12 +81,13 @@ def read_sample(
     else:
         id_at = header.index(name)
         id_cells = tuple(table.iloc[:, id_at])
-        sampled = same_numbers_as(id_cells, ids)
-        if sampled is None:
-            in_order_of(ids, id_cells, where, REMEDY)
+        if set(id_cells) != set(ids) and same_numbers(id_cells, ids):  # such as 1000.0 and 1000
+            spelled = {spelling_key(name): name for name in ids}
+            ids = [spelled[spelling_key(cell)] for cell in id_cells]
+            note = f"{where}: id {id_cells[0]!r} is {ids[0]!r} of {data.test}, and so on"
         else:
-            note = f"{where}: id {id_cells[0]!r} is {sampled[0]!r} of {data.test}, and so on"
-        ids = sampled or id_cells
+            in_order_of(ids, id_cells, where, REMEDY)
+            ids = id_cells
     columns_at = [at for at in range(len(header)) if at != id_at]
     cells = frozenset(cell.strip() for at in columns_at for cell in table.iloc[:, at]) - {""}
     sample = Sample(header, id_at, tuple(ids), id_cells, note, cells)
