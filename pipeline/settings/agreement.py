@@ -80,7 +80,14 @@ def check_task(task: str, data: Data, scheme: str) -> None:
 
 
 def check_member(member: AnyMember, task: str, data: Data) -> None:
-    _check_texts(member, data)
+    if member.template is not None:
+        check_template(f"member {member.name}: template", member.template, data.named)
+    elif len(data.text) > MOST_TEXTS:
+        raise ValueError(
+            f"data.text names {len(data.text)} columns, and member {member.name} has no template; "
+            f"set data.template, such as '{{{data.text[0]}}}{{sep}}{{{data.text[1]}}}', or name "
+            "one column, or two for a pair"
+        )
     if isinstance(member, Member):
         _check_loss(member, task, data.weight)
         if member.reads_segment and member.template is None and len(data.text) == 1:
@@ -93,19 +100,6 @@ def check_member(member: AnyMember, task: str, data: Data) -> None:
             f"member {member.name}: training.class_weights {short(member.class_weights)} "
             "goes with classes and labels, not with task regression; leave it out"
         )
-
-
-def _check_texts(member: AnyMember, data: Data) -> None:
-    names = data.text
-    if member.template is None:
-        if len(names) > MOST_TEXTS:
-            raise ValueError(
-                f"data.text names {len(names)} columns, and member {member.name} has no template; "
-                f"set data.template, such as '{{{names[0]}}}{{sep}}{{{names[1]}}}', or name one "
-                "column, or two for a pair"
-            )
-    else:
-        check_template(f"member {member.name}: template", member.template, data.named)
 
 
 def _check_loss(member: Member, task: str, weight: str | None) -> None:
