@@ -87,8 +87,7 @@ def _predictors_by_competition() -> dict[str, set[str]]:
 
 def _size(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-    return sum(file.stat().st_size for file in files)
+    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
 
 if __name__ == "__main__":

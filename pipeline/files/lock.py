@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,7 +24,10 @@ def locked(path: Path, work: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"waiting: {_words(holder)} {work}", flush=True)
+        held_by = "another process"
+        with suppress(FileNotFoundError):  # the lock was taken, or left, at this moment
+            held_by = holder.read_text("utf-8", errors="replace") or held_by
+        print(f"waiting: {held_by} {work}", flush=True)
         lock.acquire()
     try:
         holder.write_text(f"{command_line()} (process {os.getpid()})", "utf-8")
@@ -32,13 +35,6 @@ def locked(path: Path, work: str) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
-
-
-def _words(holder: Path) -> str:
-    try:
-        return holder.read_text("utf-8", errors="replace") or "another process"
-    except FileNotFoundError:  # the lock was taken, or left, at this moment
-        return "another process"
 
 
 @contextmanager
