@@ -106,7 +106,7 @@ def study(
     limits: Limits,
     n_draws: int,
     n_blends: int,
-    n_jobs: int | None = None,
+    n_jobs: int | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Train the grid of one competition and compare its arms.
 
@@ -175,17 +175,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     limits = Limits(arguments.rows or None, arguments.folds, arguments.epochs)
+    grid = (arguments.poolings, arguments.seeds, limits)
+    how = (*grid, arguments.draws, arguments.blends, arguments.n_jobs)
     scores, cells, about = [], [], {}
     for path in arguments.configs:
-        arm_table, cell_table, facts = study(
-            path,
-            arguments.poolings,
-            arguments.seeds,
-            limits,
-            arguments.draws,
-            arguments.blends,
-            arguments.n_jobs,
-        )
+        arm_table, cell_table, facts = study(path, *how)
         scores.append(arm_table)
         cells.append(cell_table)
         about[arm_table["competition"].iloc[0]] = facts

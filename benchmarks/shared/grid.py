@@ -36,11 +36,7 @@ def member_name(pooling: str, seed: int) -> str:
 
 
 def train_grid(
-    path: str,
-    poolings: Sequence[str],
-    seeds: Sequence[int],
-    limits: Limits,
-    n_jobs: int | None = None,
+    path: str, poolings: Sequence[str], seeds: Sequence[int], limits: Limits, n_jobs: int | None
 ) -> Config:
     """Train and predict the missing units of the grid of the competition whose YAML is `path`.
 
