@@ -9,13 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files.writing import without_nan
-from pipeline.reporting import behaviour
-from pipeline.reporting.classification import (
-    by_threshold,
-    classification,
-    ranking,
-    score_of_targets,
-)
+from pipeline.reporting import behaviour, classification
 from pipeline.reporting.contributions import contributions
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
@@ -62,10 +56,10 @@ def summarise(evidence: Evidence) -> Summary:
         "contributions": _contributions(evidence),
         "weights": {name: _weights(table) for name, table in evidence.weights.items()},
         "learning": learning_curves(evidence.logs),
-        "targets": score_of_targets(evidence),
-        "classification": classification(evidence),
-        "ranking": ranking(evidence),
-        "by_threshold": by_threshold(evidence),
+        "targets": classification.score_of_targets(evidence),
+        "classification": classification.classification(evidence),
+        "ranking": classification.ranking(evidence),
+        "by_threshold": classification.by_threshold(evidence),
         "calibration": behaviour.calibration(evidence) if is_probability else None,
         "residuals": None if is_probability else behaviour.residuals(evidence),
         "drift": behaviour.drift(evidence),
