@@ -5,6 +5,7 @@ read as a number.
 """
 
 import difflib
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,10 +18,31 @@ from pipeline.competition.spelling import alike, spelling_key, told_apart
 from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
 from pipeline.files.reading import decoding, text_cells
-from pipeline.files.signatures import N_BYTES, refuse_other_kind
 
 LARGE = 2**28  # bytes; smaller tables are read however well they were packed
 MOST_PACKED = 100  # texts shrink to a tenth or a twentieth
+N_BYTES = 256  # enough to recognise every kind of file
+
+# (pattern, what the file is, what to do)
+SIGNATURES = [
+    (rb"PK\x03\x04", "an Excel file or a zip archive", "save the sheet as CSV, or name it .zip"),
+    (rb"\xd0\xcf\x11\xe0", "an old Excel file", "save the sheet as CSV"),
+    (rb"PAR1", "a Parquet file", "name it .parquet"),
+    (rb"\x1f\x8b", "compressed by gzip", "unpack it with gunzip"),
+    (rb"BZh[1-9]", "compressed by bzip2", "unpack it with bunzip2"),
+    (rb"\xfd7zXZ", "compressed by xz", "unpack it with unxz"),
+    (rb"7z\xbc\xaf|Rar!", "an archive", "unpack it"),
+    (rb"%PDF", "a PDF", "save the table as CSV"),
+    (rb"\x00\x05\x16[\x00\x07]", "what macOS keeps beside a file", "name the file without ._"),
+    (rb"version https://git-lfs", "a pointer of Git LFS", "fetch the file with git lfs pull"),
+    (
+        rb"(?i)\s*<(!doctype|html|head|body|\?xml)\b",
+        "a web page or XML",
+        "download the table itself; the site may ask you to log in first",
+    ),
+    (rb'\s*[\[{]\s*[\[{"]', "JSON", "save it as CSV"),
+]
+OWN = {".parquet": b"PAR1", ".zip": b"PK"}  # first bytes of the kinds that are not text
 
 
 def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
@@ -29,13 +51,24 @@ def read_table(path: Path, dialect: Dialect | None = None) -> pd.DataFrame:
     Column names may repeat, if the format allows it. `dialect` is that of text files; None stands
     for that of files we write.
     """
-    if path.suffix.lower() not in FORMATS:
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
         raise ValueError(
             f"{path}: unknown ending {path.suffix!r}; choose one of: {', '.join(sorted(FORMATS))}"
         )
     with path.open("rb") as file:
-        refuse_other_kind(file.read(N_BYTES), str(path), path.suffix.lower())
-    return FORMATS[path.suffix.lower()](path, dialect)
+        _refuse_other_kind(file.read(N_BYTES), str(path), ending)
+    return FORMATS[ending](path, dialect)
+
+
+def _refuse_other_kind(start: bytes, where: str, ending: str) -> None:
+    """Raise a ValueError if a file's first `N_BYTES` are those of another kind than its ending."""
+    if ending in OWN and start.startswith(OWN[ending]):
+        return
+    start = start.removeprefix(b"\xef\xbb\xbf")
+    for pattern, kind, remedy in SIGNATURES:
+        if re.match(pattern, start):
+            raise ValueError(f"{where}: is {kind}, not {ending}; {remedy}")
 
 
 def check_there(path: str, setting: str) -> None:
@@ -122,7 +155,7 @@ def _read_zip(path: Path, dialect: Dialect | None) -> pd.DataFrame:
             )
         content = archive.read(entry)
     where = f"{path}/{names[0]}"
-    refuse_other_kind(content[:N_BYTES], where, Path(names[0]).suffix.lower())
+    _refuse_other_kind(content[:N_BYTES], where, Path(names[0]).suffix.lower())
     return text_cells(content, where, _delimiter(names[0]), dialect)
 
 
