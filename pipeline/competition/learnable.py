@@ -4,39 +4,33 @@ from pipeline.competition.rows import Train
 from pipeline.competition.targets import as_number
 from pipeline.files.suggestions import choices
 from pipeline.settings.config import Config
-from pipeline.settings.members import AnyMember, Member
+from pipeline.settings.members import Member
 
 
 def check_learnable(config: Config, train: Train) -> None:
     """Raise a ValueError if the loss or the weights of a member do not fit the targets."""
-    for member in config.members:
-        _check_class_weights(member, config.data.train, train)
-        if isinstance(member, Member):
-            _check_loss(member, config.data.train, train)
-
-
-def _check_class_weights(member: AnyMember, where: str, train: Train) -> None:
-    names, weights = train.classes or train.columns, member.class_weights
-    unknown = [name for name in weights if name not in names] if isinstance(weights, dict) else []
-    if unknown:
-        raise ValueError(
-            f"training.class_weights of member {member.name}: {where} has no class {unknown[0]!r}; "
-            + choices(unknown[0], names)
-        )
-
-
-def _check_loss(member: Member, where: str, train: Train) -> None:
-    smooths = member.trainer.get("label_smoothing_factor")
-    if train.shares is not None and (smooths or member.loss == "focal"):
-        setting = "trainer.label_smoothing_factor" if smooths else "training.loss focal"
-        raise ValueError(
-            f"{where}: {setting} of member {member.name} takes rows of one class, but data.target "
-            "names columns of probabilities; leave it out"
-        )
+    where, names = config.data.train, train.classes or train.columns
     words = [name for name in train.classes if as_number(name) is None]
-    if member.loss == "ordinal" and words:
-        raise ValueError(
-            f"{where}: training.loss ordinal of member {member.name} needs classes that are "
-            f"numbers, got {words[0]!r}; write them as numbers in their order, or choose another "
-            "loss"
-        )
+    for member in config.members:
+        weights = member.class_weights
+        unknown = [n for n in weights if n not in names] if isinstance(weights, dict) else []
+        if unknown:
+            raise ValueError(
+                f"training.class_weights of member {member.name}: {where} has no class "
+                f"{unknown[0]!r}; " + choices(unknown[0], names)
+            )
+        if not isinstance(member, Member):
+            continue
+        smooths = member.trainer.get("label_smoothing_factor")
+        if train.shares is not None and (smooths or member.loss == "focal"):
+            setting = "trainer.label_smoothing_factor" if smooths else "training.loss focal"
+            raise ValueError(
+                f"{where}: {setting} of member {member.name} takes rows of one class, but "
+                "data.target names columns of probabilities; leave it out"
+            )
+        if member.loss == "ordinal" and words:
+            raise ValueError(
+                f"{where}: training.loss ordinal of member {member.name} needs classes that are "
+                f"numbers, got {words[0]!r}; write them as numbers in their order, or choose "
+                "another loss"
+            )
