@@ -37,12 +37,9 @@ def fields_of(annotation: object) -> dict[str, FieldInfo]:
 
 def settings_of_members() -> dict[str, dict[str, FieldInfo]]:
     """The settings of each kind of member besides those of `training`."""
+    shared = Training.model_fields
     return {
-        kind: {
-            name: field
-            for name, field in section.model_fields.items()
-            if name not in Training.model_fields
-        }
+        kind: {key: field for key, field in fields_of(section).items() if key not in shared}
         for kind, section in KINDS.items()
     }
 
