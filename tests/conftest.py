@@ -1,6 +1,7 @@
 """A small competition of every task as files, for tests of whole stages."""
 
 import csv
+import gc
 import os
 import re
 import signal
@@ -27,6 +28,12 @@ METRICS = {
     "multiclass": "accuracy",
     "multilabel": "auc",
 }
+
+
+def pytest_collection_finish() -> None:
+    """Training and joblib collect garbage; a walk through all imports and tests takes longer."""
+    gc.collect()
+    gc.freeze()
 
 
 def write_competition(

@@ -1,6 +1,5 @@
 """Tiny random backbones as folders that AutoModel and AutoTokenizer read."""
 
-import gc
 from pathlib import Path
 from string import ascii_lowercase, digits
 from typing import Any
@@ -11,12 +10,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-import pipeline.members.bert.encoder  # noqa: F401
+import pipeline.members.bert.encoder  # noqa: F401  # with Trainer, before conftest freezes
 from pipeline.settings.fine_tuning import Training
-
-# Trainer collects garbage after every training; walking through all that was imported by now takes
-# longer than a tiny training
-gc.freeze()
 
 TRAINING = Training(
     epochs=2,
