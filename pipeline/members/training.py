@@ -17,25 +17,13 @@ from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
 from pipeline.members.backbones import is_of_hub
 from pipeline.members.jobs import run_all
-from pipeline.members.kinds import (
-    check_members,
-    device_of,
-    kind_of,
-)
+from pipeline.members.kinds import check_members, device_of, kind_of
 from pipeline.members.pieces import Failure, Piece, count_gpus
 from pipeline.members.progress import doubts_about, expected_seconds, under_way
 from pipeline.members.rates import rates_of_members
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.training_table import TrainingTable
-from pipeline.members.units import (
-    OOF,
-    RUN,
-    Unit,
-    UnitToTrain,
-    is_finished,
-    locked,
-    read_run,
-)
+from pipeline.members.units import OOF, RUN, Unit, UnitToTrain, is_finished, locked, read_run
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
 

@@ -13,15 +13,9 @@ from pipeline.competition.features import NO_COLUMNS, Columns, rows_of
 from pipeline.competition.rows import Train, texts_by
 from pipeline.competition.timeline import seen_by
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
-from pipeline.members.kinds import (
-    reads_features,
-    settings_on_record,
-)
+from pipeline.members.kinds import reads_features, settings_on_record
 from pipeline.members.rates import for_backbone
-from pipeline.members.units import (
-    Unit,
-    UnitToTrain,
-)
+from pipeline.members.units import Unit, UnitToTrain
 from pipeline.scoring.names import Setting
 from pipeline.settings.members import AnyMember, Member
 

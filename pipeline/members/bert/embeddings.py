@@ -27,14 +27,10 @@ def embed_texts(
     backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]], jobs: Jobs
 ) -> Embeddings:
     """Vectors (n, P, H) of all texts, cut at `max_length` tokens, computed side by side."""
-    pieces = [
-        Piece(
-            f"rows from {k}",
-            (backbone, max_length, texts[k : k + ROWS_A_PIECE]),
-            reads=(backbone,),
-        )
-        for k in range(0, max(1, len(texts)), ROWS_A_PIECE)
-    ]
+    pieces = []
+    for k in range(0, max(1, len(texts)), ROWS_A_PIECE):
+        arguments = (backbone, max_length, texts[k : k + ROWS_A_PIECE])
+        pieces.append(Piece(f"rows from {k}", arguments, reads=(backbone,)))
     parts = run_all(embed, pieces, jobs, title="embed")
     for part in parts:
         if isinstance(part, Failure):

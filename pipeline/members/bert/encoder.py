@@ -113,12 +113,7 @@ class Bert:
         dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
         network = _network(
-            encoding.backbone,
-            settings,
-            n_columns,
-            unit.task,
-            loss=loss,
-            dropout=dropout,
+            encoding.backbone, settings, n_columns, unit.task, loss=loss, dropout=dropout
         )
         y = unit.y if unit.shares is None else unit.shares
         labels = labels_for_loss(unit.task, y[unit.training], unit.scaling)
@@ -153,11 +148,7 @@ class Bert:
 
 
 def _network(
-    backbone: Path,
-    settings: Options,
-    n_columns: int,
-    task: str,
-    **in_training: Any,
+    backbone: Path, settings: Options, n_columns: int, task: str, **in_training: Any
 ) -> Network:
     """The network of a unit; `settings` are those of `OF_NETWORK`, as `run.json` holds them.
 

@@ -138,12 +138,7 @@ def build_network(
         freeze_lowest(model, freeze_layers)
     module = build_pooling(pooling, config.hidden_size, config.num_hidden_layers, **options)
     return Network(
-        model,
-        module,
-        n_outputs,
-        loss,
-        is_normalised=task in module.normalised_for,
-        windows=windows,
+        model, module, n_outputs, loss, is_normalised=task in module.normalised_for, windows=windows
     )
 
 

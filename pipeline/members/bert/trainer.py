@@ -16,12 +16,7 @@ from pipeline.settings.fine_tuning import Training
 
 
 def training_arguments(
-    training: Training,
-    seed: int,
-    learning_rate: float,
-    folder: Path,
-    device: str,
-    precision: str,
+    training: Training, seed: int, learning_rate: float, folder: Path, device: str, precision: str
 ) -> TrainingArguments:
     """Trainer's arguments: the settings and the device's, else Trainer's defaults.
 
