@@ -129,7 +129,7 @@ class SumOfLabels(BinaryCrossEntropy):
 
 
 def sum_of_labels(network: Network) -> None:
-    network.loss = SumOfLabels()
+    network.loss = SumOfLabels(TASKS_OF_LOSS["bce"])
 
 
 def as_pooled(network: Network) -> None:

@@ -18,7 +18,8 @@ FOCUS = 2.0  # gamma of the focal loss
 class Loss:
     """What training minimises, and the constant outputs that minimise it."""
 
-    tasks: tuple[str, ...]
+    def __init__(self, tasks: tuple[str, ...]) -> None:
+        self.tasks = tasks
 
     def __call__(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """The mean of the labels' losses times their weights.
@@ -53,8 +54,6 @@ class Loss:
 class SquaredError(Loss):
     """Squared error of standardised targets; its constant is the mean."""
 
-    tasks = TASKS_OF_LOSS["mse"]
-
     def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.mse_loss(outputs, labels, reduction="none")
 
@@ -64,8 +63,6 @@ class SquaredError(Loss):
 
 class AbsoluteError(Loss):
     """Absolute error of standardised targets; its constant is the median."""
-
-    tasks = TASKS_OF_LOSS["mae"]
 
     def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.l1_loss(outputs, labels, reduction="none")
@@ -80,8 +77,6 @@ class AbsoluteError(Loss):
 class SmoothAbsoluteError(Loss):
     """Squared error up to one standard deviation, absolute error beyond (Huber 1964)."""
 
-    tasks = TASKS_OF_LOSS["smooth_l1"]
-
     def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.smooth_l1_loss(outputs, labels, reduction="none")
 
@@ -91,8 +86,6 @@ class SmoothAbsoluteError(Loss):
 
 class BinaryCrossEntropy(Loss):
     """Log loss of each label; its constant is the log-odds of the base rate."""
-
-    tasks = TASKS_OF_LOSS["bce"]
 
     def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
@@ -104,8 +97,6 @@ class BinaryCrossEntropy(Loss):
 class CrossEntropy(Loss):
     """Log loss of the true class; its constant is the classes' log frequencies."""
 
-    tasks = TASKS_OF_LOSS["cross_entropy"]
-
     def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(outputs, labels, reduction="none")
 
@@ -115,8 +106,6 @@ class CrossEntropy(Loss):
 
 class Focal(Loss):
     """Log loss times (1 - p)^2, p of the truth: rows in place count little (Lin et al. 2017)."""
-
-    tasks = TASKS_OF_LOSS["focal"]
 
     def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
         if labels.ndim == 1:
@@ -142,8 +131,6 @@ class Ordinal(CrossEntropy):
     odds everywhere: the model of adjacent categories (Agresti 2010, section 4.1). Its predictions
     are a softmax as those of other classes, which cumulative logits would not be.
     """
-
-    tasks = TASKS_OF_LOSS["ordinal"]
 
     def constrain(self, head: nn.Linear) -> None:
         parametrize.register_parametrization(head, "weight", OneDirection(head.out_features))
@@ -203,11 +190,11 @@ def _minimised(loss: Loss, start: Tensor, labels: Tensor, weights: Tensor) -> Te
 
 # by name in the YAML; the tests run on every loss here
 LOSSES: dict[str, Loss] = {
-    "mse": SquaredError(),
-    "mae": AbsoluteError(),
-    "smooth_l1": SmoothAbsoluteError(),
-    "bce": BinaryCrossEntropy(),
-    "cross_entropy": CrossEntropy(),
-    "focal": Focal(),
-    "ordinal": Ordinal(),
+    "mse": SquaredError(TASKS_OF_LOSS["mse"]),
+    "mae": AbsoluteError(TASKS_OF_LOSS["mae"]),
+    "smooth_l1": SmoothAbsoluteError(TASKS_OF_LOSS["smooth_l1"]),
+    "bce": BinaryCrossEntropy(TASKS_OF_LOSS["bce"]),
+    "cross_entropy": CrossEntropy(TASKS_OF_LOSS["cross_entropy"]),
+    "focal": Focal(TASKS_OF_LOSS["focal"]),
+    "ordinal": Ordinal(TASKS_OF_LOSS["ordinal"]),
 }
