@@ -286,7 +286,7 @@ def test_a_json_beside_an_array_is_not_one_of_ours(tmp_path):
     np.save(tmp_path / "oof.npy", np.zeros(4))
     write_json(tmp_path / "oof.json", {"folds": sha256_of_array(OURS), "models": "theirs"})
     assert kind_of(tmp_path, IDS, OURS) == UNKNOWN_FOLDS
-    assert check_same_models(tmp_path) is None
+    check_same_models(tmp_path)
 
 
 def test_a_folds_file_that_does_not_fit_is_refused(tmp_path):

@@ -98,11 +98,8 @@ def is_of_hub(name: str) -> bool:
 
 
 def _hash_of(folder: Path, files: Sequence[Path]) -> str:
-    names = (file.relative_to(folder).as_posix() for file in files)
-    lines = "".join(
-        f"{name} {file_sha256(file)}\n" for name, file in zip(names, files, strict=True)
-    )
-    return hashlib.sha256(lines.encode()).hexdigest()[:12]
+    lines = [f"{file.relative_to(folder).as_posix()} {file_sha256(file)}\n" for file in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
 
 
 def _folder(name: str) -> Path:

@@ -94,27 +94,19 @@ def _remedy(wanted: str, file_ids: Sequence[str]) -> str:
     return REMEDY
 
 
-def check_same_models(folder: Path) -> str | None:
-    """The hash of the models behind both parts of a predictor; None if it is external.
-
-    Raises:
-        ValueError: the parts come from different models, or were changed after writing.
-    """
-    stamps = {part: read_stamp(folder / f"{part}.csv") for part in PARTS}
-    ours = {part: stamp for part, stamp in stamps.items() if stamp is not None}
-    for part in ours:
-        require_current(
-            folder / f"{part}.csv", {}, f"{REMEDY} (an external predictor has no {part}.json)"
-        )
-    models = {str(stamp.made_from.get("models")) for stamp in ours.values()}
-    if not models:
-        return None
-    if len(ours) == 1 or len(models) == 2:
+def check_same_models(folder: Path) -> None:
+    """Raise a ValueError if the parts of ours come from different models, or were changed."""
+    models = []
+    for part in PARTS:
+        path = folder / f"{part}.csv"
+        if read_stamp(path) is not None:  # an external part has none
+            remedy = f"{REMEDY} (an external predictor has no {part}.json)"
+            models.append(str(require_current(path, {}, remedy).made_from.get("models")))
+    if len(models) == 1 or len(set(models)) == 2:
         raise ValueError(
             f"{folder}: oof.csv and test.csv come from different models; "
             "run train and predict again"
         )
-    return models.pop()
 
 
 def origin_of_oof(train: Train, folds: NDArray[np.int64]) -> dict[str, object]:

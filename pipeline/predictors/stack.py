@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import Entry
-from pipeline.predictors.board import check_predicted, external_folders, member_folders
+from pipeline.predictors.board import (
+    check_predicted,
+    external_folders,
+    member_folders,
+    read_named,
+)
 from pipeline.predictors.external import MEANINGS, kind_of
 from pipeline.predictors.leak_check import leak_check
-from pipeline.predictors.predictions import (
-    check_made_for,
-    check_same_models,
-    origin_of_oof,
-    read_predictions,
-)
+from pipeline.predictors.predictions import check_made_for, check_same_models, origin_of_oof
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -64,15 +64,9 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
     members, external = member_folders(config), external_folders(config)
     oof: list[Floats] = []
     test_predictions: list[Floats] = []
-    columns, task = train.columns, config.task
     for name, folder in (*members.items(), *external.items()):
-        by_position = name in config.blend.by_position
-        oof.append(
-            read_predictions(folder, "oof", train.ids, columns, task, by_position=by_position)
-        )
-        test_predictions.append(
-            read_predictions(folder, "test", test.ids, columns, task, by_position=by_position)
-        )
+        oof.append(read_named(config, name, "oof", train.ids, train.columns))
+        test_predictions.append(read_named(config, name, "test", test.ids, train.columns))
         check_same_models(folder)
     made_for = origin_of_oof(train, folds)
     for folder in members.values():

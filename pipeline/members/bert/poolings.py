@@ -211,10 +211,12 @@ class ConcatLayersPooling(Pooling):
             tokens: the pooling of each layer's tokens, with parameters of its own.
         """
         super().__init__(hidden_size, num_layers)
-        n_layers = last_layers("concat_layers", layers, 4, num_layers)
-        poolings = [
-            pooling_of_tokens("concat_layers", tokens, hidden_size) for _ in range(n_layers)
-        ]
+        name, about = "concat_layers", f"in [1, {num_layers}], from the last"
+        if layers is None:
+            layers = max(1, min(4, num_layers))
+        else:
+            check_whole(name, "layers", layers, 1, num_layers, about)
+        poolings = [pooling_of_tokens(name, tokens, hidden_size) for _ in range(layers)]
         self.layers = nn.ModuleList(poolings)
         self.output_dim = sum(pooling.output_dim for pooling in poolings)
 
@@ -317,14 +319,6 @@ def known_ids(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
             "vocab_size is the number of rows of the backbone's embedding"
         )
     return array
-
-
-def last_layers(pooling: str, layers: int | None, default: int, num_layers: int) -> int:
-    """The number of layers from the last that a pooling reads."""
-    if layers is None:
-        return max(1, min(default, num_layers))
-    check_whole(pooling, "layers", layers, 1, num_layers, f"in [1, {num_layers}], from the last")
-    return layers
 
 
 def check_whole(pooling: str, option: str, value: object, low: int, high: int, about: str) -> None:

@@ -46,10 +46,9 @@ def training_arguments(
             remove_unused_columns=False,
             save_strategy="no",
             eval_strategy="no",
-            logging_steps=training.trainer.get("logging_steps", 0.05),
             report_to="none",
             disable_tqdm=True,
-            **{k: v for k, v in training.trainer.items() if k != "logging_steps"},
+            **{"logging_steps": 0.05, **training.trainer},
         )
     except Exception as error:  # of any type: a key or value of the user is wrong
         reason = " ".join(str(error).split())

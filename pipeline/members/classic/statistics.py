@@ -28,8 +28,7 @@ def statistics_of(text: str) -> dict[str, float]:
         "word_length": sum(map(len, words)) / n_words,
         "sentences": np.log1p(n_sentences),
         "words_a_sentence": len(words) / max(1, n_sentences),
-        "distinct_words": len({word.casefold() for word in words})
-        / n_words,  # the type-token ratio
+        "distinct_words": len({word.casefold() for word in words}) / n_words,  # type-token ratio
         "long_words": sum(len(word) > 6 for word in words) / n_words,
         "upper_case": sum(map(str.isupper, text)) / n,
         "capital_words": sum(word[0].isupper() for word in words) / n_words,
@@ -41,8 +40,8 @@ def statistics_of(text: str) -> dict[str, float]:
         "quotes": sum(text.count(mark) for mark in "\"'“”‘’") / n,
         "commas": text.count(",") / n,
         "non_ascii": sum(not c.isascii() for c in text) / n,
-        "symbols": sum(ord(c) >= 0x2190 and not c.isalnum() for c in text)
-        / n,  # arrows, pictures, emoji
+        # arrows, pictures, emoji
+        "symbols": sum(ord(c) >= 0x2190 and not c.isalnum() for c in text) / n,
         "repeated_letters": len(REPEATED.findall(text)) / n_words,
         "coleman_liau": coleman_liau(n_letters, len(words), n_sentences),
     }
