@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import read_rows, write_competition
 
-from pipeline.members import progress, training
+from pipeline.members import training
 from pipeline.members.jobs import run_all
 from pipeline.members.pieces import Piece
 from pipeline.members.units import Unit, read_run
@@ -98,14 +98,14 @@ def test_a_unit_is_expected_to_take_what_its_member_took_or_else_its_kind(workpl
     seconds = {("mean", 0): 40, ("mean", 1): 50, ("max", 0): 90, ("tfidf", 0): 2}
     for member, fold in seconds:
         Unit("tiny", member, fold).folder.mkdir(parents=True)
-    monkeypatch.setattr(progress, "read_run", lambda u: {"unit_seconds": seconds[u.member, u.fold]})
+    monkeypatch.setattr(training, "read_run", lambda u: {"unit_seconds": seconds[u.member, u.fold]})
     of_run = [unit("mean", k) for k in range(3)] + [unit("max", k) for k in range(2)]
     of_run += [unit("tfidf", 0, "classic"), unit("svr", 0, "classic")]
-    assert progress.expected_seconds(unit("mean", 2), of_run) == 50
-    assert progress.expected_seconds(unit("min", 0), of_run) == 90
-    assert progress.expected_seconds(unit("svr", 0, "classic"), of_run) == 2
-    assert progress.expected_seconds(unit("mean", 0), of_run[3:4]) == 90
-    assert progress.expected_seconds(unit("mean", 0), of_run[5:]) == 0
+    assert training.expected_seconds(unit("mean", 2), of_run) == 50
+    assert training.expected_seconds(unit("min", 0), of_run) == 90
+    assert training.expected_seconds(unit("svr", 0, "classic"), of_run) == 2
+    assert training.expected_seconds(unit("mean", 0), of_run[3:4]) == 90
+    assert training.expected_seconds(unit("mean", 0), of_run[5:]) == 0
 
 
 @pytest.mark.parametrize(("under_way", "left"), [(0.0, "3 min"), (1.0, "60 s"), (3.0, "0 s")])

@@ -9,7 +9,7 @@ from conftest import read_rows, write_competition
 
 from pipeline.files.provenance import command_line
 from pipeline.members.pieces import Failure, Piece
-from pipeline.members.progress import under_way
+from pipeline.members.training import under_way
 from pipeline.members.units import Unit, read_run
 
 

@@ -1,7 +1,8 @@
-"""Train units side by side, each into a folder that is written whole."""
+"""Train units side by side, each into a folder that is written whole, and say how it goes."""
 
+import json
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,26 @@ from pipeline.members.backbones import is_of_hub
 from pipeline.members.jobs import run_all
 from pipeline.members.kinds import check_members, device_of, kind_of
 from pipeline.members.pieces import Failure, Piece, count_gpus
-from pipeline.members.progress import doubts_about, expected_seconds, under_way
 from pipeline.members.rates import rates_of_members
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.training_table import TrainingTable
-from pipeline.members.units import OOF, RUN, Unit, UnitToTrain, is_finished, locked, read_run
+from pipeline.members.units import (
+    LOG,
+    OOF,
+    RUN,
+    Unit,
+    UnitToTrain,
+    is_finished,
+    locked,
+    read_oof,
+    read_run,
+)
+from pipeline.scoring.metrics import metric_of
+from pipeline.scoring.tasks import TASKS, decide
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
+
+LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a final loss above it is a warning
 
 MemberUnits = tuple[AnyMember, Sequence[Unit]]
 
@@ -185,3 +199,46 @@ def _refuse_fp16_without_gpu(members: Sequence[AnyMember], jobs: Jobs) -> None:
             f"member {with_fp16[0]}: training.precision is fp16, which needs a GPU, but "
             "there is none; leave it out"
         )
+
+
+def doubts_about(trained: UnitToTrain) -> Iterator[str]:
+    """Lines about a unit that predicts a constant, or whose final loss is hardly below its own."""
+    unit, run = trained.unit, read_run(trained.unit)
+    _, predictions = read_oof([unit], trained.columns)
+    task, rows = TASKS[trained.task], f"all {len(predictions)} held-out rows"
+    if len(predictions) > 1 and (np.ptp(predictions, axis=0) == 0).all():
+        yield f"{unit}: predicts one value for {rows}"
+    elif task.has_classes and metric_of(trained.metric).decides:
+        codes = np.unique(decide(trained.task, predictions))
+        if len(codes) == 1 < len(predictions):
+            yield f"{unit}: decides for one class on {rows}"
+    last = run.get("last_loss")
+    if last is not None and not last < LITTLE_LEARNED * run["constant_loss"]:
+        yield (
+            f"{unit}: the training loss ends at {last:.4g}, a constant prediction's is "
+            f"{run['constant_loss']:.4g}: the unit has hardly learned; raise training.epochs or "
+            "training.learning_rate"
+        )
+
+
+def expected_seconds(unit: UnitToTrain, units: Sequence[UnitToTrain]) -> float:
+    """Most seconds of a finished unit of the same member, else of its kind; 0 if there is none."""
+    finished = [u for u in units if u.unit.folder.exists()]
+    alike = [u for u in finished if u.unit.member == unit.unit.member]
+    alike = alike or [u for u in finished if u.member.kind == unit.member.kind]
+    return max((float(read_run(u.unit)["unit_seconds"]) for u in alike), default=0.0)
+
+
+def under_way(pieces: Sequence[Piece]) -> float:
+    """Steps done in unfinished fine-tuned units, as a number of units, from their logs."""
+    share = 0.0
+    for folder in (piece.writes for piece in pieces if piece.writes):
+        for log in folder.parent.glob(f".{folder.name}.*.tmp/{LOG}"):
+            try:
+                *lines, _ = log.read_text("utf-8").split("\n")  # the last line may be unfinished
+            except FileNotFoundError:  # the unit ended at this moment
+                continue
+            if lines:
+                logged = json.loads(lines[-1])
+                share += logged["step"] / logged["steps"]
+    return share
