@@ -1,5 +1,6 @@
 """Locks: one process at a time, a wait that is told once, and nothing that outlives its process."""
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import write_competition
 
-from pipeline.files.lock import competition_locked
+from pipeline.files.lock import competition_locked, folder_lock
 
 ROOT = Path(__file__).parents[1]
 WRITING = ("make_folds", "train", "predict", "blend", "submit", "infer", "report")
@@ -115,13 +116,14 @@ REMAINS = (
     "folds/.tiny.csv.0123abcd.tmp",
     "folds/.tiny.json.0123abcd.tmp",
     "models/tiny/backbones/.0123456789ab.0123abcd.tmp/model.safetensors",
+    "models/tiny/mean/.fold0.0123abcd.tmp/run.json",
 )
 OTHERS = (
     "oof/other/mean/.oof.csv.0123abcd.tmp",
     "folds/.tiny.csv.csv.0123abcd.tmp",  # of a competition that is called tiny.csv
     "oof/tiny/mean/.notes.tmp",
     "oof/tiny/mean/oof.csv.0123abcd.tmp",
-    "models/tiny/mean/.fold0.0123abcd.tmp/run.json",  # a worker may have outlived its stage
+    "models/tiny/mean/.fold1.0123abcd.tmp/run.json",  # its worker has outlived the stage
 )
 
 
@@ -129,6 +131,25 @@ def test_a_stage_removes_what_killed_stages_left_and_nothing_else(workplace):
     for name in (*REMAINS, *OTHERS):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
-    with competition_locked("tiny"):
+    with folder_lock(Path("models/tiny/mean/fold1")), competition_locked("tiny"):
         assert [name for name in REMAINS if Path(name).exists()] == []
         assert [name for name in OTHERS if not Path(name).exists()] == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="which processes live is not known")
+def test_arrays_that_a_killed_stage_shared_with_its_workers_are_removed(
+    holder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    left, others = (
+        tmp_path / f"joblib_memmapping_folder_{process}_0123_4567" / "array.pkl"
+        for process in (holder.pid, os.getpid())
+    )
+    for path in (left, others):
+        path.parent.mkdir()
+        path.touch()
+    holder.kill()
+    holder.wait()
+    with competition_locked("tiny"):
+        assert not left.parent.exists()
+        assert others.exists()

@@ -20,6 +20,7 @@ from tiny_backbones import TRAINING
 from pipeline.competition import rows as of_competition
 from pipeline.competition.rows import Train
 from pipeline.files.hashes import file_sha256
+from pipeline.files.lock import folder_lock
 from pipeline.files.provenance import command_line, provenance
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_json
@@ -37,7 +38,6 @@ from pipeline.members.units import (
     UnitToTrain,
     encoding_of,
     is_finished,
-    locked,
     models_hash,
     read_oof,
     read_run,
@@ -146,7 +146,7 @@ def test_a_fingerprint_is_the_same_once_it_went_through_json():
 def test_a_locked_unit_is_locked_for_everybody_else_until_it_is_left(workplace):
     unit = Unit("tiny", "mean", 0)
     other = FileLock("models/tiny/mean/.fold0.lock")
-    with locked(unit.folder), pytest.raises(Timeout, match=r"fold0\.lock"):
+    with folder_lock(unit.folder), pytest.raises(Timeout, match=r"fold0\.lock"):
         other.acquire(timeout=0)
     other.acquire(timeout=0)
     other.release()
@@ -156,10 +156,10 @@ def test_who_waits_for_a_lock_gets_it_afterwards(workplace):
     unit, order = Unit("tiny", "mean", 0), []
 
     def wait() -> None:
-        with locked(unit.folder):
+        with folder_lock(unit.folder):
             order.append("second")
 
-    with locked(unit.folder):
+    with folder_lock(unit.folder):
         thread = threading.Thread(target=wait)
         thread.start()
         order.append("first")
@@ -168,7 +168,7 @@ def test_who_waits_for_a_lock_gets_it_afterwards(workplace):
 
 
 def test_units_of_one_member_do_not_wait_for_each_other(workplace):
-    with locked(Unit("tiny", "mean", 0).folder), locked(Unit("tiny", "mean", 1).folder):
+    with folder_lock(Unit("tiny", "mean", 0).folder), folder_lock(Unit("tiny", "mean", 1).folder):
         pass
 
 

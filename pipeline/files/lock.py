@@ -1,6 +1,9 @@
 """Locks that one process holds at a time; they end with their process, however that ends."""
 
 import os
+import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,11 +33,30 @@ def locked(path: Path, work: str) -> Iterator[None]:
         print(f"waiting: {held_by} {work}", flush=True)
         lock.acquire()
     try:
+        _remove_shared_arrays(holder)
         holder.write_text(f"{command_line()} (process {os.getpid()})", "utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _remove_shared_arrays(holder: Path) -> None:
+    """Remove the arrays that joblib shared with the workers of a killed holder of the lock.
+
+    joblib has a process of its own that removes them, unless it is killed too.
+    """
+    held_by = holder.read_text("utf-8", errors="replace") if holder.is_file() else ""
+    killed = re.search(r"\(process (\d+)\)$", held_by)
+    if killed and Path("/proc/self").exists() and not Path("/proc", killed[1]).exists():
+        for folder in (os.environ.get("JOBLIB_TEMP_FOLDER", "/dev/shm"), tempfile.gettempdir()):
+            for arrays in Path(folder).glob(f"joblib_memmapping_folder_{killed[1]}_*"):
+                shutil.rmtree(arrays, ignore_errors=True)  # another user's may have this number
+
+
+def folder_lock(folder: Path) -> FileLock:
+    """The lock under which a worker writes a unit's folder; a worker may outlive its stage."""
+    return FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
 @contextmanager
@@ -46,4 +68,8 @@ def competition_locked(competition: str) -> Iterator[None]:
             remove_remains(remains_of(path))
         for folder in folders_of(competition):
             remove_remains(folder.rglob(TEMPORARY))
+        for path in Path("models", competition).glob(f"*/{TEMPORARY}"):  # of units
+            _, unit, *_ = path.name.split(".")
+            with suppress(Timeout), folder_lock(path.with_name(unit)).acquire(timeout=0):
+                remove_remains([path])
         yield

@@ -13,10 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pipeline.files.lock import folder_lock
 from pipeline.files.writing import folder_written_whole
 from pipeline.members.engines import ENGINES, Cluster
 from pipeline.members.pieces import Failure, Piece, count_gpus, run_piece
-from pipeline.members.units import locked
 from pipeline.settings.config import Jobs
 
 Files = dict[str, bytes]  # the content of files, by path
@@ -128,6 +128,6 @@ def read_files(path: Path) -> Files:
 
 def write_files(folder: Path, files: Files) -> None:
     """Write a unit's folder whole, as if it had been trained here."""
-    with locked(folder), folder_written_whole(folder) as temporary:
+    with folder_lock(folder), folder_written_whole(folder) as temporary:
         for name, data in files.items():
             (temporary / Path(name).name).write_bytes(data)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pipeline.competition.rows import texts_by
 from pipeline.files.hashes import file_sha256
+from pipeline.files.lock import folder_lock
 from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
@@ -30,7 +31,6 @@ from pipeline.members.units import (
     Unit,
     UnitToTrain,
     is_finished,
-    locked,
     read_oof,
     read_run,
 )
@@ -147,7 +147,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             finite.
     """
     unit, member, start = to_train.unit, to_train.member, time.monotonic()
-    with locked(unit.folder):
+    with folder_lock(unit.folder):
         if is_finished(unit, to_train.fingerprint, overwrite=to_train.overwrite):
             return 0.0  # another run finished it while this one waited
         with folder_written_whole(unit.folder) as folder:

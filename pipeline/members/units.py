@@ -12,14 +12,12 @@ Nothing here imports torch, so a finished run starts fast. Letters: n rows, c pr
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from pipeline.competition.features import Columns
@@ -200,14 +198,6 @@ def scaling_of(unit: Unit) -> Scaling | None:
     """Scaling of a trained unit's targets; None if they were not scaled."""
     scaling = read_run(unit)["scaling"]
     return Scaling(**scaling) if scaling else None
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a unit's folder; the lock ends with its process."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        yield
 
 
 def models_hash(units: Sequence[Unit]) -> str:
