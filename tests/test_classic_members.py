@@ -380,7 +380,7 @@ def test_a_classic_unit_learns_standardised_targets_and_predicts_in_their_units(
     y = np.array([1e4, 2e4, 3e4] * 20)[:, None]
     unit = table_of(texts, y).to_train(Unit("tiny", "a", 0), **FACTS)
     found = held_out_predictions(unit, texts, tmp_path)
-    np.testing.assert_allclose(found, y[unit.fold], atol=500)
+    np.testing.assert_allclose(found, y[unit.held_out], atol=500)
 
 
 MEMBER = ClassicMember(name="a", seed=0, model="tfidf_linear")
@@ -413,7 +413,7 @@ def test_log1p_helps_a_skewed_target_in_its_own_units_and_a_normal_one_hardly(is
         table = table_of(texts, y, transform)
         unit = table.to_train(Unit("tiny", "a", 0), **FACTS)
         predictions[transform] = held_out_predictions(unit, texts, tmp_path)
-    held_out = Target.of(y, "regression", "mae")[unit.fold]
+    held_out = Target.of(y, "regression", "mae")[unit.held_out]
     gain, low, _ = difference_interval(held_out, predictions["log1p"], predictions[None], seed=0)
     if is_skewed:
         assert low > 1

@@ -135,7 +135,7 @@ def test_a_row_of_weight_0_is_held_out_but_never_trained_on():
 def test_a_unit_weighs_the_classes_by_their_names(task, of_classes):
     member = MEMBER.model_copy(update={"class_weights": of_classes})
     _, unit = table_of(None, member, task)
-    y, found = unit.y[unit.training], unit.label_weights
+    y, found = unit.table.train.y[unit.training], unit.label_weights
     y, found = (y[:, 2], found[:, 2]) if task == "multilabel" else (y, found)
     assert found[y == 1].min() == pytest.approx(4 * found[y == 0].max())
 

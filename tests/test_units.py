@@ -31,11 +31,10 @@ from pipeline.members.bert import encoder
 from pipeline.members.kinds import KINDS
 from pipeline.members.reload_check import check_reloaded
 from pipeline.members.training import train_unit
-from pipeline.members.training_table import TrainingTable
+from pipeline.members.training_table import TrainingTable, UnitToTrain
 from pipeline.members.units import (
     Encoding,
     Unit,
-    UnitToTrain,
     encoding_of,
     is_finished,
     models_hash,
@@ -325,7 +324,7 @@ def test_weights_saved_in_half_precision_take_half_the_space_and_give_the_oof(
     train_unit(half, in_folder_of.inputs)
     assert bytes_of(weights_path(unit)) == size / 2
     assert (unit.folder / "oof.csv").read_bytes() != oof
-    ids, predictions = read_oof([unit], to_train.columns)
+    ids, predictions = read_oof([unit], ["target"])
     held_out = BERT.inputs(to_train.encoding, to_train.texts, None)
     again = BERT.load(unit)(held_out)  # checked against reload_check.json by predict_unit, too
     np.testing.assert_allclose(again, predictions, atol=1e-6)
@@ -349,16 +348,16 @@ def test_run_json_says_what_was_trained_how_and_with_what_result(in_folder_of):
     assert run["score"] > 0
     for key in ("versions", "command", "git_commit", "seconds", "tokens_per_second", "metric"):
         assert run[key] is not None or key == "git_commit"
-    y, fold = in_folder_of.to_train.y, in_folder_of.to_train.fold
-    assert run["scaling"]["mean"] == pytest.approx(y[~fold].mean())  # of the training rows alone
-    assert run["scaling"]["sd"] == pytest.approx(y[~fold].std())
+    y = in_folder_of.to_train.table.train.y[1::2]  # of the training rows alone
+    assert run["scaling"]["mean"] == pytest.approx(y.mean())
+    assert run["scaling"]["sd"] == pytest.approx(y.std())
 
 
 def test_held_out_predictions_stand_under_their_ids(in_folder_of):
     unit, rows, tokens = in_folder_of.unit, in_folder_of.to_train, in_folder_of.inputs
     ids, predictions = read_oof([unit], ["target"])
     assert ids == rows.ids
-    again = predict_unit(unit, tokens.take(np.flatnonzero(rows.fold)))
+    again = predict_unit(unit, tokens.take(rows.held_out))
     np.testing.assert_array_equal(predictions, again)
 
 
@@ -638,7 +637,10 @@ def test_a_unit_learns_from_its_training_rows_and_predicts_in_the_targets_units(
     texts = [(f"the {word} film goes on",) for word in ["dull", "warm", "bright"] * 30]
     truth = np.array([20.0, 50.0, 80.0] * 30)[:, None]
     to_train = in_folder_of.to_train
-    to_train = replace(to_train, y=np.where(to_train.fold[:, None], 100 - truth, truth))
+    y = truth.copy()
+    y[to_train.held_out] = 100 - truth[to_train.held_out]
+    table = replace(to_train.table, train=replace(to_train.table.train, y=y))
+    to_train = replace(to_train, table=table)
     how = {"epochs": 8, "batch_size": 8, "learning_rate": 1e-2}
     member, encoding = to_train.member.model_copy(update=how), to_train.encoding
     inputs = BERT.inputs(encoding, texts, None)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.competition.features import NO_COLUMNS, Columns
-from pipeline.members.units import Encoding, Texts, Unit, UnitToTrain, read_run
+from pipeline.members.training_table import UnitToTrain
+from pipeline.members.units import Encoding, Texts, Unit, read_run
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
-from pipeline.settings.members import AnyMember, ClassicMember
+from pipeline.settings.members import AnyMember
 
 
 class Kind(Protocol):
@@ -80,24 +81,6 @@ def device_of(encoding: Encoding | None) -> str:
     from pipeline.members.bert.finetune import best_device
 
     return best_device().type
-
-
-def reads_features(member: AnyMember) -> bool:
-    """Whether the member reads the columns of `data.features` themselves, not by a template."""
-    if not isinstance(member, ClassicMember):
-        return False
-    from pipeline.members.classic.estimators import ESTIMATORS
-
-    return ESTIMATORS[member.model].reads_features
-
-
-def settings_on_record(member: AnyMember) -> Mapping[str, object]:
-    """A member's settings for its fingerprint, with the default options of a classic model."""
-    if not isinstance(member, ClassicMember):
-        return member.settings
-    from pipeline.members.classic.estimators import default_options
-
-    return {**member.settings, "options": {**default_options(member.model), **member.options}}
 
 
 def check_members(members: Sequence[AnyMember], backbones: Mapping[str, Path]) -> None:

@@ -23,13 +23,12 @@ from pipeline.members.kinds import check_members, device_of, kind_of
 from pipeline.members.pieces import Failure, Piece, count_gpus
 from pipeline.members.rates import rates_of_members
 from pipeline.members.reload_check import write_reload_check
-from pipeline.members.training_table import TrainingTable
+from pipeline.members.training_table import TrainingTable, UnitToTrain
 from pipeline.members.units import (
     LOG,
     OOF,
     RUN,
     Unit,
-    UnitToTrain,
     is_finished,
     read_oof,
     read_run,
@@ -70,7 +69,7 @@ def train_units(
         print(line)
     inputs: dict[Hashable, Any] = {}  # units that read alike share
     pieces: list[Piece] = []
-    shared = {"provenance": provenance(), "overwrite": overwrite}
+    shared: dict[str, Any] = {"provenance": provenance(), "overwrite": overwrite}
     own = [] if isinstance(table.metric, str) else [table.metric.get("file")]  # of a metric
     # fine-tuned units first: they take longest, so the workers end together
     for member, units in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
@@ -84,12 +83,10 @@ def train_units(
             warning = kind.warning(member, inputs[reads])
             if warning is not None:
                 print(f"warning: {warning}")
-        facts = {**shared, "member": member, "encoding": encoding}
-        facts["fingerprint"] = table.fingerprint(member, backbones)
+        files = tuple(Path(file) for file in [encoding and encoding.backbone, *own] if file)
+        facts = {"encoding": encoding, "fingerprint": table.fingerprint(member, backbones)}
         for unit in units:
-            to_train = table.to_train(unit, **facts)
-            files = tuple(Path(file) for file in [encoding and encoding.backbone, *own] if file)
-            arguments = (to_train, inputs[reads])
+            arguments = (table.to_train(unit, member, **facts, **shared), inputs[reads])
             pieces.append(Piece(str(unit), arguments, bool(encoding), files, unit.folder))
     return _run(pieces, jobs)
 
@@ -160,22 +157,22 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                     "training diverged; lower training.learning_rate, or change the options of a "
                     "classic member"
                 )
-            columns = to_train.columns
-            table = table_by_id(to_train.ids, to_train.id_name, columns, predictions)
-            write_csv(folder / OOF, table)
+            table, columns = to_train.table, to_train.table.train.columns
+            oof = table_by_id(to_train.ids, table.id_name, columns, predictions)
+            write_csv(folder / OOF, oof)
             write_reload_check(folder, to_train.texts, to_train.features, predictions)
             target = to_train.target[to_train.held_out]
             # loading needs all from kind to scaling, and entries of `facts`
             run = {
                 "fingerprint": to_train.fingerprint,
-                "n_folds": to_train.n_folds,
+                "n_folds": table.n_folds,
                 "kind": member.kind,
                 "template": member.template,
                 "features": list(to_train.features),
-                "encoding": {"backbone": None}
-                if encoding is None
-                else {**encoding._asdict(), "backbone": encoding.backbone.name},
-                "task": to_train.task,
+                "encoding": {**encoding._asdict(), "backbone": encoding.backbone.name}
+                if encoding
+                else {"backbone": None},
+                "task": table.task,
                 "columns": columns,
                 "scaling": asdict(to_train.scaling) if to_train.scaling else None,
                 "metric": target.metric.label,
@@ -203,13 +200,13 @@ def _refuse_fp16_without_gpu(members: Sequence[AnyMember], jobs: Jobs) -> None:
 
 def doubts_about(trained: UnitToTrain) -> Iterator[str]:
     """Lines about a unit that predicts a constant, or whose final loss is hardly below its own."""
-    unit, run = trained.unit, read_run(trained.unit)
-    _, predictions = read_oof([unit], trained.columns)
-    task, rows = TASKS[trained.task], f"all {len(predictions)} held-out rows"
+    unit, table, run = trained.unit, trained.table, read_run(trained.unit)
+    _, predictions = read_oof([unit], table.train.columns)
+    task, rows = TASKS[table.task], f"all {len(predictions)} held-out rows"
     if len(predictions) > 1 and (np.ptp(predictions, axis=0) == 0).all():
         yield f"{unit}: predicts one value for {rows}"
-    elif task.has_classes and metric_of(trained.metric).decides:
-        codes = np.unique(decide(trained.task, predictions))
+    elif task.has_classes and metric_of(table.metric).decides:
+        codes = np.unique(decide(table.task, predictions))
         if len(codes) == 1 < len(predictions):
             yield f"{unit}: decides for one class on {rows}"
     last = run.get("last_loss")

@@ -1,7 +1,10 @@
-"""What all units of a competition share: its training rows, folds and hashes."""
+"""What all units of a competition share, its training rows, folds and hashes, and what one takes.
+
+Letters: n rows, c prediction columns.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,13 @@ from pipeline.competition.features import NO_COLUMNS, Columns, rows_of
 from pipeline.competition.rows import Train, texts_by
 from pipeline.competition.timeline import seen_by
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
-from pipeline.members.kinds import reads_features, settings_on_record
+from pipeline.members.label_weights import label_weights
 from pipeline.members.rates import for_backbone
-from pipeline.members.units import Unit, UnitToTrain
+from pipeline.members.units import Encoding, Texts, Unit
 from pipeline.scoring.names import Setting
-from pipeline.settings.members import AnyMember, Member
+from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import Floats, Scaling
+from pipeline.settings.members import AnyMember, ClassicMember, Member
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,32 +47,26 @@ class TrainingTable:
 
     def features_of(self, member: AnyMember) -> Columns:
         """The columns of `data.features`, if the member reads them."""
-        return self.train.features if reads_features(member) else NO_COLUMNS
+        return self.train.features if _reads_features(member) else NO_COLUMNS
 
-    def to_train(self, unit: Unit, **facts: Any) -> UnitToTrain:
-        """The unit with the rows that it sees; `facts` are the fields that no table holds."""
-        fold = self.folds == unit.fold
-        held_out, member = np.flatnonzero(fold), facts["member"]
+    def to_train(self, unit: Unit, member: AnyMember, **facts: Any) -> "UnitToTrain":
+        """The unit with its part of the table; `facts` are the fields that no table holds."""
+        held_out = np.flatnonzero(self.folds == unit.fold)
         return UnitToTrain(
-            unit=unit,
-            task=self.task,
-            y=self.train.y,
-            classes=self.train.classes,
-            weights=self.train.weights,
-            metric_weights=self.train.metric_weights,
-            shares=self.train.shares,
-            transform=self.transform,
-            fold=fold,
-            seen=seen_by(self.folds, unit.fold),
+            unit,
+            member,
+            self._without_cells,
             ids=[self.train.ids[i] for i in held_out],
             texts=texts_by(member.template, self.train, held_out),
             features=rows_of(self.features_of(member), held_out),
-            columns=list(self.train.columns),
-            id_name=self.id_name,
-            metric=self.metric,
-            n_folds=self.n_folds,
             **facts,
         )
+
+    @cached_property
+    def _without_cells(self) -> "TrainingTable":
+        """The same without the rows' text, of which a unit takes little."""
+        rows = replace(self.train, ids=(), texts=(), features={}, groups=None)
+        return replace(self, train=rows)
 
     @cached_property
     def hashes(self) -> dict[str, object]:
@@ -94,9 +93,82 @@ class TrainingTable:
         fitted = member
         if isinstance(member, Member):
             fitted = for_backbone(member, backbones[member.backbone], self.task)
-        record = {**settings_on_record(fitted), "backbone": backbone, **self.hashes}
+        record = {**_settings_on_record(fitted), "backbone": backbone, **self.hashes}
         if member.template is not None:  # columns that it leaves out may change
             texts = texts_by(member.template, self.train)
             record["texts"] = sha256_of_texts(text for row in texts for text in row)
-        record["features"] = self.train.sha256_of_features if reads_features(member) else None
+        record["features"] = self.train.sha256_of_features if _reads_features(member) else None
         return record
+
+
+@dataclass(frozen=True, eq=False)
+class UnitToTrain:
+    """A unit and all that its training takes but the inputs.
+
+    Attributes:
+        table: all n rows, without their ids, texts and features.
+        ids: of the fold's rows, in their order, as `texts` and `features`.
+        provenance: of the stage that trains; the worker's command line is another.
+        overwrite: whether a unit with another fingerprint may be replaced.
+    """
+
+    unit: Unit
+    member: AnyMember
+    table: TrainingTable
+    ids: list[str]
+    texts: Texts
+    features: Columns
+    encoding: Encoding | None
+    fingerprint: Mapping[str, object]
+    provenance: Mapping[str, object]
+    overwrite: bool
+
+    @property
+    def training(self) -> NDArray[np.int64]:
+        """Row numbers that the unit trains on, without rows of weight 0."""
+        weights, seen = self.table.train.weights, seen_by(self.table.folds, self.unit.fold)
+        return np.flatnonzero(seen if weights is None else seen & (weights > 0))
+
+    @property
+    def held_out(self) -> NDArray[np.int64]:
+        """Row numbers of the unit's fold."""
+        return np.flatnonzero(self.table.folds == self.unit.fold)
+
+    @property
+    def target(self) -> Target:
+        """The targets of all rows, to score them."""
+        train = self.table.train
+        return Target.of(train.y, self.table.task, self.table.metric, weights=train.metric_weights)
+
+    @property
+    def label_weights(self) -> Floats | None:
+        """Weights in the shape of the training rows' `y`; None if all are equal."""
+        train, rows = self.table.train, self.training
+        of_rows = None if train.weights is None else train.weights[rows]
+        names = train.classes or train.columns
+        return label_weights(train.y[rows], of_rows, self.member.class_weights, names)
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """Scale of the training rows' targets; None if the task does not scale them."""
+        if self.table.task != "regression":
+            return None
+        return Scaling.of(self.table.train.y[self.training], self.table.transform)
+
+
+def _reads_features(member: AnyMember) -> bool:
+    """Whether the member reads the columns of `data.features` themselves, not by a template."""
+    if not isinstance(member, ClassicMember):
+        return False
+    from pipeline.members.classic.estimators import ESTIMATORS
+
+    return ESTIMATORS[member.model].reads_features
+
+
+def _settings_on_record(member: AnyMember) -> Mapping[str, object]:
+    """A member's settings for its fingerprint, with the default options of a classic model."""
+    if not isinstance(member, ClassicMember):
+        return member.settings
+    from pipeline.members.classic.estimators import default_options
+
+    return {**member.settings, "options": {**default_options(member.model), **member.options}}

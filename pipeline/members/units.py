@@ -18,20 +18,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.competition.features import Columns
 from pipeline.files.hashes import file_sha256, sha256_of_texts
 from pipeline.files.paths import backbones_dir, unit_dir
 from pipeline.files.reading import read_csv_as_text, read_json
 from pipeline.files.stamp import first_difference
-from pipeline.members.label_weights import label_weights
-from pipeline.scoring.names import Setting
-from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Config
 from pipeline.settings.fine_tuning import Options
-from pipeline.settings.members import AnyMember
 
 RUN, OOF, LOG = "run.json", "oof.csv", "train.log"
 
@@ -63,78 +57,6 @@ class Encoding(NamedTuple):
     truncation: str = "head"  # which tokens are kept
     n_windows: int = 1  # at most, of max_length tokens each
     overlap: float = 0.0  # share of a window that the next one repeats
-
-
-@dataclass(frozen=True, eq=False)
-class UnitToTrain:
-    """A unit and all that its training takes but the inputs.
-
-    Attributes:
-        y: targets of all n rows, as in `scoring.tasks`.
-        classes: the classes that codes stand for; empty for other tasks.
-        weights: (n,) of the rows in training, or None.
-        metric_weights: (n,) of the rows in the metric, or None.
-        shares: (n, classes) probabilities of the classes, or None.
-        transform: of the targets, a name in `scoring.tasks.TRANSFORMS`.
-        fold: (n,) bool, the rows of the unit's fold.
-        seen: (n,) bool, the rows that it trains on.
-        ids: of the fold's rows, in their order, as `texts` and `features`.
-        provenance: of the stage that trains; the worker's command line is another.
-        overwrite: whether a unit with another fingerprint may be replaced.
-    """
-
-    unit: Unit
-    member: AnyMember
-    encoding: Encoding | None
-    task: str
-    y: NDArray[Any]
-    classes: tuple[str, ...]
-    weights: Floats | None
-    metric_weights: Floats | None
-    shares: Floats | None
-    transform: str | None
-    fold: NDArray[np.bool_]
-    seen: NDArray[np.bool_]
-    ids: list[str]
-    texts: Texts
-    features: Columns
-    columns: list[str]
-    id_name: str
-    metric: Setting
-    n_folds: int
-    fingerprint: Mapping[str, object]
-    provenance: Mapping[str, object]
-    overwrite: bool
-
-    @property
-    def training(self) -> NDArray[np.int64]:
-        """Row numbers that the unit trains on, without rows of weight 0."""
-        weighs = True if self.weights is None else self.weights > 0
-        return np.flatnonzero(self.seen & weighs)
-
-    @property
-    def held_out(self) -> NDArray[np.int64]:
-        """Row numbers of the unit's fold."""
-        return np.flatnonzero(self.fold)
-
-    @property
-    def target(self) -> Target:
-        """The targets of all rows, to score them."""
-        return Target.of(self.y, self.task, self.metric, weights=self.metric_weights)
-
-    @property
-    def label_weights(self) -> Floats | None:
-        """Weights in the shape of the training rows' `y`; None if all are equal."""
-        y, rows = self.y[self.training], self.weights
-        of_rows = None if rows is None else rows[self.training]
-        return label_weights(y, of_rows, self.member.class_weights, self.classes or self.columns)
-
-    @property
-    def scaling(self) -> Scaling | None:
-        """Scale of the training rows' targets; None if the task does not scale them."""
-        if self.task != "regression":
-            return None
-        return Scaling.of(self.y[self.training], self.transform)
 
 
 class Run(TypedDict, total=False):

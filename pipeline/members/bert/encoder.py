@@ -40,12 +40,12 @@ from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.bert.windows import Windows
 from pipeline.members.rates import for_backbone
 from pipeline.members.steps import BATCH, scheduled
+from pipeline.members.training_table import UnitToTrain
 from pipeline.members.units import (
     LOG,
     Encoding,
     Texts,
     Unit,
-    UnitToTrain,
     read_run,
     scaling_of,
     unchanged,
@@ -107,26 +107,27 @@ class Bert:
     def fit(
         self, unit: UnitToTrain, member: Member, encoding: Encoding, inputs: Tokens, folder: Path
     ) -> tuple[Floats, dict[str, object]]:
-        member = for_backbone(member, encoding.backbone, unit.task)
+        table, rows = unit.table, unit.training
+        member = for_backbone(member, encoding.backbone, table.task)
         seed_everything(member.seed)
         settings = {**member.model_dump(include=OF_NETWORK), "windows": _windows(member)}
         dropout = None if member.dropout == "pretrained" else member.dropout
-        n_columns, loss = len(unit.columns), LOSSES[str(member.loss)]
+        n_columns, loss = len(table.train.columns), LOSSES[str(member.loss)]
         network = _network(
-            encoding.backbone, settings, n_columns, unit.task, loss=loss, dropout=dropout
+            encoding.backbone, settings, n_columns, table.task, loss=loss, dropout=dropout
         )
-        y = unit.y if unit.shares is None else unit.shares
-        labels = labels_for_loss(unit.task, y[unit.training], unit.scaling)
-        weights = weights_for_loss(unit.task, unit.label_weights)
+        y = table.train.y if table.train.shares is None else table.train.shares
+        labels = labels_for_loss(table.task, y[rows], unit.scaling)
+        weights = weights_for_loss(table.task, unit.label_weights)
         constant = loss.constant(labels, n_columns, weights)
         start_head(network.head, constant)
-        dataset = TrainingRows(inputs, unit.training, labels, weights)
+        dataset = TrainingRows(inputs, rows, labels, weights)
         effort = fit(network, dataset, member, seed=member.seed, log=folder / LOG)
         tensors = trained_tensors(network)
         if member.save == "fp16":
             tensors = {k: t.half() if t.is_floating_point() else t for k, t in tensors.items()}
             load_trained_tensors(network, tensors)  # predict as the unit will from its file
-        predictions = predict(network, inputs.take(unit.held_out), unit.task, unit.scaling)
+        predictions = predict(network, inputs.take(unit.held_out), table.task, unit.scaling)
         save_file(tensors, folder / WEIGHTS)
         return predictions, {
             "weights_sha256": file_sha256(folder / WEIGHTS),

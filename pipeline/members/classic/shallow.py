@@ -20,7 +20,8 @@ from pipeline.files.reading import decoding
 from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
 from pipeline.members.classic.heads import Estimator
 from pipeline.members.sentences import recipe_of
-from pipeline.members.units import Encoding, Texts, Unit, UnitToTrain, scaling_of, unchanged
+from pipeline.members.training_table import UnitToTrain
+from pipeline.members.units import Encoding, Texts, Unit, scaling_of, unchanged
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Jobs
 from pipeline.settings.fine_tuning import Options
@@ -91,11 +92,11 @@ class Classic:
         folder: Path,
     ) -> tuple[Floats, dict[str, object]]:
         start = time.perf_counter()
-        options = _options(member)
+        options, table = _options(member), unit.table
         model = ESTIMATORS[member.model](
-            task=unit.task, n_columns=len(unit.columns), seed=member.seed, **options
+            task=table.task, n_columns=len(table.train.columns), seed=member.seed, **options
         )
-        scaling, y = unit.scaling, unit.y[unit.training]
+        scaling, y = unit.scaling, table.train.y[unit.training]
         y = scaling.standardise(y) if scaling else y
         texts, features = inputs.take(unit.training)
         model.fit(texts, y, features, unit.label_weights)
