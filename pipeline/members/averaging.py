@@ -29,7 +29,6 @@ def predict_members(
     """Predict the rows with all units of all members, side by side, from `models/` alone.
 
     Args:
-        members: each member's units, by its name.
         on_member: called with a member's name and its (n, c) predictions as soon as its last unit
             has predicted, so that a later crash does not lose them.
     Raises:

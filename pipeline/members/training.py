@@ -54,7 +54,6 @@ def train_units(
     """Train units side by side, under one progress bar.
 
     Args:
-        todo: members with their units to train.
         backbones: folder of the competition's copy, by the backbone's name.
         overwrite: whether units with other fingerprints may be replaced.
     Returns:

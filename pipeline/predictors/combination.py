@@ -50,10 +50,6 @@ class Combination:
         return f"{len(parts)}+predictors@{sha256_of_texts(parts)[:12]}"
 
     def mean(self, predictions: Mapping[str, Floats], task: str) -> Floats:
-        """The weighted mean (n, c), on the prediction scale.
-
-        Args:
-            predictions: (n, c) by predictor.
-        """
+        """The weighted mean (n, c) of the predictors, on the prediction scale."""
         parts = [weight * predictions[name] for name, weight in self.weights.items()]
         return as_probabilities(task, np.sum(parts, axis=0))

@@ -32,11 +32,7 @@ def _origin(folder: Path) -> dict[str, Any]:
 def record_of(
     config: Config, combination: Combination, standings: Mapping[str, Mapping[str, object]]
 ) -> dict[str, Any]:
-    """Scores, weights, settings and data behind a submission.
-
-    Args:
-        standings: the leaderboard line of each predictor.
-    """
+    """Scores, weights, settings and data behind a submission; `standings` are leaderboard lines."""
     data = config.data
     tables = (data.train, data.test, data.sample_submission)
     own = {name: _own_record(folder_of(config, name), standings[name]) for name in standings}
@@ -69,10 +65,9 @@ def write_submission(
     *,
     is_chosen: bool,
 ) -> Path:
-    """Write a submission under its predictor's name, and as submission.csv if it is the chosen one.
+    """Write a submission under its predictor's name, the chosen one as submission.csv too.
 
-    Returns:
-        The last path.
+    Returns the last path.
     """
     for name in [predictor, "submission"] if is_chosen else [predictor]:
         path = submission_path(competition, name)

@@ -49,7 +49,6 @@ def leak_check(
     Args:
         ours: (n, m, c) OOF and (k, m, c) test predictions of our members.
         theirs: (n, c) and (k, c) of the external predictor.
-        target: of the training rows.
     Returns:
         None if there is no basis: fewer than two members, no error of o, or fewer than
         `LEAST_TEST_ROWS` test rows.

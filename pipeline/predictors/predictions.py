@@ -35,7 +35,6 @@ def write_predictions(
     """Write `part` ("oof" or "test") of a predictor, with a stamp, of which `about` is a part.
 
     Args:
-        ids: (n,) ids.
         predictions: (n, c) on the prediction scale.
         made_from: origin of the predictions; `models` must be equal for OOF and test.
     """
@@ -144,11 +143,7 @@ def changed_settings(folder: Path, settings: Mapping[str, object]) -> str | None
 
 
 def check_newer_than_its_predictors(folder: Path, folder_of: Callable[[str], Path]) -> None:
-    """Raise a ValueError if a predictor of this blend changed after blending, or is gone.
-
-    Args:
-        folder_of: maps a predictor's name to its folder.
-    """
+    """Raise a ValueError if a predictor of this blend changed after blending, or is gone."""
     stamp = read_stamp(folder / "test.csv")
     for name, hashes in (stamp.made_from.get("predictors", {}) if stamp else {}).items():
         try:

@@ -92,11 +92,7 @@ class SavedBlends:
         return needed
 
     def apply(self, name: str, predictions: Mapping[str, Floats]) -> Floats:
-        """(k, c) predictions of new rows by a blend or a member.
-
-        Args:
-            predictions: (k, c) of each of `members_of`.
-        """
+        """(k, c) predictions of new rows by a blend or a member, from those of `members_of`."""
         if name in self.models:
             return predictions[name]
         without_weight = np.zeros_like(next(iter(predictions.values())))

@@ -110,7 +110,9 @@ class Bert:
         table, rows = unit.table, unit.training
         member = for_backbone(member, encoding.backbone, table.task)
         seed_everything(member.seed)
-        settings = {**member.model_dump(include=OF_NETWORK), "windows": _windows(member)}
+        at_once = member.windows_at_once or member.batch_size or BATCH
+        windows = Windows(member.max_length, at_once) if member.windows is not None else None
+        settings = {**member.model_dump(include=OF_NETWORK), "windows": windows}
         dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns, loss = len(table.train.columns), LOSSES[str(member.loss)]
         network = _network(
@@ -170,12 +172,6 @@ def _network(
         windows=Windows(*settings["windows"]) if settings.get("windows") else None,
         **in_training,
     )
-
-
-def _windows(member: Member) -> Windows | None:
-    if member.windows is None:
-        return None
-    return Windows(member.max_length, member.windows_at_once or member.batch_size or BATCH)
 
 
 def all_options(

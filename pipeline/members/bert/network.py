@@ -155,12 +155,7 @@ def start_head(head: nn.Linear, constant: Tensor) -> None:
 
 
 def check_network(name: str, backbone: Path) -> None:
-    """Raise a ValueError unless the backbone gives two texts finite vectors that differ.
-
-    Args:
-        name: the backbone as the config names it, for the message.
-        backbone: its folder.
-    """
+    """Raise a ValueError unless the backbone gives two texts finite vectors that differ."""
     own = f"backbone {backbone}: "
     try:
         problem = _problem(backbone)

@@ -45,8 +45,6 @@ def segment_of(wanted: object, n_parts: int, tokenizer: Any) -> Segment:
 
     Args:
         wanted: a number from 1, or `last`.
-        n_parts: of a text.
-        tokenizer: of the backbone.
     Raises:
         ValueError: there is no such part, or the tokenizer has no separator.
     """
