@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from transformers import set_seed
 from transformers.utils import logging
 
 from benchmarks.shared.command import parser_of
 from benchmarks.shared.demo_rows import DemoRows, read_demo
 from benchmarks.shared.record import record
 from pipeline.members.bert.encoder import all_options
-from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.poolings import POOLINGS
@@ -43,7 +44,7 @@ def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
         np.flatnonzero(demo.folds == 0)[:n_rows],
     )
     y = demo.train.y[rows]
-    seed_everything(0)
+    set_seed(0)
     network = build_network(
         demo.backbone,
         pooling,

@@ -39,6 +39,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import set_seed
 
 from benchmarks.shared.command import parser_of, run_pieces
 from benchmarks.shared.demo_rows import read_demo
@@ -54,7 +55,6 @@ from pipeline.members.bert.finetune import (
     fit,
     labels_for_loss,
     predict,
-    seed_everything,
     weights_for_loss,
 )
 from pipeline.members.bert.losses import LOSSES, BinaryCrossEntropy
@@ -264,7 +264,7 @@ def train_and_predict(
 ) -> tuple[Floats, float, int]:
     """Predictions of a fold by a unit trained on the other folds, its seconds and its steps."""
     training, held_out = np.flatnonzero(rows.folds != fold), np.flatnonzero(rows.folds == fold)
-    seed_everything(seed)
+    set_seed(seed)
     loss, tokens = LOSSES[arm.loss or losses_for(rows.task)[0]], rows.read_by(arm)
     network = build_network(
         rows.backbone,

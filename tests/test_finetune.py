@@ -11,9 +11,10 @@ from accelerate.state import AcceleratorState
 from conftest import BAD, CLASSES, GOOD, PLAIN
 from sklearn.metrics import roc_auc_score
 from tiny_backbones import TRAINING, make_tokenizer
+from transformers import set_seed
 
 from pipeline.members.bert import finetune, trainer
-from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict, seed_everything
+from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.tokens import TrainingRows, collate, tokenize
@@ -28,7 +29,7 @@ def tokenizer():
 
 
 def build(backbone, task="regression", n_outputs=1, seed=3):
-    seed_everything(seed)
+    set_seed(seed)
     loss = LOSSES[losses_for(task)[0]]
     return build_network(backbone, "mean", {}, n_outputs, loss, dropout=0.0, freeze_embeddings=True)
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
+from transformers import set_seed
 
-from pipeline.members.bert.finetune import fit, predict, seed_everything
+from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.layers import check_layers
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import (
@@ -47,7 +48,7 @@ def depth_of(name: str, architecture: str) -> int:
 
 
 def build(backbone: Path, pooling: str = "attention", seed: int = 3, **settings: Any) -> Network:
-    seed_everything(seed)
+    set_seed(seed)
     how = {"dropout": 0.0, "freeze_embeddings": False, **settings}
     return build_network(backbone, pooling, {}, 1, LOSSES["mse"], **how)
 

@@ -11,10 +11,10 @@ from conftest import read_rows, write_competition
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from tiny_backbones import TRAINING, make_tokenizer
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, set_seed
 
 from pipeline.members.bert.adapters import add_adapters, check_adapters
-from pipeline.members.bert.finetune import fit, predict, seed_everything
+from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network, load_trained_tensors, trained_tensors
 from pipeline.members.bert.tokens import TrainingRows, tokenize
@@ -28,7 +28,7 @@ SMALL = Lora(rank=2)
 
 
 def build(backbone, seed=0, lora=SMALL):
-    seed_everything(seed)
+    set_seed(seed)
     how = {"dropout": 0.0, "freeze_embeddings": True, "lora": lora}
     return build_network(backbone, "attention", {}, 1, LOSSES["mse"], **how)
 

@@ -618,11 +618,11 @@ def test_the_seed_is_that_of_the_head_and_that_of_the_order(
     alike, in_folder_of, tmp_path, monkeypatch
 ):
     """Units of two seeds differ with heads that are alike, and with orders that are alike."""
-    fit, seed_everything = encoder.fit, encoder.seed_everything
+    fit, set_seed = encoder.fit, encoder.set_seed
     if alike == "order":
         monkeypatch.setattr(encoder, "fit", lambda *a, seed, log: fit(*a, seed=1, log=log))
     else:
-        monkeypatch.setattr(encoder, "seed_everything", lambda seed: seed_everything(1))
+        monkeypatch.setattr(encoder, "set_seed", lambda seed: set_seed(1))
     one, same, other = (
         predictions_with(in_folder_of, tmp_path / "a", seed=seed) for seed in (7, 7, 8)
     )

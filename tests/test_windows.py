@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
+from transformers import set_seed
 
 from pipeline.members.bert import windows
-from pipeline.members.bert.finetune import fit, predict, seed_everything
+from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import Network, build_network
 from pipeline.members.bert.poolings import POOLINGS
@@ -26,7 +27,7 @@ TEXTS = [
 
 
 def build(backbone: Path, pooling: str = "mean", at_once: int | None = 99, **settings) -> Network:
-    seed_everything(3)
+    set_seed(3)
     options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]} if pooling == "idf" else {}
     how = {"dropout": 0.0, "freeze_embeddings": True, **settings}
     how["windows"] = None if at_once is None else Windows(WIDTH, at_once)
@@ -146,7 +147,7 @@ def test_a_text_of_five_thousand_tokens_trains_and_predicts(backbone_of, tmp_pat
     tokens = tokenize(make_tokenizer("bert"), texts, 64, "head", 200, 0.0)
     assert tokens.lengths[0] > 5000
     assert tokens.n_cut == 0
-    seed_everything(3)
+    set_seed(3)
     how = {"dropout": 0.0, "freeze_embeddings": True, "windows": Windows(64, 16)}
     network = build_network(backbone_of("bert"), "max", {}, 1, LOSSES["mse"], **how)
     before = predict(network, tokens, "regression", None)

@@ -22,6 +22,7 @@ from transformers import (
     Trainer,
     TrainingArguments,
     get_linear_schedule_with_warmup,
+    set_seed,
 )
 from transformers.utils import logging
 
@@ -31,7 +32,6 @@ from pipeline.members.bert.finetune import (
     fastest_attention,
     fit,
     labels_for_loss,
-    seed_everything,
 )
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import Network, build_network
@@ -90,7 +90,7 @@ def prepare_gemm(precision: str) -> Prepared:
 def prepare_notebook(rows: Rows, n_steps: int) -> Prepared:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    seed_everything(SEED)
+    set_seed(SEED)
     model = AutoModelForSequenceClassification.from_pretrained(
         rows.backbone, num_labels=1, dtype=torch.float32
     )
@@ -181,7 +181,7 @@ def prepare_ours(rows: Rows) -> Prepared:
 
 
 def _network_and_labels(rows: Rows) -> tuple[Network, torch.Tensor]:
-    seed_everything(SEED)
+    set_seed(SEED)
     network = build_network(
         rows.backbone, "mean", {}, 1, LOSSES["mse"], dropout=0.0, freeze_embeddings=True
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import TrainingArguments
+from transformers import TrainingArguments, set_seed
 
 from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.files.hashes import file_sha256
@@ -20,7 +20,6 @@ from pipeline.members.bert.finetune import (
     fit,
     labels_for_loss,
     predict,
-    seed_everything,
     weights_for_loss,
 )
 from pipeline.members.bert.layers import check_layers
@@ -109,7 +108,7 @@ class Bert:
     ) -> tuple[Floats, dict[str, object]]:
         table, rows = unit.table, unit.training
         member = for_backbone(member, encoding.backbone, table.task)
-        seed_everything(member.seed)
+        set_seed(member.seed)  # before the network is built, whose head is random
         at_once = member.windows_at_once or member.batch_size or BATCH
         windows = Windows(member.max_length, at_once) if member.windows is not None else None
         settings = {**member.model_dump(include=OF_NETWORK), "windows": windows}

@@ -1,6 +1,5 @@
 """Fit a network on a unit's training rows; predict with it. Letters: n rows, c outputs."""
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,13 +31,6 @@ SHORT_TEXT = 128  # tokens
 # cuDNN plans its attention anew for every length of a batch; ours differ. The others do not
 torch.backends.cuda.enable_cudnn_sdp(False)
 PREDICTION_TEXTS = 256  # at most: DeBERTa needs 1.6 MB for each text, however short
-
-
-def seed_everything(seed: int) -> None:
-    """Seed all generators; call it before building the network, whose head is random."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)  # all GPUs too
 
 
 def best_device() -> torch.device:
