@@ -397,7 +397,7 @@ def table_of(texts, y, transform=None):
 
 def held_out_predictions(unit, texts, folder):
     kind = KINDS["classic"]()
-    return kind.fit(unit, MEMBER, None, kind.inputs(None, texts, None), folder)[0]
+    return kind.fit(unit, kind.inputs(None, texts, None), folder)[0]
 
 
 @pytest.mark.parametrize("is_skewed", [False, True])

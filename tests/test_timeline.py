@@ -88,7 +88,7 @@ def test_later_rows_do_not_change_what_a_unit_predicts(tmp_path):
         assert set(unit.training) == set(np.flatnonzero(folds < 1))
         inputs = kind.inputs(None, others, None)
         # of fold 1, by targets of fold 1 and on that differ
-        predicted.append(kind.fit(unit, member, None, inputs, tmp_path)[0])
+        predicted.append(kind.fit(unit, inputs, tmp_path)[0])
     np.testing.assert_array_equal(*predicted)
 
 

@@ -523,7 +523,7 @@ def predictions_with(trained_unit, folder, **settings):
     folder.mkdir(exist_ok=True)
     to_train = trained_unit.to_train
     member = to_train.member.model_copy(update=settings)
-    return BERT.fit(to_train, member, to_train.encoding, trained_unit.inputs, folder)[0]
+    return BERT.fit(replace(to_train, member=member), trained_unit.inputs, folder)[0]
 
 
 @pytest.mark.parametrize(
@@ -640,11 +640,10 @@ def test_a_unit_learns_from_its_training_rows_and_predicts_in_the_targets_units(
     y = truth.copy()
     y[to_train.held_out] = 100 - truth[to_train.held_out]
     table = replace(to_train.table, train=replace(to_train.table.train, y=y))
-    to_train = replace(to_train, table=table)
     how = {"epochs": 8, "batch_size": 8, "learning_rate": 1e-2}
-    member, encoding = to_train.member.model_copy(update=how), to_train.encoding
-    inputs = BERT.inputs(encoding, texts, None)
-    found, _ = BERT.fit(to_train, member, encoding, inputs, tmp_path)
+    member = to_train.member.model_copy(update=how)
+    inputs = BERT.inputs(to_train.encoding, texts, None)
+    found, _ = BERT.fit(replace(to_train, member=member, table=table), inputs, tmp_path)
     np.testing.assert_allclose(found, truth[to_train.held_out], atol=5)
 
 

@@ -40,9 +40,7 @@ class Kind(Protocol):
     def warning(self, member: Any, inputs: Any) -> str | None:
         """A warning about training on `inputs`, if there is one to give."""
 
-    def fit(
-        self, unit: UnitToTrain, member: Any, encoding: Any, inputs: Any, folder: Path
-    ) -> tuple[Floats, dict[str, object]]:
+    def fit(self, unit: UnitToTrain, inputs: Any, folder: Path) -> tuple[Floats, dict[str, object]]:
         """Train a unit, write its model to `folder`, and predict its held-out rows.
 
         Args:

@@ -142,13 +142,13 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
         ValueError: another run wrote a unit with another fingerprint, or a prediction is not
             finite.
     """
-    unit, member, start = to_train.unit, to_train.member, time.monotonic()
+    unit, member, encoding = to_train.unit, to_train.member, to_train.encoding
+    start = time.monotonic()
     with folder_lock(unit.folder):
         if is_finished(unit, to_train.fingerprint, overwrite=to_train.overwrite):
             return 0.0  # another run finished it while this one waited
         with folder_written_whole(unit.folder) as folder:
-            encoding = to_train.encoding
-            predictions, facts = kind_of(member).fit(to_train, member, encoding, inputs, folder)
+            predictions, facts = kind_of(member).fit(to_train, inputs, folder)
             n_bad = int((~np.isfinite(predictions)).sum())
             if n_bad:  # such a unit must not count as finished
                 raise ValueError(

@@ -5,7 +5,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -104,19 +104,17 @@ class Bert:
         )
 
     def fit(
-        self, unit: UnitToTrain, member: Member, encoding: Encoding, inputs: Tokens, folder: Path
+        self, unit: UnitToTrain, inputs: Tokens, folder: Path
     ) -> tuple[Floats, dict[str, object]]:
-        table, rows = unit.table, unit.training
-        member = for_backbone(member, encoding.backbone, table.task)
+        table, rows, backbone = unit.table, unit.training, cast(Encoding, unit.encoding).backbone
+        member = for_backbone(cast(Member, unit.member), backbone, table.task)
         set_seed(member.seed)  # before the network is built, whose head is random
         at_once = member.windows_at_once or member.batch_size or BATCH
         windows = Windows(member.max_length, at_once) if member.windows is not None else None
         settings = {**member.model_dump(include=OF_NETWORK), "windows": windows}
         dropout = None if member.dropout == "pretrained" else member.dropout
         n_columns, loss = len(table.train.columns), LOSSES[str(member.loss)]
-        network = _network(
-            encoding.backbone, settings, n_columns, table.task, loss=loss, dropout=dropout
-        )
+        network = _network(backbone, settings, n_columns, table.task, loss=loss, dropout=dropout)
         y = table.train.y if table.train.shares is None else table.train.shares
         labels = labels_for_loss(table.task, y[rows], unit.scaling)
         weights = weights_for_loss(table.task, unit.label_weights)

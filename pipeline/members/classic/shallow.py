@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import joblib
 import numpy as np
@@ -84,15 +84,10 @@ class Classic:
         )
 
     def fit(
-        self,
-        unit: UnitToTrain,
-        member: ClassicMember,
-        encoding: Encoding | None,
-        inputs: Inputs,
-        folder: Path,
+        self, unit: UnitToTrain, inputs: Inputs, folder: Path
     ) -> tuple[Floats, dict[str, object]]:
-        start = time.perf_counter()
-        options, table = _options(member), unit.table
+        start, table, member = time.perf_counter(), unit.table, cast(ClassicMember, unit.member)
+        options = _options(member)
         model = ESTIMATORS[member.model](
             task=table.task, n_columns=len(table.train.columns), seed=member.seed, **options
         )
