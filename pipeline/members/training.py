@@ -160,7 +160,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             oof = table_by_id(to_train.ids, table.id_name, columns, predictions)
             write_csv(folder / OOF, oof)
             write_reload_check(folder, to_train.texts, to_train.features, predictions)
-            target = to_train.target[to_train.held_out]
+            target = table.train.target(table.task, table.metric)[to_train.held_out]
             # loading needs all from kind to scaling, and entries of `facts`
             run = {
                 "fingerprint": to_train.fingerprint,

@@ -20,7 +20,6 @@ from pipeline.members.label_weights import label_weights
 from pipeline.members.rates import for_backbone
 from pipeline.members.units import Encoding, Texts, Unit
 from pipeline.scoring.names import Setting
-from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.members import AnyMember, ClassicMember, Member
 
@@ -133,12 +132,6 @@ class UnitToTrain:
     def held_out(self) -> NDArray[np.int64]:
         """Row numbers of the unit's fold."""
         return np.flatnonzero(self.table.folds == self.unit.fold)
-
-    @property
-    def target(self) -> Target:
-        """The targets of all rows, to score them."""
-        train = self.table.train
-        return Target.of(train.y, self.table.task, self.table.metric, weights=train.metric_weights)
 
     @property
     def label_weights(self) -> Floats | None:
