@@ -14,9 +14,8 @@ from pipeline.competition.submission import submission
 from pipeline.files.provenance import provenance
 from pipeline.members.averaging import predict_members
 from pipeline.members.units import models_hash, units_of
-from pipeline.predictors.combination import Combination
-from pipeline.predictors.history import write_submission
 from pipeline.predictors.saved_blends import read_saved_blends
+from pipeline.predictors.submitted import Combination, write_submission
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import stage
 

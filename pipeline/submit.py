@@ -14,13 +14,12 @@ from pipeline.competition.submission import submission
 from pipeline.files.hashes import sha256_of_array
 from pipeline.members.units import without_incomplete
 from pipeline.predictors.board import external_folders, folder_of, read_named, standing_of
-from pipeline.predictors.combination import Combination
-from pipeline.predictors.history import made_from_of, record_of, write_submission
 from pipeline.predictors.predictions import (
     check_made_for,
     check_newer_than_its_predictors,
     check_same_models,
 )
+from pipeline.predictors.submitted import Combination, made_from_of, record_of, write_submission
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.command import stage
 from pipeline.settings.config import Config

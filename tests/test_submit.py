@@ -11,7 +11,7 @@ from conftest import read_rows, write_rows
 from report_cases import write_members
 
 from pipeline import blend
-from pipeline.predictors.history import _weights
+from pipeline.predictors.submitted import _weights
 
 STAGE = "submit"
 SUBMISSION = Path("submissions/tiny/submission.csv")

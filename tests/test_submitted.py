@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.predictors.combination import Combination
+from pipeline.predictors.submitted import Combination
 
 ONE, OTHER = np.array([[1.0], [2.0]]), np.array([[3.0], [-2.0]])
 
