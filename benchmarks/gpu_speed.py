@@ -44,7 +44,7 @@ from benchmarks.shared.measurement import Measurement, measure, table_of
 from benchmarks.shared.record import record
 from benchmarks.train_speed import OPERATIONS, encoder_weights
 from pipeline.members.bert.finetune import best_precision
-from pipeline.members.steps import scheduled
+from pipeline.members.defaults import scheduled
 
 WARM_UP_ROWS = 128
 

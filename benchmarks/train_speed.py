@@ -45,7 +45,7 @@ from benchmarks.shared.demo_rows import read_demo
 from benchmarks.shared.measurement import Measurement, measure, table_of
 from benchmarks.shared.record import record
 from pipeline.members.bert.finetune import cpu_multiplies_bf16
-from pipeline.members.steps import scheduled
+from pipeline.members.defaults import scheduled
 
 TARGETS = {  # (at least, at most) of each precision
     "fp32": {

@@ -21,9 +21,8 @@ from pipeline.ensemble.fitted import check_names
 from pipeline.files.paths import unit_dir
 from pipeline.files.provenance import not_as_pinned
 from pipeline.members.backbones import local_backbone
+from pipeline.members.defaults import rates_of_members, steps_of_units
 from pipeline.members.kinds import check_members
-from pipeline.members.rates import rates_of_members
-from pipeline.members.steps import steps_of_units
 from pipeline.predictors.board import check_external
 from pipeline.predictors.external import check_parts
 from pipeline.scoring.trial import try_metric

@@ -18,7 +18,7 @@ from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network, load_trained_tensors, trained_tensors
 from pipeline.members.bert.tokens import TrainingRows, tokenize
-from pipeline.members.rates import for_backbone
+from pipeline.members.defaults import for_backbone
 from pipeline.settings.fine_tuning import Lora, Training
 
 TEXTS = [("good",), ("bad film",), ("the warm bright driver",), ("dull",)] * 2

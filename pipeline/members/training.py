@@ -18,10 +18,10 @@ from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
 from pipeline.members.backbones import is_of_hub
+from pipeline.members.defaults import rates_of_members
 from pipeline.members.jobs import run_all
 from pipeline.members.kinds import check_members, device_of, kind_of
 from pipeline.members.pieces import Failure, Piece, count_gpus
-from pipeline.members.rates import rates_of_members
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.training_table import TrainingTable, UnitToTrain
 from pipeline.members.units import (

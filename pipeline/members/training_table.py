@@ -16,8 +16,8 @@ from pipeline.competition.features import NO_COLUMNS, Columns, rows_of
 from pipeline.competition.rows import Train, texts_by
 from pipeline.competition.timeline import seen_by
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
+from pipeline.members.defaults import for_backbone
 from pipeline.members.label_weights import label_weights
-from pipeline.members.rates import for_backbone
 from pipeline.members.units import Encoding, Texts, Unit
 from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import Floats, Scaling

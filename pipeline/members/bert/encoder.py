@@ -37,8 +37,7 @@ from pipeline.members.bert.segments import segment_of
 from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, tokenize
 from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.bert.windows import Windows
-from pipeline.members.rates import for_backbone
-from pipeline.members.steps import BATCH, scheduled
+from pipeline.members.defaults import BATCH, for_backbone, scheduled
 from pipeline.members.training_table import UnitToTrain
 from pipeline.members.units import (
     LOG,

@@ -20,8 +20,7 @@ from pipeline.members.bert.trainer import (
     refuse_overflow,
     training_arguments,
 )
-from pipeline.members.rates import size_of
-from pipeline.members.steps import scheduled
+from pipeline.members.defaults import scheduled, size_of
 from pipeline.scoring.tasks import TASKS, Floats, Scaling
 from pipeline.settings.fine_tuning import Training
 

@@ -1,12 +1,12 @@
-"""Learning rates and dropout that fit a backbone's size and the task, where they are null.
+"""Settings of training where they are null: rates and dropout by backbone and task, steps by rows.
 
-Reads config.json alone: torch takes seconds to load.
+Reads a backbone's config.json alone: torch takes seconds to load.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pipeline.files.reading import read_json
 from pipeline.settings.fine_tuning import Training
@@ -17,6 +17,9 @@ LORA_RATE = 1e-4  # of adapters, on backbones of any size: Dettmers et al. 2023,
 # of the head and the pooling, in units of learning_rate; measured in docs/LOG.md
 HEAD_RATES = {"regression": 20}
 HEAD_RATE = 50  # of the other tasks
+EPOCHS = 3.0
+BATCH, SMALL_BATCH = 32, 8
+LEAST_STEPS = 160  # optimizer steps that a unit takes at the least; measured in docs/LOG.md
 
 AnyTraining = TypeVar("AnyTraining", bound=Training)
 
@@ -62,6 +65,24 @@ def for_backbone(training: AnyTraining, backbone: Path, task: str) -> AnyTrainin
     )
 
 
+def scheduled(training: AnyTraining, n_rows: int) -> AnyTraining:
+    """`training` of `n_rows` rows, with epochs and batch size where it leaves them open.
+
+    Three epochs in batches of 32; where these are fewer than `LEAST_STEPS` steps, batches of 8, and
+    as many epochs as these steps need. Small training sets need more steps, not another learning
+    rate (Mosbach et al. 2021, arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987).
+    """
+    is_small = EPOCHS * steps_an_epoch(n_rows, BATCH) < LEAST_STEPS
+    batch_size = training.batch_size or (SMALL_BATCH if is_small else BATCH)
+    least = float(math.ceil(LEAST_STEPS / steps_an_epoch(n_rows, batch_size)))
+    epochs = training.epochs or max(EPOCHS, least)
+    return training.model_copy(update={"epochs": epochs, "batch_size": batch_size})
+
+
+def steps_an_epoch(n_rows: int, batch_size: int) -> int:
+    return math.ceil(n_rows / batch_size)
+
+
 def rates_of_members(
     members: Iterable[AnyMember], backbones: Mapping[str, Path], task: str
 ) -> list[str]:
@@ -70,15 +91,36 @@ def rates_of_members(
     Args:
         backbones: folders by name; members of other backbones get no line.
     """
-    names_of: dict[str, list[str]] = {}
+    lines = {}
     for member in members:
         if isinstance(member, Member) and member.backbone in backbones:
             backbone = backbones[member.backbone]
             fitted = for_backbone(member, backbone, task)
-            line = (
+            lines[member.name] = (
                 f"learning rate {fitted.learning_rate:g}, {fitted.head_learning_rate:g} for head "
                 f"and pooling, dropout {fitted.dropout}, for {member.backbone}, "
                 f"{width_of(backbone) or '?'} wide"
             )
-            names_of.setdefault(line, []).append(member.name)
+    return _shared(lines)
+
+
+def steps_of_units(members: Iterable[AnyMember], n_rows: int) -> list[str]:
+    """Training length of a unit with `n_rows` rows, one line for all members that share it."""
+    lines = {}
+    for member in members:
+        if isinstance(member, Member):
+            of_unit: Any = scheduled(member, n_rows)
+            n_steps = math.ceil(of_unit.epochs * steps_an_epoch(n_rows, of_unit.batch_size))
+            lines[member.name] = (
+                f"{n_steps} steps a unit, {of_unit.epochs:g} epochs of {n_rows} rows in batches of "
+                f"{of_unit.batch_size}"
+            )
+    return _shared(lines)
+
+
+def _shared(lines: Mapping[str, str]) -> list[str]:
+    """Each distinct line once, with the members whose line it is."""
+    names_of: dict[str, list[str]] = {}
+    for name, line in lines.items():
+        names_of.setdefault(line, []).append(name)
     return [f"training: {line}: {', '.join(names)}" for line, names in names_of.items()]
