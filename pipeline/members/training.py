@@ -24,15 +24,7 @@ from pipeline.members.kinds import check_members, device_of, kind_of
 from pipeline.members.pieces import Failure, Piece, count_gpus
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.training_table import TrainingTable, UnitToTrain
-from pipeline.members.units import (
-    LOG,
-    OOF,
-    RUN,
-    Unit,
-    is_finished,
-    read_oof,
-    read_run,
-)
+from pipeline.members.units import LOG, OOF, RUN, Unit, is_finished, read_oof, read_run
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import TASKS, decide
 from pipeline.settings.config import Jobs
@@ -40,11 +32,9 @@ from pipeline.settings.members import AnyMember, Member
 
 LITTLE_LEARNED = 0.98  # of the constant prediction's loss: a final loss above it is a warning
 
-MemberUnits = tuple[AnyMember, Sequence[Unit]]
-
 
 def train_units(
-    todo: Sequence[MemberUnits],
+    todo: Sequence[tuple[AnyMember, Sequence[Unit]]],
     table: TrainingTable,
     backbones: Mapping[str, Path],
     jobs: Jobs,

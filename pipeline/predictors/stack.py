@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import Entry
-from pipeline.predictors.board import (
-    check_predicted,
-    external_folders,
-    member_folders,
-    read_named,
-)
+from pipeline.predictors.board import check_predicted, external_folders, member_folders, read_named
 from pipeline.predictors.external import MEANINGS, kind_of
 from pipeline.predictors.leak_check import leak_check
 from pipeline.predictors.predictions import check_made_for, check_same_models, origin_of_oof

@@ -16,12 +16,7 @@ from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.adapters import check_adapters
 from pipeline.members.bert.cutting import TRUNCATIONS
-from pipeline.members.bert.finetune import (
-    fit,
-    labels_for_loss,
-    predict,
-    weights_for_loss,
-)
+from pipeline.members.bert.finetune import fit, labels_for_loss, predict, weights_for_loss
 from pipeline.members.bert.layers import check_layers
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.named_poolings import build_pooling, known_poolings, pooling_options
@@ -39,15 +34,7 @@ from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.bert.windows import Windows
 from pipeline.members.defaults import BATCH, for_backbone, scheduled
 from pipeline.members.training_table import UnitToTrain
-from pipeline.members.units import (
-    LOG,
-    Encoding,
-    Texts,
-    Unit,
-    read_run,
-    scaling_of,
-    unchanged,
-)
+from pipeline.members.units import LOG, Encoding, Texts, Unit, read_run, scaling_of, unchanged
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Jobs
 from pipeline.settings.fine_tuning import Lora, Options
