@@ -185,10 +185,13 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "as it is": OURS,
         "layer decay .9": replace(OURS, layer_decay=0.9),
         "freeze 2 layers": replace(OURS, freeze_layers=2),
-        "lora": replace(OURS, lora=Lora()),
-        "lora, 10x": replace(OURS, lora=Lora(), learning_rate=1e-3),
         "head_tail": replace(OURS, truncation="head_tail"),
         "windows 4": replace(OURS, windows=4),
+    },
+    "lora": {
+        "as it is": OURS,
+        "lora": replace(OURS, lora=Lora()),
+        "lora, 10x": replace(OURS, lora=Lora(), learning_rate=1e-3),
     },
     "precision": {
         "fp32": replace(OURS, precision="fp32"),
