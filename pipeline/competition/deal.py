@@ -104,10 +104,9 @@ def stratified(y: np.ndarray, atoms: np.ndarray, *, task: str, n: int, seed: int
 def quantile_bins(target: np.ndarray) -> np.ndarray:
     """(n_rows,) quantile bin of each value; with few distinct values, the value itself.
 
-    Missing values are a bin of their own.
-
-    The number of bins is Sturges' rule, log2(n_rows) + 1. With more bins, the fold means of one
-    target are closer, but those of several targets further apart (figures in docs/LOG.md).
+    Missing values are a bin of their own. The number of bins is Sturges' rule, log2(n_rows) + 1.
+    With more, the fold means of one target are closer, but those of several targets further apart
+    (figures in docs/LOG.md).
     """
     n_bins = int(np.log2(len(target))) + 1
     if len(np.unique(target)) <= n_bins:

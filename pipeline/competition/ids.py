@@ -81,7 +81,7 @@ def open_other(data: Data, setting: str) -> pd.DataFrame | None:
 
 
 def matching_columns(
-    table: pd.DataFrame, test: pd.DataFrame, passed_over: Sequence[str] = ()
+    table: pd.DataFrame, test: pd.DataFrame, passed_over: Sequence[str]
 ) -> tuple[str, str, NDArray[np.int64]] | None:
     """A column of `table` that holds the values of a column of `test`, each once, in any order.
 
@@ -116,12 +116,7 @@ def _keys(table: pd.DataFrame, passed_over: Sequence[str]) -> dict[str, pd.Index
 
 
 def refuse_other_order(table: pd.DataFrame, test: pd.DataFrame, where: str) -> None:
-    """Raise a ValueError if rows taken by position differ in a column that both tables have.
-
-    Args:
-        table: (k, ...) the sample or the solution, without a column that matches the test table's.
-        test: (k, ...)
-    """
+    """Raise a ValueError if k rows taken by position differ in a column that both tables have."""
     for name, other in product(table.columns, test.columns):
         is_same = spelling_key(name) == spelling_key(other)
         if not (is_same and _is_lone(table, name) and _is_lone(test, other)):

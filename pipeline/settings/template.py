@@ -14,11 +14,7 @@ Texts = Sequence[tuple[str, ...]]
 
 
 def check_template(where: str, template: str, names: Sequence[str]) -> None:
-    """Raise a ValueError if a brace names none of the columns, or none is named.
-
-    Args:
-        where: the setting, with which the message begins.
-    """
+    """Raise a ValueError about `where` if a brace names no column, or no column is named."""
     named = []
     for brace in _BRACE.finditer(template):
         name = brace[1]
