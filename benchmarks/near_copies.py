@@ -20,36 +20,27 @@ import pandas as pd
 from benchmarks.shared.command import parser_of, run_pieces
 from benchmarks.shared.demo_rows import read_demo
 from benchmarks.shared.record import record
-from pipeline.competition.deal import connect, make_folds
+from pipeline.competition.deal import connect
+from pipeline.competition.folds import dealt
 from pipeline.competition.rows import Train, joined_unordered
 from pipeline.members.classic.estimators import TfidfLinear
 from pipeline.scoring.intervals import difference_interval
-from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.config import Folds
+from pipeline.settings.config import Config
 
 SHARES = (None, 0.9, 0.7)
 
 
-def oof_of(train: Train, task: str, dealing: Folds) -> Floats:
+def oof_of(config: Config, train: Train) -> Floats:
     """(n, c) out-of-fold predictions, each fold's by a model of the other folds."""
-    folds = make_folds(
-        dealing.scheme,
-        train.y,
-        task=task,
-        n=dealing.n,
-        seed=dealing.seed,
-        texts=joined_unordered(train.texts),
-        groups=train.groups,
-        similar=dealing.similar,
-    )
-    width = len(train.columns)
+    folds, width = dealt(config, train), len(train.columns)
+    is_regression = config.task == "regression"
     oof = np.empty((len(folds), width))
-    for fold in range(dealing.n):
+    for fold in range(config.folds.n):
         fitting, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         y = train.y[fitting]
-        centre = y.mean(axis=0) if task == "regression" else 0
-        model = TfidfLinear(task=task, n_columns=width, seed=0)
+        centre = y.mean(axis=0) if is_regression else 0
+        model = TfidfLinear(task=config.task, n_columns=width, seed=0)
         model.fit([train.texts[i] for i in fitting], y - centre)
         oof[held_out] = model.predict([train.texts[i] for i in held_out]) + centre
     return oof
@@ -68,10 +59,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         cells = [(share, seed) for share in SHARES for seed in range(arguments.seeds)]
         pieces: list[tuple[str, tuple[Any, ...]]] = []
         for share, seed in cells:
-            dealing = config.folds.model_copy(update={"similar": share, "seed": seed})
-            pieces.append((f"{name} {share} {seed}", (train, config.task, dealing)))
+            folds = config.folds.model_copy(update={"similar": share, "seed": seed})
+            own = config.model_copy(update={"folds": folds})
+            pieces.append((f"{name} {share} {seed}", (own, train)))
         oof = dict(zip(cells, run_pieces(oof_of, pieces, arguments.n_jobs, name), strict=True))
-        target = Target.of(train.y, config.task, config.metric, train.groups)
+        target = train.target(config.task, config.metric)
         texts = joined_unordered(train.texts)
         for share, seed in cells:
             gain = difference_interval(target, oof[share, seed], oof[None, seed], seed=0)

@@ -119,12 +119,13 @@ def test_near_copies_flatter_a_score_only_where_they_may_lie_in_two_folds() -> N
     words = rng.choice([f"w{k}" for k in range(2000)], (60, 20))
     y = np.repeat(rng.integers(0, 2, 60), 2)  # nothing but the copy tells it
     copies = [(" ".join(row[:cut]),) for row in words for cut in (20, 19)]
-    train = SimpleNamespace(texts=copies, y=y, columns=("y",), groups=None)
-    target = Target.of(y, "binary", "auc")
-    scores = [
-        target.score(oof_of(train, "binary", Folds(scheme="kfold", n=4, similar=share)))
+    train = SimpleNamespace(texts=copies, y=y, columns=("y",), groups=None, times=None)
+    configs = [
+        SimpleNamespace(task="binary", folds=Folds(scheme="kfold", n=4, similar=share))
         for share in (None, 0.9)
     ]
+    target = Target.of(y, "binary", "auc")
+    scores = [target.score(oof_of(config, train)) for config in configs]
     assert scores[0] > 0.9 > 0.65 > scores[1]
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import prepare
-from pipeline.competition.deal import make_folds
-from pipeline.competition.rows import Train, joined_unordered, read_train
+from pipeline.competition.folds import dealt
+from pipeline.competition.rows import Train, read_train
 from pipeline.members.backbones import locate_backbone
 from pipeline.members.bert.pretrained import read_tokenizer
 from pipeline.members.bert.tokens import Tokens, tokenize
@@ -41,19 +41,11 @@ def read_demo(path: str, n_rows: int | None = None, n_folds: int | None = None) 
         n_folds: None: as the YAML says.
     """
     prepare.main([path, "--data.train_rows", "null" if n_rows is None else str(n_rows)])
-    config = load_config(Path(path), {"data.train_rows": n_rows})
+    folds = {} if n_folds is None else {"folds.n": n_folds}
+    config = load_config(Path(path), {"data.train_rows": n_rows, **folds})
     if config.backbone is None:
         raise SystemExit(f"{path}: backbone is null; choose a config with a backbone to fine-tune")
     backbone = locate_backbone(config.backbone)
     train = read_train(config.data, config.task)
-    folds = make_folds(
-        config.folds.scheme,
-        train.y,
-        task=config.task,
-        n=n_folds or config.folds.n,
-        seed=config.folds.seed,
-        texts=joined_unordered(train.texts),
-        groups=train.groups,
-    )
     tokens = tokenize(read_tokenizer(backbone), train.texts, config.training.max_length)
-    return DemoRows(config, train, folds, tokens, backbone)
+    return DemoRows(config, train, dealt(config, train), tokens, backbone)

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.deal import connect
+from pipeline.competition.deal import connect, make_folds
 from pipeline.competition.rows import Train, joined_unordered, read_train
 from pipeline.competition.tables import open_table
-from pipeline.competition.timeline import NO_FOLD, seen_by
+from pipeline.competition.timeline import NO_FOLD, seen_by, time_folds
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array, sha256_of_texts
 from pipeline.files.messages import first_few
@@ -56,6 +56,25 @@ def origin_of(settings: Folds, train: Train) -> dict[str, Any]:
         "targets": sha256_of_array(train.y),
         "groups": None if train.groups is None else sha256_of_texts(train.groups),
     }
+
+
+def dealt(config: Config, train: Train) -> IntArray:
+    """(n,) the folds that the settings ask for, dealt anew or read from `folds.path`."""
+    settings = config.folds
+    if settings.path is not None:
+        return read_own_folds(settings.path, train.ids, config.data.train_rows is not None)
+    if train.times is not None:
+        return time_folds(train.times, settings.n)
+    return make_folds(
+        settings.scheme,
+        train.y,
+        task=config.task,
+        n=settings.n,
+        seed=settings.seed,
+        texts=joined_unordered(train.texts),
+        groups=train.groups,
+        similar=settings.similar,
+    )
 
 
 def write_folds(
