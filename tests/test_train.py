@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from conftest import read_rows, write_competition
+from conftest import read_rows, write_competition, write_rows
 
 from pipeline.files.provenance import command_line
 from pipeline.members.pieces import Failure, Piece
@@ -180,3 +180,15 @@ def test_a_small_set_takes_smaller_batches_and_more_epochs_which_run_json_tells(
     train({"pooling": "mean"}, epochs=None, batch_size=None)  # 30 rows: 4 batches of 8
     run = read_run(Unit("tiny", "mean", 0))
     assert (run["batch_size"], run["epochs_trained"], run["steps"]) == (8, 40, 160)
+
+
+def test_a_fold_in_which_the_metric_is_undefined_is_told_and_kept(workplace, capsys):
+    settings = {"folds": {"n": 2}, "members": [{"model": "tfidf_linear"}], "jobs": {"n_jobs": 1}}
+    config = write_competition(workplace, "binary", settings={**settings, "backbone": None})
+    header, rows = read_rows(workplace / "data/tiny/train.csv")
+    cells = [[*row[:3], "no" if k else "yes"] for k, row in enumerate(rows)]  # auc needs both
+    write_rows(workplace / "data/tiny/train.csv", header, cells)
+    for name in ("make_folds", "train"):
+        import_module(f"pipeline.{name}").main([str(config)])
+    assert len(re.findall("fold .: auc undefined", capsys.readouterr().out)) == 1
+    assert len(read_rows(Path("oof/tiny/tfidf_linear/oof.csv"))[1]) == 60

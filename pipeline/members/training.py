@@ -98,8 +98,9 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
         left = (time.monotonic() - start) / done * (len(pieces) - done)
         more = f", about {duration(left)} left" if n_done < len(pieces) else ""
         run = read_run(trained.unit)
-        score = f"{run['metric']} {run['score']:.4f}, {duration(result)}"
-        tqdm.write(f"{trained.unit}: {score} ({n_done} of {len(pieces)}{more})")
+        score = "undefined" if run["score"] is None else f"{run['score']:.4f}"
+        told = f"{run['metric']} {score}, {duration(result)}"
+        tqdm.write(f"{trained.unit}: {told} ({n_done} of {len(pieces)}{more})")
         for line in doubts_about(trained):
             tqdm.write(f"warning: {line}")
 
