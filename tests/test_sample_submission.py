@@ -222,6 +222,13 @@ def test_ids_that_are_not_the_test_ids_are_named(sample_of, found, said):
         sample_of(["id", "target"], rows(*found))
 
 
+def test_ids_that_are_hashes_are_no_numbers(sample_of):
+    ids = ("1e" + "9" * 25, "7e" + "1" * 25, "b3")
+    assert sample_of(["id", "target"], rows(*ids[::-1]), ids=ids).ids == ids[::-1]
+    with pytest.raises(ValueError, match=ids[0]):
+        sample_of(["id", "target"], rows("x", *ids[1:]), ids=ids)
+
+
 def test_an_id_of_another_name_is_an_error_that_says_what_is_expected(sample_of):
     said = rf"{PATH}: .*'id'.*data\.id.*'key', 'target'"
     with pytest.raises(ValueError, match=said):
