@@ -155,6 +155,11 @@ def test_without_ids_row_numbers_and_equal_orders_go_by_position(without_ids, sa
     assert without_ids("id,text\n7,x\n7,y\n9,z\n", "id,target\n7,0\n7,0\n9,0\n").note is None
 
 
+def test_without_ids_the_test_tables_own_targets_are_not_compared_with_the_samples(without_ids):
+    read = without_ids("text,target\nx,1\ny,0\nz,1\n", "target\n0\n0\n0\n")
+    assert read.ids == ("0", "1", "2")
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_without_ids_row_numbers_in_another_order_match_rows(without_ids, first):
     cells = [f"{first + row}" for row in (2, 0, 1)]

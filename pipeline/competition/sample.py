@@ -73,7 +73,7 @@ def read_sample(
     if name is None:
         if len(table) != len(ids):
             raise ValueError(f"{where}: {len(table)} rows, data.test has {len(ids)}; {REMEDY}")
-        id_at, order, note = _rows_without_ids(data, table, {*columns, *classes})
+        id_at, order, note = _rows_without_ids(data, table, {*columns, *classes, *data.target})
         id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
         ids = [ids[row] for row in order]
     elif name not in header:
@@ -106,7 +106,7 @@ def _rows_without_ids(
         note = f"{where}: rows are matched by {name!r}, which holds {of_test!r} of {data.test}"
         return header.index(name), order.tolist(), note
     if test is not None:
-        refuse_other_order(table, test, where)
+        refuse_other_order(table, test, where, predicted)
     if len(header) == 1 or header[0] in predicted:
         return None, range(len(table)), None
     cells = table.iloc[:, 0].tolist()
@@ -141,7 +141,11 @@ def _check_columns(
     if sorted(header) != sorted(wanted) and not same_numbers(header, wanted):
         pairs = [(name, other) for name in header for other in alike(name, wanted)]
         shown = [" is ".join(told_apart(*pair)) for pair in pairs if pair[0] not in wanted]
-        hint = f"; {shown[0]} in {data.train}: rename the column in one of them" if shown else ""
+        hint = (
+            f"; {shown[0]} in {data.train}: rename the column in one of them"
+            if shown
+            else ("; remove columns that are not predicted, or correct data.target")
+        )
         if any(name == "" or name.startswith("Unnamed:") for name in header):
             hint = "; remove the column without a name: an index, or a separator too many"
         raise ValueError(
