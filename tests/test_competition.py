@@ -392,6 +392,18 @@ def test_what_recurs_in_test_likewise_or_never_or_is_the_group_is_no_doubt(
     assert doubts(tables, *files, text=["question", "answer"], **settings) == []
 
 
+@pytest.mark.parametrize(("first", "n_users", "n_lines"), [(50, 20, 1), (0, 20, 0), (50, 5, 0)])
+def test_a_feature_that_recurs_in_train_and_not_in_test_asks_for_a_group(
+    tables, first, n_users, n_lines
+):
+    train = "".join(f"{k},text {k},u{k % n_users},{k % 2}\n" for k in range(60))
+    test = "".join(f"t{k},words {k},u{first + k % n_users}\n" for k in range(40))
+    files = "id,text,user,target\n" + train, "id,text,user\n" + test
+    lines = doubts(tables, *files, features=["user"])
+    assert len(lines) == n_lines
+    assert all(re.match(r".*'user'.*\b0 of 40\b.*data\.group: user$", line) for line in lines)
+
+
 def test_a_lone_text_that_recurs_is_no_doubt(tables):
     train = "id,text,target\n" + "".join(f"{k},what is {k % 10},1\n" for k in range(60))
     assert doubts(tables, train, "id,text\nx,who is it\ny,where\n") == []
@@ -540,12 +552,20 @@ def test_a_label_without_positives_is_named(tables):
     assert re.match(r"train\.csv: .*'q'", line)
 
 
+def test_a_label_without_negatives_is_named(tables):
+    rows = "id,text,p,q\n1,a,1,1\n2,b,0,1\n3,c,0,1\n"
+    (line,) = doubts(tables, rows, task="multilabel", target=["p", "q"])
+    assert re.match(r"train\.csv: .*'q'.*\bauc\b", line)
+
+
 def test_groups_in_several_spellings_are_told(tables):
     rows = "1,a,2,x1\n2,b,2,X1\n3,c,2,y\n4,d,2,y\n5,e,2,y \n"
     (line,) = doubts(tables, f"id,text,target,g\n{rows}", group="g")
     assert re.match(r"train\.csv: 2 groups of 'g'.*'x1' and 'X1'", line)
 
 
-def test_empty_groups_are_counted(tables):
-    (line,) = doubts(tables, "id,text,target,g\n1,a,2,x\n2,b,2,\n3,c,2,\n", group="g")
+@pytest.mark.parametrize("empty", ["", " ", "nan", "NULL"])
+def test_empty_groups_are_counted(tables, empty):
+    rows = f"id,text,target,g\n1,a,2,x\n2,b,2,{empty}\n3,c,2,{empty}\n"
+    (line,) = doubts(tables, rows, group="g")
     assert re.match(r"train\.csv: .*\b2\b.*'g'.*'2'", line)

@@ -14,7 +14,13 @@ import pandas as pd
 
 from pipeline.competition.deal import connect, parts_of
 from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
-from pipeline.competition.spelling import in_print, spelling_key, text_key, words_key
+from pipeline.competition.spelling import (
+    in_print,
+    is_missing,
+    spelling_key,
+    text_key,
+    words_key,
+)
 from pipeline.competition.tables import open_table
 from pipeline.files.messages import short
 from pipeline.files.reading import misread
@@ -44,7 +50,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
         (data.test, _ids_of_empty(test, is_empty), "rows have an empty text"),
         (
             data.train,
-            [row_id for row_id, group in groups if not group],
+            [row_id for row_id, group in groups if is_missing(group)],
             f"rows have no {data.group!r} and count as one group",
         ),
         (
@@ -67,8 +73,10 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     lines += _lines_about_encoding(data) + _lines_about_beginnings(data, train)
     if task == "multilabel":
         lines += [
-            f"{data.train}: label {name!r} has no positives and leaves the metric's mean"
-            for name in np.array(train.columns)[~(train.y == 1).any(axis=0)].tolist()
+            f"{data.train}: label {name!r} has no {what}; metrics that need both, such as auc, "
+            "leave it out of their mean"
+            for value, what in ((1, "positives"), (0, "negatives"))
+            for name in np.array(train.columns)[~(train.y == value).any(axis=0)].tolist()
         ]
     lines += _lines_about_spellings(data, train.groups or ())
     if TASKS[task].has_classes and data.train_rows is None:  # a part may well hold one row
@@ -216,14 +224,18 @@ def _grouping_column(data: Data, columns: Sequence[list[str]]) -> str | None:
 
 
 def _text_columns(data: Data, train: Train, test: TestRows) -> dict[str, Cells]:
-    """Keys of the training and the test cells of a text pair and of further columns of words.
+    """Keys of the training and the test cells of texts, features and further columns of words.
 
     Those of a single text column are without punctuation: equal texts share a fold anyway.
+    Features of few values are left out: they cannot tell rows apart, nor group them.
     """
     columns, key = {}, words_key if len(data.text) == 1 else text_key
     for at, name in enumerate(data.text):
         cells, test_cells = ([texts[at] for texts in rows.texts] for rows in (train, test))
         columns[name] = ([*map(key, cells)], [*map(key, test_cells)])
+    for name, feature in train.features.items():
+        if len(set(feature)) >= SEVERAL:
+            columns[name] = ([*map(text_key, feature)], [*map(text_key, test.features[name])])
     if data.train_rows is not None:
         return columns  # the table holds other rows than `train`
     table = open_table(data.train, "data.train", data.dialect)
