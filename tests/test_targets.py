@@ -227,6 +227,13 @@ def test_a_third_class_of_a_binary_task_is_an_error_that_names_all():
         read("binary", ["c", "a", "b"])
 
 
+@pytest.mark.parametrize(("cells", "n"), [(["0.1", "0.25", "1"], 1), (["0", "1", "maybe"], 0)])
+def test_numbers_under_binary_may_be_a_regression(cells, n):
+    with pytest.raises(ValueError, match=cells[1]) as error:
+        read("binary", cells)
+    assert str(error.value).count("regression") == n
+
+
 def test_a_positive_class_that_does_not_occur_is_an_error_that_names_those_that_do():
     said = r"'t0'.*data\.positive.*'ham'.*'no', 'spam'"
     with pytest.raises(ValueError, match=said):

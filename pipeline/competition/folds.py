@@ -153,7 +153,7 @@ def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArra
         )
     if has_more_ids:
         table = table[table.iloc[:, 0].isin(ids)]
-    return _aligned(table, ids, path, "folds.path needs each training id once")
+    return _aligned(table, ids, path, "folds.path has each training id once, with a fold from 0")
 
 
 def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> list[str]:

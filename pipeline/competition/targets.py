@@ -241,9 +241,10 @@ def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | Non
     y, classes = _codes(where, ids, cells)
     (name,) = cells
     if len(classes) > 2:
+        is_scale = all(as_number(cell) is not None for cell in classes)
         raise ValueError(
             f"{where}: {name!r} has {len(classes)} classes: {first_few(classes)}; task binary has "
-            "two, set task: multiclass"
+            f"two, set task: multiclass{', or regression for a scale' if is_scale else ''}"
         )
     if positive not in (None, *classes):
         raise ValueError(
