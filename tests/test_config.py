@@ -121,6 +121,13 @@ def test_a_column_that_is_read_as_a_float_has_to_be_quoted(config_of, setting):
         config_of(data={key: 1.5 if key == "id" else [1.5]})
 
 
+@pytest.mark.parametrize("name", ["1.50", "2024-01-31", "2024-01-31 12:00:00", "on"])
+@pytest.mark.parametrize("key", ["id", "text", "group"])
+def test_a_lone_column_that_yaml_does_not_read_as_text_has_to_be_quoted(raw, key, name):
+    with pytest.raises(ValueError, match=rf"data\.{key}\b.*\b(1\.5|2024-01-31|True)\b.*quotes"):
+        load_config(raw(BASE.replace("data: {", f"data: {{{key}: {name}, ")))
+
+
 @pytest.mark.parametrize("setting", ["epochs", "batch_size", "learning_rate", "max_length"])
 def test_a_truth_value_is_no_number(config_of, setting):
     with pytest.raises(ValueError, match=rf"training\.{setting}: \D*$"):

@@ -1,6 +1,7 @@
 """The base class of the YAML's sections, and types of values."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
@@ -23,9 +24,9 @@ TAKEN = (
 
 
 def as_spelled(value: object) -> object:
-    """A name as text, also if it is a whole number; YAML loses the spelling of no and 1.50."""
-    if isinstance(value, bool | float):
-        raise ValueError(f"is read as {value!r}; write it in quotes, as in the file")
+    """A name as text, also if it is a whole number; YAML loses the spelling of no, 1.50, dates."""
+    if isinstance(value, bool | float | date):
+        raise ValueError(f"is read as {value}, not as text; write it in quotes, as in the file")
     return str(value) if isinstance(value, int) else value
 
 
@@ -36,13 +37,13 @@ def _not_bool(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    return [value] if isinstance(value, str | int) else value
+    return [value] if isinstance(value, str | int | float | date) else value
 
 
 def _ids(value: object) -> object:
     """A column's name, a name for each table, or null."""
     if not isinstance(value, dict):
-        if value is None or isinstance(value, str | int | float):
+        if value is None or isinstance(value, str | int | float | date):
             return as_spelled(value)
     elif {"train", "test"} <= set(value) <= {"train", "test", "sample"}:
         value = {"sample": value["test"], **value}
