@@ -347,6 +347,12 @@ def test_a_lone_quote_that_nothing_closes_names_the_setting(tmp_path, opens):
     assert len(read_as(tmp_path, content, "t.tsv", quoting="none")) == 10
 
 
+def test_quotes_after_backslashes_are_told_with_a_way_to_read_them(tmp_path):
+    content = '"id"\t"text"\n"1"\t"the \\"way\\" home"\n'
+    with pytest.raises(ValueError, match="escapechar"):
+        read_as(tmp_path, content, "t.tsv")
+
+
 def test_a_quoted_text_of_several_lines_with_commas_is_a_text(tmp_path):
     texts = ["Dear all,\nyours, me", "a, b\nc, d", "one\n\ntwo", "7\n8,5", "x,y\n1,z"]
     lines = [f'{k},"{text}",{k % 2}' for k, text in enumerate(texts)]

@@ -26,6 +26,8 @@ MARKS = {  # longer first, because the mark of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF16_BE: "utf-16",
 }
 AS_A_CHARACTER = "; where it is a character like others, set data.quoting: none"
+# R's write.table escapes it
+ESCAPED = ", not after a backslash: read the table by pandas with escapechar='\\' and save it again"
 ALMOST_ALL = 0.8  # share of cells that must fit their columns for lines to count as rows
 SOME_NULS = 0.02  # share of bytes from which a text in UTF-8 is not just damaged
 MOST_SHAPES = 20  # different word shapes of a column, at most, to judge other cells by shape
@@ -125,9 +127,10 @@ def text_cells(
         _refuse_bad_byte(content, where, dialect)
         raise
     except csv.Error as error:
+        escaped = ESCAPED if b'\\"' in content else ""
         raise ValueError(
             f"{where}: line {reader.line_num}: {error}; a double quote in a quoted cell is "
-            f"written twice{'' if dialect is None else AS_A_CHARACTER}"
+            f"written twice{escaped}{'' if dialect is None else AS_A_CHARACTER}"
         ) from None
     if not rows:
         raise ValueError(f"{where}: is empty; its first line should name the columns")
