@@ -17,7 +17,7 @@ from pipeline.files.hashes import sha256_of_array
 from pipeline.files.stamp import read_stamp, require_current, written_with_stamp
 from pipeline.files.writing import save_csv, table_by_id
 from pipeline.predictors.external import REMEDY, part_path, part_sha256, read_part
-from pipeline.scoring.tasks import Floats, out_of_range
+from pipeline.scoring.tasks import TASKS, Floats, out_of_range
 
 PARTS = ("oof", "test")
 
@@ -79,9 +79,11 @@ def read_predictions(
     bad = np.flatnonzero(out_of_range(task, values) | (np.abs(values) > LARGEST).any(axis=1))
     if len(bad):
         shown = ", ".join(f"{v:.9g}" for v in values[bad[0]][:5])
+        allowed = "from 0 to 1" if TASKS[task].is_probability else f"finite, up to {LARGEST:g}"
+        total = f", of sum {values[bad[0]].sum():.9g}" if task == "multiclass" else ""
         raise ValueError(
-            f"{path}: {len(bad)} rows are no {task} predictions (finite, up to {LARGEST:g}), first "
-            f"id {ids[bad[0]]!r}: {shown}; {REMEDY}"
+            f"{path}: {len(bad)} rows are no {task} predictions ({allowed}"
+            f"{', of sum 1' if total else ''}), first id {ids[bad[0]]!r}: {shown}{total}; {REMEDY}"
         )
     return values
 

@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 Rows = NDArray[Any] | slice  # a mask or numbers of rows
 
 TINY = 1e-15  # keeps the log-odds of probabilities 0 and 1 finite
-SUM_TOLERANCE = 1e-3  # probabilities in files are rounded
+ROUNDED = 0.0051  # of a probability with two digits, as files may hold them
+SUM_TOLERANCE = 0.05  # of the sum of rounded probabilities, however many they are
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def out_of_range(task: str, predictions: Floats) -> NDArray[np.bool_]:
     if TASKS[task].is_probability:
         bad = bad | ((predictions < 0) | (predictions > 1)).any(axis=1)
     if task == "multiclass":
-        bad = bad | (np.abs(predictions.sum(axis=1) - 1) > SUM_TOLERANCE)
+        most = min(ROUNDED * predictions.shape[1], SUM_TOLERANCE)
+        bad = bad | (np.abs(predictions.sum(axis=1) - 1) > most)
     return bad
 
 
