@@ -411,3 +411,13 @@ def test_an_oof_that_saw_its_targets_is_named_with_the_numbers(blended, workplac
     )
     _, again = blended("theirs")  # the leaderboard stands, and so does the doubt
     assert line in again
+
+
+@pytest.mark.parametrize(("sign", "n_lines"), [(1, 0), (-1, 1)])
+def test_an_oof_that_runs_against_the_target_is_told(blended, workplace, sign, n_lines):
+    for part in ("oof", "test"):
+        save_csv(
+            workplace / "theirs", part, blended.ids[part], ["target"], sign * blended.truth[part]
+        )
+    _, said = blended("theirs")
+    assert len(re.findall(r"^warning: theirs: .*-1\.00\b", said, re.MULTILINE)) == n_lines

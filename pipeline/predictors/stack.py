@@ -20,6 +20,8 @@ from pipeline.settings.config import Config
 
 SUSPICIOUS = "suspicious"
 SAME = 0.9999  # correlation of duplicates, on the training and on the test rows
+AGAINST = -0.3  # correlation with the target; a weak predictor's OOF may fall a little below 0
+SURE = 5.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,13 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
             lines.append(f"{name}: {kind}: {MEANINGS[kind]}")
         if kind == "member":
             continue
+        against = _least_correlation(stack.oof[:, i], target)
+        if against < AGAINST and against * np.sqrt(len(stack.oof)) < -SURE:
+            lines.append(
+                f"{name}: its OOF is low where the target is high (correlation {against:.2f}): is "
+                "it the probability of the other class, another order of columns, or another "
+                "sign? correct it or leave it out"
+            )
         check = leak_check(members, (stack.oof[:, i], stack.test[:, i]), target)
         if check is not None and check.is_too_good:
             kinds[i] = f"{kind}, {SUSPICIOUS}"
@@ -97,6 +106,14 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
                 "whether its models were trained on the rows that they predict"
             )
     return replace(stack, kinds=kinds), lines
+
+
+def _least_correlation(oof: Floats, target: Target) -> float:
+    """The least correlation of a column of (n, c) predictions with its target, where it varies."""
+    pairs = zip(oof.T, target.as_columns(oof.shape[1]).T, strict=True)
+    columns = [np.stack([p, y])[:, ~np.isnan(y)] for p, y in pairs]
+    varied = [pair for pair in columns if (np.ptp(pair, axis=1) > 0).all()]
+    return min((float(np.corrcoef(pair)[0, 1]) for pair in varied), default=0.0)
 
 
 def lines_about_duplicates(stack: Stack) -> list[str]:
