@@ -246,6 +246,15 @@ def test_another_metric_or_an_unknown_predictor_is_refused(models_only, capsys):
     assert "'blend_men'" in refused(capsys, "--predictor", "blend_men")
 
 
+def test_another_positive_class_than_that_of_the_blend_is_refused(models_only, capsys):
+    models_only("binary", "f1")
+    stage("infer", "--data.positive", "yes")
+    with pytest.raises(SystemExit, match="^2$"):
+        stage("infer", "--data.positive", "no")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"data\.positive: no\b.*'yes'", line)
+
+
 def test_blend_saves_its_blends_again_where_they_are_gone(finished, workplace):
     made = finished("regression", "rmse")
     shutil.copytree(made, workplace, dirs_exist_ok=True)

@@ -228,6 +228,13 @@ def read_saved_blends(config: Config) -> SavedBlends:
     made_from = {"task": config.task, "metric": config.metric}
     stamp = require_current(path, made_from, remedy_of(path))
     board, about = read_board(path), stamp.about
+    positive = config.data.positive
+    if positive not in (None, *about["classes"][1:]):
+        raise ValueError(
+            f"data.positive: {positive}, but {path} is about the probability of "
+            f"{about['classes'][1]!r}; leave data.positive out, or run train, predict and blend "
+            "again"
+        )
     return SavedBlends(
         folder,
         stamp.made_from,
