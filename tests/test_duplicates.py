@@ -44,3 +44,9 @@ def test_predictors_that_differ_anywhere_are_not_told(oof, test):
 def test_two_equal_constants_are_told():
     flat = Stack(["a", "b"], ["member"] * 2, np.full((5, 2, 1), 0.5), np.full((4, 2, 1), 0.5))
     assert len(lines_about_duplicates(flat)) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_single_test_row_says_little_and_no_library_warns():
+    one = Stack(["a", "b"], ["member"] * 2, np.hstack([OOF, OOF]), np.hstack([TEST, TEST])[:1])
+    assert len(lines_about_duplicates(one)) == 1

@@ -134,8 +134,10 @@ def _correlations(preds: Floats) -> Floats:
     """(m, m) smallest correlation over the columns of (n, m, c); constants agree if equal."""
     smallest = np.ones((preds.shape[1], preds.shape[1]))
     for column in preds.transpose(2, 1, 0):  # (m, n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            correlation = np.corrcoef(column)
+        centred = column - column.mean(axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):  # np.corrcoef warns of a single row
+            scaled = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        correlation = scaled @ scaled.T
         equal = column[:, :1] == column[:, 0]
         smallest = np.minimum(smallest, np.where(np.isnan(correlation), equal, correlation))
     return smallest
