@@ -552,10 +552,23 @@ def test_a_label_without_positives_is_named(tables):
     assert re.match(r"train\.csv: .*'q'", line)
 
 
-def test_a_label_without_negatives_is_named(tables):
-    rows = "id,text,p,q\n1,a,1,1\n2,b,0,1\n3,c,0,1\n"
-    (line,) = doubts(tables, rows, task="multilabel", target=["p", "q"])
-    assert re.match(r"train\.csv: .*'q'.*\bauc\b", line)
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_a_target_of_one_value_is_named(tables, task):
+    rows = "id,text,p,q\n1,a,1,1\n2,b,0,1\n3,c,0,\n"
+    (line,) = doubts(tables, rows, task=task, target=["p", "q"])
+    assert re.match(r"train\.csv: .*'q' is 1\b.*\bauc\b", line)
+
+
+@pytest.mark.parametrize(("cell", "n_lines"), [("nan", 1), ("", 1), ("x", 0)])
+@pytest.mark.parametrize(
+    "settings", [{"features": ["body"]}, {"text": ["text", "body"], "template": "{text} {body}"}]
+)
+def test_a_column_that_only_training_rows_have_is_told(tables, cell, n_lines, settings):
+    train = "id,text,body,target\n" + "".join(f"{k},a {k},x{k},{k % 2}\n" for k in range(8))
+    test = "id,text,body\n" + "".join(f"b{k},c {k},{cell}\n" for k in range(5))
+    lines = doubts(tables, train, test, **settings)
+    assert len(lines) == n_lines
+    assert all(re.match(r"test\.csv: 5 of 5\b.*'body'.*\b0 of 8\b", line) for line in lines)
 
 
 def test_groups_in_several_spellings_are_told(tables):

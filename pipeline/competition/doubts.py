@@ -33,6 +33,8 @@ MANY = 0.05  # share of training rows with a recurring value from which we warn
 FEW = 3  # test rows expected to share a value: fewer may be missing by chance
 SEVERAL = 10  # values that a column has at least if it may group the rows
 LONG_BEGINNING = 20  # characters that all texts have in common, from which we warn
+ALMOST_ALL = 0.9  # share of test rows without a value, from which we warn
+MISSING_IN_TRAIN = 0.5  # share of training rows without it, from which we do not
 HARDLY = 0.25  # of the expected test rows: with fewer, the test table has values of its own
 
 Cells = tuple[list[str], list[str]]  # of a column: (n,) in train, (k,) in test
@@ -41,7 +43,8 @@ Cells = tuple[list[str], list[str]]  # of a column: (n,) in train, (k,) in test
 def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[str]:
     """A line for each property of the tables that is odd but no error."""
     # with a template a column may be empty
-    is_empty = any if data.template is None and len(data.text) <= MOST_TEXTS else all
+    is_filled_in = data.template is not None or len(data.text) > MOST_TEXTS
+    is_empty = all if is_filled_in else any
     known_ids, known_texts = set(train.ids), set(_keys(train.texts)) - {""}
     texts_of_test = zip(test.ids, _keys(test.texts), strict=True)
     groups = zip(train.ids, train.groups or train.ids, strict=True)
@@ -71,13 +74,14 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     ]
     lines = [f"{file}: {len(ids)} {what}, first id {ids[0]!r}" for file, ids, what in counts if ids]
     lines += _lines_about_encoding(data) + _lines_about_beginnings(data, train)
-    if task == "multilabel":
+    if len(data.target) > 1 and train.y.ndim == 2:
         lines += [
-            f"{data.train}: label {name!r} has no {what}; metrics that need both, such as auc, "
-            "leave it out of their mean"
-            for value, what in ((1, "positives"), (0, "negatives"))
-            for name in np.array(train.columns)[~(train.y == value).any(axis=0)].tolist()
+            f"{data.train}: target {name!r} is {column[0]:g} on every row; metrics that need "
+            "different ones, such as auc and pearson, leave it out of their mean"
+            for name, y in zip(train.columns, train.y.T, strict=True)
+            if (column := np.unique(y[~np.isnan(y)])).size == 1
         ]
+    lines += _lines_about_absent(data, train, test, data.text if is_filled_in else ())
     lines += _lines_about_spellings(data, train.groups or ())
     if TASKS[task].has_classes and data.train_rows is None:  # a part may well hold one row
         lines += _lines_about_lone_rows(data, train)
@@ -107,6 +111,26 @@ def _lines_about_beginnings(data: Data, train: Train) -> list[str]:
                 f"{data.train}: all cells of {name!r} begin with the same {len(alike)} characters, "
                 f"{short(alike)}, which use up tokens of training.max_length and tell nothing; "
                 "remove them from all tables"
+            )
+    return lines
+
+
+def _lines_about_absent(
+    data: Data, train: Train, test: TestRows, names: Sequence[str]
+) -> list[str]:
+    """A line for each feature, and text column of `names`, that test rows lack, unlike train."""
+    columns: list[tuple[str, Sequence[str], Sequence[str]]]
+    columns = [(name, cells, test.features[name]) for name, cells in train.features.items()]
+    texts = (zip(*rows.texts, strict=True) for rows in (train, test))
+    columns += list(zip(names, *texts, strict=False))
+    lines = []
+    for name, cells, test_cells in columns:
+        n, n_test = (sum(map(is_missing, part)) for part in (cells, test_cells))
+        if n_test > ALMOST_ALL * len(test.ids) and n < MISSING_IN_TRAIN * len(cells):
+            lines.append(
+                f"{data.test}: {n_test} of {len(test.ids)} rows have no {name!r}, of {data.train} "
+                f"{n} of {len(cells)}: what members learn of it helps the scores, not the "
+                "submission; take it out of the config"
             )
     return lines
 
