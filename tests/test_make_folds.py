@@ -122,6 +122,19 @@ def test_classes_with_fewer_rows_than_folds_are_a_warning(workplace, run):
     assert run(config).splitlines()[0] == warning
 
 
+def test_classes_that_lie_in_one_fold_are_a_warning(workplace, run):
+    config = write_competition(workplace, "multiclass")
+    header, rows = read_rows(workplace / "data/tiny/train.csv")
+    rows = [
+        [r[0], "d" if k < 20 else r[1], r[2], "a" if k < 20 else "bc"[k % 2]]
+        for k, r in enumerate(rows)
+    ]
+    write_rows(workplace / "data/tiny/train.csv", header, rows)
+    assert "warning" not in run(config)
+    told = run(config, "--data.group", "document", "--overwrite")
+    assert re.search(r"^warning: 1 of 3 classes .*: 'a';", told, re.MULTILINE)
+
+
 # --- a file of one's own
 
 

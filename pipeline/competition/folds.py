@@ -162,6 +162,7 @@ def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> lis
     if TASKS[task].has_classes:
         n_rows = np.bincount(train.y, minlength=len(train.classes))
         lines += _rare("classes", train.classes, n_rows, len(sizes))
+        lines += _unseen(train.classes, train.y, folds)
     elif task == "multilabel":
         lines += _rare("labels", train.columns, np.nansum(train.y, axis=0), len(sizes))
     if scheme in ("file", "time"):  # the others keep texts and groups whole
@@ -187,6 +188,19 @@ def _rare(what: str, names: Sequence[str], n_rows: NDArray[Any], n: int) -> list
         f"{first_few(rare)}; some folds hold none of them"
     )
     return [line] if rare else []
+
+
+def _unseen(classes: Sequence[str], y: NDArray[Any], folds: IntArray) -> list[str]:
+    """A line if classes of several rows lie in a single fold, as all rows of a group do."""
+    parts = [folds[y == code] for code in range(len(classes))]
+    alone = [
+        name for name, part in zip(classes, parts, strict=True) if len(part) > 1 == len(set(part))
+    ]
+    line = (
+        f"{len(alone)} of {len(classes)} classes lie in a single fold: {first_few(alone)}; the "
+        "model that predicts their rows has never seen them: scores say nothing about them"
+    )
+    return [line] if alone else []
 
 
 def _aligned(
