@@ -1,6 +1,6 @@
 """What near-copies in other folds do to the out-of-fold score of a linear model on TF-IDF.
 
-    python -m benchmarks.near_copies
+    python -m benchmarks.near_copies                      40 minutes, nearly all of it newsgroups
 
 All training rows of a demo are dealt to folds with `folds.similar` null, .9 and .7; `tfidf_linear`
 is fitted and scored on each deal. Copies that flatter lower the score as they come together.
