@@ -347,6 +347,12 @@ def test_a_lone_quote_that_nothing_closes_names_the_setting(tmp_path, opens):
     assert len(read_as(tmp_path, content, "t.tsv", quoting="none")) == 10
 
 
+def test_a_lone_carriage_return_in_a_cell_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"line 3\b.*carriage return"):
+        read_as(tmp_path, "id,text,target\n1,a,0\n2,b\rc,1\n", "t.csv")
+    assert len(read_as(tmp_path, "id,text,target\r1,a,0\r2,c,1\r", "t.csv")) == 2
+
+
 def test_quotes_after_backslashes_are_told_with_a_way_to_read_them(tmp_path):
     content = '"id"\t"text"\n"1"\t"the \\"way\\" home"\n'
     with pytest.raises(ValueError, match="escapechar"):

@@ -28,6 +28,8 @@ MARKS = {  # longer first, because the mark of UTF-32 begins with that of UTF-16
 AS_A_CHARACTER = "; where it is a character like others, set data.quoting: none"
 # R's write.table escapes it
 ESCAPED = ", not after a backslash: read the table by pandas with escapechar='\\' and save it again"
+# pandas leaves it outside of quotes
+TORN = "a lone carriage return, \\r, ends a line too: put cells that hold one in double quotes"
 ALMOST_ALL = 0.8  # share of cells that must fit their columns for lines to count as rows
 SOME_NULS = 0.02  # share of bytes from which a text in UTF-8 is not just damaged
 MOST_SHAPES = 20  # different word shapes of a column, at most, to judge other cells by shape
@@ -119,9 +121,11 @@ def text_cells(
                 continue
             rows.append(row)
             if len(row) != len(rows[0]):
+                is_torn = b"\n" in content and re.search(rb"\r(?!\n)", content)
+                remedy = TORN if is_torn else _remedy(rows[0], row, delimiter, dialect)
                 raise ValueError(
                     f"{where}: line {reader.line_num} has {len(row)} cells, the first line has "
-                    f"{len(rows[0])}; {_remedy(rows[0], row, delimiter, dialect)}"
+                    f"{len(rows[0])}; {remedy}"
                 )
     except UnicodeDecodeError:
         _refuse_bad_byte(content, where, dialect)
