@@ -98,10 +98,16 @@ def test_only_the_named_layers_get_adapters(backbone_of):
     assert len(layers) == 4
 
 
-def test_adapters_have_a_rate_of_their_own_on_wide_backbones(backbone_of):
-    narrow = for_backbone(Training(lora=Lora()), backbone_of("bert"), "binary")
-    assert narrow.learning_rate == 1e-4
-    assert for_backbone(narrow, backbone_of("bert"), "binary") == narrow
+def test_adapters_learn_ten_times_as_fast_as_a_backbone_and_the_head_as_ever(backbone_of):
+    whole, adapters, by_hand = (
+        for_backbone(Training(**settings), backbone_of("bert"), "binary")
+        for settings in ({}, {"lora": Lora()}, {"lora": Lora(), "learning_rate": 2e-4})
+    )
+    assert (whole.learning_rate, adapters.learning_rate) == (1e-4, 1e-3)
+    assert whole.head_learning_rate == adapters.head_learning_rate == pytest.approx(5e-3)
+    assert by_hand.learning_rate == 2e-4
+    assert by_hand.head_learning_rate == pytest.approx(1e-3)
+    assert for_backbone(adapters, backbone_of("bert"), "binary") == adapters
 
 
 def test_a_target_that_the_backbone_lacks_is_named(backbone_of):

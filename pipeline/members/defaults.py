@@ -13,9 +13,9 @@ from pipeline.settings.fine_tuning import Training
 from pipeline.settings.members import AnyMember, Member
 
 WIDTHS = ("hidden_size", "d_model", "dim")  # how architectures call the width of a hidden vector
-LORA_RATE = 1e-4  # of adapters, on backbones of any size: Dettmers et al. 2023, arXiv:2305.14314
-# of the head and the pooling, in units of learning_rate; measured in docs/LOG.md
-HEAD_RATES = {"regression": 20}
+# in units of the rate of the backbone when it is trained whole; measured in docs/LOG.md
+LORA_RATE = 10  # of adapters; on large backbones the 1e-4 of Dettmers et al. 2023, arXiv:2305.14314
+HEAD_RATES = {"regression": 20}  # of the head and the pooling
 HEAD_RATE = 50  # of the other tasks
 EPOCHS = 3.0
 BATCH, SMALL_BATCH = 32, 8
@@ -53,14 +53,15 @@ def size_of(width: int | None) -> Size:
 def for_backbone(training: AnyTraining, backbone: Path, task: str) -> AnyTraining:
     """The settings with the rates and the dropout that they leave open."""
     size = size_of(width_of(backbone))
-    fitting = LORA_RATE if training.lora else size.learning_rate
-    rate = fitting if training.learning_rate is None else training.learning_rate
-    head, dropout = training.head_learning_rate, training.dropout
+    factor = LORA_RATE if training.lora else 1
+    rate, head = training.learning_rate, training.head_learning_rate
+    rate = factor * size.learning_rate if rate is None else rate
+    of_head = HEAD_RATES.get(task, HEAD_RATE)
     return training.model_copy(
         update={
             "learning_rate": rate,
-            "head_learning_rate": HEAD_RATES.get(task, HEAD_RATE) * rate if head is None else head,
-            "dropout": size.dropout if dropout is None else dropout,
+            "head_learning_rate": rate / factor * of_head if head is None else head,
+            "dropout": size.dropout if training.dropout is None else training.dropout,
         }
     )
 

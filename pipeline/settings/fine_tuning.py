@@ -121,13 +121,13 @@ class Training(Section):
         None,
         gt=0,
         description="peak learning rate, which then decays linearly to 0; null: 1e-4 for backbones "
-        "of MiniLM's width, 2e-5 for base, 1e-5 for large ones, 1e-4 with lora",
+        "of MiniLM's width, 2e-5 for base, 1e-5 for large ones, 10 times as much with lora",
     )
     head_learning_rate: Real | None = Field(
         None,
         gt=0,
         description="peak for the head and the pooling; null: 20 x learning_rate for regressions, "
-        "50 x for classes and labels",
+        "50 x for classes and labels; a tenth of that with lora",
     )
     loss: Spelled | None = Field(
         None,
