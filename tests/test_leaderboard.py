@@ -6,7 +6,7 @@ import pytest
 from scored import score
 
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, fold_scores, leaderboard
-from pipeline.scoring.intervals import bootstrap_scores, difference_interval
+from pipeline.scoring.intervals import N_BOOTSTRAP, bootstrap_scores, difference_interval
 from pipeline.scoring.target import Target
 
 
@@ -99,14 +99,12 @@ def test_the_columns_of_the_board():
 
 
 def test_the_best_single_predictor_is_no_blend():
-    board, y, good, bad = board_of(extra=[convex])
+    board, y, good, bad = board_of(extra=[convex], n_bootstrap=N_BOOTSTRAP)
     lines = board.set_index("name")
     gains = ["gain_over_single", "gain_over_single_low", "gain_over_single_high"]
     assert lines.loc["good", gains].tolist() == [0, 0, 0]
     for name, other in (("blend_convex", convex(y, good, bad).predictions), ("bad", bad)):
-        expected = difference_interval(
-            Target.of(y, "regression", "rmse"), other, good, n_bootstrap=100, seed=0
-        )
+        expected = difference_interval(Target.of(y, "regression", "rmse"), other, good, seed=0)
         assert lines.loc[name, gains].tolist() == pytest.approx(expected)
 
 
