@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -23,7 +23,15 @@ def minutes_of(runs: dict[int, Run], n_folds: int) -> float | None:
     return sum(seconds) / 60 if len(seconds) == n_folds else None
 
 
-def learning_curves(logs: dict[str, Logs]) -> dict[str, list[dict[str, Any]]]:
+class Curve(TypedDict):
+    """The training loss of a unit by epoch."""
+
+    fold: int
+    epoch: list[float]
+    loss: list[float]
+
+
+def learning_curves(logs: dict[str, Logs]) -> dict[str, list[Curve]]:
     """Training loss of each member's units, averaged over at most 60 intervals of steps."""
     curves = {
         name: [_curve(fold, lines) for fold, lines in units.items() if lines]
@@ -32,8 +40,7 @@ def learning_curves(logs: dict[str, Logs]) -> dict[str, list[dict[str, Any]]]:
     return {name: units for name, units in curves.items() if units}
 
 
-def _curve(fold: int, lines: list[dict[str, float]]) -> dict[str, Any]:
-    """The training loss of a unit by epoch."""
+def _curve(fold: int, lines: list[dict[str, float]]) -> Curve:
     intervals = np.array_split(np.arange(len(lines)), min(N_POINTS, len(lines)))
     epochs, losses = np.array([(float(line["epoch"]), float(line["loss"])) for line in lines]).T
     return {
