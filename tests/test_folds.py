@@ -154,6 +154,11 @@ def rows_of(folds=FOLDS, ids=IDS):
     return [[name, str(fold)] for name, fold in zip(ids, folds, strict=True)]
 
 
+def test_a_fold_that_is_no_number_is_named_with_what_a_fold_is(own):
+    with pytest.raises(ValueError, match=r"'x'.*with a fold from 0"):
+        own([[IDS[0], "x"], *rows_of()[1:]])
+
+
 def test_own_folds_have_two_columns_of_any_name_and_rows_in_any_order(own):
     assert own(rows_of()[::-1]).tolist() == FOLDS.tolist()
     assert own(rows_of(), header=("fold", "id")).tolist() == FOLDS.tolist()

@@ -76,6 +76,13 @@ def test_several_columns_may_be_the_classes_in_any_order(sample_of, task, column
 # --- the test table has no ids
 
 
+def test_a_column_like_usage_is_to_be_removed_and_another_spelling_to_be_renamed(sample_of):
+    with pytest.raises(ValueError, match="'Usage'.*remove columns that are not predicted"):
+        sample_of(["id", "target", "Usage"], rows(*IDS, cells=("0", "Public")))
+    with pytest.raises(ValueError, match="'B'.*rename the column"):
+        sample_of(["id", "a", "B"], rows(*IDS, cells=("0", "0")), columns=("a", "b"))
+
+
 def test_without_ids_rows_go_by_their_order(sample_of):
     sample = sample_of(["target"], [["0"]] * 3, name=None)
     assert sample.id_at is None
