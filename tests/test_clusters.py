@@ -153,6 +153,25 @@ def test_a_piece_whose_worker_is_killed_runs_again_and_no_other_does(engine, tmp
     assert sorted((tmp_path / "calls").read_text().split()) == list("0123345")
 
 
+def die_together_once(folder: Path, k: int) -> int:
+    first = not (folder / f"{k}").exists()
+    (folder / f"{k}").touch()
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
+    if first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return k
+
+
+def test_pieces_of_workers_that_all_die_at_once_run_on_the_next_ones(dask, tmp_path):
+    from dask.distributed import Client
+
+    with Client() as client:
+        client.wait_for_workers(2)
+    calls = [Piece(f"piece {k}", (tmp_path, k), needs_torch=False) for k in range(2)]
+    assert run(die_together_once, calls, "dask") == [0, 1]
+
+
 def die(k: int) -> int:
     if k == 1:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -76,6 +76,7 @@ class Dask:
                     f"jobs.backend: Dask worker {worker} runs other code than this process "
                     f"({code}); start scheduler and workers again as docs/cluster.md says"
                 )
+        self.client.register_plugin(_any_next_worker())
 
     def n_workers(self, needs_torch: bool) -> int:
         return len(self.client.nthreads())
@@ -179,6 +180,27 @@ ENGINES: dict[str, Callable[[Jobs], Cluster]] = {"dask": Dask, "ray": Ray}
 def sha256_of_code() -> str:
     """One hash of the package that this process imported."""
     return sha256_of_texts([path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))])
+
+
+def _any_next_worker() -> Any:
+    """A plugin of Dask's scheduler: calls left without a worker run on the next one that comes.
+
+    Dask keeps them for the worker that they preferred, also where that is gone for ever.
+    """
+    from dask.distributed import SchedulerPlugin
+
+    class AnyNextWorker(SchedulerPlugin):
+        name = "text-ensembles"
+        idempotent = True
+
+        async def start(self, scheduler: Any) -> None:
+            self.tasks = scheduler.tasks
+
+        def transition(self, key: Any, start: str, finish: str, *_: Any, **__: Any) -> None:
+            if finish == "no-worker" and self.tasks[key].loose_restrictions:
+                self.tasks[key].worker_restrictions = None
+
+    return AnyNextWorker()
 
 
 def _run_pickled(call: bytes, *values: Any) -> Any:
