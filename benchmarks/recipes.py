@@ -163,8 +163,6 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "160 steps": replace(FIFTY, steps=160),
         "320 steps": replace(FIFTY, steps=320),
         "batch 8": replace(FIFTY, batch_size=8),
-        "batch 16, 2 epochs": replace(FIFTY, batch_size=16, epochs=2),
-        "batch 8, 2 epochs": replace(FIFTY, batch_size=8, epochs=2),
         "batch 8, 160 steps": replace(FIFTY, batch_size=8, steps=160),
     },
     "scale": {
@@ -178,6 +176,8 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "learning_rate 5e-5": replace(TWO_EPOCHS, learning_rate=5e-5),
         "learning_rate 2e-4": replace(TWO_EPOCHS, learning_rate=2e-4),
         "epochs 3": OURS,
+        "batch 16": replace(TWO_EPOCHS, batch_size=16),
+        "batch 8": replace(TWO_EPOCHS, batch_size=8),
         "dropout as pretrained": replace(TWO_EPOCHS, dropout=None),
         "embeddings trained": replace(TWO_EPOCHS, freeze_embeddings=False),
     },
