@@ -150,18 +150,26 @@ def test_two_processes_give_the_very_numbers_of_one():
     assert results[1].reason == "ZeroDivisionError: nothing to halve"
 
 
-def test_threads_are_those_that_were_asked_for():
+@pytest.fixture
+def threads_of_torch():
+    """How many torch uses here; what a test sets is taken back."""
     import torch
 
     before = torch.get_num_threads()
-    try:
-        assert run(state_of_worker, [0], threads=3)[0][1] == 3
-        assert run(state_of_worker, [0], threads=None)[0][1] == 1  # without a GPU
-    finally:
-        torch.set_num_threads(before)
+    yield torch.get_num_threads
+    torch.set_num_threads(before)
 
 
-def test_n_jobs_null_is_as_many_as_cores(monkeypatch):
+def test_threads_are_those_that_were_asked_for(threads_of_torch):
+    run(halve, [1], threads=3)
+    assert threads_of_torch() == 3
+    run(halve, [1], threads=None)
+    assert threads_of_torch() == 1  # without a GPU
+
+
+@pytest.fixture
+def side_by_side(monkeypatch):
+    """How many pieces each run had side by side; here they run one after another."""
     asked = []
     parallel_config = joblib.parallel_config
 
@@ -170,13 +178,31 @@ def test_n_jobs_null_is_as_many_as_cores(monkeypatch):
         return parallel_config(**{**settings, "n_jobs": 1})
 
     monkeypatch.setattr(jobs.joblib, "parallel_config", kept)
+    return asked
+
+
+def see_two_gpus(monkeypatch):
+    monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
+    monkeypatch.setattr(pieces, "claim_gpu", lambda n_gpus, folder: None)
+
+
+def test_n_jobs_null_is_as_many_as_cores(monkeypatch, side_by_side):
     monkeypatch.setattr(jobs.joblib, "cpu_count", lambda: 3)
     run(halve, [1] * 5, n_jobs=None)
     run(halve, [1] * 2, n_jobs=None)  # no more than there are pieces
-    monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
-    monkeypatch.setattr(pieces, "claim_gpu", lambda n_gpus, folder: None)
+    see_two_gpus(monkeypatch)
     run(halve, [1] * 5, n_jobs=None, threads=1)
-    assert asked == [3, 2, 2]
+    assert side_by_side == [3, 2, 2]
+
+
+@pytest.mark.parametrize(("n_pieces", "n_jobs", "threads"), [(3, 3, 2), (2, None, 4), (1, 4, 8)])
+def test_pieces_side_by_side_share_the_cores_however_many_gpus(
+    n_pieces, n_jobs, threads, monkeypatch, side_by_side, threads_of_torch
+):
+    monkeypatch.setattr(jobs.joblib, "cpu_count", lambda: 8)
+    see_two_gpus(monkeypatch)
+    run(halve, range(1, n_pieces + 1), n_jobs=n_jobs, threads=None)
+    assert threads_of_torch() == threads
 
 
 @pytest.fixture
@@ -185,16 +211,6 @@ def fresh_workers():
     get_reusable_executor().shutdown(wait=True)
     yield
     get_reusable_executor().shutdown(wait=True)
-
-
-@pytest.mark.parametrize(("n_pieces", "n_jobs", "threads"), [(3, 3, 2), (2, None, 4), (1, 4, 8)])
-def test_pieces_side_by_side_share_the_cores_however_many_gpus(
-    n_pieces, n_jobs, threads, monkeypatch, fresh_workers
-):
-    monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
-    monkeypatch.setattr(jobs.joblib, "cpu_count", lambda: 8)
-    found = run(state_of_worker, range(n_pieces), n_jobs=n_jobs, threads=None)
-    assert {n_threads for _, n_threads, _ in found} == {threads}
 
 
 def test_a_lone_piece_leaves_all_gpus_to_the_next_run(monkeypatch, fresh_workers):
