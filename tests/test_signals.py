@@ -16,9 +16,12 @@ LOGGED_SOON = {"logging_steps": 1}  # a log says that a worker trains
 SETTINGS = {
     "folds": {"n": 2},
     "training": {"epochs": 5000, "batch_size": 4, "max_length": 32, "trainer": LOGGED_SOON},
-    "members": [{"pooling": "mean"}],
     "jobs": {"n_jobs": 2},
 }
+# a member that trains for minutes, and a file of a unit that says that it does
+FINE_TUNED = {"pooling": "mean", "name": "slow"}, "train.log"
+CLASSIC = {"model": "lightgbm_text", "name": "slow", "options": {"rounds": 1_000_000}}, ""
+UNITS = Path("models/tiny/slow")
 
 
 def session_of(pid: str) -> int | None:
@@ -40,9 +43,10 @@ def wait_until(condition) -> None:
 
 
 @pytest.fixture
-def training(workplace, tiny_backbone):
+def training(request, workplace, tiny_backbone):
     """A run of all stages whose two workers are training, in a session of its own."""
-    settings = {**SETTINGS, "backbone": str(tiny_backbone)}
+    member, file = request.param
+    settings = {**SETTINGS, "members": [member], "backbone": str(tiny_backbone)}
     config = write_competition(workplace, "regression", settings=settings)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
@@ -54,15 +58,19 @@ def training(workplace, tiny_backbone):
         start_new_session=True,
         preexec_fn=hear_interrupts,
     )
-    logs = Path("models/tiny/mean")
-    wait_until(lambda: len(list(logs.glob(".fold*.tmp/train.log"))) == 2)
+    wait_until(lambda: len(list(UNITS.glob(f".fold*.tmp/{file}"))) == 2)
     yield process
     if processes_in(process.pid):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="sessions are read from /proc")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("training", "number", "code"),
+    [(FINE_TUNED, signal.SIGTERM, 143), (CLASSIC, signal.SIGINT, 130)],
+    ids=["fine-tuned", "classic"],
+    indirect=["training"],
+)
 def test_a_signal_stops_the_workers_with_one_line_and_leaves_nothing(training, number, code):
     if number == signal.SIGINT:  # Ctrl-C reaches all processes of the terminal
         os.killpg(training.pid, number)
@@ -75,4 +83,4 @@ def test_a_signal_stops_the_workers_with_one_line_and_leaves_nothing(training, n
         "stopped; finished work is kept, and the same command goes on from there"
     ]
     wait_until(lambda: not processes_in(training.pid))
-    assert not list(Path("models/tiny/mean").glob("fold*"))
+    assert not list(UNITS.glob("fold*"))
