@@ -87,7 +87,8 @@ def run_piece(
     except Exception as error:
         return i, Failure.of(piece.label, error)
     finally:
-        gc.collect()  # Trainer and network refer to each other
+        if piece.needs_torch:
+            gc.collect()  # Trainer and network refer to each other
         if n_gpus:
             import torch
 
