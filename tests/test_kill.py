@@ -1,6 +1,6 @@
 """SIGKILL at any moment loses at most the unit in training: a second run completes the files.
 
-Stages run in processes that a fork server starts, which has imported torch before.
+Stages run in processes that a fork server starts, which has imported what they import before.
 """
 
 import gc
@@ -76,7 +76,7 @@ def start(
 ):
     """The process in which the stages run."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "transformers.trainer", "sklearn.metrics", "pandas"])
+    context.set_forkserver_preload(["pipeline.members.bert.finetune", "pipeline.predict"])
     process = context.Process(target=run_stages, args=(folder, stages, arguments, end))
     process.start()
     return process
