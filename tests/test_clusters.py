@@ -138,6 +138,50 @@ def test_units_of_workers_without_our_folders_stand_here_byte_for_byte(
 # --- workers
 
 
+def see_two_gpus() -> None:
+    clusters.count_gpus = lambda: 2
+
+
+def test_gpus_are_those_of_the_workers(engine, monkeypatch):
+    for module in (jobs, clusters):
+        monkeypatch.setattr(module, "count_gpus", lambda: pytest.fail("looked for GPUs here"))
+    if engine == "dask":
+        from dask.distributed import Client
+
+        with Client() as client:
+            client.wait_for_workers(2)  # one that was killed may still be starting again
+            client.run(see_two_gpus)
+    (seen,) = run(os.getenv, [Piece("piece", ("CUDA_VISIBLE_DEVICES",))], engine)
+    assert seen in {"0", "1"}
+
+
+def size_of_weights(k: int) -> int:
+    return (Path("models/backbone") / "weights").stat().st_size
+
+
+def test_a_backbone_travels_once_to_a_worker(dask, workplace):
+    from dask.distributed import Client
+
+    size = 5_000_000
+    folder = Path("models/backbone")
+    folder.mkdir(parents=True)
+    (folder / "weights").write_bytes(bytes(size))
+    calls = [Piece(f"piece {k}", (k,), needs_torch=False, reads=(folder,)) for k in range(8)]
+
+    def received(dask_worker):
+        return sum(transfer["total"] for transfer in dask_worker.transfer_incoming_log)
+
+    with Client() as client:
+        client.wait_for_workers(2)
+        before = sum(client.run(received).values())
+        assert run(size_of_weights, calls, "dask") == [size] * 8
+        # the first worker has it from the scheduler, the second from the first, the others' too
+        assert size < sum(client.run(received).values()) - before < 2 * size
+
+
+# --- workers that die; a test that needs two would wait for them now
+
+
 def die_once(folder: Path, k: int) -> int:
     """The square of a number; 3 kills the first worker that computes it."""
     with (folder / "calls").open("a") as calls:
@@ -184,47 +228,6 @@ def test_a_piece_that_kills_every_worker_fails_alone(dask):
     assert (zero, two) == (0, 2)
     assert failure.label == "piece 1"
     assert "\n" not in failure.reason
-
-
-def see_two_gpus() -> None:
-    clusters.count_gpus = lambda: 2
-
-
-def test_gpus_are_those_of_the_workers(engine, monkeypatch):
-    for module in (jobs, clusters):
-        monkeypatch.setattr(module, "count_gpus", lambda: pytest.fail("looked for GPUs here"))
-    if engine == "dask":
-        from dask.distributed import Client
-
-        with Client() as client:
-            client.wait_for_workers(2)  # one that was killed may still be starting again
-            client.run(see_two_gpus)
-    (seen,) = run(os.getenv, [Piece("piece", ("CUDA_VISIBLE_DEVICES",))], engine)
-    assert seen in {"0", "1"}
-
-
-def size_of_weights(k: int) -> int:
-    return (Path("models/backbone") / "weights").stat().st_size
-
-
-def test_a_backbone_travels_once_to_a_worker(dask, workplace):
-    from dask.distributed import Client
-
-    size = 5_000_000
-    folder = Path("models/backbone")
-    folder.mkdir(parents=True)
-    (folder / "weights").write_bytes(bytes(size))
-    calls = [Piece(f"piece {k}", (k,), needs_torch=False, reads=(folder,)) for k in range(8)]
-
-    def received(dask_worker):
-        return sum(transfer["total"] for transfer in dask_worker.transfer_incoming_log)
-
-    with Client() as client:
-        client.wait_for_workers(2)
-        before = sum(client.run(received).values())
-        assert run(size_of_weights, calls, "dask") == [size] * 8
-        # the first worker has it from the scheduler, the second from the first, the others' too
-        assert size < sum(client.run(received).values()) - before < 2 * size
 
 
 # --- which pieces are sent when

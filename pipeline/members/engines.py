@@ -111,7 +111,8 @@ class Dask:
         from dask.distributed import CancelledError, wait
 
         try:
-            return next(iter(wait(list(futures), return_when="FIRST_COMPLETED").done))
+            with self.client.as_current():  # not a client that the caller holds, on another loop
+                return next(iter(wait(list(futures), return_when="FIRST_COMPLETED").done))
         except CancelledError:
             raise ValueError(
                 "jobs.backend: the Dask scheduler has gone; finished work is saved, start the "
