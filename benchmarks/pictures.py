@@ -149,12 +149,18 @@ PICTURES: dict[str, tuple[str, Callable[[pd.DataFrame], Figure]]] = {
 }
 
 
+def draw(name: str, path: Path) -> None:
+    """Write a picture of `PICTURES`."""
+    results, figure = PICTURES[name]
+    table = pd.read_csv(RESULTS / f"{results}.csv", keep_default_na=False, na_values=[""])
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+        figure(table).savefig(path, metadata={"Date": None, "Creator": None})
+
+
 def main() -> None:
-    for name, (results, draw) in PICTURES.items():
-        table = pd.read_csv(RESULTS / f"{results}.csv", keep_default_na=False, na_values=[""])
+    for name in PICTURES:
         path = Path("docs") / f"{name}.svg"
-        with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
-            draw(table).savefig(path, metadata={"Date": None, "Creator": None})
+        draw(name, path)
         print(f"{path}: written")
 
 

@@ -1,10 +1,11 @@
-"""The tables of the docs are up to date with the code."""
+"""The tables of the docs are up to date with the code, and the pictures with the results."""
 
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from benchmarks import pictures
 from scripts.reference import (
     BLOCK,
     ROOT,
@@ -23,6 +24,14 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 def test_the_made_tables_of_a_page_are_up_to_date(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert renewed(page) == page, "stale; run python -m scripts.reference"
+
+
+@pytest.mark.parametrize("name", pictures.PICTURES)
+def test_a_picture_of_the_docs_shows_the_committed_results(name: str, tmp_path: Path) -> None:
+    pictures.draw(name, tmp_path / "now.svg")
+    kept = (ROOT / "docs" / f"{name}.svg").read_text("utf-8")
+    stale = "stale; run python -m benchmarks.pictures"
+    assert (tmp_path / "now.svg").read_text("utf-8") == kept, stale
 
 
 def test_each_table_stands_on_one_page() -> None:
