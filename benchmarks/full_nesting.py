@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     folds = read_folds(config.competition, train.ids, origin_of(config.folds, train))
     preds = read_oof(config, train)
     inner = inner_predictions(config, train, folds)
-    target = Target.of(train.y, config.task, config.metric, train.groups)
+    target = train.target(config.task, config.metric)
     lines = []
     for name in arguments.methods:
         blender = BLENDERS[name]

@@ -40,7 +40,6 @@ from pipeline.ensemble.crossfit import cross_fit
 from pipeline.ensemble.leaderboard import Entry, choose, leaderboard
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.predictors.board import read_named
-from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
@@ -61,7 +60,7 @@ def read_grids(config: Config, poolings: Sequence[str], n_seeds: int) -> dict[st
         ]
         return np.reshape(cells, (len(poolings), n_seeds, len(ids), -1))
 
-    target = Target.of(train.y, config.task, config.metric, train.groups)
+    target = train.target(config.task, config.metric)
     return {
         "oof": Grid(predictions("oof", train.ids), target),
         "test": Grid(predictions("test", judge.ids), judge.target),
