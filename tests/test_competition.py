@@ -1,6 +1,7 @@
 """The training and test tables: literal cells, checked rows, warnings."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -575,6 +576,23 @@ def test_groups_in_several_spellings_are_told(tables):
     rows = "1,a,2,x1\n2,b,2,X1\n3,c,2,y\n4,d,2,y\n5,e,2,y \n"
     (line,) = doubts(tables, f"id,text,target,g\n{rows}", group="g")
     assert re.match(r"train\.csv: 2 groups of 'g'.*'x1' and 'X1'", line)
+
+
+def test_an_id_that_spells_a_missing_cell_is_no_group(tables):
+    assert doubts(tables, "id,text,target\nNA,a,2\nnone,b,1\n") == []
+
+
+def test_one_long_text_does_not_make_memory_for_all_rows_as_long(tables):
+    train, test = questions(50, False)
+    train += f"x,{'a ' * 50_000},{'b ' * 50_000},1\n"
+    rows, test_rows, data = tables(train, test, text=["question", "answer"])
+    tracemalloc.start()
+    try:
+        (line,) = warnings_about(data, "regression", rows, test_rows)
+        assert line.endswith("data.group: question")
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000  # 400 MB, if all cells were as wide
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("empty", ["", " ", "nan", "NULL"])

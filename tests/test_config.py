@@ -369,6 +369,13 @@ def test_a_missing_setting_is_named(config_of, raw, key):
             r"folds\.scheme.*\bstratified_group\b.*data\.group",
         ),
         ("{training: {warmup: 1.5}}", r"training\.warmup: .*\b1\b.*\b1\.5\b"),
+        ("{training: {dropout: 1}}", r"training\.dropout: .*\bpretrained\b.*\b1;"),
+        ("{training: {dropout: pretraind}}", r"training\.dropout: .*\bpretrained\b.*'pretraind'"),
+        ("{training: {dropout: false}}", r"training\.dropout: .*\bFalse\b"),
+        (
+            "{members: [{pooling: mean, dropout: [.1]}]}",
+            r"members\.0\.dropout: .*\bpretrained\b.*\[0\.1\]",
+        ),
         ("{training: {learning_rate: .inf}}", r"training\.learning_rate: .*\binf\b"),
         ("{training: {freeze_embeddings: maybe}}", r"training\.freeze_embeddings: .*'maybe'"),
         ("{data: {text: [a, b, c]}}", r"data\.text\b.*\b3\b.*\bmean\b"),
@@ -688,6 +695,20 @@ def test_any_value_can_be_overridden(command):
     assert config.submit.as_ == "labels"
     assert config.seed == 7
     assert config.blend.methods == ("mean",)
+
+
+def test_a_setting_that_has_keys_is_typed_as_a_map(command):
+    config, _ = command(
+        *["--training.lora", "{rank: 8}", "--training.dropout", ".2", "--blend.external"],
+        *["theirs/a", "{folder: theirs/b, align: position}"],
+    )
+    assert config.training.lora.rank == config.members[0].lora.rank == 8
+    assert config.training.dropout == 0.2
+    assert [(e.folder, e.align) for e in config.blend.external] == [
+        ("theirs/a", "id"),
+        ("theirs/b", "position"),
+    ]
+    assert command("--training.lora", "null")[0].training.lora is None
 
 
 def test_an_overridden_default_reaches_the_members_that_do_not_set_it(command):

@@ -104,7 +104,7 @@ def test_an_alias_inside_its_own_value_is_told(raw):
 
 def test_a_bomb_on_the_command_line_ends_at_once(raw):
     flow = ", ".join(line.removeprefix("- ") for line in bomb(9).split("\n  "))
-    assert "--training.trainer" in refusal(raw(BASE), "--training.trainer", f"[{flow}]")
+    assert "--training.trainer" in refusal(raw(BASE), "--training.trainer", f"{{a: [{flow}]}}")
 
 
 @pytest.mark.skipif(not hasattr(sys, "get_int_max_str_digits"), reason="no limit before 3.11")

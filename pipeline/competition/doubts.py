@@ -5,6 +5,7 @@ Letters: n training rows, k test rows.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,7 @@ import pandas as pd
 
 from pipeline.competition.deal import connect, parts_of
 from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
-from pipeline.competition.spelling import (
-    in_print,
-    is_missing,
-    spelling_key,
-    text_key,
-    words_key,
-)
+from pipeline.competition.spelling import in_print, is_missing, spelling_key, text_key, words_key
 from pipeline.competition.tables import open_table
 from pipeline.files.messages import short
 from pipeline.files.reading import misread
@@ -47,7 +42,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     is_empty = all if is_filled_in else any
     known_ids, known_texts = set(train.ids), set(_keys(train.texts)) - {""}
     texts_of_test = zip(test.ids, _keys(test.texts), strict=True)
-    groups = zip(train.ids, train.groups or train.ids, strict=True)
+    groups = zip(train.ids, train.groups or (), strict=False)
     counts = [
         (data.train, _ids_of_empty(train, is_empty), "rows have an empty text"),
         (data.test, _ids_of_empty(test, is_empty), "rows have an empty text"),
@@ -232,7 +227,7 @@ def _grouping_column(data: Data, columns: Sequence[list[str]]) -> str | None:
     if data.train_rows is not None:
         return None  # the table holds other rows
     table = open_table(data.train, "data.train", data.dialect)
-    n, keys = len(table), np.concatenate(columns)
+    n, keys = len(table), np.array([*chain(*columns)], dtype=object)
     rows, key = np.tile(np.arange(n), len(columns)), n + pd.factorize(keys)[0]
     edges = np.column_stack([rows, key])[keys != ""]
     part = parts_of(edges, n + len(keys))[:n]
@@ -286,7 +281,7 @@ def _count_shared(
         atoms: (n,) number of the atom of each row; rows of an atom share a fold anyway.
     """
     pairs = pd.DataFrame(
-        {"key": np.concatenate(columns), "atom": np.tile(atoms, len(columns))}, dtype=object
+        {"key": [*chain(*columns)], "atom": np.tile(atoms, len(columns))}, dtype=object
     ).query("key != ''")
     n_atoms = pairs.drop_duplicates()["key"].value_counts()
     recurring, known = set(n_atoms[n_atoms > 1].index), set(pairs["key"])

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -22,6 +22,7 @@ from pipeline.settings.errors import in_plain_words
 from pipeline.settings.listing import (
     choices_of,
     default_of,
+    fields_of,
     settings_by_section,
     settings_of_members,
 )
@@ -236,29 +237,26 @@ def _about_members() -> str:
 
 def _add_setting(group: Any, key: str, field: FieldInfo) -> None:
     kind, default = str(field.annotation), default_of(field)
+    is_section = any(map(fields_of, get_args(field.annotation)))
     note = default if field.is_required() else f"default {default}"
     group.add_argument(
         f"--{key}",
         nargs="*" if "tuple" in kind else None,
-        type=_mapping
-        if "dict" in kind
-        else _text_or_mapping
-        if "Mapping" in kind
+        type=_text_or_mapping
+        if is_section or "dict" in kind or "Mapping" in kind
         else _null_or_text,
         metavar="|".join(choices_of(field.annotation)) or "VALUE",
         help=f"{field.description} ({note})".replace("%", "%%"),
     )
 
 
-def _mapping(text: str) -> object:
+def _text_or_mapping(text: str) -> object:
+    if not text.startswith("{"):
+        return _null_or_text(text)
     try:
         return parse_yaml(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"not valid YAML: {short(text)} ({error})") from None
-
-
-def _text_or_mapping(text: str) -> object:
-    return _mapping(text) if text.startswith("{") else _null_or_text(text)
 
 
 def _null_or_text(text: str) -> str | None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator
@@ -79,6 +80,18 @@ def _as_weights(value: object) -> object:
     raise ValueError(
         "is balanced, or a number above 0 by class, such as {yes: 2}, or null, got "
         f"{short(value)}; correct it"
+    )
+
+
+def _as_dropout(value: Any) -> object:
+    """The word pretrained, null, or a number from 0 to below 1."""
+    if value is None or value == "pretrained":
+        return value
+    with suppress(TypeError, ValueError):
+        if not isinstance(value, bool) and 0 <= (share := float(value)) < 1:
+            return share
+    raise ValueError(
+        f"is a number from 0 to below 1, or pretrained, or null, got {short(value)}; correct it"
     )
 
 
@@ -166,7 +179,7 @@ class Training(Section):
         description="windows that pass the backbone together, which bounds memory; null: "
         "batch_size, or 32 where that is null too",
     )
-    dropout: Annotated[Real, Field(ge=0, lt=1)] | Literal["pretrained"] | None = Field(
+    dropout: Annotated[float | Literal["pretrained"] | None, PlainValidator(_as_dropout)] = Field(
         None,
         description="dropout in the backbone, or pretrained: as in pretraining; null: 0 for "
         "backbones of MiniLM's width, else as in pretraining",
