@@ -264,12 +264,21 @@ def test_blend_saves_its_blends_again_where_they_are_gone(finished, workplace):
     assert saved.read_bytes() == (made / saved).read_bytes()
 
 
-def test_a_mean_of_several_predictors_is_that_of_submit(finished, models_only, monkeypatch):
-    made, words = finished("regression", "rmse"), ("--predictor", "few", "blend_ridge")
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("--predictor", "few", "blend_ridge"), "few+blend_ridge"),
+        (("--predictor", "tfidf_linear", "--submit.as", "labels"), "tfidf_linear"),
+    ],
+)
+def test_a_mean_of_several_and_labels_on_demand_are_those_of_submit(
+    words, name, finished, models_only, monkeypatch
+):
+    made = finished("regression", "rmse")
     with monkeypatch.context() as patch:
         patch.chdir(made)
         stage("submit", *words)
     models_only("regression", "rmse")
     infer(*words)
-    path = submission("few+blend_ridge")
+    path = submission(name)
     assert path.read_bytes() == (made / path).read_bytes()

@@ -58,8 +58,7 @@ class SavedBlends:
             external predictor.
         columns: (c,) the prediction columns.
         classes: as in `competition.rows.Train`.
-        y: (q,) or (q, c) targets with the values or the range of the training targets, from which
-            a submission is the same.
+        y: (q,) distinct codes, or (q, c) distinct values of the training targets.
     """
 
     folder: Path
@@ -153,7 +152,7 @@ def write_contest(
         made_from,
         columns=columns,
         classes=train.classes,
-        y=_summary_of(train.y, metric_of(config.metric).decides),
+        y=_distinct(train.y),
         members={name: _models_of(config, name) for name in made_from["predictors"]},
     )
     of_choice = written_with_stamp(
@@ -247,12 +246,10 @@ def read_saved_blends(config: Config) -> SavedBlends:
     )
 
 
-def _summary_of(y: NDArray[Any], decides: bool) -> NDArray[Any]:
-    """The distinct codes, or (q, c) the distinct values of each column, or their range."""
+def _distinct(y: NDArray[Any]) -> NDArray[Any]:
+    """(q,) distinct codes, or (q, c) the distinct values of each column, the last repeated."""
     if y.ndim == 1:
         return np.unique(y)
-    if not decides:
-        return np.stack([np.nanmin(y, axis=0), np.nanmax(y, axis=0)])
     values = [np.unique(column[rows_with(column)]) for column in y.T]
     longest = max(map(len, values))
     return np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in values], axis=1)
