@@ -14,7 +14,7 @@ from pipeline.files.stamp import is_current
 from pipeline.members.backbones import keep_backbones
 from pipeline.members.training import train_units
 from pipeline.members.training_table import TrainingTable
-from pipeline.members.units import is_finished, models_hash, read_oof
+from pipeline.members.units import Unit, is_finished, models_hash, read_oof
 from pipeline.predictors.predictions import origin_of_oof, write_predictions
 from pipeline.scoring.trial import try_metric
 from pipeline.settings.command import stage
@@ -34,10 +34,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         in_folds = [folds == fold for fold in range(table.n_folds)]
         try_metric(target, len(train.columns), in_folds)  # each unit will be scored on its fold
         backbones = keep_backbones((m.backbone for m in config.members), config.competition)
+        wanted = {m.name: table.fingerprint(m, backbones) for m in config.members}
+
+        def is_trained(unit: Unit) -> bool:
+            return is_finished(unit, wanted[unit.member], overwrite=flags.overwrite)
+
         todo = []
         for member in config.members:
-            wanted, how = table.fingerprint(member, backbones), {"overwrite": flags.overwrite}
-            units = [u for u in table.units_of(member) if not is_finished(u, wanted, **how)]
+            units = [unit for unit in table.units_of(member) if not is_trained(unit)]
             if units:
                 todo.append((member, units))
         n_todo, n_units = sum(len(units) for _, units in todo), len(config.members) * table.n_folds
@@ -48,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         failed, incomplete = {failure.label for failure in failures}, []
         for member in config.members:
             units = table.units_of(member)
-            n_trained = sum(unit.folder.exists() for unit in units)
+            n_trained = sum(map(is_trained, units))
             if not failed.isdisjoint(map(str, units)):
                 continue
             if n_trained == len(units):

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 from conftest import read_rows, write_competition
 
+from pipeline.competition.rows import texts_by
+from pipeline.files.writing import write_json
 from pipeline.members import training
 from pipeline.members.jobs import run_all
 from pipeline.members.pieces import Piece
@@ -24,10 +26,10 @@ def stages(workplace):
     settings = {"folds": {"n": 2}, "members": members, "jobs": {"n_jobs": 1}, "backbone": None}
     config = write_competition(workplace, "regression", settings=settings)
 
-    def run(*names, minutes=1):
+    def run(*names, minutes=1, words=()):
+        budget = [] if minutes is None else ["--jobs.minutes", str(minutes)]
         for name in names:
-            words = [] if minutes is None else ["--jobs.minutes", str(minutes)]
-            import_module(f"pipeline.{name}").main([str(config), *words])
+            import_module(f"pipeline.{name}").main([str(config), *budget, *words])
 
     return run
 
@@ -75,6 +77,24 @@ def test_a_second_run_goes_on_and_the_blend_takes_the_member_then(stages, slow_f
     assert set(MEMBERS) <= {line[0] for line in board}
 
 
+@pytest.mark.parametrize("n_anew", [2, 3])
+def test_a_member_trained_anew_in_part_is_no_whole_one(n_anew, stages, monkeypatch, capsys):
+    stages("make_folds", "train", "predict", minutes=None)
+    before = Path("oof/tiny/words/oof.json").read_bytes()
+    seconds = iter([0] * n_anew + [3600] * (4 - n_anew))
+    monkeypatch.setattr(training, "expected_seconds", lambda *_: next(seconds))
+    stages("train", words=("--seed", "7", "--overwrite"))
+    assert f"words ({n_anew - 2} of 2 folds)" in capsys.readouterr().out
+    assert Path("oof/tiny/words/oof.json").read_bytes() == before
+    stages("predict", "blend", words=("--seed", "7"))
+    left_out, as_it_was = (
+        "not trained on all folds yet: words;",
+        "oof/tiny/words: trained with seed",
+    )
+    told = capsys.readouterr().out
+    assert (left_out in told, as_it_was in told) == (n_anew == 3, n_anew == 2)
+
+
 def test_without_any_whole_member_the_next_stage_says_what_to_do(stages, slow_from, capsys):
     slow_from(1)
     stages("make_folds", "train")
@@ -91,21 +111,38 @@ def test_without_a_budget_a_member_that_is_not_trained_is_an_error(stages, slow_
     assert "models/tiny/words/fold1" in capsys.readouterr().err
 
 
-def test_a_unit_is_expected_to_take_what_its_member_took_or_else_its_kind(workplace, monkeypatch):
-    def unit(member, fold, kind="bert"):
-        return SimpleNamespace(unit=Unit("tiny", member, fold), member=SimpleNamespace(kind=kind))
+def test_the_budget_counts_what_precedes_the_first_unit(stages, monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def two_minutes_of_reading(*arguments):
+        now[0] += 120
+        return texts_by(*arguments)
+
+    monkeypatch.setattr(training, "texts_by", two_minutes_of_reading)
+    stages("make_folds", "train")
+    assert units() == []
+
+
+def test_a_unit_is_expected_to_take_what_its_member_took_or_else_its_kind(workplace):
+    table = SimpleNamespace(units_of=lambda m: [Unit("tiny", m.name, k) for k in range(3)])
+
+    def unit(name, kind="bert", rate=1):
+        member = SimpleNamespace(name=name, kind=kind)
+        return SimpleNamespace(member=member, table=table, fingerprint={"rate": rate})
 
     seconds = {("mean", 0): 40, ("mean", 1): 50, ("max", 0): 90, ("tfidf", 0): 2}
-    for member, fold in seconds:
-        Unit("tiny", member, fold).folder.mkdir(parents=True)
-    monkeypatch.setattr(training, "read_run", lambda u: {"unit_seconds": seconds[u.member, u.fold]})
-    of_run = [unit("mean", k) for k in range(3)] + [unit("max", k) for k in range(2)]
-    of_run += [unit("tfidf", 0, "classic"), unit("svr", 0, "classic")]
-    assert training.expected_seconds(unit("mean", 2), of_run) == 50
-    assert training.expected_seconds(unit("min", 0), of_run) == 90
-    assert training.expected_seconds(unit("svr", 0, "classic"), of_run) == 2
-    assert training.expected_seconds(unit("mean", 0), of_run[3:4]) == 90
-    assert training.expected_seconds(unit("mean", 0), of_run[5:]) == 0
+    for (member, fold), taken in seconds.items():
+        run = {"fingerprint": {"rate": 1}, "unit_seconds": taken}
+        write_json(Unit("tiny", member, fold).folder / "run.json", run)
+    mean, svr, minimum = unit("mean"), unit("svr", "classic"), unit("min")
+    of_run = [mean, unit("max"), unit("tfidf", "classic"), svr, minimum]
+    assert training.expected_seconds(mean, of_run) == 50
+    assert training.expected_seconds(minimum, of_run) == 90
+    assert training.expected_seconds(svr, of_run) == 2
+    assert training.expected_seconds(minimum, [minimum, svr]) == 0
+    anew = unit("mean", rate=2)
+    assert training.expected_seconds(anew, [anew]) == 0
 
 
 @pytest.mark.parametrize(("under_way", "left"), [(0.0, "3 min"), (1.0, "60 s"), (3.0, "0 s")])
@@ -120,7 +157,7 @@ def test_the_time_that_is_left_counts_what_is_done_of_units_under_way(
     monkeypatch.setattr(training, "doubts_about", lambda trained: [])
     monkeypatch.setattr(training, "read_run", lambda unit: {"metric": "rmse", "score": 1.0})
     monkeypatch.setattr(training, "run_all", lambda *_, on_result, **__: on_result(0, 60.0) or [])
-    training._run([Piece("mean fold 0", (unit, None))] * 4, Jobs())
+    training._run([Piece("mean fold 0", (unit, None))] * 4, Jobs(), 0.0)
     assert f"(1 of 4, about {left} left)" in capsys.readouterr().out
 
 

@@ -50,7 +50,7 @@ def train_units(
         The failures, after all other units are written; a setting that does not fit raises a
         ValueError before.
     """
-    members = [member for member, _ in todo]
+    start, members = time.monotonic(), [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)
     check_members(members, backbones)
     fetched = {name: folder for name, folder in backbones.items() if is_of_hub(name)}
@@ -77,10 +77,11 @@ def train_units(
         for unit in units:
             arguments = (table.to_train(unit, member, **facts, **shared), inputs[reads])
             pieces.append(Piece(str(unit), arguments, bool(encoding), files, unit.folder))
-    return _run(pieces, jobs)
+    return _run(pieces, jobs, start)
 
 
-def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
+def _run(pieces: Sequence[Piece], jobs: Jobs, budget_from: float) -> list[Failure]:
+    """Train the units; `budget_from` is the time from which jobs.minutes counts."""
     groups = [pieces]
     with_torch = [piece for piece in pieces if piece.needs_torch]
     if jobs.backend == "loky" and 0 < len(with_torch) < len(pieces) and count_gpus():
@@ -106,7 +107,7 @@ def _run(pieces: Sequence[Piece], jobs: Jobs) -> list[Failure]:
 
     def ends_in_time(group: Sequence[Piece], i: int) -> bool:
         expected = expected_seconds(group[i].arguments[0], [piece.arguments[0] for piece in pieces])
-        return time.monotonic() - start + expected < 60 * (jobs.minutes or 0)
+        return time.monotonic() - budget_from + expected < 60 * (jobs.minutes or 0)
 
     for group in groups:
         results = run_all(
@@ -209,11 +210,20 @@ def doubts_about(trained: UnitToTrain) -> Iterator[str]:
 
 
 def expected_seconds(unit: UnitToTrain, units: Sequence[UnitToTrain]) -> float:
-    """Most seconds of a finished unit of the same member, else of its kind; 0 if there is none."""
-    finished = [u for u in units if u.unit.folder.exists()]
-    alike = [u for u in finished if u.unit.member == unit.unit.member]
-    alike = alike or [u for u in finished if u.member.kind == unit.member.kind]
-    return max((float(read_run(u.unit)["unit_seconds"]) for u in alike), default=0.0)
+    """Most seconds of a finished unit of the same member, else of its kind; 0 if there is none.
+
+    Finished are also those of an earlier run, but none that `units` will replace.
+    """
+    members = {u.member.name: u for u in units}.values()
+    finished = [
+        (u.member, read_run(own)["unit_seconds"])
+        for u in members
+        for own in u.table.units_of(u.member)
+        if is_finished(own, u.fingerprint, overwrite=True)
+    ]
+    alike = [seconds for member, seconds in finished if member.name == unit.member.name]
+    alike = alike or [seconds for member, seconds in finished if member.kind == unit.member.kind]
+    return max(alike, default=0.0)
 
 
 def under_way(pieces: Sequence[Piece]) -> float:

@@ -175,8 +175,8 @@ def without_incomplete(config: Config) -> Config:
     incomplete = []
     for member in config.members if config.jobs.minutes is not None else ():
         try:
-            units_of(config.competition, member.name)
-        except FileNotFoundError:
+            models_hash(units_of(config.competition, member.name))
+        except (FileNotFoundError, ValueError):  # folds are missing, or of other settings
             incomplete.append(member.name)
     if not incomplete:
         return config
