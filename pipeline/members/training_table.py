@@ -1,4 +1,4 @@
-"""What all units of a competition share, its training rows, folds and hashes, and what one takes.
+"""The training rows, folds and hashes that all units of a competition share; a unit's part of them.
 
 Letters: n rows, c prediction columns.
 """
