@@ -253,9 +253,17 @@ def test_a_score_by_length_has_a_bar_of_two_standard_errors_over_its_span(axes_o
 
 
 @pytest.mark.parametrize(
-    ("greater_is_better", "score", "ends"), [(True, 0.8, [0.4, 1]), (False, 0.3, [0, 0.7])]
+    ("greater_is_better", "score", "ends"),
+    [
+        (True, 0.8, [0.4, 1]),
+        (False, 0.3, [0, 0.7]),
+        (True, 80.0, [79.6, 80.4]),  # metrics of the user's own
+        (False, -3.0, [-3.4, -2.6]),
+    ],
 )
-def test_no_bar_shows_a_loss_below_0_or_a_score_above_1(greater_is_better, score, ends, axes_of):
+def test_a_bar_of_a_loss_ends_at_0_and_one_of_a_score_at_1_unless_the_score_is_beyond(
+    greater_is_better, score, ends, axes_of
+):
     bins = [{"shortest": 1, "longest": 9, "score": score, "se": 0.2}]
     made = {"length": bins, "chosen": {"score": 0.5}, "metric": "any"}
     axes = axes_of(curves.length, {**made, "greater_is_better": greater_is_better})

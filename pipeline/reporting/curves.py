@@ -134,8 +134,12 @@ def length(figure: Figure, summary: Summary) -> str:
     for at, score, error in known:
         if error is not None:
             low, high = score - 2 * error, score + 2 * error
-            ends = [low, min(high, 1)] if summary["greater_is_better"] else [max(low, 0), high]
-            axes.plot([at, at], ends, color=BLUE, alpha=0.6)
+            # the best is 1 or 0, but for some metrics of the user's own
+            if summary["greater_is_better"] and score <= 1:
+                high = min(high, 1)
+            elif not summary["greater_is_better"] and score >= 0:
+                low = max(low, 0)
+            axes.plot([at, at], [low, high], color=BLUE, alpha=0.6)
     axes.set_xticks(range(len(bins)), [f"{b['shortest']}–{b['longest']}" for b in bins])
     axes.set_xlim(-0.4, len(bins) - 0.6)
     axes.grid(False, axis="x")
