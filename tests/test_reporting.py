@@ -240,6 +240,14 @@ def test_equal_predictions_do_not_drift():
     assert found["chance"] == pytest.approx(kstwobign.isf(0.05) * (2 / 50) ** 0.5, rel=1e-4)
 
 
+def test_predictions_that_are_equal_up_to_rounding_have_a_histogram():
+    oof = np.full((50, 2, 1), 0.3)
+    of = evidence("binary", np.arange(50) % 2, oof)
+    of.chosen_test = np.nextafter(oof[:, 0], 1)
+    found = drift(of)
+    assert sum(found["oof_share"]) == sum(found["test_share"]) == pytest.approx(1)
+
+
 def test_test_predictions_out_of_reach_drift_as_far_as_can_be():
     oof = np.random.default_rng(0).normal(size=(50, 2, 1))
     of = evidence("regression", oof[:, 0], oof)
