@@ -269,6 +269,12 @@ def test_a_unit_that_went_astray_is_marked_and_no_other(case):
     assert marked == [("min", 1)]
 
 
+def test_folds_that_changed_after_the_report_are_refused(case, refused):
+    path = Path("folds/tiny.csv")
+    path.write_text(path.read_text().replace(",0\n", ",1\n", 1))
+    assert re.search(r"folds/tiny\.csv: .*\bmake_folds\b", refused(case))
+
+
 def test_a_leaderboard_of_other_predictions_is_refused(case, refused):
     write_members(case, lambda name, oof, folds: oof.__imul__(1.1))
     assert re.search(r"leaderboard\.csv: .*\bpredictors\b.*\brun blend\b", refused(case))

@@ -19,7 +19,7 @@ from pipeline.competition.solution import solution_path, solution_target
 from pipeline.ensemble.fitted import State
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import file_sha256
-from pipeline.files.paths import leaderboard_path, predictor_dir
+from pipeline.files.paths import folds_path, leaderboard_path, predictor_dir
 from pipeline.files.reading import read_csv_as_text
 from pipeline.files.stamp import Stamp
 from pipeline.members.units import LOG, RUN, Run, Unit, read_run
@@ -91,10 +91,10 @@ class Evidence:
 def made_from(config: Config) -> dict[str, Any]:
     """Everything that determines the report: settings, and hashes of the files that it reads."""
     folders = [*member_folders(config).values(), *external_folders(config).values()]
+    data, own = config.data, metric_of(config.metric).own
     board = leaderboard_path(config.competition)
-    tables = [Path(config.data.train), Path(config.data.test), solution_path(config.data)]
-    own = metric_of(config.metric).own
-    files = [*tables, *([Path(own.file)] if own else []), board, board.with_suffix(".json")]
+    files = [Path(data.train), Path(data.test), solution_path(data), folds_path(config.competition)]
+    files += [board, board.with_suffix(".json"), *([Path(own.file)] if own else [])]
     folders += sorted(Path("oof", config.competition).glob("blend_*"))
     files += [path for folder in folders for path in sorted(folder.glob("[!.]*"))]
     units = Path("models") / config.competition
