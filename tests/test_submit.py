@@ -118,7 +118,8 @@ def test_a_weight_that_is_not_greater_than_0_is_refused(case, refused, weight):
 
 
 def test_an_unknown_predictor_among_several_is_refused(case, refused):
-    assert "'../mean'" in refused(case, "--predictor", "max", "../mean")
+    for name in ("../mean", ""):
+        assert f"'{name}'" in refused(case, "--predictor", "max", name)
     line = refused(case, "--predictor", "max", "blend_convx")
     assert re.search(r"'blend_convx'.* 'blend_convex'\?", line)
     assert "?" not in refused(case, "--predictor", "xyz")

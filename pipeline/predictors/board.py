@@ -189,7 +189,7 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
             predictor.
     """
     path = leaderboard_path(config.competition)
-    if predictor in (".", "..") or re.fullmatch(NAME, predictor or "a") is None:
+    if predictor in (".", "..") or (predictor is not None and not re.fullmatch(NAME, predictor)):
         raise ValueError(  # ../other/mean is a predictor too, but of another competition
             f"--predictor: {short(predictor)} is no name of a predictor; give the name of a folder "
             f"in {path.parent}"
