@@ -57,8 +57,9 @@ def test_multilabel_gives_a_column_of_0_and_1_for_each_label():
     assert classes == ()
 
 
-def test_a_label_may_be_true_or_false_in_any_case():
-    y, _ = read("multilabel", ["True", "FALSE", "1"], [" false", "true", "0"])
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+def test_a_label_or_a_certain_class_may_be_true_or_false_in_any_case(task):
+    y, _ = read(task, ["True", "FALSE", "1"], [" false", "true", "0"])
     assert y.tolist() == [[1, 0], [0, 1], [1, 0]]
 
 

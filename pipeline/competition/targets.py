@@ -30,8 +30,8 @@ LABELS = (
 )
 
 SHARES = (
-    "no numbers from 0 to 1; several columns of task multiclass are the probabilities of their "
-    "classes, 0 or 1 if these are certain"
+    "no numbers from 0 to 1, nor True nor False; several columns of task multiclass are the "
+    "probabilities of their classes, 0 or 1 if these are certain"
 )
 OFF_1 = 1e-6  # of the sum of a row's probabilities
 
@@ -213,7 +213,7 @@ def _codes_or_shares(where: str, ids: Sequence[str], cells: Cells, _: str | None
     classes = _in_order(set(cells))
     in_order = {name: cells[name] for name in classes}
     limits: dict[str, Any] = {"is_valid": lambda x: 0 <= x <= 1, "complaint": SHARES}
-    shares = _numbers(where, ids, in_order, None, **limits)[0]
+    shares = _numbers(where, ids, in_order, None, parse=_as_label, **limits)[0]
     sums = shares.sum(axis=1)
     bad = np.flatnonzero(np.abs(sums - 1) > OFF_1)
     if len(bad):
