@@ -152,6 +152,7 @@ def test_members_inherit_training_and_override_it(config_of):
     [
         ("regression", "rmse", "mse"),
         ("regression", "mae", "mae"),
+        ("regression", {"name": "mae", "column_weights": {"target": 2}}, "mae"),
         ("binary", "auc", "bce"),
         ("multiclass", "accuracy", "cross_entropy"),
         ("multilabel", "auc", "bce"),

@@ -22,7 +22,7 @@ from pipeline.settings.blend import Blend
 from pipeline.settings.data import Data
 from pipeline.settings.fine_tuning import Training, losses_for
 from pipeline.settings.members import AnyMember, expanded, filled_in
-from pipeline.settings.metric import checked_metric
+from pipeline.settings.metric import checked_metric, name_of
 from pipeline.settings.section import Name, Real, Section, Spelled, Whole
 
 
@@ -140,7 +140,8 @@ class Config(Section):
         if not isinstance(members, list) or not needed <= known.keys():
             return members  # the error about the type or about a missing key comes first
         fitting = losses_for(known["task"])
-        loss = known["metric"] if known.get("metric") in fitting else fitting[0]
+        metric = name_of(known.get("metric", ""))
+        loss = metric if metric in fitting else fitting[0]
         shared = known["training"], loss, known["data"].template, known["backbone"], known["seed"]
         return [filled_in(entry, *shared) for member in members for entry in expanded(member)]
 
