@@ -1,29 +1,32 @@
 """Our names for the names that people type: of metrics, models, blenders, poolings and settings."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 CLOSE = 0.75  # share of letters in common from which a name may be a slip of another
 
-# other tools' names by ours; case, -, _ and the parts neg_, _score and _pooling make no difference
+# other tools' names by ours; a number may stand for k; case, spaces, -, _, @ and the parts neg_,
+# _score and _pooling make no difference
 SYNONYMS = {
     # metrics
     "rmse": "root_mean_squared_error mse mean_squared_error l2",
     "mae": "mean_absolute_error l1",
-    "mcrmse": "mean_columnwise_rmse columnwise_rmse",
-    "pearson": "pearsonr pearson_correlation pearson_corr pcc",
-    "spearman": "spearmanr spearman_correlation spearman_corr",
-    "accuracy": "acc",
+    "mcrmse": "mean_columnwise_rmse columnwise_rmse mean_columnwise_root_mean_squared_error",
+    "pearson": "pearsonr pearson_correlation pearson_correlation_coefficient pearson_corr pcc",
+    "spearman": "spearmanr spearman_correlation spearman_correlation_coefficient spearman_corr",
+    "accuracy": "acc categorization_accuracy",
     "rmsle": "root_mean_squared_log_error root_mean_squared_logarithmic_error",
     "mape": "mean_absolute_percentage_error",
     "f1_macro": "macro_f1",
     "f1_micro": "micro_f1",
     "fbeta": "f2 f5",
-    "map_at_k": "map@k map@3 map@5 map@10 map3 map5 mapk map_k mean_average_precision",
-    "top_k_accuracy": "top_k top5 top3 top_5_accuracy top_3_accuracy accuracy@k",
-    "auc": "roc_auc auroc roc roc_auc_ovr",
-    "logloss": "cross_entropy binary_logloss multi_logloss bce",
-    "mcc": "matthews_corrcoef matthews",
+    "map_at_k": "map_k mean_average_precision",
+    "top_k_accuracy": "top_k accuracy_k",
+    "auc": "roc_auc auroc roc roc_auc_ovr mean_columnwise_roc_auc area_under_roc_curve "
+    "area_under_receiver_operating_characteristic_curve",
+    "logloss": "cross_entropy binary_logloss multi_logloss multiclass_logloss multiclass_loss bce",
+    "mcc": "matthews_corrcoef matthews_correlation_coefficient matthews",
     "qwk": "quadratic_weighted_kappa weighted_kappa kappa cohen_kappa",
     # poolings
     "mean": "avg average",
@@ -87,8 +90,8 @@ OTHERS = "msle mean_squared_log_error smape average_precision"
 
 
 def folded(name: str) -> str:
-    """The name without case, - and _."""
-    return name.casefold().replace("-", "").replace("_", "")
+    """The name without case, spaces, -, _ and @."""
+    return re.sub("[-_@ ]", "", name.casefold())
 
 
 def meant_by(name: str, known: Iterable[str]) -> list[str]:
@@ -99,15 +102,16 @@ def meant_by(name: str, known: Iterable[str]) -> list[str]:
     known, section = list(known), name.rpartition(".")[0]
     word = folded(_last(name))
     word = word.removeprefix("neg").removesuffix("score").removesuffix("pooling") or word
-    meant = [our for our in known if folded(_last(our)) == word]
+    words = {word, re.sub(r"\d+", "k", word)}
+    meant = [our for our in known if folded(_last(our)) in words]
     if not meant:
-        ours = [our for our, words in SYNONYMS.items() if word in map(folded, words.split())]
+        ours = [our for our, other in SYNONYMS.items() if words & set(map(folded, other.split()))]
         lasts = [_last(our) for our in ours]
         meant = [our for our in known if our in ours] or [k for k in known if _last(k) in lasts]
     if not meant and word not in map(folded, OTHERS.split()):
-        words = [folded(_last(our)) for our in known]
-        near = difflib.get_close_matches(word, words, n=1, cutoff=CLOSE)
-        meant = [our for our, own in zip(known, words, strict=True) if own in near]
+        names = [folded(_last(our)) for our in known]
+        near = difflib.get_close_matches(word, names, n=1, cutoff=CLOSE)
+        meant = [our for our, own in zip(known, names, strict=True) if own in near]
     return [our for our in meant if our.rpartition(".")[0] == section] or meant
 
 
