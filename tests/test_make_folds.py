@@ -184,3 +184,17 @@ def test_an_absent_file_of_ones_own_is_an_error(workplace, refused):
     config = write_competition(workplace, "binary", settings={"folds": None})
     line = refused(config, "--folds.scheme", "file", "--folds.path", "own.csv")
     assert re.match(r"error: own\.csv: .*folds\.path", line)
+
+
+@pytest.mark.parametrize("n_weighed", [47, 46, 45, 0])
+def test_weights_that_leave_a_model_without_rows_are_refused(workplace, run, refused, n_weighed):
+    """The first model by time sees the first 15 of 60 rows."""
+    settings = {"data": {"weight": "w"}, "folds": {"scheme": "time", "time": "day"}}
+    config = write_competition(workplace, "binary", settings=settings)
+    header, rows = read_rows(workplace / "data/tiny/train.csv")
+    rows = [[*row, str(day), str(int(day >= 60 - n_weighed))] for day, row in enumerate(rows)]
+    write_rows(workplace / "data/tiny/train.csv", [*header, "day", "w"], rows)
+    if n_weighed == 47:
+        run(config)
+    else:
+        assert re.search(rf"data\.weight.*\b{n_weighed % 45}\b", refused(config))

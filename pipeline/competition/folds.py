@@ -115,19 +115,26 @@ def read_rows(config: Config) -> tuple[Train, IntArray]:
 
 
 def check_values(folds: IntArray, train: Train) -> None:
-    """Raise a ValueError if too few rows have some target for its units and blends.
+    """Raise a ValueError if too few rows have a weight, or some target for its units and blends.
 
     A unit sees two values or more, and cross-fitting leaves two folds out.
     """
+    n_folds = int(folds.max()) + 1
+    weighs = np.full(len(folds), True) if train.weights is None else train.weights > 0
+    seen = [np.flatnonzero(seen_by(folds, fold) & weighs) for fold in range(n_folds)]
+    fewest = min(map(len, seen))
+    if train.weights is not None and fewest < 2:
+        raise ValueError(
+            f"data.weight: of the rows that some model would see {fewest} weigh more than 0; 2 are "
+            "the least: give more rows a weight, or leave data.weight out"
+        )
     if not np.isnan(train.y).any():
         return
-    n_folds = int(folds.max()) + 1
     least = min(N_WITH_VALUES, n_folds)
-    trains = True if train.weights is None else train.weights > 0
     for name, column in zip(train.columns, train.y.T, strict=True):
-        has = ~np.isnan(column) & trains
-        n_with = len(set(folds[has]) - {NO_FOLD})
-        fewest = min(int((has & seen_by(folds, fold)).sum()) for fold in range(n_folds))
+        has = ~np.isnan(column)
+        n_with = len(set(folds[has & weighs]) - {NO_FOLD})
+        fewest = min(int(has[rows].sum()) for rows in seen)
         if n_with < least or fewest < 2:
             raise ValueError(
                 f"data.target: {name!r} has values in {n_with} of {n_folds} folds, and some model "
