@@ -1,5 +1,7 @@
 """The report's numbers on decisions, counted row by row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from report_numbers import evidence, whole_evidence
@@ -118,22 +120,31 @@ def test_a_target_has_all_rows_and_a_label_those_with_it():
     assert found == labels.train.y.sum(axis=0).tolist()
 
 
-@pytest.mark.parametrize("metric", ["logloss", "map_at_k"])
-def test_a_class_has_the_score_of_its_rows(metric):
-    of = whole_evidence(kind="multiclass", metric=metric)
-    lines = classification(of)["classes"]
-    total = sum(line["score"] * line["rows"] for line in lines) / len(of.train.y)
+@pytest.mark.parametrize("weights", [None, np.arange(120.0)])
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [("multiclass", "logloss"), ("multiclass", "map_at_k"), ("binary", "logloss")],
+)
+def test_a_class_has_the_score_of_its_rows(kind, metric, weights):
+    of = whole_evidence(kind=kind, metric=metric)
+    of.target = replace(of.target, weights=weights)
+    scores = [line["score"] for line in classification(of)["classes"]]
+    weight_of_classes = np.bincount(of.train.y, weights)
+    total = np.average(scores, weights=weight_of_classes)
     assert total == pytest.approx(of.target.score(of.chosen_oof))
     first = of.train.y == 0
-    assert lines[0]["score"] == pytest.approx(of.target[first].score(of.chosen_oof[first]))
+    assert scores[0] == pytest.approx(of.target[first].score(of.chosen_oof[first]))
 
 
 def test_the_auc_of_a_class_is_against_the_rest_and_decisions_have_no_more_than_recall():
     of = whole_evidence(kind="multiclass", metric="auc")
-    scores = [line["score"] for line in classification(of)["classes"]]
-    assert np.mean(scores) == pytest.approx(of.target.score(of.chosen_oof))
-    of = whole_evidence(kind="multiclass", metric="f1_macro")
-    assert all("score" not in line for line in classification(of)["classes"])
+    for weights in (None, np.arange(120.0)):
+        of.target = replace(of.target, weights=weights)
+        scores = [line["score"] for line in classification(of)["classes"]]
+        assert np.mean(scores) == pytest.approx(of.target.score(of.chosen_oof))
+    for kind, metric in (("multiclass", "f1_macro"), ("binary", "auc")):
+        of = whole_evidence(kind=kind, metric=metric)
+        assert all("score" not in line for line in classification(of)["classes"])
 
 
 @pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])

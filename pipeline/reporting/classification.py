@@ -3,6 +3,7 @@
 Letters: n training rows, c columns, q classes or labels.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.ensemble.cut_points import MOST_LABELS
 from pipeline.reporting.evidence import Evidence
 from pipeline.scoring.formulas import RowMean
 from pipeline.scoring.metrics import nearest_labels
-from pipeline.scoring.tasks import Floats, decide
+from pipeline.scoring.tasks import TASKS, Floats, decide
 
 MOST_CLASSES = 12  # of a confusion matrix
 N_CONFUSIONS = 20  # largest ones, where there are more classes
@@ -97,21 +98,21 @@ def classification(evidence: Evidence) -> dict[str, Any] | None:
 
 
 def class_scores(evidence: Evidence) -> list[float]:
-    """The metric on the rows of each of several classes; empty where it is no mean over rows.
+    """The metric on the rows of each class; empty where it is no mean over rows.
 
-    AUC is that of the class against the rest. Scores of hard predictions are left to precision
-    and recall.
+    AUC is that of each of several classes against the rest. Scores of hard predictions are left to
+    precision and recall.
     """
-    metric, y, p = evidence.target.metric, evidence.train.y, evidence.chosen_oof
-    weights = evidence.target.weights
-    if evidence.config.task != "multiclass" or metric.decides or weights is not None:
+    target, y, p = evidence.target, evidence.target.y, evidence.chosen_oof
+    if not target.task.has_classes or target.metric.decides:
         return []
-    codes = range(p.shape[1])
-    if metric.name == "auc":
-        return [metric.function(y == k, p[:, k]) for k in codes]
-    if not isinstance(metric.function, RowMean):
+    if isinstance(target.metric.function, RowMean):
+        of_class = [y == k for k in range(len(evidence.train.classes))]
+        return [target[rows].score(p[rows]) for rows in of_class]
+    if target.metric.name != "auc" or target.task.name == "binary":
         return []
-    return [metric.function(y[y == k], p[y == k]) if (y == k).any() else np.nan for k in codes]
+    one = [replace(target, y=(y == k).astype(int), task=TASKS["binary"]) for k in range(p.shape[1])]
+    return [against_rest.score(p[:, [k]]) for k, against_rest in enumerate(one)]
 
 
 def _decided(evidence: Evidence) -> tuple[tuple[str, ...], NDArray[Any], NDArray[np.int64]] | None:
