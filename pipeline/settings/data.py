@@ -38,7 +38,7 @@ class Data(Section):
     template: Template | None = Field(
         None,
         description="how text columns and features become one text, such as "
-        "'{title}{sep}{body}'; {sep} is the separator of the backbone, for classic members a line "
+        "'{title}{sep}{body}'; {sep} is the separator of the member's backbone, without one a line "
         "break; {{ is a brace; null: each column is a text",
     )
     features: Columns = Field(
