@@ -123,11 +123,12 @@ def test_without_peft_it_is_said_what_to_install(monkeypatch):
         check_adapters(Lora(), None)
 
 
-def test_a_member_with_adapters_goes_through_training_and_prediction(workplace, backbone_of):
-    backbone, members = backbone_of("bert"), [{"pooling": "mean", "lora": {"rank": 2}}]
-    training = {"epochs": 1, "batch_size": 16, "max_length": 32}
-    settings = {"folds": {"n": 2}, "members": members, "training": training}
-    settings |= {"backbone": str(backbone), "jobs": {"n_jobs": 1}}
+def test_a_member_with_adapters_goes_through_training_and_prediction(
+    workplace, backbone_of, capsys
+):
+    training = {"epochs": 1, "batch_size": 16, "max_length": 32, "lora": {"rank": 2}}
+    settings = {"folds": {"n": 2}, "members": [{"pooling": "mean"}], "training": training}
+    settings |= {"backbone": str(backbone_of("bert")), "jobs": {"n_jobs": 1}}
     config = write_competition(workplace, "regression", settings=settings)
     for name in ("make_folds", "train", "predict"):
         import_module(f"pipeline.{name}").main([str(config)])
@@ -139,5 +140,8 @@ def test_a_member_with_adapters_goes_through_training_and_prediction(workplace, 
         "value",
         "dense",
     }
+    import_module("pipeline.train").main([str(config)])
+    assert " 0 of 2 units" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="^2$"):
         import_module("pipeline.train").main([str(config), "--training.lora", "{rank: 3}"])
+    assert "'rank'" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Units: when a unit is finished, the content of its folder, and how a wrong unit is detected."""
 
 import json
+import math
 import pickle
 import re
 import shutil
@@ -43,6 +44,7 @@ from pipeline.members.units import (
     units_of,
 )
 from pipeline.settings.config import Jobs
+from pipeline.settings.fine_tuning import Lora
 from pipeline.settings.members import Member
 
 DATA = {
@@ -134,9 +136,17 @@ def test_where_one_text_ends_and_the_next_begins_counts():
     assert len(hashes) == 2
 
 
-def test_a_fingerprint_is_the_same_once_it_went_through_json():
-    found = fingerprint(SETTINGS, **DATA)
-    assert json.loads(json.dumps(found)) == found
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"lora": Lora(targets=("query",))}, {"trainer": {"max_grad_norm": math.inf}}],
+    ids=["usual", "a list", "infinity"],
+)
+def test_a_fingerprint_is_the_same_once_it_went_through_its_file(settings, tmp_path):
+    of_member = {"name": "mean", "pooling": "mean", "seed": 7, "backbone": "tiny"}
+    member = Member(**{**TRAINING.model_dump(), **of_member, **settings})
+    found = fingerprint(member.settings, **DATA)
+    write_json(tmp_path / "run.json", found)
+    assert read_json(tmp_path / "run.json") == found
 
 
 # --- locks

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from pipeline.files.messages import short
+from pipeline.files.writing import without_nan
 from pipeline.settings.fine_tuning import ClassWeights, Options, Training
 from pipeline.settings.section import Name, Section, Spelled, Template, Whole, as_spelled
 
@@ -46,8 +47,8 @@ class Named(Section):
 
     @property
     def settings(self) -> Options:
-        """Everything but data and backbone files that determines its models."""
-        return self.model_dump(exclude={"name"})
+        """Everything but data and backbone files that determines its models, as JSON holds it."""
+        return dict(without_nan(self.model_dump(exclude={"name"})))
 
 
 class Member(Training, Named):
