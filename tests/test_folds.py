@@ -207,6 +207,14 @@ def test_classes_with_fewer_rows_than_folds_are_counted():
     assert warnings_about(FOLDS, train_of([0, 1] * 3, classes=("a", "b")), "binary", "kfold") == []
 
 
+def test_a_class_of_one_fold_is_named_unless_its_rows_only_train():
+    folds, names = np.array([-1, -1, 0, 0, 1, 1]), ("a", "b")
+    early, late = (train_of(y, classes=names) for y in ([0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]))
+    assert warnings_about(folds, early, "binary", "time") == []
+    (line,) = warnings_about(folds, late, "binary", "time")
+    assert re.match(r"1 of 2 classes\b.*: 'a';", line)
+
+
 def test_labels_with_fewer_positives_than_folds_are_counted():
     train = train_of([[1.0, 0]] * 3 + [[0, 1]] * 2 + [[0, 0]], columns=("p", "q"))
     (line,) = warnings_about(FOLDS, train, "multilabel", "stratified")
@@ -226,7 +234,10 @@ def test_texts_and_groups_that_a_file_of_ones_own_tears_apart_are_counted():
 def test_a_fold_much_larger_than_the_others_is_told():
     folds = np.array([0, 1, 1, 1, 1, 2])
     (line,) = warnings_about(folds, train_of(), "regression", "kfold")
-    assert re.match(r"fold 1\b\D+4\D+6\D", line)
+    assert re.fullmatch(r"fold 1\b\D+4\D+6\D+\btext\b.*\bgroup", line)
+    for scheme, said in (("file", "rows$"), ("time", r"rows\b.*\btime$")):
+        (line,) = warnings_about(folds, train_of(), "regression", scheme)
+        assert re.search(said, line)
     assert warnings_about(np.array([0, 1, 1, 1, 2, 2]), train_of(), "regression", "kfold") == []
     ids, folds = list(map(str, range(15))), np.repeat([0, 1, 2], [8, 4, 3])  # 1.6 times the mean
     assert len(warnings_about(folds, train_of(ids=ids), "regression", "kfold")) == 1

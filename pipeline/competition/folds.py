@@ -181,9 +181,10 @@ def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> lis
                 f"{n_torn} {what} are in several folds: scores will look better than they are"
             )
     if sizes.max() > MOST_UNEVEN * sizes.mean():
+        reason = {"file": "", "time": ": many share a time"}
         lines.append(
-            f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows: many share a text or "
-            "a group"
+            f"fold {sizes.argmax()} holds {sizes.max()} of {len(folds)} rows"
+            + reason.get(scheme, ": many share a text or a group")
         )
     return lines
 
@@ -201,7 +202,9 @@ def _unseen(classes: Sequence[str], y: NDArray[Any], folds: IntArray) -> list[st
     """A line if classes of several rows lie in a single fold, as all rows of a group do."""
     parts = [folds[y == code] for code in range(len(classes))]
     alone = [
-        name for name, part in zip(classes, parts, strict=True) if len(part) > 1 == len(set(part))
+        name
+        for name, part in zip(classes, parts, strict=True)
+        if len(part) > 1 == len(set(part)) and part[0] != NO_FOLD
     ]
     line = (
         f"{len(alone)} of {len(classes)} classes lie in a single fold: {first_few(alone)}; the "
