@@ -147,3 +147,14 @@ def test_which_of_two_words_is_positive_is_asked_for(metric, column, classes):
 )
 def test_where_it_is_known_or_does_not_count_it_is_not_asked_for(metric, columns, classes):
     check_positive(None, Form("binary", metric, "auto", sample_of(columns=columns), classes))
+
+
+@pytest.mark.parametrize(("column", "classes"), [("no", ("No", "Yes")), ("0.0", ("0", "1"))])
+def test_a_column_of_the_negative_class_is_refused_however_it_is_spelled(column, classes):
+    with pytest.raises(ValueError, match=rf"'{column}'.*data\.positive: {classes[0]}$"):
+        Form("binary", "auc", "auto", sample_of(columns=(column,)), classes)
+
+
+def test_a_column_is_the_class_that_it_spells_exactly():
+    form = Form("binary", "auc", "auto", sample_of(columns=("rail",)), ("Rail", "rail"))
+    check_positive(None, form)  # as_written: Rail is the other class

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from pipeline.competition.sample import Sample, read_sample
-from pipeline.competition.spelling import in_print, spelling_key
+from pipeline.competition.spelling import in_print, spelled_in
 from pipeline.competition.targets import as_number, says_yes_or_no
 from pipeline.files.messages import first_few
 from pipeline.scoring.metrics import Metric, metric_of
@@ -78,10 +78,10 @@ class Form:
                     f"lists for {self.scored_by.label}; rename the class, or set submit.as: labels"
                 )
             return
-        if self.task == "binary" and columns[0] == classes[0]:
+        if self.task == "binary" and spelled_in(columns[0], classes) == classes[0]:
             raise ValueError(
                 f"the sample submission's column {columns[0]!r} is a class, but the probability of "
-                f"{classes[1]!r} is predicted; set data.positive: {columns[0]}"
+                f"{classes[1]!r} is predicted; set data.positive: {classes[0]}"
             )
         if self.task == "multiclass":
             raise ValueError(
@@ -138,7 +138,7 @@ def lines_about(form: Form, where: str) -> list[str]:
         lines.append(f"{sample.columns[0]}: {held}")
     own = ("0", "1") if form.task == "multilabel" else tuple(classes)
     fits = form.task == "multilabel" or (TASKS[form.task].has_classes and form.has_one_column)
-    if not (own and fits and (form.wants_labels or form.n_listed)):
+    if not (fits and (form.wants_labels or form.n_listed)):
         problem = _problem_of_numbers(form)
         return [*lines, f"warning: {where}: {problem}"] if problem else lines
     if form.n_listed:
@@ -187,7 +187,7 @@ def check_positive(positive: str | None, form: Form) -> None:
         or (form.wants_labels and form.scored_by.name not in OF_POSITIVE)
         or {says_yes_or_no(name) for name in classes} == {True, False}
         or all(as_number(name) is not None for name in classes)
-        or spelling_key(column) == spelling_key(classes[1])
+        or spelled_in(column, classes) == classes[1]
     ):
         return
     first, second = map(in_print, classes)
