@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                     print(f"{size / 1e6:10.1f} MB  {path}{'  removed' if remove else ''}")
                     if remove:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
-        told = "removed" if remove else "that no config names; --remove removes them"
-        print(f"{total / 1e6:10.1f} MB  {told}")
+        what = "removed" if remove else "that no config names; --remove removes them"
+        print(f"{total / 1e6:10.1f} MB  {what}")
 
 
 def unnamed(predictors: Mapping[str, set[str]]) -> dict[str, list[Path]]:
@@ -49,16 +49,15 @@ def unnamed(predictors: Mapping[str, set[str]]) -> dict[str, list[Path]]:
         predictors: names of the predictors of each competition that has a config.
     """
     folders = [path for part in BY_COMPETITION for path in Path(part).glob("[!.]*/")]
-    found: dict[str, list[Path]] = {}
+    paths = {
+        competition: _unnamed_in(competition, names) for competition, names in predictors.items()
+    }
     for path in [*folders, *Path("folds").glob("[!.]*.csv")]:
-        competition = path.stem if path.suffix == ".csv" else path.name
+        competition = path.stem if path.is_file() else path.name  # a folder's may end with .csv
         if competition not in predictors:
             files = [path, path.with_suffix(".json")] if path.is_file() else [path]
-            found.setdefault(competition, []).extend(f for f in files if f.exists())
-    for competition, names in predictors.items():
-        if paths := _unnamed_in(competition, names):
-            found[competition] = paths
-    return found
+            paths.setdefault(competition, []).extend(f for f in files if f.exists())
+    return {competition: own for competition, own in paths.items() if own}
 
 
 def _unnamed_in(competition: str, predictors: set[str]) -> list[Path]:

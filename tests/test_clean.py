@@ -82,6 +82,15 @@ def test_it_is_removed_when_told_to_and_nothing_else_is(files, capsys):
     assert listed(capsys.readouterr().out)[0] == {}
 
 
+def test_a_competition_may_be_called_like_a_table(workplace, capsys):
+    write_competition(workplace, "regression", settings={"competition": "t.csv"})
+    for path in ("models/t.csv/mean/fold0", "oof/t.csv/mean", "reports/t.csv", "folds"):
+        Path(path).mkdir(parents=True)
+    Path("folds/t.csv.csv").write_text("id,fold\n")
+    clean.main(["--remove"])
+    assert listed(capsys.readouterr().out)[0] == {}
+
+
 def test_a_config_that_cannot_be_read_stops_before_anything_is_removed(files, capsys):
     Path("configs/broken.yaml").write_text("competition: [")
     before = present()
