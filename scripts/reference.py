@@ -22,14 +22,13 @@ HIDDEN, LAYERS = 384, 6  # of MiniLM, to count the parameters that a pooling add
 FILLED_IN = {"vocab_size": 30_522, "special_ids": ()}  # options that training sets by itself
 
 
-def registry(room: str, names: str) -> tuple[dict[str, Any], Path]:
-    """The registry of one of these names in a room of pipeline/, and its file."""
+def registry(room: str, name: str) -> tuple[dict[str, Any], Path]:
+    """The registry of this name in a room of pipeline/, and its file."""
     for path in sorted((ROOT / "pipeline" / room).rglob("*.py")):
-        if found := re.search(rf"^({names})\b.* = \{{", path.read_text(encoding="utf-8"), re.M):
+        if re.search(rf"^{name}\b.* = \{{", path.read_text(encoding="utf-8"), re.M):
             file = path.relative_to(ROOT)
-            module = import_module(".".join(file.with_suffix("").parts))
-            return getattr(module, found[1]), file
-    raise LookupError(f"pipeline/{room}: no registry named {names}")
+            return getattr(import_module(".".join(file.with_suffix("").parts)), name), file
+    raise LookupError(f"pipeline/{room}: no registry named {name}")
 
 
 def first_line(entry: Any) -> str:
@@ -69,7 +68,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
     "formula": lambda entry: entry.about,
     "parameter": lambda entry: ", ".join(PARAMETERS.get(entry.name, ())) or "none",
 }
-# the room, the registry's name (before or after it was renamed), the first words of the columns
+# the room, the registry's name, the first words of the columns
 TABLES = {
     "poolings": ("members", "POOLINGS", "what options parameters"),
     "losses": ("members", "LOSSES", "what tasks"),
@@ -82,8 +81,8 @@ TABLES = {
 
 def made(name: str) -> str:
     """The table of that name, and a line that names the registry's file."""
-    room, names, words = TABLES[name]
-    entries, file = registry(room, names)
+    room, registry_name, words = TABLES[name]
+    entries, file = registry(room, registry_name)
     columns = [column for column in COLUMNS if column.split()[0] in words.split()]
     rows = [["name", *columns], ["---"] * (1 + len(columns))]
     rows += [[f"`{key}`", *(COLUMNS[c](entry) for c in columns)] for key, entry in entries.items()]
@@ -104,8 +103,8 @@ def how_it_scores(metric: Any) -> str:
 def listing() -> str:
     """The names in every registry, a line each: what it is, or for a metric how it scores."""
     lines = []
-    for title, (room, names, words) in TABLES.items():
-        entries, _ = registry(room, names)
+    for title, (room, registry_name, words) in TABLES.items():
+        entries, _ = registry(room, registry_name)
         lines += ["", title]
         for key, entry in entries.items():
             about = first_line(entry) if "what" in words else how_it_scores(entry)

