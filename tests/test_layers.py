@@ -1,4 +1,4 @@
-"""Layers of every architecture: rates by depth, frozen ones, new starts; masks of dropout."""
+"""Layers of every architecture: rates by depth, and frozen ones."""
 
 from pathlib import Path
 from typing import Any

@@ -36,6 +36,7 @@ DECODER: dict[str, Any] = SIZES | {"num_key_value_heads": 1, "head_dim": 8}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "bert": SIZES,
     "roberta": SIZES | {"type_vocab_size": 1},
+    "xlm-roberta": SIZES | {"type_vocab_size": 1},
     "deberta-v2": SIZES
     | {
         "relative_attention": True,
@@ -85,8 +86,8 @@ def save_backbone(folder: Path, architecture: str, **overrides: Any) -> Path:
 
 
 def make_tokenizer(architecture: str) -> PreTrainedTokenizerFast:
-    """Byte-level for RoBERTa and ModernBERT, else WordPiece over the words of the competitions."""
-    byte_level = architecture in ("roberta", "modernbert")
+    """Byte-level for RoBERTas and ModernBERT, else WordPiece over the words of the competitions."""
+    byte_level = architecture in ("roberta", "xlm-roberta", "modernbert")
     inner = _byte_level() if byte_level else _word_pieces()
     pad, unk, cls, sep = (
         ("<pad>", "<unk>", "<s>", "</s>") if byte_level else ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
