@@ -51,14 +51,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         folders = {name: folder for name in backbones if (folder := local_backbone(name))}
         check_parts([external.folder for external in config.blend.external])
         train, test = read_train(data, config.task, config.folds.time), read_test(data)
+        n_blocks = config.folds.n
         if config.folds.path is not None:
-            read_own_folds(config.folds.path, train.ids, data.train_rows is not None)
+            own = read_own_folds(config.folds.path, train.ids, data.train_rows is not None)
+            n_blocks = int(own.max()) + 1
         form = read_form(config, train.columns, train.classes, test.ids)
         check_positive(data.positive, form)
         check_metric_takes(config.metric, data.train, train.y, train.classes)
         check_learnable(config, train)
         doubt = try_metric(train.target(config.task, config.metric), len(train.columns))
-        scored, n_blocks = train, config.folds.n
+        scored = train
         if train.times is not None:
             scored, _ = with_oof(train, time_folds(train.times, config.folds.n))
             n_blocks += 1  # the first is for training only
@@ -73,9 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         lines += lines_about(form, data.sample_submission)
         n_rows = len(train.ids)
         lines += rates_of_members(config.members, folders, config.task)
-        if config.folds.path is None:  # only make_folds reads the number of folds of a file
-            n_trained = n_rows if train.weights is None else int((train.weights > 0).sum())
-            lines += steps_of_units(config.members, n_trained - n_trained // n_blocks)
+        n_trained = n_rows if train.weights is None else int((train.weights > 0).sum())
+        lines += steps_of_units(config.members, n_trained - n_trained // n_blocks)
         classes = f" of {len(train.classes)} classes" if train.classes else ""
         print(
             *lines,

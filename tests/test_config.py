@@ -623,8 +623,14 @@ def test_a_trainer_key_that_we_set_is_refused_and_ours_is_named(config_of, key):
 
 
 def test_any_other_trainer_key_is_left_to_transformers(config_of):
-    config = config_of(training={"trainer": {"max_grad_norm": 0.5}})
-    assert config.members[0].trainer == {"max_grad_norm": 0.5}
+    others = {"max_grad_norm": 0.5, "gradient_accumulation_steps": 2}
+    assert config_of(training={"trainer": others}).members[0].trainer == others
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, "2", True, None])
+def test_batches_of_a_step_are_a_whole_number(n, config_of):
+    with pytest.raises(ValueError, match=rf"\.trainer: gradient_accumulation_steps\b.* {n!r};"):
+        config_of(training={"trainer": {"gradient_accumulation_steps": n}})
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def test_members_that_share_their_rates_share_a_line(backbone_of, workplace):
     members += [{"pooling": "cls", "backbone": "nobody/base"}, {"model": "tfidf_linear"}]
     settings = {"backbone": "minilm", "members": members}
     config = load_config(write_competition(workplace, "regression", settings=settings))
-    shared, own = rates_of_members(config.members, {"minilm": backbone_of(dim=384)}, "regression")
+    folders = {"minilm": backbone_of(dim=384)}
+    shared, own = rates_of_members(config.members, folders, "regression")
     assert re.search(r"0\.0001, 0\.002 .*dropout 0\.0, .*minilm, 384 wide: mean, max$", shared)
     assert re.search(r"3e-05, 0\.0006 .*: min$", own)
 
@@ -107,11 +108,15 @@ def test_a_hundred_rows_take_13_epochs_of_13_batches():
     assert schedule(100) == (13, 8)
 
 
+@pytest.mark.parametrize("batches_a_step", [1, 4])
 @pytest.mark.parametrize("settings", [{}, {"batch_size": 32}, {"batch_size": 5}])
 @pytest.mark.parametrize("n_rows", [1, 31, 32, 33, 100, 700, 1500, 1697, 5000])
-def test_a_set_takes_the_least_epochs_from_three_that_give_the_least_steps(n_rows, settings):
-    epochs, batch_size = schedule(n_rows, **settings)
-    an_epoch = steps_an_epoch(n_rows, batch_size)
+def test_a_set_takes_the_least_epochs_from_three_that_give_the_least_steps(
+    n_rows, settings, batches_a_step
+):
+    trainer = {"gradient_accumulation_steps": batches_a_step}
+    epochs, batch_size = schedule(n_rows, **settings, trainer=trainer)
+    an_epoch = steps_an_epoch(n_rows, batch_size * batches_a_step)
     assert epochs * an_epoch >= LEAST_STEPS
     assert epochs == 3 or (epochs - 1) * an_epoch < LEAST_STEPS
 

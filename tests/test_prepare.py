@@ -60,10 +60,23 @@ def test_a_line_says_how_many_steps_a_unit_takes(workplace, run):
     settings = {"training": {"epochs": 2, "batch_size": 16}, "folds": {"n": 3}}
     settings["members"] = [{"pooling": "mean"}, {"pooling": "max"}, {"model": "tfidf_linear"}]
     settings["members"] += [{"pooling": "min", "epochs": 5}]
+    accumulated = {"gradient_accumulation_steps": 2}
+    settings["members"] += [{"pooling": "cls", "trainer": accumulated}]
     told = run(write_competition(workplace, "regression", settings=settings)).splitlines()
-    first, second = [line for line in told if "steps" in line]
+    first, second, third = [line for line in told if "steps" in line]
     assert re.search(r"\b6 steps\D+2 epochs\D+40\D+16\b.*\bmean, max$", first)
     assert re.search(r"\b15 steps\D+5 epochs\D+40\D+16\b.*\bmin$", second)
+    assert re.search(r"\b4 steps\D+2 epochs\D+40\D+16\D+\b2 to a step: cls$", third)
+
+
+def test_the_steps_of_a_unit_follow_the_users_own_folds(workplace, run):
+    settings = {"folds": None, "training": {"epochs": 2, "batch_size": 9}}
+    config = write_competition(workplace, "regression", settings=settings)
+    _, rows = read_rows(workplace / "data/tiny/train.csv")
+    own = [[row[0], str(i % 4)] for i, row in enumerate(rows)]
+    write_rows(workplace / "own.csv", ["id", "fold"], own)
+    told = run(config, "--folds.scheme", "file", "--folds.path", "own.csv")
+    assert re.search(r"\b10 steps\D+2 epochs\D+45\D+9\b", told)
 
 
 def test_doubts_are_warnings(workplace, run):

@@ -73,15 +73,20 @@ def scheduled(training: AnyTraining, n_rows: int) -> AnyTraining:
     as many epochs as these steps need. Small training sets need more steps, not another learning
     rate (Mosbach et al. 2021, arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987).
     """
-    is_small = EPOCHS * steps_an_epoch(n_rows, BATCH) < LEAST_STEPS
+    n_batches = batches_a_step(training)
+    is_small = EPOCHS * steps_an_epoch(n_rows, BATCH * n_batches) < LEAST_STEPS
     batch_size = training.batch_size or (SMALL_BATCH if is_small else BATCH)
-    least = float(math.ceil(LEAST_STEPS / steps_an_epoch(n_rows, batch_size)))
+    least = float(math.ceil(LEAST_STEPS / steps_an_epoch(n_rows, batch_size * n_batches)))
     epochs = training.epochs or max(EPOCHS, least)
     return training.model_copy(update={"epochs": epochs, "batch_size": batch_size})
 
 
-def steps_an_epoch(n_rows: int, batch_size: int) -> int:
-    return math.ceil(n_rows / batch_size)
+def batches_a_step(training: Training) -> int:
+    return training.trainer.get("gradient_accumulation_steps", 1)
+
+
+def steps_an_epoch(n_rows: int, rows_a_step: int) -> int:
+    return math.ceil(n_rows / rows_a_step)
 
 
 def rates_of_members(
@@ -111,10 +116,11 @@ def steps_of_units(members: Iterable[AnyMember], n_rows: int) -> list[str]:
     for member in members:
         if isinstance(member, Member):
             of_unit: Any = scheduled(member, n_rows)
-            n_steps = math.ceil(of_unit.epochs * steps_an_epoch(n_rows, of_unit.batch_size))
+            batch_size, n_batches = of_unit.batch_size, batches_a_step(member)
+            n_steps = math.ceil(of_unit.epochs * steps_an_epoch(n_rows, batch_size * n_batches))
             lines[member.name] = (
                 f"{n_steps} steps a unit, {of_unit.epochs:g} epochs of {n_rows} rows in batches of "
-                f"{of_unit.batch_size}"
+                f"{batch_size}{f', {n_batches} to a step' if n_batches > 1 else ''}"
             )
     return _shared(lines)
 

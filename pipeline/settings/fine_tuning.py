@@ -105,6 +105,12 @@ def _not_ours(trainer: Options) -> Options:
     for key in trainer:
         if key in TRAINER_KEYS:
             raise ValueError(f"{key} is set by {TRAINER_KEYS[key]}; use that")
+    n_batches = trainer.get("gradient_accumulation_steps", 1)
+    if type(n_batches) is not int or n_batches < 1:
+        raise ValueError(
+            f"gradient_accumulation_steps is a whole number from 1, got {short(n_batches)}; "
+            "correct it"
+        )
     return trainer
 
 
