@@ -67,12 +67,14 @@ def test_what_is_set_stays(backbone_of):
 def test_members_that_share_their_rates_share_a_line(backbone_of, workplace):
     members = [{"pooling": "mean"}, {"pooling": "max"}, {"pooling": "min", "learning_rate": 3e-5}]
     members += [{"pooling": "cls", "backbone": "nobody/base"}, {"model": "tfidf_linear"}]
+    members += [{"pooling": "idf", "lora": {}}]
     settings = {"backbone": "minilm", "members": members}
     config = load_config(write_competition(workplace, "regression", settings=settings))
     folders = {"minilm": backbone_of(dim=384)}
-    shared, own = rates_of_members(config.members, folders, "regression")
+    shared, own, lora = rates_of_members(config.members, folders, "regression")
     assert re.search(r"0\.0001, 0\.002 .*dropout 0\.0, .*minilm, 384 wide: mean, max$", shared)
     assert re.search(r"3e-05, 0\.0006 .*: min$", own)
+    assert re.search(r"0\.001, 0\.002 .*, for adapters of minilm, 384 wide: idf$", lora)
 
 
 def test_a_fingerprint_holds_the_rates_that_were_taken(backbone_of):

@@ -104,7 +104,8 @@ def rates_of_members(
             fitted = for_backbone(member, backbone, task)
             lines[member.name] = (
                 f"learning rate {fitted.learning_rate:g}, {fitted.head_learning_rate:g} for head "
-                f"and pooling, dropout {fitted.dropout}, for {member.backbone}, "
+                f"and pooling, dropout {fitted.dropout}, for "
+                f"{'adapters of ' if member.lora else ''}{member.backbone}, "
                 f"{width_of(backbone) or '?'} wide"
             )
     return _shared(lines)
