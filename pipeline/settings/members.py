@@ -126,7 +126,7 @@ def _name_of(entry: Options) -> object:
         return entry["name"]
     own = entry.get("pooling", entry.get("model"))
     own = _joined(own) if isinstance(own, list) else own
-    return own.replace("+", "-") if isinstance(own, str) else own
+    return own.replace("+", "-") if isinstance(own, str) else "unnamed"  # whose error comes next
 
 
 def filled_in(
