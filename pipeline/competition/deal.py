@@ -36,7 +36,7 @@ def make_folds(
         y: (n_rows, c) targets or 0/1 labels for regression and multilabel, NaN where missing, else
             (n_rows,) codes.
         texts: (n_rows,) sentence pairs joined, (a, b) and (b, a) to the same string.
-        groups: (n_rows,) values that can be compared; a missing value is a group of its own.
+        groups: (n_rows,) values that can be compared; the rows without one are one group.
         similar: share of common word pairs from which texts share a fold; None: only equal texts.
     Returns:
         (n_rows,) int64 from 0 to n - 1; no fold is empty, or a ValueError is raised.

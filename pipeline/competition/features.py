@@ -33,13 +33,13 @@ def lines_about(columns: Columns, test_columns: Columns) -> list[str]:
     lines = []
     for name, cells in columns.items():
         test_cells, numbers = test_columns[name], as_numbers(cells)
-        n_missing = sum(is_missing(cell) for cell in cells)
-        seen = {cell for cell in cells if cell.strip()}
-        unseen = [cell for cell in test_cells if cell.strip() and cell not in seen]
         if numbers is not None:
+            n_missing = numbers.count(None)
             lines.append(f"feature {name!r}: numbers, {n_missing} of {len(cells)} missing")
             unseen = [c for c in test_cells if as_number(c) is None and not is_missing(c)]
         else:
+            seen = {cell for cell in cells if cell.strip()}
+            unseen = [cell for cell in test_cells if cell.strip() and cell not in seen]
             lines.append(f"feature {name!r}: {len(seen)} categories")
             words = [cell for cell in seen if as_number(cell) is None]
             if len(words) < MANY * len(seen):

@@ -135,14 +135,14 @@ def parse(
         hint = did_you_mean([f"--{name}" for name in meant]) if meant else "see --help"
         raise ValueError(f"unknown argument {flag!r}; {hint}")
     typed = vars(known)
-    words, path, quick = set(typed), Path(typed.pop("config")), typed.pop("quick", False)
+    keys, path, quick = set(typed), Path(typed.pop("config")), typed.pop("quick", False)
     members = typed.pop("members", None)
     own = argparse.Namespace(**{flag: typed.pop(flag, None) for flag in flags})
     config = load_config(path, typed)
     if members:
         config = _keep_members(config, members)
     if quick:
-        config = _validated(path, quick_settings(config, words))
+        config = _validated(path, quick_settings(config, keys))
     return config, own
 
 
