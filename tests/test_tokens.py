@@ -328,13 +328,15 @@ def test_a_tokenizer_without_a_padding_token_pads_with_that_of_the_end():
     assert tokenize(tokenizer, TEXTS, max_length=8).pad_id == tokenizer.eos_token_id
 
 
-def test_an_empty_text_of_which_a_decoder_makes_no_token_is_that_of_the_end():
-    tokenizer = make_tokenizer("llama")
+@pytest.mark.parametrize("architecture", ["llama", "bert"], ids=["without types", "with types"])
+def test_an_empty_text_of_which_a_decoder_makes_no_token_is_that_of_the_end(architecture):
+    tokenizer = make_tokenizer(architecture)
     tokenizer.backend_tokenizer.post_processor = processors.Sequence([])
     tokenizer.pad_token = None
     tokens = tokenize(tokenizer, [("",), ("film",)], max_length=8)
     assert tokens.of(0).tolist() == [tokenizer.eos_token_id]
     assert tokens.lengths.tolist() == [1, 1]
+    assert tokens.type_ids is None or tokens.type_ids.tolist() == [0, 0]
 
 
 # --- take

@@ -127,7 +127,7 @@ def tokenize(
             lengths.append(len(kept))
             ids.append(of_text[kept])
             if has_types:
-                type_ids.append(np.array(encoding.type_ids, np.int8)[kept])
+                type_ids.append(np.array(encoding.type_ids or [0], np.int8)[kept])
     return Tokens(
         np.concatenate(ids),
         np.concatenate(type_ids) if has_types else None,
