@@ -1,16 +1,18 @@
 """scripts/environment.sh uses a Python that has the pins, or makes or repairs .venv."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pipeline.files.provenance import not_as_pinned
+from pipeline.files.provenance import command_line, not_as_pinned
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 USE = 'cd "$1"; source scripts/environment.sh; use_environment requirements.txt; echo "$PYTHON"'
@@ -96,3 +98,15 @@ def test_packages_that_differ_from_the_pins_are_named_with_both_versions(tmp_pat
     assert re.fullmatch(r"numpy \d+\.\d+\.\d+ \(0\.1\)", numpy)
     assert missing == "no-such-package missing (2.0)"
     assert not_as_pinned(tmp_path / "none.txt") == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "program"),
+    [(SimpleNamespace(name="pipeline.__main__"), ["-m", "pipeline"]), (None, ["a file.py"])],
+    ids=["module", "file"],
+)
+def test_the_command_on_record_can_be_run_again(spec, program, monkeypatch):
+    words = ["configs/a.yaml", "--data.text", "full text", "--training.lora", "{rank: 8}"]
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    monkeypatch.setattr(sys, "argv", ["a file.py", *words])
+    assert shlex.split(command_line()) == ["python", *program, *words]

@@ -2,6 +2,7 @@
 
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -34,9 +35,14 @@ def not_as_pinned(requirements: Path) -> list[str]:
 
 def command_line() -> str:
     """The command line of this process; in a joblib worker, that of joblib."""
+    return f"{program()} {shlex.join(sys.argv[1:])}"
+
+
+def program() -> str:
+    """The command of this process without its words, such as `python -m pipeline.blend`."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    module = spec.name.removesuffix(".__main__") if spec is not None else sys.argv[0]
-    return " ".join(["python", "-m", module, *sys.argv[1:]])
+    own = ["-m", spec.name.removesuffix(".__main__")] if spec is not None else sys.argv[:1]
+    return shlex.join(["python", *own])
 
 
 def _version(package: str) -> str | None:

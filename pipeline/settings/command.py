@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.files.lock import competition_locked
 from pipeline.files.messages import short
+from pipeline.files.provenance import program
 from pipeline.files.suggestions import choices, did_you_mean, meant_by
 from pipeline.settings.config import Config
 from pipeline.settings.errors import in_plain_words
@@ -203,7 +204,7 @@ def _parser(doc: str | None, flags: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         description=doc,
         epilog=_about_members(),
-        usage=f"{_program()} configs/COMPETITION.yaml [--SETTING VALUE ...]",
+        usage=f"{program()} configs/COMPETITION.yaml [--SETTING VALUE ...]",
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
@@ -217,12 +218,6 @@ def _parser(doc: str | None, flags: Sequence[str]) -> argparse.ArgumentParser:
         for key, field in settings.items():
             _add_setting(group, key, field)
     return parser
-
-
-def _program() -> str:
-    """The command of the running stage, such as `python -m pipeline.blend`."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else Path(sys.argv[0]).name
 
 
 def _about_members() -> str:
