@@ -94,7 +94,7 @@ def test_the_prompt_that_is_the_models_default_stands_before_every_text(
 
 def test_a_model_without_a_default_prompt_gets_none(embedding_model):
     copy = embedding_model({"pooling_mode": "mean"}, prompts={"query": "the warm "})
-    assert recipe_of(copy) == Recipe("", ("mean",), is_scaled=False)
+    assert recipe_of(copy) == Recipe("", "mean", is_scaled=False)
 
 
 def test_a_backbone_without_such_files_is_averaged(tiny_backbone):
@@ -104,6 +104,14 @@ def test_a_backbone_without_such_files_is_averaged(tiny_backbone):
 def test_a_module_that_is_not_understood_is_named(embedding_model):
     with pytest.raises(ValueError, match=r"modules\.json.*'Dense'"):
         recipe_of(embedding_model({"pooling_mode": "mean"}, "Dense"))
+
+
+@pytest.mark.parametrize("content", ["", "[{}]", "[1]", "{"])
+def test_damaged_modules_are_named(content, embedding_model):
+    copy = embedding_model({"pooling_mode": "mean"})
+    (copy / "modules.json").write_text(content)
+    with pytest.raises(ValueError, match=r"modules\.json: "):
+        recipe_of(copy)
 
 
 def test_a_pooling_that_is_not_known_is_named(embedding_model):

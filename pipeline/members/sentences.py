@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.files.reading import read_json
+from pipeline.files.reading import decoding, read_json
 
 # names of poolings in sentence-transformers' files, new and old, and ours
 POOLINGS = {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "weighted_mean"}
@@ -29,12 +29,12 @@ class Recipe(NamedTuple):
 
     Attributes:
         prompt: put before every text.
-        poolings: names in the registry of poolings; their vectors are put side by side.
+        pooling: as of a member; mean+max is the vectors of both, side by side.
         is_scaled: whether vectors are scaled to length 1.
     """
 
     prompt: str = ""
-    poolings: tuple[str, ...] = ("mean",)
+    pooling: str = "mean"
     is_scaled: bool = False
 
 
@@ -42,25 +42,27 @@ def recipe_of(backbone: Path) -> Recipe:
     """The recipe in a backbone's folder; without modules.json the mean of the tokens.
 
     Raises:
-        ValueError: the model has a module that is not understood, such as Dense.
+        ValueError: a file is damaged, or names a module that is not understood, such as Dense.
     """
     path = backbone / "modules.json"
     if not path.is_file():
         return Recipe()
-    modules = json.loads(path.read_text(encoding="utf-8"))
-    kinds = [module["type"].rpartition(".")[2] for module in modules]
-    odd = [kind for kind in kinds if kind not in READ]
+    with decoding(path, "download the model again"):
+        modules = json.loads(path.read_text("utf-8"))
+        folders = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
+    odd = [kind for kind in folders if kind not in READ]
     if odd:
         raise ValueError(
             f"backbone {backbone}: modules.json has a module {odd[0]!r}, of which embeddings are "
             f"not made here; choose a model of {', '.join(READ)} alone"
         )
-    folders = [m["path"] for m, kind in zip(modules, kinds, strict=True) if kind == "Pooling"]
-    poolings = _poolings_of(backbone / folders[0] / "config.json") if folders else ["mean"]
-    return Recipe(_prompt_of(backbone), tuple(poolings), "Normalize" in kinds)
+    pooling = "mean"
+    if "Pooling" in folders:
+        pooling = _pooling_of(backbone / folders["Pooling"] / "config.json")
+    return Recipe(_prompt_of(backbone), pooling, "Normalize" in folders)
 
 
-def _poolings_of(path: Path) -> list[str]:
+def _pooling_of(path: Path) -> str:
     config = read_json(path)
     modes = config.get("pooling_mode", [mode for key, mode in OLD_KEYS.items() if config.get(key)])
     modes = [modes] if isinstance(modes, str) else modes or ["mean"]
@@ -70,7 +72,7 @@ def _poolings_of(path: Path) -> list[str]:
             f"{path}: pooling {odd[0]!r} is not made here; choose a model of one of: "
             f"{', '.join(POOLINGS)}"
         )
-    return [POOLINGS[mode] for mode in modes]
+    return "+".join(POOLINGS[mode] for mode in modes)
 
 
 def _prompt_of(backbone: Path) -> str:

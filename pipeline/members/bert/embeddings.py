@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.members.bert.finetune import outputs_of
-from pipeline.members.bert.named_poolings import build_pooling
 from pipeline.members.bert.network import build_network
-from pipeline.members.bert.pretrained import read_config, read_tokenizer
+from pipeline.members.bert.pretrained import read_tokenizer
 from pipeline.members.bert.tokens import most_tokens, tokenize
 from pipeline.members.jobs import run_all
 from pipeline.members.pieces import Failure, Piece
@@ -40,18 +39,14 @@ def embed_texts(
 
 def embed(backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]]) -> Embeddings:
     """Vectors (n, P, H) of the texts, computed in this process."""
-    config, tokenizer = read_config(backbone), read_tokenizer(backbone)
-    recipe = recipe_of(backbone)
-    network = build_network(backbone, "mean", {}, 1, dropout=None, freeze_embeddings=True)
-    max_length = min(max_length, most_tokens(config, tokenizer))
+    tokenizer, recipe = read_tokenizer(backbone), recipe_of(backbone)
+    network = build_network(backbone, recipe.pooling, {}, 1, dropout=None, freeze_embeddings=True)
+    max_length = min(max_length, most_tokens(network.config, tokenizer))
     flat = tokenize(
         tokenizer, [(recipe.prompt + text,) for row in texts for text in row], max_length
     )
-    width, parts = config.hidden_size, []
-    for name in recipe.poolings:
-        network.pooling = build_pooling(name, width, config.num_hidden_layers)
-        parts.append(outputs_of(network, lambda batch: network.pooled(**batch), width, flat))
-    vectors = np.hstack(parts)
+    width = network.pooling.output_dim
+    vectors = outputs_of(network, lambda batch: network.pooled(**batch), width, flat)
     if recipe.is_scaled:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
     n_texts = len(texts[0]) if texts else 1
