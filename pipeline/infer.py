@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             "config": config.model_dump(by_alias=True),
             **provenance(),
         }
-        names = (config.competition, name)
-        is_chosen = flags.predictor is None
-        path = write_submission(*names, table, made_from, record, is_chosen=is_chosen)
+        path = write_submission(
+            config.competition, name, table, made_from, record, is_chosen=flags.predictor is None
+        )
         rows = f"{len(table)} rows of {', '.join(form.sample.header)}"
         print(*notes, f"{path}: {rows}, from {name}", sep="\n")
 

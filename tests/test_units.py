@@ -729,8 +729,9 @@ def test_a_unit_of_an_older_version_says_what_to_do(in_folder_of):
     run = read_run(in_folder_of.unit)
     del run["kind"], run["encoding"]
     path.write_text(json.dumps(run))
+    test = of_competition.TestRows(("b",), (("dull",),))
     with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*'kind'.*train again"):
-        predict_unit(in_folder_of.unit, in_folder_of.inputs)
+        predict_members({"mean": [in_folder_of.unit]}, test, Jobs(), lambda *_: None)
 
 
 def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):

@@ -36,20 +36,19 @@ def predict_members(
     """
     inputs: dict[Hashable, Any] = {}
     pieces: list[Piece] = []
-    encodings = [encoding_of(units[0]) for units in members.values()]
-    check_copies(encoding.backbone for encoding in encodings if encoding is not None)
-    for units in members.values():
-        kind, encoding = kind_of_unit(units[0]), encoding_of(units[0])
-        run = read_run(units[0])
+    kinds = {name: (kind_of_unit(u), encoding_of(u)) for name, (u, *_) in members.items()}
+    check_copies(encoding.backbone for _, encoding in kinds.values() if encoding)
+    for name, units in members.items():
+        (kind, encoding), run = kinds[name], read_run(units[0])
         template, names = run.get("template"), run.get("features", [])  # absent in older units
         shared_by = (type(kind), encoding, template, tuple(names))
         if shared_by not in inputs:
             texts, features = _cells(units[0], template, names, test)
             inputs[shared_by] = kind.inputs(encoding, texts, jobs, features)
-        backbone = (encoding.backbone,) if encoding else ()
+        backbone = [encoding.backbone] if encoding else []
         for unit in units:
             arguments, reads = (unit, inputs[shared_by]), (*backbone, unit.folder)
-            pieces.append(Piece(str(unit), arguments, encoding is not None, reads))
+            pieces.append(Piece(str(unit), arguments, bool(encoding), reads))
     by_fold: dict[str, dict[int, Floats]] = {name: {} for name in members}
 
     def collect(i: int, result: Floats | Failure) -> None:

@@ -137,14 +137,14 @@ def models_hash(units: Sequence[Unit]) -> str:
     return sha256_of_texts([json.dumps(first), *(run["weights_sha256"] for run in runs)])
 
 
-def unchanged(unit: Unit, name: str, sha256: str) -> Path:
-    """The path of a file in a unit's folder, which must still have the hash `sha256` in run.json.
+def unchanged(unit: Unit, name: str, key: str) -> Path:
+    """The path of a file in a unit's folder, which must still have the hash `key` of run.json.
 
     Raises:
         ValueError: it was changed.
     """
     path = unit.folder / name
-    if file_sha256(path) != read_run(unit).get(sha256):
+    if file_sha256(path) != read_run(unit).get(key):
         raise ValueError(
             f"{path}: its hash is not the one in run.json; remove {unit.folder} and run train again"
         )
