@@ -123,6 +123,8 @@ class EmbeddingSvr(Embedding):
     class (Zadrozny & Elkan 2002); a class with fewer rows than inner folds counts as unseen.
     """
 
+    many_rows: ClassVar[float] = 20_000  # 8,000 take 22 s a fit (docs/LOG.md), these two minutes
+
     inverse_penalty: float = 1.0
 
     def fit_head(self, features: Floats, target: NDArray[Any], weights: Floats | None) -> Any:

@@ -26,6 +26,7 @@ class Estimator:
     """
 
     reads_features: ClassVar[bool] = False  # the columns of data.features
+    many_rows: ClassVar[float] = np.inf  # more take long: time grows with their square
 
     task: str
     n_columns: int

@@ -29,7 +29,6 @@ from pipeline.settings.members import ClassicMember
 from pipeline.settings.template import BREAK
 
 MODEL = "model.joblib"
-MANY_ROWS = 20_000  # 8,000 take 22 s a fit (docs/LOG.md), so these about two minutes
 
 
 class Inputs(NamedTuple):
@@ -74,13 +73,12 @@ class Classic:
         return Inputs(vectors, features)
 
     def warning(self, member: ClassicMember, inputs: Inputs) -> str | None:
-        n = len(inputs.texts)
-        if member.model != "embedding_svr" or n <= MANY_ROWS:
+        n, many = len(inputs.texts), ESTIMATORS[member.model].many_rows
+        if n <= many:
             return None
-        slower = (n / MANY_ROWS) ** 2
         return (
-            f"embedding_svr takes time that grows with the square of the rows; {n:,} are "
-            f"about {slower:.0f} times as slow as {MANY_ROWS:,}, which take minutes a unit"
+            f"{member.model} takes time that grows with the square of the rows; {n:,} are "
+            f"about {(n / many) ** 2:.0f} times as slow as {many:,}, which take minutes a unit"
         )
 
     def fit(
