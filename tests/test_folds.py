@@ -207,12 +207,24 @@ def test_classes_with_fewer_rows_than_folds_are_counted():
     assert warnings_about(FOLDS, train_of([0, 1] * 3, classes=("a", "b")), "binary", "kfold") == []
 
 
-def test_a_class_of_one_fold_is_named_unless_its_rows_only_train():
-    folds, names = np.array([-1, -1, 0, 0, 1, 1]), ("a", "b")
-    early, late = (train_of(y, classes=names) for y in ([0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]))
-    assert warnings_about(folds, early, "binary", "time") == []
-    (line,) = warnings_about(folds, late, "binary", "time")
-    assert re.match(r"1 of 2 classes\b.*: 'a';", line)
+@pytest.mark.parametrize(
+    ("y", "unseen"),
+    [
+        ([0, 1, 0, 1, 1, 1], None),
+        ([1, 1, 0, 0, 1, 1], "'a'"),
+        ([1, 1, 1, 0, 1, 0], "'a'"),  # the model of the last fold has seen it
+        ([0, 0, 1, 1, 1, 1], "'b'"),
+        ([0, 0, 0, 0, 0, 1], None),  # a single row, which is told as rare
+    ],
+)
+def test_in_folds_by_time_a_class_is_unseen_in_its_first_fold_unless_it_is_in_the_first_block(
+    y, unseen
+):
+    folds, train = np.array([-1, -1, 0, 0, 1, 1]), train_of(y, classes=("a", "b"))
+    lines = warnings_about(folds, train, "binary", "time")
+    said = [line for line in lines if "never seen" in line]
+    assert len(said) == (unseen is not None)
+    assert unseen is None or re.match(rf"1 of 2 classes\b.*: {unseen};", said[0])
 
 
 def test_labels_with_fewer_positives_than_folds_are_counted():

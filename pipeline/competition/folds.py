@@ -199,18 +199,21 @@ def _rare(what: str, names: Sequence[str], n_rows: NDArray[Any], n: int) -> list
 
 
 def _unseen(classes: Sequence[str], y: NDArray[Any], folds: IntArray) -> list[str]:
-    """A line if classes of several rows lie in a single fold, as all rows of a group do."""
-    parts = [folds[y == code] for code in range(len(classes))]
-    alone = [
-        name
-        for name, part in zip(classes, parts, strict=True)
-        if len(part) > 1 == len(set(part)) and part[0] != NO_FOLD
-    ]
+    """A line if a model predicts rows of a class that it has never seen, one of several rows.
+
+    All rows of a class may be in one group, or, in folds by time, later than the model's.
+    """
+    unseen = []
+    for code, name in enumerate(classes):
+        rows = y == code
+        first = min(folds[rows], default=NO_FOLD)
+        if first != NO_FOLD and rows.sum() > 1 and not rows[seen_by(folds, first)].any():
+            unseen.append(name)
     line = (
-        f"{len(alone)} of {len(classes)} classes lie in a single fold: {first_few(alone)}; the "
-        "model that predicts their rows has never seen them: scores say nothing about them"
+        f"{len(unseen)} of {len(classes)} classes are predicted, in their only or first fold, by a "
+        f"model that has never seen them: {first_few(unseen)}; scores say nothing about these rows"
     )
-    return [line] if alone else []
+    return [line] if unseen else []
 
 
 def _aligned(
