@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pipeline.competition.labels import read_form
 from pipeline.competition.rows import read_test
 from pipeline.competition.submission import submission
+from pipeline.files.messages import listed
 from pipeline.files.provenance import provenance
 from pipeline.members.averaging import predict_members
 from pipeline.members.units import models_hash, units_of
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         path = write_submission(
             config.competition, name, table, made_from, record, is_chosen=flags.predictor is None
         )
-        rows = f"{len(table)} rows of {', '.join(form.sample.header)}"
+        rows = f"{len(table)} rows of {listed(form.sample.header)}"
         print(*notes, f"{path}: {rows}, from {name}", sep="\n")
 
 

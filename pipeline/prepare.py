@@ -18,6 +18,7 @@ from pipeline.competition.targets import check_metric_takes, lines_about_missing
 from pipeline.competition.timeline import time_folds
 from pipeline.demos.fetch import fetch_missing, is_demo
 from pipeline.ensemble.fitted import check_names
+from pipeline.files.messages import listed
 from pipeline.files.paths import unit_dir
 from pipeline.files.provenance import not_as_pinned
 from pipeline.members.backbones import local_backbone
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(
             *lines,
             f"{config.competition}: {n_rows} training rows{classes}, {len(test.ids)} test rows; "
-            f"to predict: {', '.join(form.sample.columns)}",
+            f"to predict: {listed(form.sample.columns)}",
             sep="\n",
         )
 

@@ -12,6 +12,7 @@ from pipeline.competition.labels import read_form
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.submission import submission
 from pipeline.files.hashes import sha256_of_array
+from pipeline.files.messages import listed
 from pipeline.members.units import without_incomplete
 from pipeline.predictors.board import external_folders, folder_of, read_named, standing_of
 from pipeline.predictors.predictions import (
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             notes = [*notes, f"{target.metric.label} on held-out rows: {record['score']:.4f}"]
         names, is_chosen = (config.competition, combination.name), flags.predictor is None
         path = write_submission(*names, table, made_from, record, is_chosen=is_chosen)
-        rows = f"{len(table)} rows of {', '.join(form.sample.header)}"
+        rows = f"{len(table)} rows of {listed(form.sample.header)}"
         print(*notes, f"{path}: {rows}, from {combination.name}", sep="\n")
 
 

@@ -56,6 +56,16 @@ def test_a_line_says_what_was_read_and_nothing_is_written(workplace, run, task):
     assert files_below(workplace) == before
 
 
+def test_of_many_columns_the_first_few_are_listed(workplace, run):
+    config, names = write_competition(workplace, "multiclass"), [f"c{k}" for k in range(9)]
+    train, sample = (workplace / f"data/tiny/{name}.csv" for name in ("train", "sample_submission"))
+    header, rows = read_rows(train)
+    write_rows(train, header, [[*row[:-1], names[k % 9]] for k, row in enumerate(rows)])
+    _, rows = read_rows(sample)
+    write_rows(sample, ["id", *names], [[row[0], *"000000000"] for row in rows])
+    assert run(config).splitlines()[-1].endswith(": c0, c1, c2, c3, c4, c5, ... 9 in all")
+
+
 def test_a_line_says_how_many_steps_a_unit_takes(workplace, run):
     settings = {"training": {"epochs": 2, "batch_size": 16}, "folds": {"n": 3}}
     settings["members"] = [{"pooling": "mean"}, {"pooling": "max"}, {"model": "tfidf_linear"}]
