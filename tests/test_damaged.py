@@ -60,6 +60,13 @@ def test_a_single_number_is_no_array_of_predictions(tmp_path):
         read_part(tmp_path / "oof.npy", ["target"])
 
 
+def test_ids_of_an_array_that_are_no_text_are_one_line(tmp_path):
+    np.save(tmp_path / "oof.npy", np.array([0.5]))
+    (tmp_path / "oof_ids.txt").write_bytes(b"\xff1")
+    with pytest.raises(ValueError, match=r"oof_ids\.txt: .*UTF-8"):
+        read_part(tmp_path / "oof.npy", ["target"])
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_damaged_zip_is_one_line(tmp_path, method):
     (tmp_path / "train.zip").write_bytes(damaged_zip(method))

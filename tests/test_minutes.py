@@ -12,7 +12,7 @@ from pipeline.files.writing import write_json
 from pipeline.members import training
 from pipeline.members.jobs import run_all
 from pipeline.members.pieces import Piece
-from pipeline.members.units import Unit, read_run
+from pipeline.members.units import NEEDED, Unit, read_run
 from pipeline.settings.config import Jobs
 
 MEMBERS = ("tfidf_linear", "words")
@@ -133,7 +133,7 @@ def test_a_unit_is_expected_to_take_what_its_member_took_or_else_its_kind(workpl
 
     seconds = {("mean", 0): 40, ("mean", 1): 50, ("max", 0): 90, ("tfidf", 0): 2}
     for (member, fold), taken in seconds.items():
-        run = {"fingerprint": {"rate": 1}, "unit_seconds": taken}
+        run = {**dict.fromkeys(NEEDED), "fingerprint": {"rate": 1}, "unit_seconds": taken}
         write_json(Unit("tiny", member, fold).folder / "run.json", run)
     mean, svr, minimum = unit("mean"), unit("svr", "classic"), unit("min")
     of_run = [mean, unit("max"), unit("tfidf", "classic"), svr, minimum]

@@ -16,6 +16,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from pipeline import blend, make_folds
 from pipeline.files.stamp import read_stamp, written_with_stamp
+from pipeline.files.writing import write_json
+from pipeline.members.units import NEEDED
 from pipeline.reporting.evidence import made_from, read_evidence
 from pipeline.reporting.numbers import FORMATS
 from pipeline.reporting.page import page
@@ -180,7 +182,7 @@ def test_curves_and_minutes_come_from_the_units(case):
     for fold in range(3):
         unit = Path(f"models/tiny/mean/fold{fold}")
         unit.mkdir(parents=True)
-        (unit / "run.json").write_text('{"seconds": 30, "device": "cpu"}')
+        write_json(unit / "run.json", {**dict.fromkeys(NEEDED), "seconds": 30})
         lines = [{"epoch": k / 10, "loss": 1 / k} for k in range(1, 11)]
         told = [json.dumps(line) for line in [*lines, {"epoch": 1, "train_runtime": 3}]]
         (unit / "train.log").write_text("\n".join(told) + "\n")
@@ -197,10 +199,11 @@ def test_curves_and_minutes_come_from_the_units(case):
     assert other["gain_per_minute"] is None
 
 
-def test_a_log_that_is_no_json_is_named(case, refused):
+@pytest.mark.parametrize("line", [b"boom", b"\xff", b"[" * 100_000, b"7"])
+def test_a_log_that_is_no_json_is_named(case, refused, line):
     unit = Path("models/tiny/mean/fold1")
     unit.mkdir(parents=True)
-    (unit / "train.log").write_text('{"loss": 1, "epoch": 1}\nboom\n')
+    (unit / "train.log").write_bytes(b'{"loss": 1, "epoch": 1}\n' + line + b"\n")
     assert re.search(r"fold1/train\.log: line 2\b", refused(case))
 
 

@@ -28,6 +28,7 @@ from pipeline.settings.config import Config
 from pipeline.settings.fine_tuning import Options
 
 RUN, OOF, LOG = "run.json", "oof.csv", "train.log"
+NEEDED = ("fingerprint", "n_folds", "kind", "encoding", "task", "columns", "device")  # of run.json
 
 Texts = Sequence[tuple[str, ...]]  # one text per row, or the two of a pair; {sep} is a NUL
 
@@ -104,7 +105,15 @@ def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) ->
 
 
 def read_run(unit: Unit) -> Run:
-    return cast(Run, read_json(unit.folder / RUN))
+    """The unit's `run.json`; a ValueError if it lacks an entry that every unit has."""
+    run = read_json(unit.folder / RUN)
+    missing = [key for key in NEEDED if key not in run]
+    if missing:
+        raise ValueError(
+            f"{unit.folder}: run.json has no {missing[0]!r}: another version wrote it; remove the "
+            "folder and run train again"
+        )
+    return cast(Run, run)
 
 
 def encoding_of(unit: Unit) -> Encoding | None:

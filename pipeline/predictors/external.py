@@ -181,7 +181,8 @@ def _read_ids(path: Path, n_rows: int) -> list[str]:
         table = read_csv_as_text(path)
         ids = [str(cell) for cell in [*table.columns, *table.to_numpy().ravel()]]
     else:
-        ids = path.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
+        with decoding(path, "save it as UTF-8"):
+            ids = path.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
     if path.suffix != ".npy" and len(ids) == n_rows + 1:
         ids = ids[1:]
     if len(ids) != n_rows:

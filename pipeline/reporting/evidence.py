@@ -178,7 +178,7 @@ def _read_log(unit: Unit) -> list[dict[str, float]]:
         ValueError: a line is no JSON object.
     """
     path, lines = unit.folder / LOG, []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             content = json.loads(line)
             if "loss" in content and "epoch" in content:
