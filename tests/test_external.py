@@ -22,6 +22,7 @@ from pipeline.predictors.external import (
     kind_of,
     part_path,
     part_sha256,
+    read_part,
 )
 from pipeline.predictors.predictions import check_same_models, read_predictions, write_predictions
 
@@ -123,6 +124,12 @@ def test_an_index_that_a_tool_wrote_beside_the_id_is_named_with_the_columns(tmp_
     write_rows(tmp_path / "oof.csv", ["", "id", "no", "yes"], [["0", "x", "1", "0"]])
     with pytest.raises(ValueError, match=r"\[id, no, yes\].*\[no, yes\]"):
         read(tmp_path, ["x"])
+
+
+def test_a_column_that_is_another_spelling_of_ours_is_shown_apart(tmp_path):
+    write_rows(tmp_path / "oof.csv", ["id", "no", "ye\u0301s"], [["x", "1", "0"]])
+    with pytest.raises(ValueError, match=r"'ye\\u0301s' is 'y\\xe9s'"):
+        read_part(tmp_path / "oof.csv", ["no", "y\u00e9s"])
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))

@@ -78,3 +78,10 @@ def test_a_name_of_something_else_is_answered_with_no_name(registry, typed):
 def test_a_message_ends_with_all_that_may_be_chosen():
     assert choices("roc", ["auc", "mcc"]) == "did you mean 'auc'? choose one of: auc, mcc"
     assert choices(3, ["auc", "mcc"]) == "choose one of: auc, mcc"
+
+
+def test_a_name_that_looks_like_the_one_that_was_typed_is_shown_by_its_code_points():
+    typed, known = "a\u0308u\u00dferung", "\u00e4u\u00dferung"
+    assert r"'\xe4u\xdferung'" in choices(typed, [known])
+    assert r"'a\u0308u\xdferung'" in choices(known, [typed])
+    assert "'mean'" in choices("meen", ["mean"])

@@ -236,7 +236,7 @@ def test_numbers_under_binary_may_be_a_regression(cells, n):
 
 
 def test_a_positive_class_that_does_not_occur_is_an_error_that_names_those_that_do():
-    said = r"'t0'.*data\.positive.*'ham'.*'no', 'spam'"
+    said = r"'t0'.*data\.positive.*'ham'.*: no, spam"
     with pytest.raises(ValueError, match=said):
         read("binary", ["spam", "no"], positive="ham")
 

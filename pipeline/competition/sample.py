@@ -13,7 +13,7 @@ from pipeline.competition.ids import (
     open_other,
     refuse_other_order,
 )
-from pipeline.competition.spelling import alike, same_numbers, spelling_key, told_apart
+from pipeline.competition.spelling import respelled, same_numbers, spelling_key
 from pipeline.competition.tables import open_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.messages import first_few
@@ -139,10 +139,9 @@ def _check_columns(
     if len(header) == 1 and may_be_one:
         return
     if sorted(header) != sorted(wanted) and not same_numbers(header, wanted):
-        pairs = [(name, other) for name in header for other in alike(name, wanted)]
-        shown = [" is ".join(told_apart(*pair)) for pair in pairs if pair[0] not in wanted]
+        shown = respelled(header, wanted)
         hint = (
-            f"; {shown[0]} in {data.train}: rename the column in one of them"
+            f"; {shown} in {data.train}: rename the column in one of them"
             if shown
             else ("; remove columns that are not predicted, or correct data.target")
         )

@@ -81,6 +81,13 @@ def told_apart(first: str, second: str) -> tuple[str, str]:
     return ascii(first), ascii(second)
 
 
+def respelled(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """The first of `names` that is another spelling of one of `wanted`, and that, in words."""
+    strange = [name for name in names if name not in wanted]
+    pairs = [told_apart(name, other) for name in strange for other in alike(name, wanted)]
+    return " is ".join(pairs[0]) if pairs else None
+
+
 def same_numbers(names: Sequence[str], others: Sequence[str]) -> bool:
     """Whether both are the same numbers, each once: the columns 1, 2 and the classes 1.0, 2.0."""
     keys, other_keys = set(map(spelling_key, names)), set(map(spelling_key, others))

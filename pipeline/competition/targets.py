@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition.spelling import NUMBER, in_print, is_missing, spelling_key
 from pipeline.files.messages import first_few
+from pipeline.files.suggestions import choices
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import TASKS, Floats
@@ -248,8 +249,7 @@ def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | Non
         )
     if positive not in (None, *classes):
         raise ValueError(
-            f"{where}: {name!r} is never data.positive {positive!r}; "
-            f"choose one of: {first_few(classes)}"
+            f"{where}: {name!r} is never data.positive {positive!r}; {choices(positive, classes)}"
         )
     if positive is None and [says_yes_or_no(name) for name in classes] == [True, False]:
         positive = classes[0]  # YES comes before no in the alphabet, Yes before NO

@@ -123,7 +123,9 @@ def choices(name: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: what it stands for, then all that are known."""
     known = list(known)
     meant = meant_by(name, known) if isinstance(name, str) else []
-    hint = f"{did_you_mean([*map(repr, meant)])} " if meant else ""
+    # two forms of Unicode look the same
+    show = repr if str(name).isascii() and all(map(str.isascii, meant)) else ascii
+    hint = f"{did_you_mean([*map(show, meant)])} " if meant else ""
     return f"{hint}choose one of: {', '.join(known)}"
 
 

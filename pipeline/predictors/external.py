@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.competition.spelling import respelled
 from pipeline.competition.tables import read_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
@@ -132,9 +133,11 @@ def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
     places = [0, *(at for at, name in enumerate(names) if name not in columns)]
     id_at = next((at for at in places if sorted(names[:at] + names[at + 1 :]) == wanted), None)
     if id_at is None and sorted(names) != wanted:
+        shown = respelled(names, columns)
+        hint = f"; {shown} here: rename it" if shown else _of_one_class(columns, len(names) - 1)
         raise ValueError(
             f"{path}: prediction columns [{listed(names[1:])}] should be [{listed(columns)}], "
-            f"after the id{_of_one_class(columns, len(names) - 1)}; {REMEDY}"
+            f"after the id{hint}; {REMEDY}"
         )
     ids = None if id_at is None else table.iloc[:, id_at].tolist()
     # drop the id by place, because a class may have the same name

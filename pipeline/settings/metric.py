@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipeline.files.messages import short
-from pipeline.files.suggestions import folded
+from pipeline.files.suggestions import choices, folded
 from pipeline.scoring.names import PARAMETERS, TASKS_OF_METRIC, Setting
 from pipeline.settings.section import Real, Section, Spelled, Whole, as_spelled
 
@@ -89,13 +89,11 @@ def checked_metric(value: object, task: str, targets: Sequence[str]) -> Setting:
 
 
 def _in_order(weights: dict[str, float], targets: Sequence[str]) -> dict[str, float]:
-    other = sorted(set(weights) ^ set(targets))
-    if other:
-        known = "is no target" if other[0] in weights else "is missing"
-        raise ValueError(
-            f"column_weights: {other[0]!r} {known}; give each of data.target a weight: "
-            f"{', '.join(targets)}"
-        )
+    for name in (*weights, *targets):
+        if name not in targets:
+            raise ValueError(f"column_weights: {name!r} is no target; {choices(name, targets)}")
+        if name not in weights:
+            raise ValueError(f"column_weights: {name!r} of data.target is missing; give a weight")
     if min(weights.values()) < 0 or not any(weights.values()):
         raise ValueError(
             f"column_weights are numbers from 0, one of them greater, got {short(weights)}; "
