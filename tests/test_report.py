@@ -130,6 +130,12 @@ def test_the_page_needs_no_other_file(reported):
     assert len(html) < 500_000
 
 
+@pytest.mark.parametrize("task", sorted(OF_TASK))
+def test_whose_probability_it_is_is_told(reported, task):
+    text = Page((reported(task) / PAGE).read_text(encoding="utf-8")).text
+    assert ("those of the class yes." in text) == (task == "binary")
+
+
 def test_every_figure_says_what_it_shows(reported):
     labels = Page((reported("binary") / PAGE).read_text(encoding="utf-8")).labels
     assert len(labels) >= 8

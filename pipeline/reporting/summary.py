@@ -43,6 +43,7 @@ def summarise(evidence: Evidence) -> Summary:
             "test": len(evidence.test.ids),
             "folds": evidence.n_folds,
             "columns": list(evidence.train.columns),
+            "positive": evidence.train.classes[1] if evidence.config.task == "binary" else None,
             "metric_weight": evidence.config.data.metric_weight,
             "groups": evidence.train.groups and len(set(evidence.train.groups)),
         },
