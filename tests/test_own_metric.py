@@ -1,6 +1,7 @@
 """A metric of the user's own: what it gets, its errors, and what it is worth in all stages."""
 
 import pickle
+import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,7 @@ COST = """
 def score(y, decided):
     return (10 * ((y == 1) & (decided == 0)).sum() + ((y == 0) & (decided == 1)).sum()) / len(y)
 """
+COUNTED_COST = COST.replace("return", "calls.append(1)\n    return")
 KAPPA = """
 def score(y, p):
     by_chance = y.var(axis=0) + p.var(axis=0) + (y.mean(axis=0) - p.mean(axis=0)) ** 2
@@ -210,6 +212,21 @@ def test_many_rows_try_a_sample_of_the_cuts_within_the_calls_that_are_announced(
     cuts = fitted.values["bends"][0]["cuts"]
     assert (cuts < [0.5, 1.5, 2.5]).all()
     assert target[1000:].score(fitted.apply(p[1000:])) < 0.9 * target[1000:].score(p[1000:])
+
+
+@pytest.mark.parametrize("n_folds", [2, 3])
+def test_a_contest_calls_the_function_about_as_often_as_is_announced(own, n_folds):
+    target = Target.of(rows_of("binary")[0], "binary", own(f"calls = []{COUNTED_COST}"))
+    preds = np.random.default_rng(1).random((60, 2, 1))
+    folds = np.arange(60) % n_folds
+    methods = methods_that_fit(["mean"], ["all"], target, folds)
+    note = cost_of_own(methods, preds, target, folds)
+    announced = int(re.search(r"about ([\d,]+) times", note)[1].replace(",", ""))
+    calls = target.metric.function._read.__globals__["calls"]
+    calls.clear()
+    singles = [Entry(f"m{i}", "member", preds[:, i]) for i in range(2)]
+    hold_contest(methods, singles, preds[:9], target, folds, ["y"], seed=0)
+    assert 0.7 * announced < len(calls) < 1.02 * announced  # scores without samples are not counted
 
 
 def test_cut_points_are_for_ordered_labels_and_thresholds_for_classes(own):

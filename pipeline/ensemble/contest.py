@@ -125,10 +125,14 @@ def cost_of_own(
         target.score(oof.mean(axis=1))
     seconds = (time.perf_counter() - start) / N_TIMED
     m, n_folds = oof.shape[1], len(np.unique(folds))
-    n_pairs = n_folds * (n_folds + 1) // 2 if methods.is_nested else n_folds
+    has_pairs = methods.is_nested or methods.postprocessing
+    n_pairs = n_folds * (n_folds + 1) // 2 if has_pairs else n_folds
     n_blends = len(methods.blenders) * (1 + len(methods.postprocessing))
-    n_calls = N_OF_OWN * (m + n_blends * (1 + 2 * n_folds * methods.is_nested))
-    n_fits = len(methods.blenders) * (n_folds + n_pairs) * oof.shape[2]
+    n_layers, n_bootstrapped = 1, m + n_blends + 3  # all lines, and a gain over the constant
+    if methods.is_nested:  # boards without each fold, variances of fits, two gains of the choice
+        n_layers, n_bootstrapped = n_folds, n_bootstrapped + n_folds * (2 * n_blends + 1) + 4
+    n_fits = len(methods.blenders) * (n_folds * n_layers + 2) * oof.shape[2]
+    n_calls = N_OF_OWN * n_bootstrapped
     n_calls += n_fits * sum(N_CALLS.get(name, 0) for name in methods.postprocessing)
     if any(blender.name == "hill_climb" for blender in methods.blenders):
         n_calls += (1 + n_pairs + N_HALVES) * N_BAGS * (N_STEPS + 2) * m
