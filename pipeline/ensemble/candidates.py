@@ -70,6 +70,7 @@ def candidates_of(
         fitted: tuple[Fitted, ...],
         pairs: Floats | None = None,
     ) -> Candidate:
+        pairs = pairs if keep_pairs else None
         variance = 0.0 if pairs is None else estimate_fit_variance(target, pairs, folds, seed=seed)
         entry = Entry(f"blend_{method}", "blend", cross_fitted, in_sample, variance)
         return Candidate(entry, new, fitted, pairs)
@@ -79,21 +80,21 @@ def candidates_of(
         yield candidate(blender.name, cross_fitted, in_sample, new, (blend,))
         return
     pairs = cross_fit_pairs(blender, oof, target, folds, seed=seed)
-    cross_fitted, kept = of_own_fold(pairs, folds), pairs if keep_pairs else None
-    yield candidate(blender.name, cross_fitted, in_sample, new, (blend,), kept)
+    cross_fitted = of_own_fold(pairs, folds)
+    yield candidate(blender.name, cross_fitted, in_sample, new, (blend,), pairs)
     for name, step in postprocessing.items():
-        processed = of_own_fold(cross_postprocess(step, pairs, target, folds, whole=False), folds)
-        fitted = step.fit(cross_fitted, target)
+        processed_pairs = cross_postprocess(step, pairs, target, folds, whole=keep_pairs)
+        processed, fitted = of_own_fold(processed_pairs, folds), step.fit(cross_fitted, target)
         processed_new = fitted.apply(new)
         if np.array_equal(processed, cross_fitted) and np.array_equal(processed_new, new):
             continue
         if not target.metric.decides and (_is_constant(processed_new) & ~_is_constant(new)).any():
             continue  # a constant may be calibrated for a rare label, but cannot be submitted
-        if keep_pairs:
-            kept = cross_postprocess(step, pairs, target, folds, whole=True)
         too_good = step.fit(in_sample, target).apply(in_sample)
         method = f"{blender.name}.{name}"
-        yield candidate(method, processed, too_good, processed_new, (blend, fitted), kept)
+        yield candidate(
+            method, processed, too_good, processed_new, (blend, fitted), processed_pairs
+        )
 
 
 def _is_constant(values: Floats) -> NDArray[np.bool_]:
