@@ -22,8 +22,9 @@ def stack(n=120, scales=(0.2, 1.0, 3.0)):
 
 def table_of(weigh, n=120, columns=("target",), groups=None):
     preds, y = stack(n)
-    names = ["a", "b", "c"]
-    return weight_table(weigh, preds, target_of(y, groups), names, columns, seed=0)
+    target, names = target_of(y, groups), ["a", "b", "c"]
+    weights = weigh(preds, target, seed=0)
+    return weight_table(weights, weigh, preds, target, names, columns, seed=0)
 
 
 def test_equal_weights_do_not_vary():
@@ -38,8 +39,6 @@ def test_equal_weights_do_not_vary():
 
 def test_the_best_predictor_is_always_selected_and_the_worst_seldom():
     table = table_of(WEIGHTS["convex"]).set_index("predictor")
-    preds, y = stack()
-    np.testing.assert_allclose(table["weight"], WEIGHTS["convex"](preds, target_of(y), seed=0))
     assert table.loc["a", "selected"] == 1
     assert table.loc["c", "selected"] < 1
     assert 0 < table.loc["a", "sd"] < 0.1
@@ -83,7 +82,8 @@ def test_fits_on_few_of_the_rows_tell_the_spread_of_fits_on_all(monkeypatch):
 
     for most_rows in (5000, 400):
         monkeypatch.setattr(stability, "MOST_ROWS", most_rows)
-        table = weight_table(mean_of_target, y[:, None], target_of(y), ["a"], ["target"], seed=0)
+        settings = (np.ones(1), mean_of_target, y[:, None], target_of(y))
+        table = weight_table(*settings, ["a"], ["target"], seed=0)
         assert table["sd"].item() == pytest.approx(1 / np.sqrt(4000), rel=0.12)
 
 
@@ -103,15 +103,16 @@ def test_the_spread_over_halves_is_about_that_over_other_data():
         y = rng.normal(size=(n, 1))
         return np.stack([y + rng.normal(size=y.shape) for _ in range(3)], axis=1), y
 
-    told, fitted = [], []
+    spreads, fitted = [], []
     for _ in range(30):
         preds, y = drawn()
-        table = weight_table(
-            WEIGHTS["convex"], preds, target_of(y), ["a", "b", "c"], ["target"], seed=0
-        )
-        told.append(table["sd"])
-        fitted.append(table["weight"])
-    assert np.mean(told) == pytest.approx(np.std(fitted, axis=0, ddof=1).mean(), rel=0.3)
+        target, convex = target_of(y), WEIGHTS["convex"]
+        weights = convex(preds, target, seed=0)
+        names = ["a", "b", "c"]
+        table = weight_table(weights, convex, preds, target, names, ["target"], seed=0)
+        spreads.append(table["sd"])
+        fitted.append(weights)
+    assert np.mean(spreads) == pytest.approx(np.std(fitted, axis=0, ddof=1).mean(), rel=0.3)
 
 
 def test_a_negative_weight_is_selected_too_and_one_of_rounding_is_not():
@@ -121,11 +122,8 @@ def test_a_negative_weight_is_selected_too_and_one_of_rounding_is_not():
 
 def test_another_seed_draws_other_halves():
     preds, y = stack()
-    names = ["a", "b", "c"]
-    one, same, other = (
-        weight_table(WEIGHTS["convex"], preds, target_of(y), names, ["target"], seed=seed)["sd"]
-        for seed in (1, 1, 2)
-    )
+    settings = (np.ones(3) / 3, WEIGHTS["convex"], preds, target_of(y), ["a", "b", "c"], ["target"])
+    one, same, other = (weight_table(*settings, seed=seed)["sd"] for seed in (1, 1, 2))
     assert one.equals(same)
     assert not one.equals(other)
 

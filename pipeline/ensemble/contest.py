@@ -169,11 +169,11 @@ def hold_contest(
         fit(blender, methods, oof, test, target, folds, names, columns, seed)
         for blender in methods.blenders
     ]
-    found = joblib.Parallel(n_jobs if oof.size >= MANY else 1, batch_size=1)(calls)
-    candidates = [candidate for of_blender, _ in found for candidate in of_blender]
+    results = joblib.Parallel(n_jobs if oof.size >= MANY else 1, batch_size=1)(calls)
+    candidates = [candidate for of_blender, _ in results for candidate in of_blender]
     weights = {
         blender.name: table
-        for blender, (_, table) in zip(methods.blenders, found, strict=True)
+        for blender, (_, table) in zip(methods.blenders, results, strict=True)
         if table is not None
     }
     constant = Entry(CONSTANT, CONSTANT, target.constant(len(columns), len(target)))
@@ -216,7 +216,8 @@ def _candidates_and_weights(
         )
         if blender.name not in WEIGHTS:
             return candidates, None
-        table = weight_table(WEIGHTS[blender.name], oof, target, names, columns, seed=seed)
+        weights, weigh = candidates[0].fitted[0].values["weights"], WEIGHTS[blender.name]
+        table = weight_table(weights, weigh, oof, target, names, columns, seed=seed)
     return candidates, table
 
 

@@ -18,6 +18,7 @@ NO_WEIGHT = 1e-6
 
 
 def weight_table(
+    weights: Floats,
     weigh: Callable[..., Floats],
     preds: Floats,
     target: Target,
@@ -31,14 +32,13 @@ def weight_table(
     Why halves and how they are scaled: docs/method.md, "Stability of weights".
 
     Args:
-        weigh: one of `WEIGHTS`, to (m,) or (m, c) weights.
+        weights: (m,) or (m, c) that `weigh`, one of `WEIGHTS`, gave all rows.
         predictors: m names.
         columns: c names.
     Returns:
         Columns predictor, target (only if targets have weights of their own), weight, mean and sd
         over the refits, and selected: the share of refits in which the weight is not 0.
     """
-    weights = weigh(preds, target, seed=seed)
     clusters = bootstrap_clusters(target)
     n_clusters = int(clusters.max()) + 1
     n_drawn = max(1, min(n_clusters // 2, n_clusters * MOST_ROWS // len(target)))
