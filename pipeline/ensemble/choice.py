@@ -3,7 +3,6 @@
 Letters: n rows, c columns, K folds. Method: docs/method.md, "The choice".
 """
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,16 +50,8 @@ def score_of_choice(
         pooled[:, new] = candidates[chosen[-1]][:, new]
     blend = of_own_fold(pooled, folds)
     variance = estimate_fit_variance(target, pooled, folds, seed=seed)
-    how = partial(difference_interval, seed=seed, fit_variance=variance)
-    gain, low, high = how(target, blend, plain)
-    over_single, single_low, single_high = how(target, blend, single)
-    return {
-        "score": target.score(blend),
-        "gain": gain,
-        "gain_low": low,
-        "gain_high": high,
-        "gain_over_single": over_single,
-        "gain_over_single_low": single_low,
-        "gain_over_single_high": single_high,
-        "chosen": chosen,
-    }
+    result: dict[str, Any] = {"score": target.score(blend)}
+    for name, base in (("gain", plain), ("gain_over_single", single)):
+        interval = difference_interval(target, blend, base, seed=seed, fit_variance=variance)
+        result |= zip((name, f"{name}_low", f"{name}_high"), interval, strict=True)
+    return {**result, "chosen": chosen}
