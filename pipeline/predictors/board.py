@@ -17,8 +17,8 @@ from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.reading import read_json
 from pipeline.files.stamp import Stamp, read_stamp, require_current
 from pipeline.files.suggestions import choices
-from pipeline.predictors.external import part_path, part_sha256
-from pipeline.predictors.predictions import PARTS, changed_settings, read_predictions
+from pipeline.predictors.external import PARTS, part_path, part_sha256
+from pipeline.predictors.predictions import changed_settings, read_predictions
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -47,8 +47,9 @@ def check_predicted(config: Config) -> None:
             try:
                 part_path(folder, part)
             except FileNotFoundError:
-                told = f"{folder / part}.csv: not there; run {stage} first"
-                raise FileNotFoundError(told) from None
+                raise FileNotFoundError(
+                    f"{folder / part}.csv: not there; run {stage} first"
+                ) from None
 
 
 def folder_of(config: Config, predictor: str) -> Path:

@@ -21,6 +21,7 @@ from pipeline.files.reading import decoding, read_csv_as_text
 from pipeline.files.stamp import read_stamp
 from pipeline.scoring.tasks import Floats
 
+PARTS = ("oof", "test")
 REMEDY = "make it again or remove the folder"
 
 PLAIN = "external"
@@ -65,7 +66,7 @@ def _only_file(paths: list[Path]) -> Path | None:
 def check_parts(folders: Sequence[str]) -> None:
     """Raise a FileNotFoundError if a folder of `blend.external` lacks its OOF or test part."""
     for folder in folders:
-        for part in ("oof", "test"):
+        for part in PARTS:
             try:
                 part_path(Path(folder), part)
             except FileNotFoundError as error:

@@ -16,10 +16,8 @@ from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array
 from pipeline.files.stamp import read_stamp, require_current, written_with_stamp
 from pipeline.files.writing import save_csv, table_by_id
-from pipeline.predictors.external import REMEDY, part_path, part_sha256, read_part
+from pipeline.predictors.external import PARTS, REMEDY, part_path, part_sha256, read_part
 from pipeline.scoring.tasks import TASKS, Floats, out_of_range
-
-PARTS = ("oof", "test")
 
 
 def write_predictions(

@@ -147,23 +147,19 @@ def write_contest(
         with written_with_stamp(weights, made_from_of_blend(made_from, method)) as temporary:
             save_csv(temporary, table)
     chosen = contest.board.loc[contest.board["chosen"], "name"].item()
-    of_models = written_with_stamp(
-        boards[0],
-        made_from,
-        columns=columns,
-        classes=train.classes,
-        y=_distinct(train.y),
-        members={name: _models_of(config, name) for name in made_from["predictors"]},
-    )
-    of_choice = written_with_stamp(
-        boards[1],
-        made_from,
-        postprocessing=postprocessing_of(predictor_dir(competition, chosen)).get("meaning"),
-        expected=contest.expected,
-        over_constant=contest.over_constant,
-    )
-    for board in (of_models, of_choice):
-        with board as temporary:
+    about_models: dict[str, object] = {
+        "columns": columns,
+        "classes": train.classes,
+        "y": _distinct(train.y),
+        "members": {name: _models_of(config, name) for name in made_from["predictors"]},
+    }
+    about_choice: dict[str, object] = {
+        "postprocessing": postprocessing_of(predictor_dir(competition, chosen)).get("meaning"),
+        "expected": contest.expected,
+        "over_constant": contest.over_constant,
+    }
+    for path, record in zip(boards, (about_models, about_choice), strict=True):
+        with written_with_stamp(path, made_from, **record) as temporary:
             save_csv(temporary, contest.board)
     _add_to_history(config, contest, made_from["predictors"])
 
@@ -197,8 +193,8 @@ def blends_are_current(competition: str, made_from: Mapping[str, object]) -> boo
     for name in board.loc[board["kind"] == "blend", "name"]:
         own = made_from_of_blend(made_from, name)
         files = [*files_of_blend(competition, name), _model_path(competition, name)]
-        kept = has_its_postprocessing(predictor_dir(competition, name))
-        if not kept or not all(is_current(path, own) for path in files):
+        folder = predictor_dir(competition, name)
+        if not (has_its_postprocessing(folder) and all(is_current(path, own) for path in files)):
             return False
     return True
 
