@@ -156,7 +156,7 @@ def test_more_variance_widens_an_interval_about_its_value():
     np.testing.assert_allclose(wide[1] - 2, 2 * (narrow[1] - 2))
 
 
-def test_what_is_not_fitted_has_no_estimate_fit_variance():
+def test_what_is_not_fitted_has_no_variance_of_fits():
     y, (a, _) = errors(n=60)
     pairs = np.repeat(a[None], 5, axis=0)
     assert estimate_fit_variance(target_of(y), pairs, np.arange(60) % 5, seed=0) == 0
@@ -170,7 +170,7 @@ def test_an_estimate_of_the_variance_of_fits_below_0_counts_as_0():
     assert estimate_fit_variance(target_of(y), pairs, folds, seed=0) == 0
 
 
-def test_the_estimate_fit_variance_is_what_intervals_of_useless_fits_lack(monkeypatch):
+def test_the_estimated_variance_of_fits_is_what_intervals_of_useless_fits_lack(monkeypatch):
     """Least squares on noise: the bootstrap with the fits as given sees half of the variance."""
     monkeypatch.setitem(bootstrap_scores.__kwdefaults__, "n_bootstrap", 60)  # for speed
     rng, folds = np.random.default_rng(0), np.arange(100) % 5

@@ -146,10 +146,10 @@ def _climb(
             low = places[j - 1] if j > 0 else 0
             high = places[j + 1] if j + 1 < len(places) else allowed[-1]
             tried = allowed[(allowed >= low) & (allowed <= high)]
-            found = scores(places, j, tried)
-            if len(found) and found.max() > best + SAME:
-                tied = np.flatnonzero(found >= found.max() - SAME)
-                places[j], best = tried[tied[len(tied) // 2]], float(found.max())
+            values = scores(places, j, tried)
+            if len(values) and values.max() > best + SAME:
+                tied = np.flatnonzero(values >= values.max() - SAME)
+                places[j], best = tried[tied[len(tied) // 2]], float(values.max())
         if best <= before + SAME:
             break
     return best, places

@@ -90,8 +90,8 @@ class Fitted:
 
     def as_json(self, columns: Sequence[str]) -> State:
         """The state of a post-processing without arrays, and its meaning in a line."""
-        told = self.model.meaning(self.values, columns, self.task)  # type: ignore[attr-defined]
-        plain = json.dumps({"meaning": told, **self.state}, default=lambda array: array.tolist())
+        meaning = self.model.meaning(self.values, columns, self.task)  # type: ignore[attr-defined]
+        plain = json.dumps({"meaning": meaning, **self.state}, default=lambda array: array.tolist())
         return dict(json.loads(plain))
 
     @property

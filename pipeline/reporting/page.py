@@ -82,7 +82,7 @@ def _figures(summary: Summary) -> dict[str, Markup]:
 
 
 def _worst(summary: Summary) -> list[dict[str, float | None]]:
-    """All targets, or the worst where the page would become long; those without a score last."""
+    """All targets, or the worst of those with a score where the page would become long."""
     targets, sign = summary["targets"], 1 if summary["greater_is_better"] else -1
     if len(targets) <= MOST_TARGETS:
         return list(targets)

@@ -25,7 +25,7 @@ def summary(
     board: pd.DataFrame,
     metric: Metric,
     expected: Mapping[str, Any] | None,
-    over_constant: Sequence[float | None] | None = None,
+    over_constant: Sequence[float | None] = (None, None, None),
     postprocessing: str | None = None,
 ) -> str:
     """The chosen line, the five best, every single predictor and the constant, and sentences.
@@ -44,7 +44,7 @@ def summary(
     hidden = len(board) - len(shown)
     sentences = [f"({hidden} more blends in leaderboard.csv)"] if hidden else []
     if is_no_better_than_constant(over_constant):
-        gain, low, high = (number(end, "+") for end in over_constant or ())
+        gain, low, high = (number(end, "+") for end in over_constant)
         sentences.append(
             f"warning: {chosen['name']} is not surely better than predicting a constant: gain "
             f"{gain} [{low}, {high}]; the models have learned nothing worth submitting"
@@ -64,9 +64,9 @@ def summary(
     )
 
 
-def is_no_better_than_constant(over_constant: Sequence[float | None] | None) -> bool:
+def is_no_better_than_constant(over_constant: Sequence[float | None]) -> bool:
     """Whether the interval of the gain over the constant prediction reaches 0."""
-    low = over_constant[1] if over_constant else None
+    low = over_constant[1]
     return low is not None and low <= 0
 
 

@@ -16,7 +16,7 @@ def verdict(
     board: Sequence[Line],
     metric: Metric,
     expected: Mapping[str, Any] | None,
-    over_constant: Sequence[float | None] | None,
+    over_constant: Sequence[float | None],
 ) -> str:
     """The score to expect of the chosen predictor, and its gains with their intervals.
 
@@ -28,12 +28,12 @@ def verdict(
     singles = [line for line in board if line["kind"] not in ("blend", CONSTANT)]
     name, n, best = chosen["name"], len(singles), singles[0]  # the board is sorted by score
     plain, single = f"the plain mean of the {n} predictors", f"the best single one, {best['name']}"
-    told = chosen if expected is None else expected
+    line = chosen if expected is None else expected
     warns = is_no_better_than_constant(over_constant)
     verb = "The best is" if warns else "Submit"
     score = f"its {metric.label} on held-out rows is {value(chosen['score'])}"
     if expected is not None:
-        score = f"expect {metric.label} {value(told['score'])}"
+        score = f"expect {metric.label} {value(line['score'])}"
     if chosen["alone"] is not None:
         alone = chosen["alone"]
         start = f"{verb} {name}, which is {alone} alone: blending gains nothing on it; {score}"
@@ -44,17 +44,17 @@ def verdict(
         )
     else:
         start = f"{verb} {name}: {score}"
-        if told["gain"] is not None:
-            interval = f"95 % interval {signed(told['gain_low'])} to {signed(told['gain_high'])}"
-            start += f", {_than(plain, told['gain'])} ({interval})"
+        gain, low, high = line["gain"], line["gain_low"], line["gain_high"]
+        if gain is not None:
+            start += f", {_than(plain, gain)} (95 % interval {signed(low)} to {signed(high)})"
     if warns:
         start = f"Submit nothing yet: no model is surely better than a constant. {start}"
-    own, other = told["score"], best["score"]
+    own, other = line["score"], best["score"]
     if chosen["alone"] == best["name"] or own is None or other is None:
         return f"{start}."
     gain = (own - other) * metric.sign
     end = f"{start}, and {_than(single, gain)}"
-    low, high = told.get("gain_over_single_low"), told.get("gain_over_single_high")
+    low, high = line.get("gain_over_single_low"), line.get("gain_over_single_high")
     if gain == 0 or low is None or high is None:
         return f"{end}."
     return f"{end} ({signed(low)} to {signed(high)})."
