@@ -5,7 +5,13 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from pipeline.settings.listing import default_of, settings_by_section, settings_of_members
+from pipeline.settings.listing import (
+    default_of,
+    fields_of,
+    settings_by_section,
+    settings_of_members,
+)
+from pipeline.settings.metric import MetricMap
 from pipeline.settings.quick import ABOUT
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
@@ -26,6 +32,13 @@ Two words of the command line are not in the YAML:
 - `--quick` is {ABOUT}.
 
 """
+METRIC = """\
+### metric, as a map
+
+A metric with a parameter or with weights of columns is `{name: NAME, ...}`, a function of your own
+`{file: FILE, greater_is_better: true, ...}`: [metrics.md](metrics.md).
+
+"""
 MEMBERS = """\
 ## members
 
@@ -35,7 +48,7 @@ leaves out, it takes from the settings above. With `seeds: 3` an entry is three 
 NAME-s3.
 """
 ALSO_TRAINING = "\nAn entry may also set any key of [training](#training) for itself.\n"
-FILLED_IN = {"name", "seed", "template", "backbone"}  # of members
+FILLED_IN = {"name", "seed", "template", "backbone", "class_weights"}  # of members
 
 
 def table(settings: Mapping[str, FieldInfo], *, of_members: bool = False) -> str:
@@ -58,6 +71,7 @@ def page() -> str:
         f"## {section or 'competition'}\n\n{table(settings)}"
         for section, settings in settings_by_section().items()
     ]
+    parts.insert(1, METRIC + table(fields_of(MetricMap)))
     members = MEMBERS
     for kind, settings in settings_of_members().items():
         members += f"\n### {kind}\n\n{table(settings, of_members=True)}"

@@ -1,7 +1,9 @@
 """docs/settings.md is up to date with the fields of the config."""
 
 from pipeline.settings.config import Config
-from pipeline.settings.listing import settings_by_section, settings_of_members
+from pipeline.settings.fine_tuning import Training
+from pipeline.settings.listing import fields_of, settings_by_section, settings_of_members
+from pipeline.settings.metric import MetricMap
 from scripts.settings_table import PAGE, page, table
 
 
@@ -11,7 +13,8 @@ def test_the_page_is_up_to_date():
 
 def test_every_setting_has_a_line_with_its_meaning():
     lines = page().splitlines()
-    for settings in [*settings_by_section().values(), *settings_of_members().values()]:
+    maps = [fields_of(MetricMap), *settings_of_members().values()]
+    for settings in [*settings_by_section().values(), *maps]:
         for key, field in settings.items():
             (line,) = {line for line in lines if line.startswith(f"| `{key}` | ")} & {
                 *table(settings).splitlines(),
@@ -25,6 +28,11 @@ def test_every_section_has_a_heading():
     sections = {"competition", "data", "folds", "training", "blend", "submit", "jobs", "members"}
     assert {heading.removeprefix("## ") for heading in headings} == sections
     assert sections - {"training"} <= {*Config.model_fields}
+
+
+def test_a_classic_member_has_a_line_for_the_one_key_of_training_that_it_takes():
+    classic = settings_of_members()["classic"]
+    assert {*classic} & {*Training.model_fields} == {"class_weights"}
 
 
 def test_a_default_is_spelled_as_in_the_yaml():

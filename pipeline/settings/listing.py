@@ -36,10 +36,13 @@ def fields_of(annotation: object) -> dict[str, FieldInfo]:
 
 
 def settings_of_members() -> dict[str, dict[str, FieldInfo]]:
-    """The settings of each kind of member besides those of `training`."""
-    shared = Training.model_fields
+    """The settings of each kind of member, without those of `training` if it has them all."""
     return {
-        kind: {key: field for key, field in fields_of(section).items() if key not in shared}
+        kind: {
+            key: field
+            for key, field in fields_of(section).items()
+            if not (issubclass(section, Training) and key in Training.model_fields)
+        }
         for kind, section in KINDS.items()
     }
 

@@ -27,7 +27,9 @@ class MetricMap(Section):
     )
     file: str | None = Field(None, description="Python file with a metric of your own")
     function: str = Field("score", description="its function, which takes targets and predictions")
-    greater_is_better: bool | None = Field(None, description="whether a greater score is better")
+    greater_is_better: bool | None = Field(
+        None, description="whether a greater score is better; needed with file"
+    )
     takes: Literal["values", "probabilities", "labels"] | None = Field(
         None, description="predictions that it takes; null: values, or probabilities for classes"
     )
