@@ -122,6 +122,36 @@ def test_changed_data_is_refused_by_its_name_without_hashes(part, value, name, w
         is_finished(unit, wanted, overwrite=False)
 
 
+def test_every_setting_of_a_member_but_its_name_is_in_its_fingerprint(in_folder_of):
+    member, table = in_folder_of.to_train.member, in_folder_of.to_train.table
+    changes = {"loss": "mae", "class_weights": "balanced", "template": None}
+    of = [
+        table.fingerprint(other, {"tiny": in_folder_of.backbone})
+        for other in (member, *(member.model_copy(update={k: v}) for k, v in changes.items()))
+    ]
+    assert {*Member.model_fields} - {"name"} <= {*of[0]}
+    assert [fingerprint != of[0] for fingerprint in of[1:]] == [True, True, False]
+
+
+def test_a_row_of_weight_0_changes_no_tensor(in_folder_of, tmp_path):
+    """Row 1 is of the other fold; with a weight its text and its target change the tensors."""
+    to_train, hashes = in_folder_of.to_train, []
+    train = to_train.table.train
+    for run, (weight, word, value) in enumerate(
+        [(0.0, "dull", 50.0), (0.0, "bright", 500.0), (1.0, "bright", 500.0)]
+    ):
+        y, weights = train.y.copy(), np.ones(N)
+        y[1], weights[1] = value, weight
+        texts = [("warm goes",)] + [(word,)] + [("the train",), ("dull driver",)] * (N // 2 - 1)
+        table = replace(to_train.table, train=replace(train, y=y, weights=weights))
+        inputs = BERT.inputs(to_train.encoding, texts, None)
+        folder = tmp_path / f"run{run}"
+        folder.mkdir()
+        _, facts = BERT.fit(replace(to_train, table=table), inputs, folder)
+        hashes.append(facts["weights_sha256"])
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 def test_a_setting_that_is_new_is_refused_too(workplace):
     unit = Unit("tiny", "mean", 0)
     finished(unit, fingerprint(SETTINGS, **DATA))
