@@ -17,6 +17,8 @@ from pipeline.members.classic.estimators import ESTIMATORS
 from pipeline.members.label_weights import label_weights
 from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import Unit
+from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.target import Target
 from pipeline.settings.fine_tuning import TASKS_OF_LOSS
 from pipeline.settings.members import ClassicMember
 
@@ -191,21 +193,49 @@ def test_equal_weights_are_no_weights(name):
 # --- what they are for
 
 
-def test_balanced_classes_help_f1_macro_where_a_class_is_rare_and_accuracy_nowhere():
+def test_balanced_classes_help_f1_where_a_class_is_rare_and_do_not_matter_where_none_is():
+    gains = {}
+    for share in (0.15, 0.5):
+        rng = np.random.default_rng(0)
+        y = (rng.random(1200) < share).astype(int)
+        x = torch.tensor(rng.normal(size=(1200, 4)) + 0.6 * y[:, None] * [1, 1, 0, 0]).float()
+        labels, training, predictions = torch.tensor(y), slice(0, 600), []
+        for of_classes in ("balanced", None):
+            weights = label_weights(y[training], None, of_classes, ("no", "yes"))
+            weights = weights_for_loss("multiclass", weights)
+            torch.manual_seed(0)
+            head = nn.Linear(4, 2)
+            minimise(LOSSES["cross_entropy"], head, x[training], labels[training], weights)
+            predictions.append(head(x[600:]).softmax(1)[:, 1:].detach().double().numpy())
+        for metric in ("f1", "accuracy"):
+            target = Target.of(y[600:], "binary", metric)
+            gains[metric, share] = difference_interval(target, *predictions, seed=0)
+    assert gains["f1", 0.15][1] > 0.05
+    assert gains["accuracy", 0.15][2] < 0
+    assert abs(gains["accuracy", 0.5][0]) < 0.02
+
+
+@pytest.mark.parametrize("is_noisy", [True, False])
+def test_weights_help_where_the_rows_that_weigh_little_are_noisy_and_else_hardly_matter(is_noisy):
     rng = np.random.default_rng(0)
-    y = (rng.random(1200) < 0.08).astype(int)
-    x = torch.tensor(rng.normal(size=(1200, 4)) + 1.2 * y[:, None] * [1, 1, 0, 0]).float()
-    labels, training = torch.tensor(y), slice(0, 600)
-    scores = {}
-    for of_classes in (None, "balanced"):
-        weights = label_weights(y[training], None, of_classes, ("no", "yes"))
-        weights = weights_for_loss("multiclass", weights)
-        torch.manual_seed(0)
-        head = nn.Linear(4, 2)
-        minimise(LOSSES["cross_entropy"], head, x[training], labels[training], weights)
-        decided = head(x[600:]).argmax(1).numpy()
-        hits = ((decided == 1) & (y[600:] == 1)).sum()
-        f1 = 2 * hits / max(1, (decided == 1).sum() + (y[600:] == 1).sum())
-        scores[of_classes] = f1, (decided == y[600:]).mean()
-    assert scores["balanced"][0] > scores[None][0] + 0.05
-    assert scores["balanced"][1] < scores[None][1]
+    holds, light = rng.random((400, 12)) < 0.5, rng.random(400) < 0.5
+    words = np.array([f"word{k}" for k in range(12)])
+    texts = [(" ".join(words[row]),) for row in holds]
+    noise = rng.normal(size=400) * np.where(light & is_noisy, 5, 0.2)
+    y = (holds @ rng.normal(size=12) + noise)[:, None]
+    oof = []
+    for weights in (np.where(light, 0.05, 1), None):
+        predictions = np.empty((400, 1))
+        for fold in (0, 1):
+            fit, new = np.flatnonzero(np.arange(400) % 2 != fold), np.arange(fold, 400, 2)
+            model = ESTIMATORS["tfidf_linear"](task="regression", n_columns=1, seed=0)
+            own = label_weights(y[fit], None if weights is None else weights[fit], None, ("y",))
+            model.fit([texts[k] for k in fit], y[fit], weights=own)
+            predictions[new] = model.predict([texts[k] for k in new])
+        oof.append(predictions)
+    target = Target.of(y, "regression", "rmse")[~light]
+    gain, low, _ = difference_interval(target, *(p[~light] for p in oof), seed=0)
+    if is_noisy:
+        assert low > 0.1
+    else:
+        assert abs(gain) < 0.05

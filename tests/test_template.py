@@ -15,6 +15,9 @@ from pipeline.competition import rows as of_competition
 from pipeline.competition.deal import connect
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.rows import Train, joined_unordered, texts_by
+from pipeline.members.classic.estimators import TfidfLinear
+from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.target import Target
 from pipeline.settings.data import Data
 from pipeline.settings.template import check_template, filled, n_parts
 
@@ -181,6 +184,26 @@ def test_members_read_what_their_templates_say_in_every_stage(xor, capsys):
     words = ["--predictor", "both", "--data.text", "first", "second", "--data.template", "{first}"]
     rewrite(lambda config: config["members"].__delitem__(slice(1, None)))
     assert "{third}" in refused(capsys, "infer", *words)
+
+
+def test_a_column_that_tells_the_label_helps_and_one_that_tells_nothing_does_not_matter(xor):
+    _, rows = read_rows(Path("train.csv"))
+    names, cells = ("first", "second", "third"), [tuple(row[1:4]) for row in rows]
+    y, folds = np.array([int(row[4]) for row in rows]), np.arange(len(rows)) % 2
+
+    def oof(template):
+        texts, found = filled(template, names, cells), np.empty((len(y), 1))
+        for fold in (0, 1):
+            model = TfidfLinear(task="binary", n_columns=1, seed=0, inverse_penalty=100.0)
+            model.fit([texts[k] for k in np.flatnonzero(folds != fold)], y[folds != fold])
+            found[folds == fold] = model.predict([texts[k] for k in np.flatnonzero(folds == fold)])
+        return found
+
+    target, both = Target.of(y, "binary", "accuracy"), oof(BOTH)
+    _, low, _ = difference_interval(target, both, oof("{first} {second}"), seed=0)
+    assert low > 0.3
+    gain, _, _ = difference_interval(target, both, oof("{first}{third}"), seed=0)
+    assert abs(gain) < 0.02
 
 
 def test_another_template_trains_again(xor, capsys):

@@ -13,6 +13,7 @@ from conftest import read_rows, write_competition, write_rows
 
 from pipeline.competition.rows import Train
 from pipeline.competition.timeline import NO_FOLD, as_times, seen_by, time_folds
+from pipeline.members.classic.estimators import TfidfLinear
 from pipeline.members.kinds import KINDS
 from pipeline.members.training_table import TrainingTable
 from pipeline.members.units import Unit
@@ -90,6 +91,36 @@ def test_later_rows_do_not_change_what_a_unit_predicts(tmp_path):
         # of fold 1, by targets of fold 1 and on that differ
         predicted.append(kind.fit(unit, inputs, tmp_path)[0])
     np.testing.assert_array_equal(*predicted)
+
+
+# --- what they are worth
+
+
+@pytest.mark.parametrize("has_events", [True, False])
+def test_folds_by_time_do_not_flatter_where_events_end_and_else_score_as_others(has_events):
+    """Rows of an event share its word and its label, so that no model is right on new events."""
+    rng = np.random.default_rng(0)
+    events, letters = np.arange(360) // 4, list("abcdefghijklmnopqrstuvwxyz")
+    y = rng.integers(0, 2, 90)[events] if has_events else rng.integers(0, 2, 360)
+    words = np.array(["".join(rng.choice(letters, 8)) for _ in range(90)])[events]
+    if not has_events:
+        words = np.array(["dull", "warm"])[np.where(rng.random(360) < 0.1, 1 - y, y)]
+    texts = [(f"{word} {' '.join(rng.choice(letters, 4))}",) for word in words]
+    shares = []
+    for folds in (rng.permutation(360) % 3, time_folds(np.arange(360.0), 3)):
+        right = np.empty(360)
+        for fold in range(3):
+            fit, new = np.flatnonzero(seen_by(folds, fold)), np.flatnonzero(folds == fold)
+            model = TfidfLinear(task="binary", n_columns=1, seed=0)
+            model.fit([texts[row] for row in fit], y[fit])
+            right[new] = (model.predict([texts[row] for row in new])[:, 0] > 0.5) == y[new]
+        shares.append(right[folds != NO_FOLD].mean())
+    if has_events:
+        assert shares[0] > 0.85
+        assert 0.4 < shares[1] < 0.6
+    else:
+        assert shares[0] > 0.8
+        assert abs(shares[0] - shares[1]) < 0.05
 
 
 # --- the stages
