@@ -28,6 +28,11 @@ def test_some_rows_keep_their_groups_and_the_labels_of_all_rows(rows):
     np.testing.assert_array_equal(some[1:].labels, RATINGS)
 
 
+def test_one_long_group_does_not_make_memory_for_all_as_long():
+    groups = [*"abcdefgh", "i" * 100_000, "j"]
+    assert Target.of(np.zeros((10, 1)), "regression", "rmse", groups).groups.nbytes < 1000
+
+
 def test_rows_alone_know_no_label_of_other_rows():
     alone = Target.of(RATINGS, "regression", "qwk")[np.array([0, 1, 2])].only(np.array([0, 2]))
     assert alone.labels is None

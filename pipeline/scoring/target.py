@@ -52,7 +52,7 @@ class Target:
             ValueError: cells are missing, and the metric needs all targets of a row; or rows have
                 weights, which the metric does not take.
         """
-        groups = None if groups is None else np.asarray(groups)
+        groups = None if groups is None else np.asarray(groups, dtype=object)  # may be long texts
         target = Target(y, TASKS[task], metric_of(metric), groups, labels, weights)
         if weights is not None and (target.metric.own or target.metric.name in UNWEIGHTED):
             raise ValueError(
