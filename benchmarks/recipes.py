@@ -55,6 +55,7 @@ from pipeline.members.bert.finetune import (
     fit,
     labels_for_loss,
     predict,
+    shrink_head,
     weights_for_loss,
 )
 from pipeline.members.bert.losses import LOSSES, BinaryCrossEntropy
@@ -289,8 +290,10 @@ def train_and_predict(
     labels = labels_for_loss(rows.task, y, scaling)
     of_labels = label_weights(y, None, "balanced" if arm.balanced else None, [""] * rows.n_outputs)
     weights = weights_for_loss(rows.task, of_labels)
+    dataset = TrainingRows(tokens, training, labels, weights)
     if arm.starts:
         start_head(network.head, loss.constant(labels, rows.n_outputs, weights))
+        shrink_head(network, dataset)
     steps_an_epoch = math.ceil(len(training) / arm.batch_size)
     settings = Training(
         epochs=max(epochs or arm.epochs, math.ceil(arm.steps / steps_an_epoch)),
@@ -302,7 +305,6 @@ def train_and_predict(
         layer_decay=arm.layer_decay,
         precision=arm.precision,
     )
-    dataset = TrainingRows(tokens, training, labels, weights)
     with tempfile.TemporaryDirectory() as folder:
         effort = fit(network, dataset, settings, seed=seed, log=Path(folder, "train.log"))
     predictions = predict(network, tokens.take(held_out), rows.task, scaling)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import write_competition, write_rows
 from scored import score
 from transformers import BertConfig, BertModel
@@ -22,13 +23,15 @@ from benchmarks.demo_scores import (
 from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
 from benchmarks.near_copies import oof_of
+from benchmarks.pooling_norms import BATCH, norms
 from benchmarks.recipes import STUDIES, Arm, Rows, reference, run_study
 from benchmarks.shared.judge import standard_error
 from benchmarks.shared.measurement import Measurement, table_of
 from benchmarks.train_speed import compare, encoder_weights
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.files.paths import leaderboard_path, predictor_dir, submission_path
-from pipeline.members.bert.pretrained import read_tokenizer
+from pipeline.members.bert.poolings import POOLINGS
+from pipeline.members.bert.pretrained import read_config, read_model, read_tokenizer
 from pipeline.members.bert.tokens import tokenize
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.target import Target
@@ -112,6 +115,16 @@ def test_a_study_of_recipes_scores_each_arm_against_the_first(tiny_backbone: Pat
     assert table[["task", "rows", "pooling", "seed"]].drop_duplicates().to_numpy().tolist() == [
         ["tiny", 16, "mean", 0]
     ]
+
+
+def test_norms_of_poolings_are_those_of_their_vectors_in_every_batch(tiny_backbone: Path) -> None:
+    tokens = tokenize(read_tokenizer(tiny_backbone), [("good",), ("bad film",)] * BATCH, 16)
+    model = read_model(tiny_backbone, read_config(tiny_backbone)).eval()
+    found = norms(SimpleNamespace(backbone=tiny_backbone, tokens=tokens), model)
+    assert set(found) == set(POOLINGS)
+    states = model(torch.tensor(tokens.of(1)[None])).last_hidden_state[0].detach()
+    assert found["cls"][1::2] == pytest.approx(float(states[0].norm()), rel=1e-4)
+    assert found["mean"][1::2] == pytest.approx(float(states.mean(0).norm()), rel=1e-4)
 
 
 def test_near_copies_flatter_a_score_only_where_they_may_lie_in_two_folds() -> None:

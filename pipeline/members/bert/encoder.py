@@ -16,7 +16,13 @@ from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
 from pipeline.members.bert.adapters import check_adapters
 from pipeline.members.bert.cutting import TRUNCATIONS
-from pipeline.members.bert.finetune import fit, labels_for_loss, predict, weights_for_loss
+from pipeline.members.bert.finetune import (
+    fit,
+    labels_for_loss,
+    predict,
+    shrink_head,
+    weights_for_loss,
+)
 from pipeline.members.bert.layers import check_layers
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.named_poolings import build_pooling, known_poolings, pooling_options
@@ -104,9 +110,9 @@ class Bert:
         y = table.train.y if table.train.shares is None else table.train.shares
         labels = labels_for_loss(table.task, y[rows], unit.scaling)
         weights = weights_for_loss(table.task, unit.label_weights)
-        constant = loss.constant(labels, n_columns, weights)
-        start_head(network.head, constant)
+        start_head(network.head, loss.constant(labels, n_columns, weights))
         dataset = TrainingRows(inputs, rows, labels, weights)
+        constant_loss = shrink_head(network, dataset)
         effort = fit(network, dataset, member, seed=member.seed, log=folder / LOG)
         tensors = trained_tensors(network)
         if member.save == "fp16":
@@ -118,7 +124,7 @@ class Bert:
             "weights_sha256": file_sha256(folder / WEIGHTS),
             "network": settings,
             **effort,
-            "constant_loss": float(loss(constant.expand(len(labels), -1), labels, weights)),
+            "constant_loss": constant_loss,
         }
 
     def load(self, unit: Unit) -> Callable[[Tokens], Floats]:

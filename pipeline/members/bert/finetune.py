@@ -30,6 +30,8 @@ SHORT_TEXT = 128  # tokens
 # cuDNN plans its attention anew for every length of a batch; ours differ. The others do not
 torch.backends.cuda.enable_cudnn_sdp(False)
 PREDICTION_TEXTS = 256  # at most: DeBERTa needs 1.6 MB for each text, however short
+FEW_TEXTS = 8  # on which a new head's loss is looked at
+START_EXCESS = 0.01  # at most, of the loss of the constant prediction
 
 
 def best_device() -> torch.device:
@@ -51,6 +53,29 @@ def best_precision() -> str:
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16"
     return "fp16" if torch.cuda.get_device_capability() >= (7, 0) else "fp32"
+
+
+def shrink_head(network: Network, dataset: TrainingRows) -> float:
+    """Shrink a started head's weights until the loss is almost the constant's, which is returned.
+
+    Pooled vectors of wide backbones, and sums of tokens, are up to 36 times as long as MiniLM's
+    means (docs/LOG.md, "Norms of pooled vectors"). Each of a few texts is scored with the labels of
+    all rows: those of its own would tell by chance.
+    """
+    loss, constant = network.loss, network.head.bias.detach().clone()
+    few = dataset.tokens.take(dataset.rows[:FEW_TEXTS])
+
+    def mean_loss(outputs: torch.Tensor) -> float:
+        n = len(dataset.labels)
+        each = [loss(o.expand(n, -1), dataset.labels, dataset.weights) for o in outputs]  # type: ignore[misc]
+        return float(torch.stack(each).mean())
+
+    of_constant = mean_loss(constant[None])
+    excess = mean_loss(torch.from_numpy(_logits(network, few)).float()) - of_constant
+    if excess > START_EXCESS * of_constant:  # it is about quadratic in the weights
+        with torch.no_grad():
+            network.head.weight.mul_((START_EXCESS / 2 * of_constant / excess) ** 0.5)
+    return of_constant
 
 
 def fit(
@@ -129,14 +154,18 @@ def _last_loss(log: Sequence[dict[str, float]]) -> float | None:
 
 def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None) -> Floats:
     """Predictions (n, c) float64 of all texts, in their order, on the prediction scale."""
-    width = network.head.out_features
-    logits = outputs_of(network, lambda batch: network(**batch)["logits"], width, tokens)
+    logits = _logits(network, tokens)
     if scaling is not None:
         return scaling.restore(logits)
     return TASKS[task].to_prediction(logits)
 
 
-@torch.inference_mode()
+def _logits(network: Network, tokens: Tokens) -> Floats:
+    width = network.head.out_features
+    return outputs_of(network, lambda batch: network(**batch)["logits"], width, tokens)
+
+
+@torch.no_grad()  # inference_mode would leave buffers that a training after it cannot use
 def outputs_of(
     network: nn.Module,
     forward: Callable[[dict[str, torch.Tensor]], torch.Tensor],

@@ -133,7 +133,8 @@ class Ordinal(CrossEntropy):
     """
 
     def constrain(self, head: nn.Linear) -> None:
-        parametrize.register_parametrization(head, "weight", OneDirection(head.out_features))
+        of_weight = OneDirection(head.out_features).to(head.weight.device)
+        parametrize.register_parametrization(head, "weight", of_weight)
 
 
 class OneDirection(nn.Module):
