@@ -31,6 +31,7 @@ from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.poolings import POOLINGS
 from pipeline.members.bert.tokens import TrainingRows
+from pipeline.members.defaults import for_backbone
 from pipeline.settings.fine_tuning import losses_for
 
 REFERENCE = "mean"
@@ -56,7 +57,7 @@ def measure(demo: DemoRows, pooling: str, n_rows: int) -> dict[str, Any]:
     )
     scaling = Scaling.of(y)
     labels = labels_for_loss(task, y, scaling)
-    training = settings.model_copy(update={"epochs": 1.0})
+    training = for_backbone(settings, demo.backbone, task).model_copy(update={"epochs": 1.0})
     dataset = TrainingRows(demo.tokens, rows, labels)
     with tempfile.TemporaryDirectory() as folder:
         effort = fit(network, dataset, training, seed=0, log=Path(folder, "train.log"))

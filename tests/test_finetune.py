@@ -364,7 +364,7 @@ def test_an_unknown_trainer_key_is_named(tiny_backbone, tokenizer, tmp_path):
 
 def test_trainer_keys_reach_the_trainer(tmp_path):
     training = trained_with(trainer={"lr_scheduler_type": "constant", "logging_steps": 7})
-    arguments = training_arguments(training, 5, 1e-2, tmp_path, "cpu", "fp32")
+    arguments = training_arguments(training, 5, tmp_path, "cpu", "fp32")
     assert arguments.lr_scheduler_type == "constant"
     assert arguments.logging_steps == 7
     assert arguments.learning_rate == TRAINING.learning_rate
@@ -425,5 +425,5 @@ def test_every_field_of_the_trainer_that_is_filled_names_the_setting_to_use_inst
         return SimpleNamespace()
 
     monkeypatch.setattr(trainer, "TrainingArguments", remember)
-    training_arguments(TRAINING, 5, 1e-2, Path("folder"), "cpu", "fp32")
+    training_arguments(TRAINING, 5, Path("folder"), "cpu", "fp32")
     assert set(filled) - {"logging_steps"} <= set(TRAINER_KEYS)  # that one may be set

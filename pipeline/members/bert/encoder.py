@@ -204,5 +204,4 @@ def _check_trainer(member: Member) -> None:
                 f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
             )
     # Trainer checks the rest; device and precision are checked by the workers
-    rate = member.learning_rate or 1.0
-    training_arguments(scheduled(member, 1), member.seed, rate, Path("unused"), "cpu", "fp32")
+    training_arguments(scheduled(member, 1), member.seed, Path("unused"), "cpu", "fp32")

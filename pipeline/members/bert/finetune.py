@@ -20,7 +20,7 @@ from pipeline.members.bert.trainer import (
     refuse_overflow,
     training_arguments,
 )
-from pipeline.members.defaults import scheduled, size_of
+from pipeline.members.defaults import scheduled
 from pipeline.scoring.tasks import TASKS, Floats, Scaling
 from pipeline.settings.fine_tuning import Training
 
@@ -86,25 +86,24 @@ def fit(
     Args:
         network: with a loss.
         dataset: rows to train on, with labels as from `labels_for_loss`.
+        training: as from `for_backbone`, with rates.
         seed: of the order of the rows and of dropout.
         log: file for Trainer's log, one JSON per line.
     """
     texts = (dataset.tokens.of(row) for row in dataset.rows)
     network.pooling.fit(texts)  # type: ignore[operator]
-    width = network.config.hidden_size  # type: ignore[union-attr]
-    learning_rate = training.learning_rate or size_of(width).learning_rate  # type: ignore[arg-type]
     loss: Loss = network.loss  # type: ignore[assignment]
     loss.constrain(network.head)
     training = scheduled(training, len(dataset))
     precision, device = training.precision or best_precision(), best_device().type
     trainer = LengthGroupedTrainer(
         model=network,
-        args=training_arguments(training, seed, learning_rate, log.parent, device, precision),
+        args=training_arguments(training, seed, log.parent, device, precision),
         train_dataset=dataset,
         data_collator=dataset.collate,
         callbacks=[LogFile(log)],
     )
-    trainer.head_rate = training.head_learning_rate or learning_rate
+    trainer.head_rate = training.head_learning_rate  # type: ignore[assignment]
     trainer.layer_decay = training.layer_decay
     attention = network.attention  # for predictions, here and after reloading
     longest = int(dataset.lengths.max())

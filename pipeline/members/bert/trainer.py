@@ -16,13 +16,12 @@ from pipeline.settings.fine_tuning import Training
 
 
 def training_arguments(
-    training: Training, seed: int, learning_rate: float, folder: Path, device: str, precision: str
+    training: Training, seed: int, folder: Path, device: str, precision: str
 ) -> TrainingArguments:
     """Trainer's arguments: the settings and the device's, else Trainer's defaults.
 
     Args:
-        training: as `scheduled`.
-        learning_rate: peak of the backbone; the setting may be null.
+        training: as from `for_backbone` and `scheduled`.
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" or "fp16".
     Raises:
@@ -35,7 +34,7 @@ def training_arguments(
             output_dir=str(folder),
             num_train_epochs=training.epochs,  # type: ignore[arg-type]
             per_device_train_batch_size=training.batch_size,  # type: ignore[arg-type]
-            learning_rate=learning_rate,
+            learning_rate=training.learning_rate,  # type: ignore[arg-type]
             warmup_steps=training.warmup,  # below 1 it is a share
             weight_decay=training.weight_decay,
             seed=seed,
