@@ -109,6 +109,17 @@ def test_a_unit_that_cannot_move_predicts_the_shares_of_its_training_rows_and_sa
     assert [line.split(":")[1] for line in warnings] == [" mean fold 0", " mean fold 1"]
 
 
+def test_a_warning_is_told_once_also_where_another_member_reads_the_same(
+    train, capsys, monkeypatch
+):
+    monkeypatch.setattr("pipeline.members.classic.estimators.EmbeddingSvr.many_rows", 30)
+    train({"model": "embedding_linear"}, {"model": "embedding_svr"}, {"pooling": "mean"})
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    (of_time,) = (line for line in lines if " about 4 times " in line)
+    assert "embedding_svr" in of_time
+    assert len(set(lines)) == len(lines)
+
+
 def test_a_unit_that_learns_is_not_warned_about(train, capsys):
     train({"pooling": "mean"}, task="multiclass", epochs=8)
     assert "warning" not in capsys.readouterr().out

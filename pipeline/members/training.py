@@ -56,27 +56,29 @@ def train_units(
     fetched = {name: folder for name, folder in backbones.items() if is_of_hub(name)}
     for line in rates_of_members(members, fetched, table.task):  # of the others prepare told
         print(line)
-    inputs: dict[Hashable, Any] = {}  # units that read alike share
+    inputs: dict[Hashable, Any] = {}
     pieces: list[Piece] = []
-    shared: dict[str, Any] = {"provenance": provenance(), "overwrite": overwrite}
-    own = [] if isinstance(table.metric, str) else [table.metric.get("file")]  # of a metric
+    told: set[str | None] = {None}
+    of_all: dict[str, Any] = {"provenance": provenance(), "overwrite": overwrite}
+    metric_file = None if isinstance(table.metric, str) else table.metric.get("file")
     # fine-tuned units first: they take longest, so the workers end together
     for member, units in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
         kind, copy = kind_of(member), backbones[member.backbone] if member.backbone else None
         encoding = kind.encoding(member, copy)
         features = table.features_of(member)
-        reads = (member.kind, encoding, member.template, bool(features))
-        if reads not in inputs:
+        shared_by = (member.kind, encoding, member.template, bool(features))
+        if shared_by not in inputs:
             texts = texts_by(member.template, table.train)
-            inputs[reads] = kind.inputs(encoding, texts, jobs, features)
-            warning = kind.warning(member, inputs[reads])
-            if warning is not None:
-                print(f"warning: {warning}")
-        files = tuple(Path(file) for file in [encoding and encoding.backbone, *own] if file)
+            inputs[shared_by] = kind.inputs(encoding, texts, jobs, features)
+        warning = kind.warning(member, inputs[shared_by])
+        if warning not in told:
+            told.add(warning)
+            print(f"warning: {warning}")
+        reads = tuple(Path(f) for f in (encoding and encoding.backbone, metric_file) if f)
         facts = {"encoding": encoding, "fingerprint": table.fingerprint(member, backbones)}
         for unit in units:
-            arguments = (table.to_train(unit, member, **facts, **shared), inputs[reads])
-            pieces.append(Piece(str(unit), arguments, bool(encoding), files, unit.folder))
+            arguments = (table.to_train(unit, member, **facts, **of_all), inputs[shared_by])
+            pieces.append(Piece(str(unit), arguments, bool(encoding), reads, unit.folder))
     return _run(pieces, jobs, start)
 
 

@@ -39,7 +39,7 @@ def build_pooling(name: str, hidden_size: int, num_layers: int, **options: Any) 
     embeddings, and `segment`, a `Segment`.
     """
     poolings = [
-        _built(one, hidden_size, num_layers, **own) for one, own in known_poolings(name, options)
+        _built(part, hidden_size, num_layers, **own) for part, own in known_poolings(name, options)
     ]
     return poolings[0] if len(poolings) == 1 else Concatenated(poolings)
 
