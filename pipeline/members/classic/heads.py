@@ -4,7 +4,6 @@ It also covers what a classifier cannot learn: a class without training rows, a 
 of them. Letters: n rows, k new rows, c columns, f features.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -67,22 +66,18 @@ class Estimator:
         features = self._beside(self.learn_features(inputs), cells)
         has_codes = TASKS[self.task].is_probability
         n_classes = self.n_columns if self.task == "multiclass" else 2
-        columns = y.reshape(len(y), -1).T
-        of_columns: Sequence[Floats | None] = [None] * len(columns)
-        if weights is not None:
-            of_columns = list(np.ascontiguousarray(weights.reshape(len(y), -1).T))
         self.heads: list[Any] = []
         self.unseen: list[float] = []
-        for column, of_column in zip(columns, of_columns, strict=True):
+        for j, column in enumerate(y.reshape(len(y), -1).T):
             rows = rows_with(column)
-            own = None if of_column is None else of_column[rows]
+            target = column[rows].astype(np.int64 if has_codes else np.float64, copy=False)
+            own = None if weights is None else weights.reshape(len(y), -1)[rows, j].copy()
             of_rows = features if isinstance(rows, slice) else features[rows]
-            column = column[rows].astype(np.int64 if has_codes else np.float64, copy=False)
-            is_constant = has_codes and column.min() == column.max()
-            head = shares_of(column, own) if is_constant else self.fit_head(of_rows, column, own)
+            is_constant = has_codes and target.min() == target.max()
+            head = shares_of(target, own) if is_constant else self.fit_head(of_rows, target, own)
             self.heads.append(head)
             # probability of a class without rows: as if every class had one more row (Laplace)
-            self.unseen.append(1 / (len(column) + n_classes))
+            self.unseen.append(1 / (len(target) + n_classes))
 
     def _beside(self, features: Any, cells: Columns) -> Any:
         """The (n, f) features of texts with those of the cells behind them."""
