@@ -71,7 +71,7 @@ def leak_check(
     expected, of_rows, of_test_rows = _expected(
         _squared(e[1] - o[1]),
         [_squared(part - part.mean(axis=0)) for part in o],
-        [slope**2 * _spread(part, unit) * (1 + 1 / m) for part in ours],
+        [slope**2 * _variance_between(part, unit) * (1 + 1 / m) for part in ours],
     )
     far, explained = _squared(distance), (weight * distance * error).sum(axis=1)
     z = []
@@ -90,14 +90,14 @@ def leak_check(
 
 
 def _expected(
-    far: Floats, variance: list[Floats], spread: list[Floats]
+    far: Floats, variance: list[Floats], between: list[Floats]
 ) -> tuple[float, Floats, Floats]:
     """The greatest honest mean of `far` on training rows, with (n,) and (k,) influences of rows.
 
     Args:
         far: (k,) squared distances of the test rows.
         variance: (n,) and (k,) squared distances of o from its own mean.
-        spread: (n,) and (k,) variances between members, scaled to the noise in e - o.
+        between: (n,) and (k,) variances between members, scaled to the noise in e - o.
     """
     expected = float(far.mean())
     of_rows, of_test_rows = np.zeros(len(variance[0])), far
@@ -106,10 +106,10 @@ def _expected(
         of_rows = expected / test * variance[0]
         of_test_rows = train / test * (far - expected / test * variance[1])
         expected *= train / test
-    drawn_together = float(spread[0].mean() - spread[1].mean())
+    drawn_together = float(between[0].mean() - between[1].mean())
     if drawn_together > 0:
         expected += drawn_together
-        of_rows, of_test_rows = of_rows + spread[0], of_test_rows - spread[1]
+        of_rows, of_test_rows = of_rows + between[0], of_test_rows - between[1]
     return expected, of_rows, of_test_rows
 
 
@@ -126,7 +126,7 @@ def _fitted(
     return [slope * part for part in centred], slope
 
 
-def _spread(members: Floats, unit: Floats) -> Floats:
+def _variance_between(members: Floats, unit: Floats) -> Floats:
     """(n,) unbiased variance over members, summed over columns; by member, to save memory."""
     mean = members.mean(axis=1)
     total = sum(_squared((members[:, i] - mean) / unit) for i in range(members.shape[1]))

@@ -74,8 +74,8 @@ def _pearson(moments: Moments, sets: NDArray[np.bool_]) -> Floats:
     weights = _shares(sets)
     with_y = moments.covariances[:, :-1, -1] @ weights.T
     variance = ((weights @ moments.covariances[:, :-1, :-1]) * weights).sum(axis=2)
-    spread = moments.covariances[:, -1:, -1]
-    return mean_of_defined(correlation(with_y, spread, np.clip(variance, 0, None)))
+    variance_y = moments.covariances[:, -1:, -1]
+    return mean_of_defined(correlation(with_y, variance_y, np.clip(variance, 0, None)))
 
 
 MOMENT_METRICS: dict[str, Callable[[Moments, NDArray[np.bool_]], Floats]] = {

@@ -21,11 +21,12 @@ class Counted:
 
     Attributes:
         terms: maps (hits, actual, decided, classes), which broadcast, to (t, ...) terms.
-        of_sums: maps the (t, ...) sums of the terms over all classes to (...) values.
+        of_sums: maps the (t, ...) sums of the terms over all classes to (...) values, by default
+            to the ratio of two sums.
     """
 
     terms: Callable[[Floats, Floats, Floats, NDArray[np.int64]], Floats]
-    of_sums: Callable[[Floats], Floats]
+    of_sums: Callable[[Floats], Floats] = lambda sums: ratio(*sums)
 
     def __call__(self, hits: Floats, actual: Floats, decided: Floats) -> Floats:
         classes = np.arange(hits.shape[1])
@@ -63,7 +64,7 @@ def fbeta(beta: float) -> Counted:
         below = beta**2 * actual + decided
         return _stacked((1 + beta**2) * hits * positive, below * positive)
 
-    return Counted(terms, lambda sums: ratio(*sums))
+    return Counted(terms)
 
 
 def _f1_of_label(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
@@ -90,11 +91,11 @@ def _mcc_of_sums(sums: Floats) -> Floats:
 
 
 COUNTED: dict[str, Counted] = {
-    "accuracy": Counted(_accuracy, lambda sums: ratio(*sums)),
+    "accuracy": Counted(_accuracy),
     "f1": fbeta(1),
-    "f1_macro": Counted(_f1_macro, lambda sums: ratio(*sums)),
-    "f1_micro": Counted(_accuracy, lambda sums: ratio(*sums)),  # the same for one class a row
+    "f1_macro": Counted(_f1_macro),
+    "f1_micro": Counted(_accuracy),  # the same for one class a row
     "mcc": Counted(_mcc, _mcc_of_sums),
 }
 # of one label; the sums of all labels together give the metric
-POOLED_COUNTED = {"f1_micro": Counted(_f1_of_label, lambda sums: ratio(*sums))}
+POOLED_COUNTED = {"f1_micro": Counted(_f1_of_label)}

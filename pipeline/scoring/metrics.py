@@ -117,11 +117,19 @@ def _error(name: str, about: str) -> Metric:
     return Metric(name, about, ROW_MEANS[name], greater_is_better=False)
 
 
-def _decided(name: str, about: str, counted: Counted) -> Metric:
-    def function(y: NDArray[Any], p: NDArray[Any]) -> float:
-        return float(counted(*counts(y, p))[0])
+def _decided(
+    name: str,
+    about: str,
+    counted: Counted | None = None,
+    function: Callable[..., float] | None = None,
+) -> Metric:
+    """A metric of hard predictions, computed from their counts unless a function is faster."""
+    formula = counted or COUNTED[name]
 
-    return Metric(name, about, function, decides=True, counted=counted)
+    def of_counts(y: NDArray[Any], p: NDArray[Any]) -> float:
+        return float(formula(*counts(y, p))[0])
+
+    return Metric(name, about, function or of_counts, decides=True, counted=formula)
 
 
 def _varies(values: NDArray[Any]) -> bool:
@@ -181,20 +189,12 @@ METRICS: dict[str, Metric] = {
         Metric("r2", "explained share of the targets' variance", _r2),
         Metric("pearson", "Pearson's correlation", _pearson),
         Metric("spearman", "correlation of the ranks", _spearman),
-        replace(
-            _decided("accuracy", "share of right predictions", COUNTED["accuracy"]),
-            function=ROW_MEANS["accuracy"],
-        ),
+        _decided("accuracy", "share of right predictions", function=ROW_MEANS["accuracy"]),
+        _decided("f1", "harmonic mean of precision and recall of the positive class"),
+        _decided("f1_macro", "mean of the F1 of the classes that occur"),
         _decided(
-            "f1", "harmonic mean of precision and recall of the positive class", COUNTED["f1"]
-        ),
-        _decided("f1_macro", "mean of the F1 of the classes that occur", COUNTED["f1_macro"]),
-        replace(
-            _decided(
-                "f1_micro",
-                "F1 of the counts of all labels together; of classes it is the accuracy",
-                COUNTED["f1_micro"],
-            ),
+            "f1_micro",
+            "F1 of the counts of all labels together; of classes it is the accuracy",
             function=POOLED_F1,
         ),
         FAMILIES["fbeta"](**PARAMETERS["fbeta"]),
@@ -202,7 +202,7 @@ METRICS: dict[str, Metric] = {
             "auc", "area under the ROC curve; of classes, the mean of each against the rest", _auc
         ),
         _error("logloss", "negative mean log-probability of the truth"),
-        _decided("mcc", "Matthews' correlation of predictions and truth", COUNTED["mcc"]),
+        _decided("mcc", "Matthews' correlation of predictions and truth"),
         Metric("qwk", "Cohen's kappa with quadratic weights", _qwk, decides=True),
         FAMILIES["map_at_k"](**PARAMETERS["map_at_k"]),
         FAMILIES["top_k_accuracy"](**PARAMETERS["top_k_accuracy"]),

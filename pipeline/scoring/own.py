@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.files.suggestions import choices
 
-RETURNED = "return a finite number, or NaN where the metric is undefined"
+REMEDY = "return a finite number, or NaN where the metric is undefined"
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class OwnFunction:
         try:
             value = function(y.copy(), p.copy())  # so it may change what it gets
         except Exception as error:
-            raise ValueError(f"{where} {self._told(error)}; correct it, or {RETURNED}") from None
+            raise ValueError(f"{where} {self._in_a_line(error)}; correct it, or {REMEDY}") from None
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value.item()
         if not isinstance(value, Real) or math.isinf(value):
             shown = f"{value!r}"[:80]
             if isinstance(value, np.ndarray):
                 shown = f"an array of shape {value.shape}"
-            raise ValueError(f"{where} returned {shown}; {RETURNED}")
+            raise ValueError(f"{where} returned {shown}; {REMEDY}")
         return float(value)
 
     @cached_property
@@ -75,7 +75,8 @@ class OwnFunction:
         try:
             exec(compile(source, self.file, "exec"), module.__dict__)
         except Exception as error:
-            raise ValueError(f"metric.file: {self.file} {self._told(error)}; correct it") from None
+            problem = self._in_a_line(error)
+            raise ValueError(f"metric.file: {self.file} {problem}; correct it") from None
         function = getattr(module, self.function, None)
         if not callable(function):
             known = [name for name, value in vars(module).items() if callable(value)]
@@ -85,8 +86,8 @@ class OwnFunction:
             )
         return function
 
-    def _told(self, error: Exception) -> str:
-        """An error in a line, with the last line of the file that it passed."""
+    def _in_a_line(self, error: Exception) -> str:
+        """What the file raised, with the number of its last line that the error passed."""
         lines = [
             f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == self.file
         ]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.own import RETURNED
+from pipeline.scoring.own import REMEDY
 from pipeline.scoring.target import Target
 
 
@@ -27,17 +27,17 @@ def try_metric(target: Target, n_columns: int, parts: Sequence[NDArray[Any]] = (
     better = (constant + target.as_columns(n_columns)) / 2
     for rows in parts:
         target[rows].score(better[rows])
-    score, least = target.score(better), target.score(constant)
+    score, of_constant = target.score(better), target.score(constant)
     label = target.metric.label
     if np.isnan(score):
         raise ValueError(
             f"metric {label} is NaN for predictions near the truth on all {len(target)} rows; "
-            f"{RETURNED}"
+            f"{REMEDY}"
         )
-    if target.metric.sign * (score - least) >= 0 or np.isnan(least):
+    if target.metric.sign * (score - of_constant) >= 0 or np.isnan(of_constant):
         return None
     is_better = target.metric.greater_is_better
     return (
         f"metric {label}: predictions half-way to the truth score {score:.4g}, a constant "
-        f"{least:.4g}, which is better; is greater_is_better: {str(is_better).lower()} right?"
+        f"{of_constant:.4g}, which is better; is greater_is_better: {str(is_better).lower()} right?"
     )
