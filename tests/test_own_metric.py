@@ -16,6 +16,7 @@ from pipeline.ensemble.contest import N_CALLS, cost_of_own, hold_contest, method
 from pipeline.ensemble.leaderboard import Entry
 from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.stamp import read_stamp
+from pipeline.reporting import contributions
 from pipeline.scoring import intervals
 from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.intervals import bootstrap_scores
@@ -236,6 +237,20 @@ def test_cut_points_are_for_ordered_labels_and_thresholds_for_classes(own):
         assert list(methods.postprocessing) == [name]
 
 
+@pytest.mark.parametrize("m", [2, 9, 13])
+def test_the_report_says_how_often_its_contributions_call_the_function(own, m, monkeypatch):
+    monkeypatch.setattr(contributions, "N_DRAWS", 2)
+    y, _ = rows_of("regression")
+    preds = y[:, None] + np.random.default_rng(0).normal(size=(len(y), m, 2))
+    source = "calls = []\ndef score(y, p):\n    calls.append(1)\n    return abs(y - p).mean()"
+    target = Target.of(y, "regression", own(source, "values"))
+    said = re.search(r"about ([\d,]+) times", contributions.cost_of_own(preds, target))
+    calls = target.metric.function._read.__globals__["calls"]
+    calls.clear()
+    contributions.contributions(preds, target, seed=0)
+    assert int(said[1].replace(",", "")) == pytest.approx(len(calls), rel=0.35)
+
+
 def test_a_hill_climb_follows_the_function(own, few_steps):
     rng = np.random.default_rng(0)
     y = rng.normal(size=(200, 1))
@@ -298,7 +313,8 @@ def test_all_stages_work_with_it_and_a_changed_file_blends_anew_but_trains_nothi
     board = Path("oof/tiny/leaderboard.csv")
     first = read_stamp(board)
     stage("submit")
-    assert "my_metric.score" in stage("report")
+    told = stage("report")
+    assert re.search(r"report: my_metric\.score .*\bis called about 404 times: about \d+ s", told)
     own(COST.replace("10", "20"))
     for name in ("submit", "report"):
         with pytest.raises(SystemExit, match="^2$"):

@@ -3,7 +3,6 @@
 Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,14 +24,14 @@ from pipeline.ensemble.selection import N_BAGS, N_STEPS
 from pipeline.ensemble.stability import N_HALVES, weight_table
 from pipeline.ensemble.thresholds import N_TRIED
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.files.messages import duration
 from pipeline.scoring.intervals import N_OF_OWN, difference_interval
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
+from pipeline.scoring.trial import cost_of_calls
 
 MANY = 100_000  # predictions in a stack from which starting processes takes less than they save
-N_TIMED = 5  # calls of the user's own metric
-# of it to fit a column: two or three rounds, in which two starts try each place for two cuts
+# calls of the user's own metric to fit a column: two or three rounds, in which two starts try each
+# place for two cuts
 N_CALLS = {"threshold": 2 * N_TRIED, "cut_points": 3 * 2 * 2 * N_PLACES}
 MOST_NESTED = 20_000  # with more rows, the score of the choice is close to the chosen line's
 
@@ -117,13 +116,6 @@ def cost_of_own(
     Args:
         oof: (n, m, c).
     """
-    if target.metric.own is None:
-        return None
-    target.score(oof[:, 0])  # the first call reads the file
-    start = time.perf_counter()
-    for _ in range(N_TIMED):
-        target.score(oof.mean(axis=1))
-    seconds = (time.perf_counter() - start) / N_TIMED
     m, n_folds = oof.shape[1], len(np.unique(folds))
     has_pairs = methods.is_nested or methods.postprocessing
     n_pairs = n_folds * (n_folds + 1) // 2 if has_pairs else n_folds
@@ -136,10 +128,7 @@ def cost_of_own(
     n_calls += n_fits * sum(N_CALLS.get(name, 0) for name in methods.postprocessing)
     if any(blender.name == "hill_climb" for blender in methods.blenders):
         n_calls += (1 + n_pairs + N_HALVES) * N_BAGS * (N_STEPS + 2) * m
-    return (
-        f"{target.metric.label} takes {1000 * seconds:.2g} ms on all rows and is called about "
-        f"{n_calls:,} times, mostly on fewer: about {duration(seconds * n_calls)} at most"
-    )
+    return cost_of_calls(target, oof.mean(axis=1), n_calls)
 
 
 def hold_contest(

@@ -1,13 +1,18 @@
-"""A trial of the user's own metric, before anything is trained."""
+"""Calls of the user's own metric: a trial before anything is trained, and what many will cost."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.files.messages import duration
 from pipeline.scoring.own import REMEDY
 from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import Floats
+
+N_TIMED = 5  # calls
 
 
 def try_metric(target: Target, n_columns: int, parts: Sequence[NDArray[Any]] = ()) -> str | None:
@@ -40,4 +45,19 @@ def try_metric(target: Target, n_columns: int, parts: Sequence[NDArray[Any]] = (
     return (
         f"metric {label}: predictions half-way to the truth score {score:.4g}, a constant "
         f"{of_constant:.4g}, which is better; is greater_is_better: {str(is_better).lower()} right?"
+    )
+
+
+def cost_of_calls(target: Target, predictions: Floats, n_calls: int) -> str | None:
+    """What so many calls of the user's own metric take, in a line; None for a built-in metric."""
+    if target.metric.own is None:
+        return None
+    target.score(predictions)  # the first call reads the file
+    start = time.perf_counter()
+    for _ in range(N_TIMED):
+        target.score(predictions)
+    seconds = (time.perf_counter() - start) / N_TIMED
+    return (
+        f"{target.metric.label} takes {1000 * seconds:.2g} ms on all rows and is called about "
+        f"{n_calls:,} times: about {duration(seconds * n_calls)} at most"
     )
