@@ -40,7 +40,8 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     # with a template a column may be empty
     is_filled_in = data.template is not None or len(data.text) > MOST_TEXTS
     is_empty = all if is_filled_in else any
-    known_ids, known_texts = set(train.ids), set(_keys(train.texts)) - {""}
+    keys = _keys(train.texts)
+    known_ids, known_texts = set(train.ids), {*keys} - {""}
     texts_of_test = zip(test.ids, _keys(test.texts), strict=True)
     groups = zip(train.ids, train.groups or (), strict=False)
     counts = [
@@ -53,7 +54,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
         ),
         (
             data.train,
-            _ids_of_contradictions(train),
+            _ids_of_contradictions(train, keys),
             "rows share their text with another row and differ from it in the target",
         ),
         (
@@ -139,8 +140,7 @@ def _keys(texts: Texts) -> list[str]:
     return [text_key(text) for text in joined_unordered(texts)]
 
 
-def _ids_of_contradictions(train: Train) -> list[str]:
-    keys = _keys(train.texts)
+def _ids_of_contradictions(train: Train, keys: Sequence[str]) -> list[str]:
     targets: defaultdict[tuple[str, int], set[Any]] = defaultdict(set)
     for j, column in enumerate(np.atleast_2d(train.y.T)):
         for key, target in zip(keys, column.tolist(), strict=True):

@@ -206,7 +206,9 @@ def joined(texts: Texts) -> list[str]:
 
 def joined_unordered(texts: Texts) -> list[str]:
     """`joined`, but (a, b) and (b, a) give the same string: each is a copy of the other."""
-    return joined(tuple(tuple(sorted(row, key=text_key)) for row in texts))
+    return joined(
+        tuple(row if len(row) == 1 else tuple(sorted(row, key=text_key)) for row in texts)
+    )
 
 
 def _refuse_swapped(data: Data, table: pd.DataFrame, part: str, setting: str, other: str) -> None:
