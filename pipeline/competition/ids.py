@@ -81,19 +81,19 @@ def open_other(data: Data, setting: str) -> pd.DataFrame | None:
 
 
 def matching_columns(
-    table: pd.DataFrame, test: pd.DataFrame, passed_over: Sequence[str]
+    table: pd.DataFrame, test: pd.DataFrame, predicted: Container[str]
 ) -> tuple[str, str, NDArray[np.int64]] | None:
     """A column of `table` that holds the values of a column of `test`, each once, in any order.
 
     Args:
         table: (k, ...) the sample or the solution.
         test: (k, ...)
-        passed_over: names of predicted columns, which hold no ids.
+        predicted: names of the predicted columns, which hold no ids.
     Returns:
         The names of both columns and (k,) the test row of each row; None if no columns match.
         Columns with the same name come first.
     """
-    of_table, of_test = _keys(table, passed_over), _keys(test, ())
+    of_table, of_test = _keys(table, predicted), _keys(test, ())
     pairs = list(product(of_table, of_test))
     pairs.sort(key=lambda pair: spelling_key(pair[0]) != spelling_key(pair[1]))
     for name, other in pairs:
@@ -103,11 +103,11 @@ def matching_columns(
     return None
 
 
-def _keys(table: pd.DataFrame, passed_over: Sequence[str]) -> dict[str, pd.Index]:
+def _keys(table: pd.DataFrame, predicted: Container[str]) -> dict[str, pd.Index]:
     """The cells of each column that could hold ids: two or more, all different."""
     keys_of = {}
     for name in table.columns:
-        if name in passed_over or not _is_lone(table, name) or len(table) < 2:
+        if name in predicted or not _is_lone(table, name) or len(table) < 2:
             continue
         keys = pd.Index([spelling_key(cell) for cell in table[name]], dtype=object)
         if not keys.has_duplicates:

@@ -100,7 +100,7 @@ def _rows_without_ids(
 ) -> tuple[int | None, Sequence[int], str | None]:
     """Position of the id column, (k,) the test row of each row, and a note on the matching."""
     header, where, test = table.columns.tolist(), data.sample_submission, open_other(data, "test")
-    match = matching_columns(table, test, sorted(predicted)) if test is not None else None
+    match = matching_columns(table, test, predicted) if test is not None else None
     if match is not None:
         name, of_test, order = match
         note = f"{where}: rows are matched by {name!r}, which holds {of_test!r} of {data.test}"
