@@ -176,10 +176,11 @@ def test_poolings_get_the_embeddings_and_every_layer_and_the_last_is_final(
     network = build(backbone_of(architecture)).eval()
     seen = {}
     network.pooling.register_forward_pre_hook(lambda _, args: seen.update(states=args[0]))
-    network.backbone.register_forward_hook(lambda *args: seen.update(last=args[2][0]))
+    network.backbone.register_forward_hook(lambda *args: seen.update(last=args[2][0], all=args[2]))
     batch = collate(tokens_of(architecture), [0, 1])
     network(**batch)
     states = seen["states"]
+    assert seen["all"].get("past_key_values") is None  # of a decoder, for generating text
     assert [tuple(state.shape) for state in states] == [(*batch["input_ids"].shape, 16)] * 3
     assert torch.equal(states[-1], seen["last"])
     assert not torch.allclose(states[0], states[1])
