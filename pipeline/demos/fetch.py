@@ -98,10 +98,8 @@ def fetch_demo(name: str, folder: Path) -> None:
 
 
 def fetch_backbone(name: str, folder: Path) -> None:
-    """Write the model of demo backbone `name` into `folder`, as `fetch_demo` writes a demo."""
+    """Write the model of demo backbone `name` into `folder`; raises as `fetch_demo`."""
     backbone = DEMO_BACKBONES[name]
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; remove it to fetch {name} into it")
     own = f"set backbone to the folder of a model of your own, or put one into {folder}"
     with (
         folder_written_whole(folder) as unpacked,
