@@ -103,6 +103,7 @@ def test_the_page_has_the_cards_of_its_task_and_only_numbers_of_the_summary(task
         assert number in known, written
         assert written in {style(number) for style in FORMATS.values()}
     assert not {"nan", "None", "inf"} & set(page.text.split())
+    assert "constant constant" not in page.text
 
 
 @pytest.mark.parametrize("task", ["regression", "multiclass"])
