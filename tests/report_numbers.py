@@ -102,6 +102,7 @@ def board_of_five() -> pd.DataFrame:
     board = pd.DataFrame(0.25 + at / 128, columns=numbers)  # no rounding in sums of these
     board.insert(0, "name", names)
     board.insert(1, "kind", ["blend" if name.startswith("blend") else "member" for name in names])
+    board.insert(2, "alone", None)
     board.loc[board["kind"] == "member", "optimism"] = np.nan
     return board.assign(chosen=board["name"] == "blend_convex")
 

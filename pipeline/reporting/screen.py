@@ -89,7 +89,7 @@ def _table(board: pd.DataFrame, number: Format) -> list[str]:
 
 
 def _gain(line: Any, number: Format) -> str:
-    alone = alone_of(line)
+    alone = _alone_of(line)
     if alone is not None:
         return f"is {_shortened(alone, LONGEST['alone'])} alone"
     value, low, high = line["gain"], line["gain_low"], line["gain_high"]
@@ -98,7 +98,7 @@ def _gain(line: Any, number: Format) -> str:
     return f"{number(value, '+')} [{number(low, '+')}, {number(high, '+')}]"
 
 
-def alone_of(line: Any) -> str | None:
+def _alone_of(line: Any) -> str | None:
     """The single predictor on which all weights of a blend lie, if there is one."""
     alone = line.get("alone")
     return alone if isinstance(alone, str) else None
@@ -131,7 +131,7 @@ def _shortened(name: str, room: int) -> str:
 
 
 def _why(chosen: Any) -> str:
-    name, alone = chosen["name"], alone_of(chosen)
+    name, alone = chosen["name"], _alone_of(chosen)
     if alone is not None:
         return f"* chosen: {name}, which is {alone} alone: blending gains nothing on it"
     margin = "by more than half a standard error"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.ensemble.leaderboard import fold_scores
 from pipeline.files.writing import without_nan
 from pipeline.reporting import behaviour, classification
 from pipeline.reporting.contributions import contributions
@@ -15,7 +16,6 @@ from pipeline.reporting.diversity import ambiguity, clustered, error_correlation
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.examples import telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
-from pipeline.reporting.screen import alone_of
 from pipeline.reporting.verdict import Line, verdict
 from pipeline.scoring.intervals import standard_error
 
@@ -76,7 +76,6 @@ def _leaderboard(evidence: Evidence) -> list[Line]:
     board, target, sign = evidence.board.copy(), evidence.test_target, evidence.target.metric.sign
     runs = evidence.runs
     board["minutes"] = [minutes_of(runs.get(n, {}), evidence.n_folds) for n in board["name"]]
-    board["alone"] = [alone_of(line) for line in board.to_dict("records")]
     board["in_sample"] = board["score"] + sign * board["optimism"]
     board["test"] = None
     if target is not None:
@@ -97,11 +96,11 @@ def _fold_scores(evidence: Evidence) -> dict[str, Any]:
     median of the predictor's folds.
     """
     rng = np.random.default_rng(evidence.config.seed)
-    rows = [np.flatnonzero(evidence.folds == k) for k in range(evidence.n_folds)]
+    rows = [evidence.folds == k for k in range(evidence.n_folds)]
     stack, lines = evidence.stack, {}
     known = {**evidence.blends, **dict(zip(stack.names, stack.oof.swapaxes(0, 1), strict=True))}
     for name, oof in ((name, known[name]) for name in evidence.board["name"] if name in known):
-        scores = np.array([evidence.target[r].score(oof[r]) for r in rows])
+        scores = fold_scores(evidence.target, oof, evidence.folds)
         errors = np.array([standard_error(evidence.target[r], oof[r], rng) for r in rows])
         median = np.nan if np.isnan(scores).all() else np.nanmedian(scores)
         outlying = (errors > 0) & (np.abs(scores - median) > OUTLYING * errors)
