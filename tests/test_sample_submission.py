@@ -146,10 +146,14 @@ def test_without_ids_a_column_that_permutes_one_of_the_test_table_matches_rows(
 
 @pytest.mark.parametrize(
     "sample",
-    ["id,target\nb2,0\nb1,0\nb1,0\n", "ID,target\nb1,0\nb3,0\nb4,0\n"],
+    [
+        "id,target\nb2,0\nb1,0\nb1,0\n",
+        "ID,target\nb1,0\nb3,0\nb4,0\n",
+        "key,target\nb2,0\nb1,0\nb4,0\n",
+    ],
 )
 def test_without_ids_rows_that_are_not_the_test_tables_are_refused(without_ids, sample):
-    with pytest.raises(ValueError, match=rf"{PATH}: row [12]\b.*data\.id"):
+    with pytest.raises(ValueError, match=rf"{PATH}: row [12]\b.*'id'.*data\.id"):
         without_ids("id,text\nb1,x\nb2,y\nb2,z\n", sample)
 
 
