@@ -402,6 +402,7 @@ def test_a_missing_setting_is_named(config_of, raw, key):
         ("{blend: {methods: [mean, mean]}}", r"blend\.methods.*\bmean, mean\b"),
         ("{submit: {as: classes}}", r"submit\.as: .*'classes'"),
         ("{jobs: {n_jobs: 0}}", r"jobs\.n_jobs: .*\b1\b.*\b0\b"),
+        ("{training: {epochs: 1000001}}", r"training\.epochs: .*\b1000000\b.*\b1000001\b"),
         ("{jobs: {threads: 1025}}", r"jobs\.threads: .*\b1024\b.*\b1025\b"),
         *(
             (f"{{{section}: {{{key}: 1{'0' * 30}}}}}", rf"{section}\.{key}: .*\b10{{30}}\b")

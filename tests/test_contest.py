@@ -1,5 +1,6 @@
 """The contest: when the choice is measured, and the gain over the constant."""
 
+import joblib
 import numpy as np
 import pytest
 
@@ -70,3 +71,15 @@ def test_blenders_fitted_side_by_side_give_the_same_bytes(monkeypatch):
         assert alone.test.tobytes() == beside.test.tobytes()
     assert one.weights.keys() == {"mean", "hill_climb"} == two.weights.keys()
     assert all(table.equals(two.weights[name]) for name, table in one.weights.items())
+
+
+def test_no_more_processes_start_than_there_are_blenders(monkeypatch):
+    y = np.arange(60.0)[:, None]
+    target, folds = Target.of(y, "regression", "rmse"), np.arange(60) % 3
+    methods, asked, parallel = methods_that_fit(["convex"], [], target, folds), [], joblib.Parallel
+    monkeypatch.setattr(contest_module, "MANY", 0)
+    monkeypatch.setattr(joblib, "Parallel", lambda n, **_: asked.append(n) or parallel(1))
+    singles = [Entry("one", "member", y + 1), Entry("two", "member", y - 2)]
+    of_test = np.zeros((9, 2, 1))
+    hold_contest(methods, singles, of_test, target, folds, ["target"], seed=0, n_jobs=10**6)
+    assert asked == [2]

@@ -158,7 +158,9 @@ def hold_contest(
         fit(blender, methods, oof, test, target, folds, names, columns, seed)
         for blender in methods.blenders
     ]
-    results = joblib.Parallel(n_jobs if oof.size >= MANY else 1, batch_size=1)(calls)
+    # each process would start at once, whether there is work for it or not
+    n_jobs = min(n_jobs, len(calls)) if oof.size >= MANY else 1
+    results = joblib.Parallel(n_jobs, batch_size=1)(calls)
     candidates = [candidate for of_blender, _ in results for candidate in of_blender]
     weights = {
         blender.name: table

@@ -131,6 +131,7 @@ class Training(Section):
     epochs: Real | None = Field(
         None,
         gt=0,
+        le=1_000_000,
         description="passes over the training rows of a unit; null: 3, or more if rows are few",
     )
     batch_size: Whole | None = Field(
