@@ -158,6 +158,16 @@ def test_a_zip_that_unpacks_to_far_more_than_texts_do_is_not_unpacked(tmp_path, 
             assert len(read_table(tmp_path / "t.zip")) == 20_000
 
 
+def test_a_parquet_of_far_more_cells_than_bytes_is_not_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / "train.parquet"
+    pd.DataFrame({"id": range(100), "target": 0}).to_parquet(path)
+    monkeypatch.setattr("pipeline.competition.tables.LARGE", 1000)
+    assert len(read_table(path)) == 100
+    pd.DataFrame({"target": [0] * 100_000}).to_parquet(path)
+    with pytest.raises(ValueError, match=r"train\.parquet: .*100,000"):
+        read_table(path)
+
+
 @pytest.mark.parametrize("ending", [".parquet", ".zip"])
 def test_a_truncated_file_is_named(tmp_path, ending):
     path = write(tmp_path, ending)

@@ -19,7 +19,7 @@ from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
 from pipeline.files.reading import decoding, text_cells
 
-LARGE = 2**28  # bytes; smaller tables are read however well they were packed
+LARGE = 2**28  # bytes or cells; smaller tables are read however well they were packed
 MOST_PACKED = 100  # texts shrink to a tenth or a twentieth
 N_BYTES = 256  # enough to recognise every kind of file
 
@@ -126,8 +126,17 @@ def _delimiter(name: str) -> str:
 
 
 def _read_parquet(path: Path, _: Dialect | None) -> pd.DataFrame:
-    with decoding(path, "save it as Parquet or CSV again"):
-        table = pyarrow.parquet.read_table(path)
+    with (
+        decoding(path, "save it as Parquet or CSV again"),
+        pyarrow.parquet.ParquetFile(path) as file,
+    ):
+        n_cells = file.metadata.num_rows * file.metadata.num_columns
+        if n_cells > max(LARGE, path.stat().st_size):
+            raise ValueError(
+                f"{path}: unpacks to {n_cells:,} cells, more than its bytes; save it as CSV if it "
+                "is right"
+            )
+        table = file.read()
         columns = {name: _spelled(table[name]) for name in table.column_names}
     return pd.DataFrame(columns, dtype=object)
 
