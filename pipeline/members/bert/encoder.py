@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +13,7 @@ from transformers import TrainingArguments, set_seed
 from pipeline.competition.features import NO_COLUMNS, Columns
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import backbones_dir
+from pipeline.files.suggestions import did_you_mean, meant_by
 from pipeline.members.bert.adapters import check_adapters
 from pipeline.members.bert.cutting import TRUNCATIONS
 from pipeline.members.bert.finetune import (
@@ -172,13 +172,13 @@ def all_options(
         "vocab_size": read_config(backbone).vocab_size,
         "special_ids": sorted(tokenizer.all_special_ids),
     }
-    of: dict[str, Options] = {}
+    by_name: dict[str, Options] = {}
     for name, own in known_poolings(pooling, options):
         known = pooling_options(name)
-        of[name] = {**{k: v for k, v in from_backbone.items() if k in known}, **own}
+        by_name[name] = {**{k: v for k, v in from_backbone.items() if k in known}, **own}
         if own.get("segment") is not None:
-            of[name]["segment"] = segment_of(own["segment"], n_parts(template), tokenizer)
-    return of.get(pooling, of)  # of several, by name
+            by_name[name]["segment"] = segment_of(own["segment"], n_parts(template), tokenizer)
+    return by_name.get(pooling, by_name)  # of several poolings those of each, by its name
 
 
 def _check_segments(member: Member) -> None:
@@ -198,10 +198,10 @@ def _check_trainer(member: Member) -> None:
     known = [field.name for field in fields(TrainingArguments)]
     for key in member.trainer:
         if key not in known:
-            near = get_close_matches(key, known, n=1)
+            meant = meant_by(key, known)
+            hint = did_you_mean([*map(repr, meant)]) if meant else "see its documentation"
             raise ValueError(
-                f"training.trainer: {key!r} is no field of "
-                f"transformers.TrainingArguments{f'; did you mean {near[0]!r}?' if near else ''}"
+                f"training.trainer: {key!r} is no field of transformers.TrainingArguments; {hint}"
             )
     # Trainer checks the rest; device and precision are checked by the workers
     training_arguments(scheduled(member, 1), member.seed, Path("unused"), "cpu", "fp32")
