@@ -217,12 +217,6 @@ def test_a_label_that_is_neither_0_nor_1_is_named_with_its_id(cell):
         read("multilabel", [cell, cell, "1"])
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_a_single_class_is_an_error_that_names_it(task):
-    with pytest.raises(ValueError, match=rf"{WHERE}: .*\b3\b.*'t0'.*'spam'"):
-        read(task, ["spam"] * 3)
-
-
 def test_a_third_class_of_a_binary_task_is_an_error_that_names_all():
     with pytest.raises(ValueError, match=r"'t0'.*\b3\b.*'a', 'b', 'c'.*task: multiclass"):
         read("binary", ["c", "a", "b"])

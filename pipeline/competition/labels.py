@@ -38,8 +38,7 @@ class Form:
 
     @property
     def wants_labels(self) -> bool:
-        decides = self.scored_by.decides
-        return self.submit_as == "labels" or (self.submit_as == "auto" and decides)
+        return self.submit_as == "labels" or (self.submit_as == "auto" and self.scored_by.decides)
 
     @property
     def scored_by(self) -> Metric:

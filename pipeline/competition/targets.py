@@ -56,7 +56,7 @@ def read_targets(
         as_written: different spellings, such as 1 and 1.0, are different classes.
     Raises:
         ValueError: a row has no target or a cell does not fit the task, a class is spelled in
-            several ways, all rows have one class, or `positive` is not a class.
+            several ways, or `positive` is not a class.
     """
     if len(cells) > 1 and not TASKS[task].has_classes:
         cells = {n: ["" if is_missing(cell) else cell for cell in c] for n, c in cells.items()}
@@ -210,7 +210,7 @@ def _numbers(
 def _codes_or_shares(where: str, ids: Sequence[str], cells: Cells, _: str | None) -> Targets:
     """Codes of one column of classes, or (n, classes) shares of a column for each class."""
     if len(cells) == 1:
-        return _codes(where, ids, cells)
+        return _codes(cells)
     classes = _in_order(set(cells))
     in_order = {name: cells[name] for name in classes}
     limits: dict[str, Any] = {"is_valid": lambda x: 0 <= x <= 1, "complaint": SHARES}
@@ -226,20 +226,15 @@ def _codes_or_shares(where: str, ids: Sequence[str], cells: Cells, _: str | None
     return shares, classes
 
 
-def _codes(where: str, ids: Sequence[str], cells: Cells) -> Targets:
-    ((name, column),) = cells.items()
+def _codes(cells: Cells) -> Targets:
+    (column,) = cells.values()
     classes = _in_order(set(column))
-    if len(classes) == 1:
-        raise ValueError(
-            f"{where}: all {len(ids)} rows have {name!r} {classes[0]!r}; "
-            "at least two classes are needed"
-        )
     code = {spelled: k for k, spelled in enumerate(classes)}
     return np.array([code[cell] for cell in column], dtype=np.int64), classes
 
 
 def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | None) -> Targets:
-    y, classes = _codes(where, ids, cells)
+    y, classes = _codes(cells)
     (name,) = cells
     if len(classes) > 2:
         is_scale = all(as_number(cell) is not None for cell in classes)
