@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_backbones import SIZES, make_tokenizer
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from pipeline.members.bert.cutting import TRUNCATIONS, windows_of
@@ -292,6 +292,9 @@ def test_a_special_token_is_text_where_the_vocabulary_holds_it_as_a_piece():
     tokens = tokenize(tokenizer, [("a </s>a",)], 64)
     spelled = ["▁", "a", "▁", "<", "▁", "/", "s", ">", "a"]
     assert tokenizer.convert_ids_to_tokens(tokens.ids) == spelled
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFKC()
+    tokens = tokenize(tokenizer, [("a ＜/s＞a\0",)], 64)
+    assert tokenizer.convert_ids_to_tokens(tokens.ids) == [*spelled, "</s>"]
 
 
 def test_only_the_separator_of_a_template_is_a_token(tokenizer, byte_tokenizer):

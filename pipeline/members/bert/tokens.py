@@ -143,19 +143,24 @@ def _spells_only_separators(tokenizer: Any) -> Callable[[str], str]:
     Only a template's {sep} becomes a token; a tokenizer without a separator reads a line break.
 
     `split_special_tokens` of transformers does the same, but not for DeBERTa-v3 and XLM-R, whose
-    vocabularies hold the special tokens as pieces of text.
+    vocabularies hold the special tokens as pieces of text, and which read full-width characters as
+    the plain ones.
     """
     added = tokenizer.added_tokens_decoder.values()
     special = {*tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
     # the longest first, of two that begin alike
     token = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))))
-    separator = tokenizer.sep_token or "\n"
+    separator, normalizer = tokenizer.sep_token or "\n", tokenizer.backend_tokenizer.normalizer
 
-    def spelled(text: str) -> str:
-        broken = token.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
-        return broken.replace(BREAK, separator)
+    def broken(text: str) -> str:
+        return token.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
-    return spelled
+    def words(text: str) -> str:
+        text = broken(text)
+        normal = normalizer.normalize_str(text) if normalizer is not None else text
+        return broken(normal) if token.search(normal) else text
+
+    return lambda text: separator.join(map(words, text.split(BREAK)))
 
 
 def collate(tokens: Tokens, rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:
