@@ -14,7 +14,13 @@ from pipeline.competition.submission import submission
 from pipeline.files.hashes import sha256_of_array
 from pipeline.files.messages import listed
 from pipeline.members.units import without_incomplete
-from pipeline.predictors.board import external_folders, folder_of, read_named, standing_of
+from pipeline.predictors.board import (
+    check_predicted,
+    external_folders,
+    folder_of,
+    read_named,
+    standing_of,
+)
 from pipeline.predictors.predictions import (
     check_made_for,
     check_newer_than_its_predictors,
@@ -31,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config = without_incomplete(config)
         data = config.data
         train, test = read_train(data, config.task), read_test(data)
-        # of the rows that have OOF predictions
+        # the rows that have OOF predictions
         scored = with_oof(*read_rows(config))[0] if config.folds.time is not None else train
         form = read_form(config, train.columns, train.classes, test.ids)
         standings = dict(standing_of(config, name) for name in flags.predictor or [None])
@@ -60,12 +66,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _check_current(config: Config, predictor: str, train: Train, test: TestRows) -> None:
     """Refuse a predictor made for other targets or test rows, or older than those it blends."""
     folder = folder_of(config, predictor)
+    if predictor not in external_folders(config):  # which may have stamps of another competition
+        check_predicted([folder])
+        check_made_for(folder, "oof", {"targets": sha256_of_array(train.y)})
+        check_made_for(folder, "test", {"test rows": test.sha256})
+        check_newer_than_its_predictors(folder, lambda name: folder_of(config, name))
     check_same_models(folder)
-    if predictor in external_folders(config):
-        return  # we have no stamp of it
-    check_made_for(folder, "oof", {"targets": sha256_of_array(train.y)})
-    check_made_for(folder, "test", {"test rows": test.sha256})
-    check_newer_than_its_predictors(folder, lambda name: folder_of(config, name))
 
 
 if __name__ == "__main__":

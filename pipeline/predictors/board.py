@@ -1,7 +1,7 @@
 """The predictors that a config names, and the leaderboard made from them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +40,9 @@ def external_folders(config: Config) -> dict[str, Path]:
     return {e.name: Path(e.folder) for e in config.blend.external}
 
 
-def check_predicted(config: Config) -> None:
-    """Raise a FileNotFoundError that names the stage to run if a member lacks a part."""
-    for folder in member_folders(config).values():
+def check_predicted(members: Iterable[Path]) -> None:
+    """Raise a FileNotFoundError that names the stage to run if a member's folder lacks a part."""
+    for folder in members:
         for part, stage in zip(PARTS, ("train", "predict"), strict=True):
             try:
                 part_path(folder, part)
@@ -173,7 +173,7 @@ def require_board(config: Config) -> Stamp:
         FileNotFoundError: there is no finished leaderboard.
         ValueError: it was changed, or made from other predictors or settings.
     """
-    check_predicted(config)
+    check_predicted(member_folders(config).values())
     made_from = {"predictors": hashes_of_predictors(config), **settings_of(config)}
     path = leaderboard_path(config.competition)
     return require_current(path, made_from, remedy_of(path))

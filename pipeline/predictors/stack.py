@@ -57,8 +57,8 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
         ValueError: a file breaks the contract of `predictors.predictions`, or a member was made for
             other folds, targets or test rows.
     """
-    check_predicted(config)
     members, external = member_folders(config), external_folders(config)
+    check_predicted(members.values())
     oof: list[Floats] = []
     test_predictions: list[Floats] = []
     for name, folder in (*members.items(), *external.items()):
