@@ -548,6 +548,11 @@ def test_test_ids_that_are_in_train_are_counted(tables):
     assert re.match(r"test\.csv: .*\b2\b.*\btrain\b.*'2'", line)
 
 
+def test_ids_of_other_names_in_both_tables_are_no_doubt(tables):
+    names = {"train": "id", "test": "test_id"}
+    assert doubts(tables, "id,text,target\n1,a,2\n2,b,1\n", "test_id,text\n1,c\n", id=names) == []
+
+
 def test_row_numbers_in_both_tables_are_no_doubt(tables):
     assert doubts(tables, "text,target\na,2\nb,2\n", "text\nc\nd\n", id=None) == []
 

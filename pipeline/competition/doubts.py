@@ -40,8 +40,10 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     # with a template a column may be empty
     is_filled_in = data.template is not None or len(data.text) > MOST_TEXTS
     is_empty = all if is_filled_in else any
-    keys = _keys(train.texts)
-    known_ids, known_texts = set(train.ids), {*keys} - {""}
+    keys, id_name = _keys(train.texts), data.id_of("train")
+    known_texts = set(keys) - {""}
+    # row numbers, and ids of another name, may well recur
+    known_ids = set(train.ids) if id_name and id_name == data.id_of("test") else set()
     texts_of_test = zip(test.ids, _keys(test.texts), strict=True)
     groups = zip(train.ids, train.groups or (), strict=False)
     counts = [
@@ -64,7 +66,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
         ),
         (
             data.test,
-            [row_id for row_id in test.ids if data.id is not None and row_id in known_ids],
+            [row_id for row_id in test.ids if row_id in known_ids],
             "ids are also in train",
         ),
     ]
