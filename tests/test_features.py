@@ -14,6 +14,8 @@ from pipeline.competition.features import as_numbers, lines_about
 from pipeline.competition.rows import read_test, read_train
 from pipeline.members.classic.estimators import LightgbmText
 from pipeline.members.classic.tabular import Tabular
+from pipeline.scoring.intervals import difference_interval
+from pipeline.scoring.target import Target
 from pipeline.settings.data import Data
 
 NAN = np.nan
@@ -79,12 +81,19 @@ def rng_and_texts():
     return rng, [(" ".join(rng.choice(words, 8)),) for _ in range(N)]
 
 
-def share_right(texts, y, cells):
-    """Share of held-out rows on the right side, after fitting on the others."""
+def predicted(texts, y, cells):
+    """Predictions of the held-out rows, after fitting on the others."""
     model = LightgbmText(task="binary", n_columns=1, seed=0, directions=10, rounds=60)
     columns = [{k: v[rows] for k, v in cells.items()} for rows in (slice(N_FIT), slice(N_FIT, N))]
     model.fit(texts[:N_FIT], y[:N_FIT], columns[0])
-    return np.mean((model.predict(texts[N_FIT:], columns[1])[:, 0] > 0.5) == y[N_FIT:])
+    return model.predict(texts[N_FIT:], columns[1])
+
+
+def gain(texts, y, cells):
+    """Gain of accuracy by features on the held-out rows, with its interval."""
+    target = Target.of(y[N_FIT:], "binary", "accuracy")
+    both = predicted(texts, y, cells), predicted(texts, y, {})
+    return target.score(both[1]), *difference_interval(target, *both, seed=0)
 
 
 def test_features_that_tell_the_label_help():
@@ -92,15 +101,16 @@ def test_features_that_tell_the_label_help():
     number, genre = rng.normal(size=N), rng.choice(["folk", "jazz", "pop", "rock", "soul"], N)
     y = (number + 2 * np.isin(genre, ["folk", "pop"]) > 1).astype(int)
     cells = {"number": [f"{x:.3f}" for x in number], "genre": genre.tolist()}
-    assert share_right(texts, y, {}) < 0.6
-    assert share_right(texts, y, cells) > 0.9
+    without, _, low, _ = gain(texts, y, cells)
+    assert without < 0.6
+    assert low > 0.3
 
 
 def test_missing_numbers_tell_the_label_too():
     rng, texts = rng_and_texts()
     y = rng.integers(0, 2, N)
     cells = {"price": [f"{rng.normal():.3f}" if one else "" for one in y]}
-    assert share_right(texts, y, cells) == 1
+    assert ((predicted(texts, y, cells)[:, 0] > 0.5) == y[N_FIT:]).all()
 
 
 def test_features_that_tell_nothing_do_not_matter():
@@ -113,9 +123,10 @@ def test_features_that_tell_nothing_do_not_matter():
         "genre": rng.choice(["folk", "pop", "rock"], N).tolist(),
         "name": [f"n{k}" for k in rng.integers(0, 300, N)],
     }
-    without = share_right(texts, y, {})
+    without, by_noise, low, high = gain(texts, y, noise)
     assert without > 0.85
-    assert abs(share_right(texts, y, noise) - without) <= 0.02
+    assert abs(by_noise) <= 0.02
+    assert low <= 0 <= high
 
 
 # --- the stages
