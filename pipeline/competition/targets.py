@@ -159,14 +159,19 @@ def check_metric_takes(
     """Raise a ValueError if the metric cannot score the targets.
 
     Kappa needs grades whose order is known, a logarithmic error no negative number, a relative
-    error no zero.
+    error no zero, top-k accuracy more than k classes.
     """
-    name = metric_of(metric).name
+    name, k = metric_of(metric).name, metric_of(metric).k
     words = [grade for grade in classes if as_number(grade) is None]
     if name == "qwk" and words:
         raise ValueError(
             f"{where}: metric qwk needs grades that are numbers, got {words[0]!r}; "
             "write them as numbers in their order"
+        )
+    if name == "top_k_accuracy" and k is not None and k >= len(classes):
+        raise ValueError(
+            f"{where}: metric top_k_accuracy is 1 for whatever is predicted if k is {k} and there "
+            f"are {len(classes)} classes; lower metric.k"
         )
     if name == "rmsle" and (y < 0).any():
         raise ValueError(
