@@ -78,11 +78,10 @@ class Isotonic:
         return f"isotonic curves of {', '.join(map(str, corners))} corners"
 
     def apply(self, state: State, new: Floats, task: Task) -> Floats:
-        calibrated, is_fitted = new.copy(), False
-        for j, curve in enumerate(state["curves"]):
+        calibrated, curves = new.copy(), state["curves"]
+        for j, curve in enumerate(curves):
             if curve is not None:
                 calibrated[:, j] = np.interp(new[:, j], curve["at"], curve["value"])
-                is_fitted = True
-        if task.name != "multiclass" or not is_fitted:
+        if task.name != "multiclass" or not any(curves):
             return calibrated
         return calibrated / calibrated.sum(axis=1, keepdims=True)

@@ -22,6 +22,14 @@ def first_few(names: Sequence[str]) -> str:
     return listed([repr(name) for name in names])
 
 
+def shortened(name: str, room: int, gap: str = "...") -> str:
+    """The name without its middle where it is longer than `room`: names of a kind begin alike."""
+    if len(name) <= room:
+        return name
+    n_last = (room - len(gap)) // 2
+    return name[: room - len(gap) - n_last] + gap + name[len(name) - n_last :]
+
+
 def duration(seconds: float) -> str:
     """Seconds below two minutes, else minutes."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.files.messages import shortened
 from pipeline.reporting.numbers import value
 from pipeline.reporting.summary import Summary
-from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, QUIET, fitting
+from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, QUIET
 
 PER_LINE = 3  # small panels side by side
 LONGEST_TITLE = 17  # characters above a small panel
@@ -165,7 +166,7 @@ def _panels(figure: Figure, names: list[str], xlabel: str, ylabel: str) -> list[
     for axes in panels.flat:
         axes.tick_params(labelcolor=QUIET, labelsize=7.5)
     for axes, name in zip(panels.flat, names, strict=False):
-        axes.set_title(fitting(name, LONGEST_TITLE), fontsize=8.5, loc="left", color=INK)
+        axes.set_title(shortened(name, LONGEST_TITLE, "…"), fontsize=8.5, loc="left", color=INK)
     for axes in panels.flat[n:]:
         axes.set_visible(False)
     figure.supxlabel(xlabel, fontsize=8.5, color=QUIET)

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pipeline.ensemble.leaderboard import CONSTANT
+from pipeline.files.messages import shortened
 from pipeline.reporting.numbers import short, signed, value
 from pipeline.reporting.summary import Summary
-from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET, fitting
+from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET
 from pipeline.reporting.verdict import Line
 
 KIND = {"blend": ORANGE, "member": BLUE, "external": GREEN}
@@ -103,7 +104,7 @@ def correlations(figure: Figure, summary: Summary) -> str:
             text = short(float(cells[i, j])).replace("0.", ".")
             size = 8 if m <= 8 else 6
             axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=size)
-    shown = [fitting(name, LONGEST_OF_PAIR) for name in names]
+    shown = [shortened(name, LONGEST_OF_PAIR, "…") for name in names]
     axes.set_xticks(np.arange(m) + 0.5, shown, rotation=90)
     axes.set_yticks(np.arange(m) + 0.5, shown)
     axes.tick_params(axis="x", labelcolor=INK)
@@ -182,7 +183,7 @@ def _lines(figure: Figure, names: Sequence[str]) -> Axes:
     """Axes with a line for each name, the first at the top, on a figure that is high enough."""
     figure.set_figheight(0.75 + 0.24 * len(names))
     axes: Axes = figure.subplots()
-    axes.set_yticks(range(len(names)), [fitting(name, LONGEST_NAME) for name in names])
+    axes.set_yticks(range(len(names)), [shortened(name, LONGEST_NAME, "…") for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.ensemble.leaderboard import PLAIN_MEAN
+from pipeline.files.messages import shortened
 from pipeline.scoring.metrics import Metric
 
 WIDTH = 100
@@ -74,13 +75,13 @@ def _table(board: pd.DataFrame, number: Format) -> list[str]:
     """Lines of aligned columns below their headings."""
     cells = {
         "name": ["", *board["name"]],
-        "kind": ["", *(_shortened(kind, LONGEST["kind"]) for kind in board["kind"])],
+        "kind": ["", *(shortened(kind, LONGEST["kind"]) for kind in board["kind"])],
         "score": ["score", *map(number, board["score"])],
         "gain": ["gain", *(_gain(line, number) for _, line in board.iterrows())],
     }
     taken = sum(2 + max(map(len, cells[name])) for name in ("kind", "score", "gain"))
     room = WIDTH - len("*  ") - taken
-    cells["name"] = [_shortened(name, room) for name in cells["name"]]
+    cells["name"] = [shortened(name, room) for name in cells["name"]]
     table = pd.DataFrame({"mark": ["", *np.where(board["chosen"], "*", "")], **cells})
     for name in ("mark", "name", "kind"):
         table[name] = table[name].str.ljust(1 + table[name].str.len().max())
@@ -91,7 +92,7 @@ def _table(board: pd.DataFrame, number: Format) -> list[str]:
 def _gain(line: Any, number: Format) -> str:
     alone = _alone_of(line)
     if alone is not None:
-        return f"is {_shortened(alone, LONGEST['alone'])} alone"
+        return f"is {shortened(alone, LONGEST['alone'])} alone"
     value, low, high = line["gain"], line["gain_low"], line["gain_high"]
     if np.isnan(value):
         return "undefined"
@@ -120,14 +121,6 @@ def _format(metric: Metric, chosen: float) -> Format:
         return written if len(written) <= LONGEST["number"] else f"{value:{sign}.3e}"
 
     return number
-
-
-def _shortened(name: str, room: int) -> str:
-    """The name without its middle, as names of one kind begin alike."""
-    if len(name) <= room:
-        return name
-    n_last = (room - 3) // 2
-    return f"{name[: room - 3 - n_last]}...{name[len(name) - n_last :]}"
 
 
 def _why(chosen: Any) -> str:

@@ -53,14 +53,6 @@ STYLE: Any = {
 }
 
 
-def fitting(name: str, room: int) -> str:
-    """The name, or its start and end where it is longer than `room` characters."""
-    if len(name) <= room:
-        return name
-    n_last = room // 2
-    return f"{name[: room - n_last - 1]}…{name[-n_last:]}"
-
-
 def drawn(draw: Callable[..., str], *arguments: Any) -> str:
     """The figure that `draw` makes, as one <svg> element.
 
