@@ -46,6 +46,12 @@ def test_two_equal_constants_are_told():
     assert len(lines_about_duplicates(flat)) == 1
 
 
+@pytest.mark.parametrize("n", [30, 48])  # the mean of 48 rounds
+def test_two_constants_that_differ_are_not_told(n):
+    flat = np.tile([[[0.1], [0.7]]], (n, 1, 1))
+    assert lines_about_duplicates(Stack(["a", "b"], ["member"] * 2, flat, flat)) == []
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_single_test_row_says_little_and_no_library_warns():
     one = Stack(["a", "b"], ["member"] * 2, np.hstack([OOF, OOF]), np.hstack([TEST, TEST])[:1])

@@ -19,12 +19,12 @@ from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
 SUSPICIOUS = "suspicious"
-SAME = 0.9999  # correlation of duplicates, on the training and on the test rows
+DUPLICATE = 0.9999  # correlation of two copies, on the training and on the test rows
 AGAINST = -0.3  # correlation with the target; a weak predictor's OOF may fall a little below 0
 SURE = 5.0  # standard errors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
     """Predictors side by side.
 
@@ -126,7 +126,7 @@ def lines_about_duplicates(stack: Stack) -> list[str]:
         f"{stack.names[i]} and {stack.names[j]} predict the same (correlation "
         f"{least[i, j]:.6f}), and the plain mean counts both; take one of them out"
         for i, j in zip(*np.triu_indices(len(least), 1), strict=True)
-        if least[i, j] > SAME
+        if least[i, j] > DUPLICATE
     ]
 
 
@@ -134,7 +134,8 @@ def _correlations(preds: Floats) -> Floats:
     """(m, m) smallest correlation over the columns of (n, m, c); constants agree if equal."""
     smallest = np.ones((preds.shape[1], preds.shape[1]))
     for column in preds.transpose(2, 1, 0):  # (m, n)
-        centred = column - column.mean(axis=1, keepdims=True)
+        shifted = column - column[:, :1]  # a constant is exactly 0, also after rounding
+        centred = shifted - shifted.mean(axis=1, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):  # np.corrcoef warns of a single row
             scaled = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         correlation = scaled @ scaled.T
