@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.fitted import State
-from pipeline.ensemble.thresholds import MOST_ROUNDS, SAME, judge_of_column
+from pipeline.ensemble.thresholds import MOST_ROUNDS, TIE, judge_of_column
 from pipeline.files.messages import listed
 from pipeline.scoring.formulas import kappa
 from pipeline.scoring.metrics import nearest_labels
@@ -39,7 +39,7 @@ class CutPoints:
             return {"bends": [_fit_bend(blend[:, 0], y[:, 0], np.unique(y))]}
         codes = np.arange(max(blend.shape[1], 2), dtype=np.float64)
         bend = _fit_bend(_expected_code(blend), y, codes)
-        gains = target.score(_on_classes(bend, blend)) > target.score(blend) + SAME
+        gains = target.score(_on_classes(bend, blend)) > target.score(blend) + TIE
         return {"bends": [bend], "gains": bool(gains)}
 
     def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
@@ -112,7 +112,7 @@ def _fit_bend(
         scores = _judged(judge, np.argsort(order), labels)
     climbed = [_climb(scores, allowed, start) for start in (unchanged, same_counts)]
     (score, _), (other, _) = climbed
-    places = climbed[int(other > score + SAME)][1]
+    places = climbed[int(other > score + TIE)][1]
     # beyond the ends, where no neighbour exists, cuts lie a standard deviation away
     edges = np.concatenate([[values[0] - values.std()], values, [values[-1] + values.std()]])
     cuts = np.where(places == unchanged, middles, (edges[places] + edges[places + 1]) / 2)
@@ -147,10 +147,10 @@ def _climb(
             high = places[j + 1] if j + 1 < len(places) else allowed[-1]
             tried = allowed[(allowed >= low) & (allowed <= high)]
             values = scores(places, j, tried)
-            if len(values) and values.max() > best + SAME:
-                tied = np.flatnonzero(values >= values.max() - SAME)
+            if len(values) and values.max() > best + TIE:
+                tied = np.flatnonzero(values >= values.max() - TIE)
                 places[j], best = tried[tied[len(tied) // 2]], float(values.max())
-        if best <= before + SAME:
+        if best <= before + TIE:
             break
     return best, places
 

@@ -20,7 +20,7 @@ CONSTANT = "constant"  # name and kind of the line that every choice should beat
 SAME = 1e-6  # share of a predictor's range within which predictions count as equal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """One line of the leaderboard before it is scored.
 

@@ -20,7 +20,7 @@ from pipeline.scoring.tasks import TINY, Floats, Task, decide
 
 MOST_ROUNDS = 20  # of coordinate ascent; three or four are usual
 N_TRIED = 50  # cuts, where each costs a call of the user's own function
-SAME = 1e-12  # difference below which two scores count as equal
+TIE = 1e-12  # difference below which two scores count as equal
 
 # a formula in counts, or any function of (n,) hard predictions; greater is better
 Judge = Counted | Callable[[NDArray[Any]], float]
@@ -39,7 +39,7 @@ class Threshold:
             shift = _log_weights(blend, y, judge, np.unique(y))
             tuned = task.to_prediction(task.to_raw(blend) + shift)
             # the search breaks ties between classes differently than argmax
-            gains = target.score(tuned) > target.score(blend) + SAME
+            gains = target.score(tuned) > target.score(blend) + TIE
             return {"shift": shift if gains else np.zeros_like(shift)}
         if y.ndim == 2:  # labels that the metric scores together
             return {"shift": _joint_shifts(blend, target)}
@@ -183,7 +183,7 @@ def _best_cut(
         at = int(np.searchsorted(tried, at))
         turned = np.argsort(order)  # how many rows turn before each row
         scores = np.array([judge(np.where(turned < n, j, otherwise)) for n in apart])
-    best = scores >= scores.max() - SAME
+    best = scores >= scores.max() - TIE
     if best[at]:
         return current
     runs = np.split(np.flatnonzero(best), np.flatnonzero(np.diff(np.flatnonzero(best)) > 1) + 1)
