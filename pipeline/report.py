@@ -30,12 +30,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         evidence = read_evidence(config)
         # imported here: matplotlib takes a second to load, in vain if the report is up to date
-        from pipeline.reporting.contributions import cost_of_own
         from pipeline.reporting.examples import worst_rows
         from pipeline.reporting.page import page
-        from pipeline.reporting.summary import summarise
+        from pipeline.reporting.summary import cost_of_own, summarise
 
-        cost = cost_of_own(evidence.stack.oof, evidence.target)
+        cost = cost_of_own(evidence)
         if cost is not None:
             print(f"report: {cost}", flush=True)
         summary = summarise(evidence)

@@ -22,7 +22,6 @@ from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, boo
 from pipeline.scoring.intervals import intervals_of
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.scoring.trial import cost_of_calls
 
 EXACT = 12  # predictors up to which every set is scored: 4,096 sets
 N_CIRCLES = 10  # with more: random circles of predictors, joined in order from every start
@@ -137,16 +136,12 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     )
 
 
-def cost_of_own(preds: Floats, target: Target) -> str | None:
-    """What calls of the user's own metric will take, in a line; None for a built-in metric.
-
-    Args:
-        preds: (n, m, c) predictions.
-    """
-    m, rng = preds.shape[1], np.random.default_rng(0)
+def n_scored(m: int) -> int:
+    """Number of sets and draws of sets that the contributions of m predictors score by rows."""
+    rng = np.random.default_rng(0)
     n_sets = 2**m if m <= EXACT else len(sampled_orders(m, N_CIRCLES, rng).sets)
     n_drawn = n_sets if n_sets <= SETS_PER_DRAW else len(sampled_orders(m, 1, rng).sets)
-    return cost_of_calls(target, preds.mean(axis=1), n_sets + N_DRAWS * n_drawn)
+    return n_sets + N_DRAWS * n_drawn
 
 
 def every_set(m: int) -> SetPlan:

@@ -11,13 +11,14 @@ import pandas as pd
 from pipeline.ensemble.leaderboard import fold_scores
 from pipeline.files.writing import without_nan
 from pipeline.reporting import behaviour, classification
-from pipeline.reporting.contributions import contributions
+from pipeline.reporting.contributions import contributions, n_scored
 from pipeline.reporting.diversity import ambiguity, clustered, error_correlation, pairwise
 from pipeline.reporting.evidence import Evidence
 from pipeline.reporting.examples import telling_rows
 from pipeline.reporting.runs import learning_curves, minutes_of, run_facts
 from pipeline.reporting.verdict import Line, verdict
-from pipeline.scoring.intervals import standard_error
+from pipeline.scoring.intervals import N_FOR_ERROR, standard_error
+from pipeline.scoring.trial import cost_of_calls
 
 OUTLYING = 3.0  # standard errors: by chance alone, less than one fold in 100 is that far off
 
@@ -69,6 +70,14 @@ def summarise(evidence: Evidence) -> Summary:
         "run": run_facts(evidence),
     }
     return dict(without_nan(summary))
+
+
+def cost_of_own(evidence: Evidence) -> str | None:
+    """What calls of the user's own metric will take, in a line; None for a built-in metric."""
+    n_predictors = len(evidence.stack.names)
+    n_parts = (len(evidence.blends) + n_predictors) * evidence.n_folds + behaviour.N_LENGTHS
+    n_calls = n_scored(n_predictors) + n_parts * (1 + N_FOR_ERROR)
+    return cost_of_calls(evidence.target, evidence.chosen_oof, n_calls)
 
 
 def _leaderboard(evidence: Evidence) -> list[Line]:
