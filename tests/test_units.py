@@ -34,6 +34,7 @@ from pipeline.members.reload_check import check_reloaded
 from pipeline.members.training import train_unit
 from pipeline.members.training_table import TrainingTable, UnitToTrain
 from pipeline.members.units import (
+    NEEDED,
     Encoding,
     Unit,
     encoding_of,
@@ -71,8 +72,8 @@ def fingerprint(settings: dict, **data: Any) -> dict:
 def finished(unit: Unit, found: dict, n_folds: int = 2, weights: str = "w") -> None:
     """A unit's folder with no more than its run.json."""
     unit.folder.mkdir(parents=True, exist_ok=True)
-    run = {"fingerprint": found, "n_folds": n_folds, "weights_sha256": weights}
-    (unit.folder / "run.json").write_text(json.dumps(run))
+    own = {"fingerprint": found, "n_folds": n_folds, "weights_sha256": weights}
+    (unit.folder / "run.json").write_text(json.dumps({**dict.fromkeys(NEEDED), **own}))
 
 
 # --- finished or not
@@ -233,7 +234,8 @@ def test_a_prediction_column_may_bear_the_name_of_the_id(workplace):
     unit = Unit("tiny", "mean", 0)
     path = unit.folder / "oof.csv"
     write_rows(path, ["id", "id", "money"], [["a", "0.25", "0.75"]])
-    write_json(unit.folder / "run.json", {"oof_sha256": file_sha256(path)})
+    run = {**dict.fromkeys(NEEDED), "oof_sha256": file_sha256(path)}
+    write_json(unit.folder / "run.json", run)
     ids, predictions = read_oof([unit], ["money", "id"])
     assert ids == ["a"]
     assert predictions.tolist() == [[0.75, 0.25]]
