@@ -74,11 +74,9 @@ class Bert:
                 f"but the backbone reads at most {limit} tokens"
             )
 
-    def encoding(self, member: Member, backbone: Path | None) -> Encoding | None:
-        if backbone is None:
-            return None
+    def encoding(self, member: Member, backbone: Path | None) -> Encoding:
         windows = (member.windows or 1, member.window_overlap)
-        return Encoding(backbone, member.max_length, member.truncation, *windows)
+        return Encoding(cast(Path, backbone), member.max_length, member.truncation, *windows)
 
     def inputs(
         self, encoding: Encoding, texts: Texts, jobs: Jobs | None, features: Columns = NO_COLUMNS

@@ -26,12 +26,13 @@ from pipeline.settings.fine_tuning import Training
 
 # tokens of a prediction batch, padding included; a CPU is twice as fast if its cache holds them
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
-SHORT_TEXT = 128  # tokens
-# cuDNN plans its attention anew for every length of a batch; ours differ. The others do not
-torch.backends.cuda.enable_cudnn_sdp(False)
 PREDICTION_TEXTS = 256  # at most: DeBERTa needs 1.6 MB for each text, however short
+SHORT_TEXT = 128  # tokens
 FEW_TEXTS = 8  # on which a new head's loss is looked at
 START_EXCESS = 0.01  # at most, of the loss of the constant prediction
+
+# cuDNN plans its attention anew for every length of a batch, and ours differ; other kernels do not
+torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def best_device() -> torch.device:
@@ -186,7 +187,7 @@ def outputs_of(
     outputs = np.empty((len(order), width))
     start = 0
     while start < len(order):
-        longest = max(1, int(lengths[order[start]]))
+        longest = int(lengths[order[start]])
         n_texts = min(max(1, PREDICTION_TOKENS[device.type] // longest), PREDICTION_TEXTS)
         rows = order[start : start + n_texts]
         batch = collate(tokens, rows)
