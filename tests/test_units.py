@@ -134,23 +134,48 @@ def test_every_setting_of_a_member_but_its_name_is_in_its_fingerprint(in_folder_
     assert [fingerprint != of[0] for fingerprint in of[1:]] == [True, True, False]
 
 
+def tensors_of(trained, folder, *, texts=None, task=None, settings=None, **rows):
+    """Hash of the tensors that a unit learns from changed rows or settings."""
+    to_train, table = trained.to_train, trained.to_train.table
+    table = replace(table, task=task or table.task, train=replace(table.train, **rows))
+    member = to_train.member.model_copy(update=settings or {})
+    inputs = BERT.inputs(to_train.encoding, texts, None) if texts else trained.inputs
+    folder.mkdir()
+    _, facts = BERT.fit(replace(to_train, table=table, member=member), inputs, folder)
+    return facts["weights_sha256"]
+
+
 def test_a_row_of_weight_0_changes_no_tensor(in_folder_of, tmp_path):
     """Row 1 is of the other fold; with a weight its text and its target change the tensors."""
-    to_train, hashes = in_folder_of.to_train, []
-    train = to_train.table.train
+    hashes = []
     for run, (weight, word, value) in enumerate(
         [(0.0, "dull", 50.0), (0.0, "bright", 500.0), (1.0, "bright", 500.0)]
     ):
-        y, weights = train.y.copy(), np.ones(N)
+        y, weights = in_folder_of.to_train.table.train.y.copy(), np.ones(N)
         y[1], weights[1] = value, weight
         texts = [("warm goes",)] + [(word,)] + [("the train",), ("dull driver",)] * (N // 2 - 1)
-        table = replace(to_train.table, train=replace(train, y=y, weights=weights))
-        inputs = BERT.inputs(to_train.encoding, texts, None)
         folder = tmp_path / f"run{run}"
-        folder.mkdir()
-        _, facts = BERT.fit(replace(to_train, table=table), inputs, folder)
-        hashes.append(facts["weights_sha256"])
+        hashes.append(tensors_of(in_folder_of, folder, texts=texts, y=y, weights=weights))
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_unit_learns_from_weights_of_rows_and_of_classes_and_from_probabilities(
+    in_folder_of, tmp_path
+):
+    y, names = np.arange(N) % 3, ("a", "b", "c")
+    rows = {"task": "multiclass", "y": y, "classes": names, "columns": names}
+    settings = {"loss": "cross_entropy"}
+    changes = [
+        {},
+        {"weights": 1.0 + (np.arange(N) % 4 == 1)},
+        {"settings": {**settings, "class_weights": {"b": 2.0}}},
+        {"shares": 0.7 * np.eye(3)[y] + 0.1},
+    ]
+    hashes = [
+        tensors_of(in_folder_of, tmp_path / f"run{run}", **{"settings": settings, **rows, **change})
+        for run, change in enumerate(changes)
+    ]
+    assert len(set(hashes)) == len(changes)
 
 
 def test_a_setting_that_is_new_is_refused_too(workplace):
