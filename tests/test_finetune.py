@@ -16,7 +16,7 @@ from transformers import set_seed
 from pipeline.members.bert import finetune, trainer
 from pipeline.members.bert.finetune import Scaling, fit, labels_for_loss, predict
 from pipeline.members.bert.losses import LOSSES
-from pipeline.members.bert.network import build_network
+from pipeline.members.bert.network import Network, build_network
 from pipeline.members.bert.tokens import TrainingRows, collate, tokenize
 from pipeline.members.bert.trainer import refuse_overflow, training_arguments
 from pipeline.scoring.tasks import TASKS
@@ -243,6 +243,13 @@ def test_the_best_precision_is_what_the_machine_has_units_for(
     assert finetune.best_precision() == best
 
 
+@pytest.mark.parametrize(("avx512", "amx"), [(True, False), (False, True), (False, False)])
+def test_a_cpu_multiplies_bf16_if_it_has_either_unit(avx512, amx, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert finetune.cpu_multiplies_bf16() == (avx512 or amx)
+
+
 def test_fp16_is_refused_without_a_gpu(tiny_backbone, tokenizer, tmp_path):
     with pytest.raises(ValueError, match=r"training\.precision: (?!.*bf16).*fp16.*GPU"):
         fitted(tiny_backbone, tokenizer, tmp_path, trained_with(precision="fp16"))
@@ -309,9 +316,16 @@ def test_short_texts_in_bf16_on_a_cpu_train_with_eager_attention(precision, long
     assert finetune.fastest_attention(precision, longest) == attention
 
 
-def test_a_network_attends_after_training_as_it_did_before(tiny_backbone, tokenizer, tmp_path):
-    network, _, _ = fitted(tiny_backbone, tokenizer, tmp_path, trained_with(precision="bf16"))
-    assert network.attention == "sdpa"
+@pytest.mark.parametrize(("precision", "fastest"), [("bf16", "eager"), ("fp32", "sdpa")])
+def test_a_network_attends_in_training_as_is_fastest_and_afterwards_as_before(
+    precision, fastest, tiny_backbone, tokenizer, tmp_path, monkeypatch
+):
+    attend_by, asked = Network.attend_by, []
+    monkeypatch.setattr(Network, "attend_by", lambda self, name: asked.append(name))
+    network, _, _ = fitted(tiny_backbone, tokenizer, tmp_path, trained_with(precision=precision))
+    assert asked == [fastest, "sdpa"]
+    attend_by(network, "eager")
+    assert network.attention == "eager"
 
 
 def test_training_leaves_nothing_but_its_log_and_prints_nothing(

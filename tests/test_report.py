@@ -189,7 +189,8 @@ def test_curves_and_minutes_come_from_the_units(case):
     for fold in range(3):
         unit = Path(f"models/tiny/mean/fold{fold}")
         unit.mkdir(parents=True)
-        write_json(unit / "run.json", {**dict.fromkeys(NEEDED), "seconds": 30})
+        run = {**dict.fromkeys(NEEDED), "seconds": 30, "device": "cpu", "precision": "bf16"}
+        write_json(unit / "run.json", run)
         lines = [{"epoch": k / 10, "loss": 1 / k} for k in range(1, 11)]
         told = [json.dumps(line) for line in [*lines, {"epoch": 1, "train_runtime": 3}]]
         (unit / "train.log").write_text("\n".join(told) + "\n")
@@ -200,7 +201,9 @@ def test_curves_and_minutes_come_from_the_units(case):
     minutes = {line["name"]: line["minutes"] for line in summary["leaderboard"]}
     assert minutes.pop("mean") == pytest.approx(1.5)
     assert set(minutes.values()) == {None}
-    assert [1.5, "1.5 min"] in Page(page(summary)).numbers
+    shown = Page(page(summary))
+    assert [1.5, "1.5 min"] in shown.numbers
+    assert shown.text.count("cpu bf16") == 1
     mean, other = summary["contributions"]["predictors"][:2]
     assert mean["gain_per_minute"] == pytest.approx(mean["leave_one_out"][0] / 1.5)
     assert other["gain_per_minute"] is None
