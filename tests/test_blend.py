@@ -1,6 +1,7 @@
 """The blend stage on predictions written by hand: its files, its messages and its errors."""
 
 import re
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -244,6 +245,13 @@ def test_a_constant_stands_on_the_leaderboard_and_a_choice_that_loses_to_it_is_w
 
     told = run(prepared("regression", spoilt=200.0), "--blend.methods", "mean")
     assert re.search(r"^warning: blend_\S+ .*constant: gain [+-]\d", told, re.MULTILINE)
+
+
+def test_a_copy_of_a_member_is_told_and_no_other_member_is(prepared, run):
+    config = prepared("regression", methods=["mean"], postprocessing=[])
+    assert "warning" not in run(config)
+    shutil.copytree(OOF / "mean", OOF / "max", dirs_exist_ok=True)
+    assert re.search(r"^warning: mean and max\b.*\b1\.0000", run(config), re.MULTILINE)
 
 
 def test_the_plain_mean_alone_leaves_nothing_to_choose(prepared, run):

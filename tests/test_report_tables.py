@@ -143,6 +143,11 @@ def test_the_page_says_what_training_did_to_targets_rows_and_classes(summary):
     assert 'id="training"' not in page(summary)
 
 
+def test_the_page_says_what_the_chosen_blends_post_processing_does(summary):
+    assert ">blend_convex: cut at 0.3.<" in page(summary)
+    assert 'id="postprocessing"' not in page({**summary, "postprocessing": None})
+
+
 def test_what_each_predictor_brings_stands_under_its_heading(summary, tables):
     expected = {
         line["name"]: [

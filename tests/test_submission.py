@@ -1,14 +1,17 @@
 """The cells of a submission: each task with each form of sample, and errors."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pipeline.competition import rows as of_competition
 from pipeline.competition.labels import Form
 from pipeline.competition.sample import Sample
-from pipeline.competition.submission import constant_label, submission_cells
+from pipeline.competition.submission import constant_label, submission, submission_cells
 from pipeline.scoring.metrics import METRICS
+from pipeline.settings.data import Data
 
 P = np.array([[0.2], [0.5], [0.9]])  # binary, or one label
 PER_CLASS = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.3, 0.4, 0.3]])
@@ -258,15 +261,22 @@ def test_a_column_that_held_nothing_to_learn_may_be_constant():
 
 
 def test_equal_test_texts_may_have_equal_predictions():
-    """The placeholders of a code competition."""
-    cells = submission_cells(
-        Form("binary", "auc", "auto", sample_of("id", "t"), YES_NO),
-        SAME,
-        columns=["target"],
-        y=np.array([0, 1]),
-        texts_differ=False,
-    )
-    assert cells == {"t": [0.5, 0.5, 0.5]}
+    """The placeholders of a code competition, but no rows whose texts or features differ."""
+    form = Form("binary", "auc", "auto", sample_of("id", "t"), YES_NO)
+    data = Data(train="train.csv", test="test.csv", sample_submission="sample.csv")
+
+    def submitted(texts, **features):
+        test = of_competition.TestRows(
+            ("b3", "b1", "b2"), tuple((text,) for text in texts), ("text",), features
+        )
+        return submission(form, SAME, test, data, ["target"], np.array([0, 1]))
+
+    table, notes = submitted("aaa")
+    assert table["t"].tolist() == [0.5, 0.5, 0.5]
+    assert any(re.search("^warning: .*'0.5'", note) for note in notes)
+    for rows in (lambda: submitted("aab"), lambda: submitted("aaa", n=["1", "2", "1"])):
+        with pytest.raises(ValueError, match="'t'"):
+            rows()
 
 
 def test_nearly_constant_columns_and_single_rows_are_fine():
