@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -381,6 +382,17 @@ def test_a_classic_unit_learns_standardised_targets_and_predicts_in_their_units(
     unit = table_of(texts, y).to_train(Unit("tiny", "a", 0), **FACTS)
     found = held_out_predictions(unit, texts, tmp_path)
     np.testing.assert_allclose(found, y[unit.held_out], atol=500)
+
+
+def test_a_classic_unit_learns_from_the_weights_of_its_rows(tmp_path):
+    """Of two targets of each text, the one with the greater weight is predicted."""
+    texts = [(word,) for word in ["dull", "warm", "bright"] * 40]
+    y = np.repeat([1.0, 2.0], 60)[:, None]
+    for weights, low, high in ((np.repeat([9.0, 1.0], 60), 1.0, 1.2), (None, 1.4, 1.6)):
+        table = table_of(texts, y)
+        table = replace(table, train=replace(table.train, weights=weights))
+        found = held_out_predictions(table.to_train(Unit("tiny", "a", 0), **FACTS), texts, tmp_path)
+        assert low < found.mean() < high
 
 
 MEMBER = ClassicMember(name="a", seed=0, model="tfidf_linear")
