@@ -188,7 +188,7 @@ def test_post_processing_that_counts_rows_alike_is_passed_over_with_a_note():
 def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workplace, capsys):
     settings = {
         "metric": "mae",
-        "data": {"metric_weight": "w", "weight": "w"},
+        "data": {"metric_weight": "w", "weight": "w", "transform": "log1p"},
         "members": [
             {"model": "tfidf_linear"},
             {"model": "tfidf_linear", "name": "b", "options": {"max_features": 20}},
@@ -199,7 +199,8 @@ def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workpla
     write_competition(workplace, "regression", settings=settings)
     path = workplace / "data/tiny/train.csv"
     header, rows = read_rows(path)
-    write_rows(path, [*header, "w"], [[*row, str(k % 4)] for k, row in enumerate(rows)])
+    rows = [[*row[:-1], str(9 + float(row[-1])), str(k % 4)] for k, row in enumerate(rows)]
+    write_rows(path, [*header, "w"], rows)  # no target is below 0
     names = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
     for name in names:
         import_module(f"pipeline.{name}").main([str(CONFIG)])
@@ -211,7 +212,14 @@ def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workpla
     assert f"mae {expected:.4f}" in capsys.readouterr().out
     summary = json.loads((workplace / "reports/tiny/summary.json").read_text())
     assert summary["rows"]["metric_weight"] == "w"
-    assert summary["run"]["training"] == ["training rows weighed by w"]
+    assert summary["run"]["training"] == [
+        "trained on log1p of the target, which is shown as it is",
+        "training rows weighed by w",
+    ]
+    for fold in range(3):
+        run = json.loads(Path(f"models/tiny/b/fold{fold}/run.json").read_text())
+        assert run["scaling"]["transform"] == "log1p"
+        assert 0 < run["rows"]["training"] < 40  # of 40, without those of weight 0
     config = yaml.safe_load(CONFIG.read_text())
     del config["data"]["metric_weight"]
     CONFIG.write_text(yaml.safe_dump(config))
