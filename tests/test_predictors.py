@@ -210,4 +210,4 @@ def test_settings_that_differ_are_told_with_those_that_are_new(tmp_path):
     write(tmp_path, "binary", models="m1", settings={"epochs": 2, "seed": 7})
     assert changed_settings(tmp_path, {"epochs": 2, "seed": 7}) is None
     told = changed_settings(tmp_path, {"epochs": 3, "seed": 7, "warmup": 0.1})
-    assert re.fullmatch(r"epochs 2\b.*\b3; warmup None\b.*\b0\.1", told)
+    assert re.fullmatch(r"epochs 2\b.*\b3; warmup null\b.*\b0\.1", told)

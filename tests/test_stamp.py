@@ -60,7 +60,7 @@ def test_only_what_is_asked_for_is_required(path):
 
 
 def test_what_is_asked_for_and_not_on_record_is_missing(path):
-    with pytest.raises(ValueError, match=r"oof\.csv: .*\bseed\b.*\bNone\b.*\b7\b"):
+    with pytest.raises(ValueError, match=r"oof\.csv: .*\bseed\b.*\bnull\b.*\b7\b"):
         require_current(path, {"folds.n": 5, "seed": 7}, "again")
 
 

@@ -208,7 +208,7 @@ def test_texts_in_several_blocks_are_told(dated, capsys):
     [
         ({"time": "day"}, r"train\.csv: .*'day'.*folds\.time"),
         ({"time": "text"}, r"train\.csv: time .*\(folds\.time\)"),
-        ({"time": None}, "time is None"),
+        ({"time": None}, "time is null"),
         ({"scheme": "kfold"}, "scheme is kfold.*'date'"),
         ({"similar": 0.9}, r"similar is 0\.9.*\btime\b"),
         ({"n": 200}, r"folds\.n: 200"),

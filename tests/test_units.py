@@ -182,7 +182,7 @@ def test_a_setting_that_is_new_is_refused_too(workplace):
     unit = Unit("tiny", "mean", 0)
     finished(unit, fingerprint(SETTINGS, **DATA))
     wanted = fingerprint({**SETTINGS, "warmup": 0.2}, **DATA)
-    with pytest.raises(ValueError, match=r"fold0: .*\bwarmup\b.*\bNone\b.*\b0\.2\b"):
+    with pytest.raises(ValueError, match=r"fold0: .*\bwarmup\b.*\bnull\b.*\b0\.2\b"):
         is_finished(unit, wanted, overwrite=False)
 
 

@@ -1,5 +1,6 @@
 """Parts of messages to the user."""
 
+import json
 import reprlib
 from collections.abc import Sequence
 
@@ -36,7 +37,9 @@ def duration(seconds: float) -> str:
 
 
 def short(value: object) -> str:
-    """The repr of a value for a message, cut to 80 characters."""
+    """The repr of a value for a message, cut to 80 characters; null, true, false as in YAML."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     try:
         text = _repr.repr(value)
     except ValueError:  # Python does not print integers of thousands of digits

@@ -14,6 +14,7 @@ from pipeline.competition.rows import Train
 from pipeline.competition.targets import LARGEST
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import sha256_of_array
+from pipeline.files.messages import short
 from pipeline.files.stamp import read_stamp, require_current, written_with_stamp
 from pipeline.files.writing import save_csv, table_by_id
 from pipeline.predictors.external import PARTS, REMEDY, part_path, part_sha256, read_part
@@ -135,7 +136,7 @@ def changed_settings(folder: Path, settings: Mapping[str, object]) -> str | None
     stamp = read_stamp(folder / "oof.csv")
     trained = stamp.made_from.get("settings", settings) if stamp else settings
     changes = [
-        f"{key} {trained.get(key)!r}, the config says {value!r}"
+        f"{key} {short(trained.get(key))}, the config says {short(value)}"
         for key, value in settings.items()
         if trained.get(key) != value
     ]

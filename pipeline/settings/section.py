@@ -32,7 +32,7 @@ def as_spelled(value: object) -> object:
 
 def _not_bool(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError(f"should be a number, got {str(value).lower()}; write a number")
+        raise ValueError(f"should be a number, got {short(value)}; write a number")
     return value
 
 
