@@ -99,6 +99,15 @@ def test_every_column_of_the_leaderboard_holds_what_its_heading_says(summary, ta
     assert tables.table("leaderboard") == expected
 
 
+def test_small_errors_keep_four_digits_and_other_numbers_four_decimals(summary):
+    chosen = {**summary["chosen"], "score": 0.00012345, "gain": 0.0000012}
+    text = page({**summary, "chosen": chosen})
+    assert '<data value="0.00012345">0.0001234</data>' in text
+    assert '<data value="1.2e-06">+0.0000012</data>' in text
+    correlation = summary["diversity"]["mean_correlation"]
+    assert f'<data value="{correlation!r}">{correlation:.4f}</data>' in text
+
+
 def test_a_blend_that_is_one_member_says_so_beside_its_name():
     of = whole_evidence()
     of.board["alone"] = ["m0", *[None] * (len(of.board) - 1)]

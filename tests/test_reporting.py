@@ -111,6 +111,13 @@ def test_the_verdict_expects_what_choosing_scores_where_that_is_known():
         assert "0.5000" not in told
 
 
+def test_small_errors_keep_four_digits_in_the_verdict():
+    small = {"score": 0.5e-5, "gain": 0.2e-7, "gain_low": 0.1e-7, "gain_high": 0.3e-7}
+    told = verdict(*board("blend_convex", **small))
+    assert re.search(r"\b0\.000005000, better by 0\.000000020 .*\+0\.000000010\b", told)
+    assert "0.0000, " in verdict(*board("blend_convex", metric="auc", **small))
+
+
 def test_an_expected_score_that_is_undefined_claims_no_gain():
     told = verdict(*board("blend_convex", expected=dict.fromkeys(EXPECTED)))
     assert re.match(r"\w+ blend_convex: expect rmse –\W*$", told)

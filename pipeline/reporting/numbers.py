@@ -5,26 +5,37 @@ from collections.abc import Callable
 import numpy as np
 
 MINUS = "−"
+SMALL = 0.01  # numbers below it may get more than four decimals
 TO_ASCII = str.maketrans({MINUS: "-", "–": "-"})  # for the terminal
 
 
-def value(number: float | None) -> str:
-    """A score or a share: four decimals, or four digits where it is large."""
+def decimals_of(chosen: float | None, *, greater_is_better: bool) -> int:
+    """Decimals of scores and gains: four, or those of four digits if the chosen error is small.
+
+    Scores where greater is better have a known scale and always get four decimals.
+    """
+    if greater_is_better or chosen is None or not 0 < chosen < SMALL:
+        return 4
+    return 3 - int(np.floor(np.log10(chosen)))
+
+
+def value(number: float | None, decimals: int = 4) -> str:
+    """A score or a share: four decimals, one where it is large, `decimals` where it is small."""
     if number is None or number != number:
         return "–"
-    return _digits(number)
+    return _digits(number, decimals)
 
 
-def signed(number: float | None) -> str:
+def signed(number: float | None, decimals: int = 4) -> str:
     """A difference with its sign, unless it is written as 0."""
     if number is None or number != number:
         return "–"
-    text = _digits(number, "+")
+    text = _digits(number, decimals, "+")
     return text if text.strip("+0.") else "0"
 
 
-def _digits(number: float, sign: str = "") -> str:
-    form = "z.4f" if abs(number) < 100 else "z,.1f"
+def _digits(number: float, decimals: int, sign: str = "") -> str:
+    form = f"z.{decimals if abs(number) < SMALL else 4}f" if abs(number) < 100 else "z,.1f"
     return f"{number:{sign}{form}}".replace("-", MINUS)
 
 

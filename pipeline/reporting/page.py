@@ -1,5 +1,6 @@
 """The summary as one HTML file that holds its style and its figures."""
 
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -8,7 +9,7 @@ from markupsafe import Markup
 
 from pipeline.ensemble.leaderboard import PLAIN_MEAN
 from pipeline.reporting import curves, figures
-from pipeline.reporting.numbers import FORMATS
+from pipeline.reporting.numbers import FORMATS, decimals_of
 from pipeline.reporting.summary import Summary
 from pipeline.reporting.svg import drawn
 
@@ -23,7 +24,9 @@ def page(summary: Summary) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals["num"] = _number
+    better = summary["greater_is_better"]
+    decimals = decimals_of(summary["chosen"]["score"], greater_is_better=better)
+    environment.globals["num"] = partial(_number, decimals=decimals)
     environment.filters.update(FORMATS)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     pairs = sorted(summary["diversity"]["pairs"], key=lambda pair: -(pair["correlation"] or 0))
@@ -54,9 +57,10 @@ def page(summary: Summary) -> str:
     )
 
 
-def _number(number: float | None, style: str = "value") -> Markup:
+def _number(number: float | None, style: str = "value", *, decimals: int) -> Markup:
     """A number as the reader sees it, with all its digits in the element's value."""
-    text = FORMATS[style](number)
+    is_scaled = style in ("value", "signed")
+    text = FORMATS[style](number, decimals) if is_scaled else FORMATS[style](number)
     if number is None:
         return Markup("{}").format(text)
     return Markup('<data value="{}">{}</data>').format(repr(number), text)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pipeline.ensemble.leaderboard import PLAIN_MEAN
 from pipeline.files.messages import shortened
+from pipeline.reporting.numbers import decimals_of
 from pipeline.scoring.metrics import Metric
 
 WIDTH = 100
@@ -106,13 +107,8 @@ def _alone_of(line: Any) -> str | None:
 
 
 def _format(metric: Metric, chosen: float) -> Format:
-    """A format of scores and gains: four decimals, or four digits if the chosen error is small.
-
-    Scores where greater is better have a known scale and always get four decimals.
-    """
-    decimals = 4
-    if not metric.greater_is_better and 0 < chosen < 0.01:
-        decimals = 3 - int(np.floor(np.log10(chosen)))
+    """A format of scores and gains, with the decimals of `decimals_of`."""
+    decimals = decimals_of(chosen, greater_is_better=metric.greater_is_better)
 
     def number(value: float, sign: str = "") -> str:
         if np.isnan(value):

@@ -1,10 +1,11 @@
 """The report's verdict: which predictor to submit, and how sure that is."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
-from pipeline.reporting.numbers import signed, value
+from pipeline.reporting.numbers import decimals_of, signed, value
 from pipeline.reporting.screen import is_no_better_than_constant
 from pipeline.scoring.metrics import Metric
 
@@ -29,11 +30,13 @@ def verdict(
     name, n, best = chosen["name"], len(singles), singles[0]  # the board is sorted by score
     plain, single = f"the plain mean of the {n} predictors", f"the best single one, {best['name']}"
     line = chosen if expected is None else expected
+    decimals = decimals_of(chosen["score"], greater_is_better=metric.greater_is_better)
+    gain_of = partial(signed, decimals=decimals)
     warns = is_no_better_than_constant(over_constant)
     verb = "The best is" if warns else "Submit"
-    score = f"its {metric.label} on held-out rows is {value(chosen['score'])}"
+    score = f"its {metric.label} on held-out rows is {value(chosen['score'], decimals)}"
     if expected is not None:
-        score = f"expect {metric.label} {value(line['score'])}"
+        score = f"expect {metric.label} {value(line['score'], decimals)}"
     if chosen["alone"] is not None:
         alone = chosen["alone"]
         start = f"{verb} {name}, which is {alone} alone: blending gains nothing on it; {score}"
@@ -46,22 +49,23 @@ def verdict(
         start = f"{verb} {name}: {score}"
         gain, low, high = line["gain"], line["gain_low"], line["gain_high"]
         if gain is not None:
-            start += f", {_than(plain, gain)} (95 % interval {signed(low)} to {signed(high)})"
+            interval = f"95 % interval {gain_of(low)} to {gain_of(high)}"
+            start += f", {_than(plain, gain, decimals)} ({interval})"
     if warns:
         start = f"Submit nothing yet: no model is surely better than a constant. {start}"
     own, other = line["score"], best["score"]
     if chosen["alone"] == best["name"] or own is None or other is None:
         return f"{start}."
     gain = (own - other) * metric.sign
-    end = f"{start}, and {_than(single, gain)}"
+    end = f"{start}, and {_than(single, gain, decimals)}"
     low, high = line.get("gain_over_single_low"), line.get("gain_over_single_high")
     if gain == 0 or low is None or high is None:
         return f"{end}."
-    return f"{end} ({signed(low)} to {signed(high)})."
+    return f"{end} ({gain_of(low)} to {gain_of(high)})."
 
 
-def _than(other: str, gain: float) -> str:
+def _than(other: str, gain: float, decimals: int) -> str:
     """A gain in words; positive is better."""
     if gain == 0:
         return f"as good as {other}"
-    return f"{'better' if gain > 0 else 'worse'} by {value(abs(gain))} than {other}"
+    return f"{'better' if gain > 0 else 'worse'} by {value(abs(gain), decimals)} than {other}"
