@@ -343,6 +343,21 @@ def test_an_unknown_name_of_blend_is_named_whatever_is_trained(workplace, refuse
     assert re.match(rf"error: blend\.{key}: .*'meen'.*\b{known}, ", refused(config))
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--metric", "qwk"), r"train\.csv: metric qwk\b.*'id'"),
+        (("--training.class_weights", "{sprot: 2}"), r"'sprot'.*'sport'"),
+        (("--metric", "{file: m.py, greater_is_better: true}"), r"m\.py: .*ZeroDivisionError"),
+    ],
+)
+def test_what_does_not_fit_the_targets_is_one_line(workplace, refused, words, said):
+    settings = {"members": [{"model": "tfidf_linear"}], "backbone": None}
+    config = write_competition(workplace, "multiclass", settings=settings)
+    Path("m.py").write_text("def score(y, p): return 1 / 0")
+    assert re.search(said, refused(config, *words))
+
+
 def test_the_default_blenders_are_known():
     assert set(Blend().methods) <= set(BLENDERS)
 
