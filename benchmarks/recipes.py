@@ -81,8 +81,9 @@ Cell = tuple[str, int, str]  # pooling, seed, arm
 LEARNING_RATE, MAX_LENGTH, WINDOW_OVERLAP = 1e-4, 128, 0.25
 HEAD = {"regression": 20.0}  # rate of head and pooling over that of the backbone, else 50
 PLANTED = {
-    **{f"classes{k}": (planted_classes, k) for k in (2, 6, 28, 100)},
-    **{f"labels{k}": (planted_labels, k) for k in (6, 28, 100)},
+    f"{kind}{k}": (make, k)
+    for kind, make in (("classes", planted_classes), ("labels", planted_labels))
+    for k in (2, 6, 28, 100)
 }
 
 
