@@ -38,9 +38,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if cost is not None:
             print(f"report: {cost}", flush=True)
         summary = summarise(evidence)
-        write_json(numbers, summary)
-        write_csv(rows, worst_rows(evidence))
-        with written_with_stamp(path, inputs, beside=_hashes(numbers, rows)) as temporary:
+        beside = {
+            numbers.name: write_json(numbers, summary),
+            rows.name: write_csv(rows, worst_rows(evidence)),
+        }
+        with written_with_stamp(path, inputs, beside=beside) as temporary:
             temporary.write_text(page(summary), encoding="utf-8")
         print(f"{summary['verdict'].translate(TO_ASCII)}\n{path}")
 

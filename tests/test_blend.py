@@ -19,6 +19,8 @@ from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.crossfit import cross_fit_pairs, of_own_fold
 from pipeline.files.reading import read_json
+from pipeline.files.writing import write_json
+from pipeline.predictors import saved_blends
 from pipeline.scoring.intervals import difference_interval, estimate_fit_variance
 from pipeline.scoring.target import Target
 from pipeline.settings.command import load_config
@@ -335,6 +337,24 @@ def changed_in_a_digit(path: Path) -> bytes:
     at = max(before.rfind(digit) for digit in b"0123456789")
     path.write_bytes(before[:at] + b"%d" % (9 - before[at] + 48) + before[at + 1 :])
     return before
+
+
+def test_a_stamp_vouches_for_what_was_written_and_not_for_what_lies_there(
+    prepared, run, monkeypatch, capsys
+):
+    """Another process may replace a file as soon as it has its name."""
+
+    def replaced(path, content):
+        written = write_json(path, content)
+        path.write_text("{}")
+        return written
+
+    monkeypatch.setattr(saved_blends, "write_json", replaced)
+    config = prepared("binary", methods=["mean"])
+    run(config)
+    with pytest.raises(SystemExit, match="^2$"):
+        submit.main([str(config), "--predictor", "blend_mean.threshold"])
+    assert "blend_mean.threshold/postprocessing.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", [changed_in_a_digit, Path.unlink])

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # as in `files.writing`
+    from numpy.typing import NDArray
 
 
 def file_sha256(path: Path) -> str:
@@ -22,7 +23,7 @@ def sha256_of_texts(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def sha256_of_array(array: NDArray[Any]) -> str:
+def sha256_of_array(array: "NDArray[Any]") -> str:
     """Hash of an array's type, shape and numbers."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     digest.update(array.tobytes())

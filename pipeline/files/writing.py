@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from pipeline.files.hashes import file_sha256
+
 if TYPE_CHECKING:  # the command line takes its lock without loading pandas
     import pandas as pd
     from numpy.typing import NDArray
@@ -64,10 +66,12 @@ def remove_remains(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Mapping[str, object]) -> None:
+def write_json(path: Path, content: Mapping[str, object]) -> str:
+    """Write the file whole; the hash of what was written, whatever lies there soon after."""
     plain = without_nan(content)
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        return file_sha256(temporary)
 
 
 def without_nan(value: Any) -> Any:
@@ -83,9 +87,11 @@ def without_nan(value: Any) -> Any:
     return value
 
 
-def write_csv(path: Path, table: "pd.DataFrame") -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> str:
+    """As `write_json`."""
     with written_whole(path) as temporary:
         save_csv(temporary, table)
+        return file_sha256(temporary)
 
 
 def save_csv(path: Path, table: "pd.DataFrame") -> None:

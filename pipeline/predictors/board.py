@@ -115,16 +115,11 @@ def postprocessing_of(folder: Path) -> State:
     return read_json(path) if path.is_file() else {}
 
 
-def sha256_of_postprocessing(folder: Path) -> str | None:
-    path = folder / POSTPROCESSING
-    return file_sha256(path) if path.is_file() else None
-
-
 def has_its_postprocessing(folder: Path) -> bool:
     """Whether the file of a blend's post-processing is the one that was written with the blend."""
-    stamp = read_stamp(folder / "test.csv")
+    stamp, path = read_stamp(folder / "test.csv"), folder / POSTPROCESSING
     written = stamp.about.get("postprocessing") if stamp else None
-    return written == sha256_of_postprocessing(folder)
+    return written == (file_sha256(path) if path.is_file() else None)
 
 
 def made_from_of_blends(

@@ -34,7 +34,6 @@ from pipeline.predictors.board import (
     postprocessing_of,
     read_board,
     remedy_of,
-    sha256_of_postprocessing,
 )
 from pipeline.predictors.predictions import write_predictions
 from pipeline.scoring.metrics import metric_of
@@ -136,9 +135,10 @@ def write_contest(
         folder, own = predictor_dir(competition, name), made_from_of_blend(made_from, name)
         with written_with_stamp(_model_path(competition, name), own) as temporary:
             save_fitted(temporary, candidate.fitted[-1])
+        about: dict[str, str | None] = {"postprocessing": None}
         if len(candidate.fitted) > 1:
-            write_json(folder / POSTPROCESSING, candidate.fitted[1].as_json(columns))
-        about = {"postprocessing": sha256_of_postprocessing(folder)}
+            told = candidate.fitted[1].as_json(columns)
+            about["postprocessing"] = write_json(folder / POSTPROCESSING, told)
         parts = (("oof", train.ids, cross_fitted), ("test", test.ids, candidate.test))
         for part, ids, values in parts:
             write_predictions(folder, part, ids, config.data.id_name, columns, values, own, **about)
