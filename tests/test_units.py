@@ -787,7 +787,7 @@ def test_a_unit_of_an_older_version_says_what_to_do(in_folder_of):
     del run["kind"], run["encoding"]
     path.write_text(json.dumps(run))
     test = of_competition.TestRows(("b",), (("dull",),))
-    with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*'kind'.*train again"):
+    with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*'encoding'.*train again"):
         predict_members({"mean": [in_folder_of.unit]}, test, Jobs(), lambda *_: None)
 
 

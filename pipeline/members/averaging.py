@@ -40,7 +40,7 @@ def predict_members(
     check_copies(encoding.backbone for _, encoding in kinds.values() if encoding)
     for name, units in members.items():
         (kind, encoding), run = kinds[name], read_run(units[0])
-        template, names = run.get("template"), run.get("features", [])  # absent in older units
+        template, names = run["template"], run["features"]
         shared_by = (type(kind), encoding, template, tuple(names))
         if shared_by not in inputs:
             texts, features = _cells(units[0], template, names, test)

@@ -63,7 +63,7 @@ def kind_of(member: AnyMember) -> Kind:
 
 def kind_of_unit(unit: Unit) -> Kind:
     """The kind of a trained unit; a ValueError if `run.json` names none of this version."""
-    name = read_run(unit).get("kind")
+    name = read_run(unit)["kind"]
     if name not in KINDS:
         raise ValueError(
             f"{unit.folder}: run.json has 'kind' {name!r}, should be one of {', '.join(KINDS)}; "

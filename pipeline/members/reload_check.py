@@ -42,7 +42,7 @@ def check_reloaded(unit: Unit, predict: Callable[[Texts, Columns], Floats], devi
     """
     written = read_json(unit.folder / RELOAD_CHECK)
     texts = [tuple(text) for text in written["texts"]]
-    predictions = predict(texts, written.get("features", {}))
+    predictions = predict(texts, written["features"])
     scaling = scaling_of(unit)
     before = np.array(written["predictions"])
     if scaling is not None:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import Any, NamedTuple, Required, TypedDict, cast
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from pipeline.settings.config import Config
 from pipeline.settings.fine_tuning import Options
 
 RUN, OOF, LOG = "run.json", "oof.csv", "train.log"
-NEEDED = ("fingerprint", "n_folds", "kind", "encoding", "task", "columns", "device")  # of run.json
 
 Texts = Sequence[tuple[str, ...]]  # one text per row, or the two of a pair; {sep} is a NUL
 
@@ -61,7 +60,7 @@ class Encoding(NamedTuple):
 
 
 class Run(TypedDict, total=False):
-    """The entries of a unit's `run.json` that are read again.
+    """The entries of a unit's `run.json` that are read again; every unit has the required ones.
 
     Attributes:
         features: the columns of `data.features` that the unit reads.
@@ -71,24 +70,27 @@ class Run(TypedDict, total=False):
         last_loss: of the training; `constant_loss`: that of a constant prediction.
     """
 
-    fingerprint: dict[str, object]
-    n_folds: int
-    kind: str
-    template: str | None
-    features: list[str]
-    encoding: Options
-    task: str
-    columns: list[str]
+    fingerprint: Required[dict[str, object]]
+    n_folds: Required[int]
+    kind: Required[str]
+    template: Required[str | None]
+    features: Required[list[str]]
+    encoding: Required[Options]
+    task: Required[str]
+    columns: Required[list[str]]
     scaling: dict[str, Any] | None
     metric: str
     score: float
     weights_sha256: str
     unit_seconds: float
-    device: str
+    device: Required[str]
     seconds: float | None
     network: Options
     last_loss: float | None
     constant_loss: float
+
+
+NEEDED = Run.__required_keys__
 
 
 def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) -> bool:
@@ -107,11 +109,11 @@ def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) ->
 def read_run(unit: Unit) -> Run:
     """The unit's `run.json`; a ValueError if it lacks an entry that every unit has."""
     run = read_json(unit.folder / RUN)
-    missing = [key for key in NEEDED if key not in run]
+    missing = NEEDED - run.keys()
     if missing:
         raise ValueError(
-            f"{unit.folder}: run.json has no {missing[0]!r}: another version wrote it; remove the "
-            "folder and run train again"
+            f"{unit.folder}: run.json has no {min(missing)!r}: another version wrote it; remove "
+            "the folder and run train again"
         )
     return cast(Run, run)
 

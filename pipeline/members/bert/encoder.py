@@ -145,8 +145,8 @@ def _network(
     Args:
         in_training: arguments of `build_network` that change nothing in a trained network.
     """
-    pooling, template = settings["pooling"], settings.get("template")
-    options = all_options(pooling, settings["options"], backbone, template)
+    pooling = settings["pooling"]
+    options = all_options(pooling, settings["options"], backbone, settings["template"])
     return build_network(
         backbone,
         pooling,
@@ -154,9 +154,9 @@ def _network(
         n_columns,
         task=task,
         freeze_embeddings=settings["freeze_embeddings"],
-        freeze_layers=settings.get("freeze_layers", 0),
+        freeze_layers=settings["freeze_layers"],
         lora=Lora(**settings["lora"]) if settings["lora"] else None,
-        windows=Windows(*settings["windows"]) if settings.get("windows") else None,
+        windows=Windows(*settings["windows"]) if settings["windows"] else None,
         **in_training,
     )
 
