@@ -126,6 +126,13 @@ def test_an_index_that_a_tool_wrote_beside_the_id_is_named_with_the_columns(tmp_
         read(tmp_path, ["x"])
 
 
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_another_separator_is_told(tmp_path, mark, name):
+    (tmp_path / "oof.csv").write_text(f"id{mark}no{mark}yes\nx{mark}1{mark}0\n")
+    with pytest.raises(ValueError, match=rf"oof\.csv: .*\b{name}\b.*\bcommas\b"):
+        read(tmp_path)
+
+
 def test_a_column_that_is_another_spelling_of_ours_is_shown_apart(tmp_path):
     write_rows(tmp_path / "oof.csv", ["id", "no", "ye\u0301s"], [["x", "1", "0"]])
     with pytest.raises(ValueError, match=r"'ye\\u0301s' is 'y\\xe9s'"):

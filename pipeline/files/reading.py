@@ -139,7 +139,7 @@ def text_cells(
     if not rows:
         raise ValueError(f"{where}: is empty; its first line should name the columns")
     if dialect is not None:
-        other = _other_separator(rows[0], delimiter)
+        other = other_separator(rows[0], delimiter)
         if other is not None and all(other in row[0] for row in rows[:2]):
             only = f"its only column is {rows[0][0]!r}"
             raise ValueError(f"{where}: {only}; {_set_separator(other)}")
@@ -181,15 +181,11 @@ def misread(content: bytes, encoding: str | None) -> tuple[str, str] | None:
 
 def _remedy(header: list[str], row: list[str], delimiter: str, dialect: Dialect | None) -> str:
     """Remedy for rows that differ in length."""
-    other = _other_separator(header, delimiter)
+    other = other_separator(header, delimiter)
     if other is not None and dialect is not None:
         return _set_separator(other)
     if other is not None:
-        name = " or name it .tsv" if other == "\t" else ""
-        return (
-            f"it looks separated by {SEPARATORS[other]} ({other!r}); "
-            f"save it with {SEPARATORS.get(delimiter, repr(delimiter))}{name}"
-        )
+        return save_with(delimiter, other)
     for longer, shorter, which in ((row, header, "that line"), (header, row, "the first line")):
         if len(longer) > len(shorter) and not any(longer[len(shorter) :]):
             n_more = len(longer) - len(shorter)
@@ -202,11 +198,20 @@ def _remedy(header: list[str], row: list[str], delimiter: str, dialect: Dialect 
     return remedy
 
 
-def _other_separator(header: list[str], delimiter: str) -> str | None:
+def other_separator(header: list[str], delimiter: str) -> str | None:
     """The separator that the only cell of the first line seems to use, or None."""
     if len(header) > 1:
         return None
     return next((s for s in SEPARATORS if s in header[0] and s != delimiter), None)
+
+
+def save_with(delimiter: str, other: str) -> str:
+    """Remedy for a file of ours that is separated by `other`."""
+    name = " or name it .tsv" if other == "\t" else ""
+    return (
+        f"it looks separated by {SEPARATORS[other]} ({other!r}); "
+        f"save it with {SEPARATORS.get(delimiter, repr(delimiter))}{name}"
+    )
 
 
 def _set_separator(other: str) -> str:

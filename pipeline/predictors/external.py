@@ -17,7 +17,7 @@ from pipeline.competition.tables import read_table
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import first_few, listed
-from pipeline.files.reading import decoding, read_csv_as_text
+from pipeline.files.reading import decoding, other_separator, read_csv_as_text, save_with
 from pipeline.files.stamp import read_stamp
 from pipeline.scoring.tasks import Floats
 
@@ -134,7 +134,9 @@ def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
     places = [0, *(at for at, name in enumerate(names) if name not in columns)]
     id_at = next((at for at in places if sorted(names[:at] + names[at + 1 :]) == wanted), None)
     if id_at is None and sorted(names) != wanted:
-        shown = respelled(names, columns)
+        shown, other = respelled(names, columns), other_separator(names, ",")
+        if other is not None:
+            raise ValueError(f"{path}: its only column is {names[0]!r}; {save_with(',', other)}")
         hint = f"; {shown} here: rename it" if shown else _of_one_class(columns, len(names) - 1)
         raise ValueError(
             f"{path}: prediction columns [{listed(names[1:])}] should be [{listed(columns)}], "
