@@ -24,6 +24,17 @@ def check(workplace):
     return run
 
 
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_targets_of_which_none_varies_are_refused(workplace, task):
+    config = load_config(write_competition(workplace, task))
+    train = read_train(config.data, task)
+    y = np.ones_like(train.y)
+    with pytest.raises(ValueError, match=rf"train\.csv: .*'{train.columns[0]}' is 1\b.*\b60\b"):
+        check_learnable(config, replace(train, y=y))
+    y[7, -1] = 0
+    check_learnable(config, replace(train, y=y))
+
+
 def test_words_have_no_order(check):
     with pytest.raises(ValueError, match=r"train\.csv: .*\bordinal\b.*\bmean\b.*'id'"):
         check({"loss": "ordinal"})

@@ -1,5 +1,7 @@
 """Whether members can learn the targets as they are set to."""
 
+import numpy as np
+
 from pipeline.competition.rows import Train
 from pipeline.competition.targets import as_number
 from pipeline.files.suggestions import choices
@@ -8,8 +10,13 @@ from pipeline.settings.members import Member
 
 
 def check_learnable(config: Config, train: Train) -> None:
-    """Raise a ValueError if the loss or the weights of a member do not fit the targets."""
+    """Raise a ValueError if no target varies, or a member's loss or weights do not fit them."""
     where, names = config.data.train, train.classes or train.columns
+    if not train.classes and (np.nanmax(train.y, axis=0) == np.nanmin(train.y, axis=0)).all():
+        raise ValueError(
+            f"{where}: no target varies, {names[0]!r} is {np.nanmax(train.y[:, 0]):g} on all "
+            f"{len(train.y)} rows; correct data.target, or raise data.train_rows if it is set"
+        )
     words = [name for name in train.classes if as_number(name) is None]
     for member in config.members:
         weights = member.class_weights
