@@ -123,6 +123,7 @@ def test_one_target_is_one_dimension(own):
         ("def score(y, p) return 1", "SyntaxError in line 1"),
         ("import nothing_of_that_name", "nothing_of_that_name"),
         ("def scores(y, p): return 1", "'score'.*'scores'"),
+        ("from math import pi", "'score'.*[^ :]$"),  # of which no other can be offered
         ("def score(y, p): return float('nan')", "NaN"),
     ],
 )

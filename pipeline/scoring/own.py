@@ -79,10 +79,11 @@ class OwnFunction:
             raise ValueError(f"metric.file: {self.file} {problem}; correct it") from None
         function = getattr(module, self.function, None)
         if not callable(function):
-            known = [name for name, value in vars(module).items() if callable(value)]
+            names = (name for name, value in vars(module).items() if callable(value))
+            known = [name for name in names if not name.startswith("_")]
             raise ValueError(
                 f"metric.function: {self.file} has no function {self.function!r}; "
-                + choices(self.function, [name for name in known if not name.startswith("_")])
+                + (choices(self.function, known) if known else "define it there")
             )
         return function
 
