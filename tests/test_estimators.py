@@ -14,6 +14,7 @@ from conftest import MAKERS
 from scipy.special import expit
 from scored import score
 
+from pipeline.files.messages import short
 from pipeline.members.classic import estimators
 from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
 from pipeline.members.classic.tfidf import Tfidf
@@ -365,7 +366,7 @@ def test_an_unknown_option_is_refused_with_the_known_ones(name):
     ],
 )
 def test_a_value_that_is_no_positive_number_within_reason_is_refused(option, value):
-    shown = re.escape(repr(value))
+    shown = re.escape(short(value))
     with pytest.raises(ValueError, match=rf"\b{option}\b.*\btfidf_linear\b.* {shown}"):
         check_options("tfidf_linear", {option: value})
 
