@@ -17,13 +17,12 @@ from pipeline.competition.deal import connect, parts_of
 from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
 from pipeline.competition.spelling import in_print, is_missing, spelling_key, text_key, words_key
 from pipeline.competition.tables import open_table
-from pipeline.files.messages import short
+from pipeline.files.messages import listed, short
 from pipeline.files.reading import misread
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.agreement import MOST_TEXTS
 from pipeline.settings.data import Data
 
-MOST_LINES = 5  # about classes of one row
 MANY = 0.05  # share of training rows with a recurring value from which we warn
 FEW = 3  # test rows expected to share a value: fewer may be missing by chance
 SEVERAL = 10  # values that a column has at least if it may group the rows
@@ -169,16 +168,15 @@ def _lines_about_spellings(data: Data, groups: Sequence[str]) -> list[str]:
 
 def _lines_about_lone_rows(data: Data, train: Train) -> list[str]:
     n_rows = np.bincount(train.y, minlength=len(train.classes))
-    lone_rows = np.flatnonzero(n_rows[train.y] == 1)
-    lines = [
-        f"{data.train}: class {in_print(train.classes[train.y[row]])} has a single row, id "
-        f"{train.ids[row]!r}: the model that predicts it has never seen the class; remove the row "
-        "if it is a mistake"
-        for row in lone_rows[:MOST_LINES]
+    lone = [
+        f"{in_print(train.classes[train.y[row]])} of id {train.ids[row]!r}"
+        for row in np.flatnonzero(n_rows[train.y] == 1)
     ]
-    if len(lone_rows) > MOST_LINES:
-        lines.append(f"{data.train}: {len(lone_rows)} classes in all have a single row")
-    return lines
+    line = (
+        f"{data.train}: {len(lone)} classes have a single row, {listed(lone)}: the model that "
+        "predicts it has never seen the class; remove the row if it is a mistake"
+    )
+    return [line] if lone else []
 
 
 def _shared_in_train_only(data: Data, train: Train, test: TestRows) -> list[str]:
