@@ -122,6 +122,8 @@ def test_one_target_is_one_dimension(own):
         ("def score(y): return 1", "TypeError"),
         ("def score(y, p) return 1", "SyntaxError in line 1"),
         ("import nothing_of_that_name", "nothing_of_that_name"),
+        ("import sys\nsys.exit()", "SystemExit in line 2"),
+        ("def score(y, p):\n    raise SystemExit(0)", "SystemExit in line 2"),
         ("def scores(y, p): return 1", "'score'.*'scores'"),
         ("from math import pi", "'score'.*[^ :]$"),  # of which no other can be offered
         ("def score(y, p): return float('nan')", "NaN"),

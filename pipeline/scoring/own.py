@@ -42,7 +42,7 @@ class OwnFunction:
         where, function = f"{self.file}: {self.function} on {len(y)} rows", self._read
         try:
             value = function(y.copy(), p.copy())  # so it may change what it gets
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # or the stage would end as if all were well
             raise ValueError(f"{where} {self._in_a_line(error)}; correct it, or {REMEDY}") from None
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value.item()
@@ -74,7 +74,7 @@ class OwnFunction:
         sys.modules[module.__name__] = module
         try:
             exec(compile(source, self.file, "exec"), module.__dict__)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             problem = self._in_a_line(error)
             raise ValueError(f"metric.file: {self.file} {problem}; correct it") from None
         function = getattr(module, self.function, None)
@@ -87,7 +87,7 @@ class OwnFunction:
             )
         return function
 
-    def _in_a_line(self, error: Exception) -> str:
+    def _in_a_line(self, error: BaseException) -> str:
         """What the file raised, with the number of its last line that the error passed."""
         lines = [
             f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == self.file
@@ -96,4 +96,4 @@ class OwnFunction:
             lines = [error.lineno]
         at = f" in line {lines[-1]}" if lines else ""
         message = " ".join(str(error).split())
-        return f"raised {type(error).__name__}{at}: {message[:200]}"
+        return f"raised {type(error).__name__}{at}" + (f": {message[:200]}" if message else "")
