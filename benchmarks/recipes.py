@@ -6,7 +6,7 @@
     python -m benchmarks.recipes scale --competitions tweets --poolings max min --seeds 2
     python -m benchmarks.recipes poolings --competitions amazon --poolings mean mean+max gem
     python -m benchmarks.recipes losses --competitions amazon --rows 1500 --metric mae
-    python -m benchmarks.recipes losses --competitions newsgroups --rows 1500 --metric f1_macro
+    python -m benchmarks.recipes losses --competitions newsgroups --rows 800 --metric f1_macro
     python -m benchmarks.recipes defaults --competitions movies amazon --rows 3000 --folds 5
     python -m benchmarks.recipes precision --competitions tweets --rows 3325 --poolings mean max
     python -m benchmarks.recipes kit --competitions amazon movies newsgroups --rows 1000 --seeds 2
