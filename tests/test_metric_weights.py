@@ -1,6 +1,7 @@
 """Weights of rows in the metric: scores, bootstrap samples and what follows from them."""
 
 import json
+import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -221,6 +222,14 @@ def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workpla
         assert run["scaling"]["transform"] == "log1p"
         assert 0 < run["rows"]["training"] < 40  # of 40, without those of weight 0
     config = yaml.safe_load(CONFIG.read_text())
+    for key, told in (("weight", "weights"), ("transform", r"data\.transform")):
+        other = {**config, "data": {**config["data"], key: None}}
+        CONFIG.write_text(yaml.safe_dump(other))
+        for name in ("blend", "report"):
+            with pytest.raises(SystemExit, match="^2$"):
+                import_module(f"pipeline.{name}").main([str(CONFIG)])
+            said = rf"oof/tiny/tfidf_linear/oof\.csv: .*{told}\b.*\btrain\b"
+            assert re.search(said, capsys.readouterr().err)
     del config["data"]["metric_weight"]
     CONFIG.write_text(yaml.safe_dump(config))
     capsys.readouterr()

@@ -109,11 +109,16 @@ def check_same_models(folder: Path) -> None:
         )
 
 
-def origin_of_oof(train: Train, folds: NDArray[np.int64]) -> dict[str, object]:
-    """Hashes of all that an OOF depends on besides its models: folds, targets, texts, features."""
+def origin_of_oof(
+    train: Train, folds: NDArray[np.int64], transform: str | None
+) -> dict[str, object]:
+    """The data that an OOF depends on, most of it as hashes, and the transform of its targets."""
+    of_rows = {"shares": train.shares, "weights": train.weights}
     return {
         "folds": sha256_of_array(folds),
         "targets": sha256_of_array(train.y),
+        **{name: a if a is None else sha256_of_array(a) for name, a in of_rows.items()},
+        "data.transform": transform,
         "texts": train.sha256_of_texts,
         "features": train.sha256_of_features,
     }
