@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import read_rows, write_competition, write_rows
 
+from pipeline import report
 from pipeline.competition.deal import quantile_bins, stratified
 from pipeline.competition.rows import read_train
 from pipeline.competition.solution import solution_target
@@ -328,6 +329,11 @@ def test_all_stages_take_a_table_with_missing_cells(
     assert set(present.values()) == {60}
     assert not _nulls(summary["leaderboard"], "score")
     stages("infer")
+    if task == "multilabel":  # the report tells how members were trained, not how they would be
+        report.main([str(CONFIG), "--training.class_weights", "null"])
+        summary = json.loads((workplace / "reports/tiny/summary.json").read_text())
+        weighed = "classes weighed (balanced) in tfidf_linear, lightgbm_text"
+        assert summary["run"]["training"] == [weighed]
 
 
 def _nulls(lines, key):

@@ -132,6 +132,7 @@ def test_the_facts_at_the_top_are_those_of_the_chosen_blend(summary, tables):
 def test_the_page_says_what_training_did_to_targets_rows_and_classes(summary):
     member = partial(SimpleNamespace, class_weights=None)
     config = SimpleNamespace(
+        competition="tiny",
         data=SimpleNamespace(weight="<w>", transform="log1p"),
         members=[
             member(name="mean"),

@@ -6,6 +6,7 @@ the formats of `predictors.external`.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,10 +137,15 @@ def check_made_for(folder: Path, part: str, expected: Mapping[str, object]) -> N
         require_current(path, expected, "run train, predict and blend again")
 
 
+def trained_settings(folder: Path) -> Mapping[str, Any] | None:
+    """The settings that a member was trained with; the config may have changed since."""
+    stamp = read_stamp(folder / "oof.csv")
+    return stamp.made_from.get("settings") if stamp else None
+
+
 def changed_settings(folder: Path, settings: Mapping[str, object]) -> str | None:
     """The differences between a member's training settings and these, in words."""
-    stamp = read_stamp(folder / "oof.csv")
-    trained = stamp.made_from.get("settings", settings) if stamp else settings
+    trained = trained_settings(folder) or settings
     changes = [
         f"{key} {short(trained.get(key))}, the config says {short(value)}"
         for key, value in settings.items()

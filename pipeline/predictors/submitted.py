@@ -15,6 +15,7 @@ from pipeline.files.reading import read_csv_as_text
 from pipeline.files.stamp import read_stamp, written_with_stamp
 from pipeline.files.writing import save_csv
 from pipeline.predictors.board import folder_of, member_folders, postprocessing_of
+from pipeline.predictors.predictions import trained_settings
 from pipeline.scoring.tasks import Floats, as_probabilities
 from pipeline.settings.config import Config
 from pipeline.settings.section import LONGEST_NAME
@@ -88,7 +89,7 @@ def record_of(
     return {
         "predictor": combination.name,
         **(several if len(own) > 1 else own[combination.name]),
-        "members": {name: _trained_settings(f) for name, f in member_folders(config).items()},
+        "members": {name: trained_settings(f) for name, f in member_folders(config).items()},
         "config": config.model_dump(by_alias=True),
         "data": {path: file_sha256(Path(path)) for path in tables},
         **provenance(),
@@ -122,12 +123,6 @@ def write_submission(
         with written_with_stamp(path, made_from, **record) as temporary:
             save_csv(temporary, table)
     return path
-
-
-def _trained_settings(folder: Path) -> dict[str, object] | None:
-    """The settings that a member was trained with; the config may have changed since."""
-    stamp = read_stamp(folder / "oof.csv")
-    return stamp.made_from.get("settings") if stamp else None
 
 
 def _weights(path: Path) -> dict[str, object]:

@@ -10,6 +10,7 @@ from pipeline.files.paths import predictor_dir
 from pipeline.files.provenance import provenance
 from pipeline.members.units import Run
 from pipeline.predictors.external import part_sha256
+from pipeline.predictors.predictions import trained_settings
 from pipeline.reporting.evidence import Evidence, Logs
 from pipeline.scoring.metrics import metric_of
 from pipeline.settings.config import Config
@@ -54,7 +55,8 @@ def training_terms(config: Config) -> list[str]:
     """What the training did to targets, rows and classes, other than use them as they are."""
     transform, weight, members = config.data.transform, config.data.weight, defaultdict(list)
     for member in config.members:
-        weights = member.class_weights
+        trained = trained_settings(predictor_dir(config.competition, member.name)) or {}
+        weights = trained.get("class_weights", member.class_weights)
         if isinstance(weights, Mapping):
             members[", ".join(f"{c} {w:g}" for c, w in weights.items())].append(member.name)
         elif weights is not None:
