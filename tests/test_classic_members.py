@@ -22,7 +22,7 @@ from pipeline.members.classic.estimators import ESTIMATORS, default_options
 from pipeline.members.classic.shallow import Inputs
 from pipeline.members.kinds import KINDS, kind_of_unit
 from pipeline.members.training_table import TrainingTable
-from pipeline.members.units import Unit, encoding_of
+from pipeline.members.units import Encoding, Unit, encoding_of
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.target import Target
 from pipeline.settings.command import load_config
@@ -367,6 +367,13 @@ def test_a_training_setting_on_a_classic_member_is_refused_with_what_is_allowed(
 def test_who_needs_a_backbone_says_so(member, said, config_of):
     with pytest.raises(ValueError, match=said):
         config_of(member, backbone=None)
+
+
+def test_the_separator_of_a_template_is_a_line_break_or_with_a_backbone_its_token(tiny_backbone):
+    kind, texts = KINDS["classic"](), [("warm\0dull",), ("warm\ndull",)]
+    assert kind.inputs(None, texts, None).texts == [("warm\ndull",)] * 2
+    vectors = kind.inputs(Encoding(tiny_backbone, 16), texts, None).texts
+    assert np.abs(vectors[0] - vectors[1]).max() > 0.01
 
 
 def test_the_length_of_embedded_texts_is_the_option_of_the_member():

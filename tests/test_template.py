@@ -170,7 +170,6 @@ def test_members_read_what_their_templates_say_in_every_stage(xor, capsys):
         shares[name] = np.mean([(float(cell) > 0.5) == truth[row] for row, cell in rows])
     assert shares["both"] >= 0.9
     assert shares["one"] <= 0.6
-    # the separator is a line break for a classic member
     check = json.loads(Path("models/xor/apart/fold0/reload_check.json").read_text())
     assert check["texts"][0][0].count("\0") == 2
     # hidden rows are read as the models were trained
