@@ -41,7 +41,7 @@ def predict_members(
     for name, units in members.items():
         (kind, encoding), run = kinds[name], read_run(units[0])
         template, names = run["template"], run["features"]
-        shared_by = (type(kind), encoding, template, tuple(names))
+        shared_by = (run["kind"], encoding, template, tuple(names))
         if shared_by not in inputs:
             texts, features = _cells(units[0], template, names, test)
             inputs[shared_by] = kind.inputs(encoding, texts, jobs, features)
