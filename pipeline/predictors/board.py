@@ -47,9 +47,8 @@ def check_predicted(members: Iterable[Path]) -> None:
             try:
                 part_path(folder, part)
             except FileNotFoundError:
-                raise FileNotFoundError(
-                    f"{folder / part}.csv: not there; run {stage} first"
-                ) from None
+                problem = f"{folder / part}.csv: not there; run {stage} first"
+                raise FileNotFoundError(problem) from None
 
 
 def folder_of(config: Config, predictor: str) -> Path:

@@ -74,9 +74,8 @@ def drift(evidence: Evidence) -> dict[str, Any]:
     gaps[evidence.chosen_name] = _gaps(evidence.chosen_oof, evidence.chosen_test)
     at = int(gaps[evidence.chosen_name].argmax())
     oof, unseen = evidence.chosen_oof[:, at], evidence.chosen_test[:, at]
-    both = np.concatenate([oof, unseen])
     # unlike NumPy's own edges, also where predictions differ by rounding only
-    edges = np.linspace(both.min(), both.max(), N_BARS + 1)
+    edges = np.linspace(min(oof.min(), unseen.min()), max(oof.max(), unseen.max()), N_BARS + 1)
     lengths = [np.array([len(t) for t in joined(rows.texts)]) for rows in (train, test)]
     return {
         "predictors": [

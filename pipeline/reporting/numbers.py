@@ -9,7 +9,7 @@ SMALL = 0.01  # numbers below it may get more than four decimals
 TO_ASCII = str.maketrans({MINUS: "-", "–": "-"})  # for the terminal
 
 
-def decimals_of(chosen: float | None, *, greater_is_better: bool) -> int:
+def decimals_of(chosen: float | None, greater_is_better: bool) -> int:
     """Decimals of scores and gains: four, or those of four digits if the chosen error is small.
 
     Scores where greater is better have a known scale and always get four decimals.

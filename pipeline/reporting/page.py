@@ -24,8 +24,7 @@ def page(summary: Summary) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    better = summary["greater_is_better"]
-    decimals = decimals_of(summary["chosen"]["score"], greater_is_better=better)
+    decimals = decimals_of(summary["chosen"]["score"], summary["greater_is_better"])
     environment.globals["num"] = partial(_number, decimals=decimals)
     environment.filters.update(FORMATS)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

@@ -108,7 +108,7 @@ def _alone_of(line: Any) -> str | None:
 
 def _format(metric: Metric, chosen: float) -> Format:
     """A format of scores and gains, with the decimals of `decimals_of`."""
-    decimals = decimals_of(chosen, greater_is_better=metric.greater_is_better)
+    decimals = decimals_of(chosen, metric.greater_is_better)
 
     def number(value: float, sign: str = "") -> str:
         if np.isnan(value):

@@ -1,7 +1,6 @@
 """The report's verdict: which predictor to submit, and how sure that is."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN
@@ -30,8 +29,7 @@ def verdict(
     name, n, best = chosen["name"], len(singles), singles[0]  # the board is sorted by score
     plain, single = f"the plain mean of the {n} predictors", f"the best single one, {best['name']}"
     line = chosen if expected is None else expected
-    decimals = decimals_of(chosen["score"], greater_is_better=metric.greater_is_better)
-    gain_of = partial(signed, decimals=decimals)
+    decimals = decimals_of(chosen["score"], metric.greater_is_better)
     warns = is_no_better_than_constant(over_constant)
     verb = "The best is" if warns else "Submit"
     score = f"its {metric.label} on held-out rows is {value(chosen['score'], decimals)}"
@@ -49,7 +47,7 @@ def verdict(
         start = f"{verb} {name}: {score}"
         gain, low, high = line["gain"], line["gain_low"], line["gain_high"]
         if gain is not None:
-            interval = f"95 % interval {gain_of(low)} to {gain_of(high)}"
+            interval = f"95 % interval {signed(low, decimals)} to {signed(high, decimals)}"
             start += f", {_than(plain, gain, decimals)} ({interval})"
     if warns:
         start = f"Submit nothing yet: no model is surely better than a constant. {start}"
@@ -61,7 +59,7 @@ def verdict(
     low, high = line.get("gain_over_single_low"), line.get("gain_over_single_high")
     if gain == 0 or low is None or high is None:
         return f"{end}."
-    return f"{end} ({gain_of(low)} to {gain_of(high)})."
+    return f"{end} ({signed(low, decimals)} to {signed(high, decimals)})."
 
 
 def _than(other: str, gain: float, decimals: int) -> str:

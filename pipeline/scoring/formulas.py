@@ -72,12 +72,7 @@ def ranked(p: Floats) -> NDArray[np.int64]:
 
 def reciprocal_rank(k: int) -> RowMean:
     """1 / rank of the true class where it is among the first k, else 0."""
-
-    def of_rows(y: NDArray[Any], p: Floats) -> Floats:
-        rank = rank_of_truth(y, p)
-        return np.where(rank <= k, 1 / rank, 0.0)
-
-    return RowMean(of_rows)
+    return RowMean(lambda y, p: np.where((rank := rank_of_truth(y, p)) <= k, 1 / rank, 0.0))
 
 
 def among_first(k: int) -> RowMean:
