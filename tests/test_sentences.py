@@ -9,7 +9,9 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from pipeline.members.backbones import check_copies, keep_backbone
+from pipeline.members.bert import embeddings
 from pipeline.members.bert.embeddings import embed
+from pipeline.members.bert.tokens import tokenize
 from pipeline.members.sentences import Recipe, recipe_of
 
 TEXTS = ["dull film", "the warm bright driver goes on", "a"]
@@ -90,6 +92,25 @@ def test_the_prompt_that_is_the_models_default_stands_before_every_text(
     copy = embedding_model({"pooling_mode": "mean"}, prompts=prompts, default="query")
     (vector,) = embed(copy, 32, [("film",)])[:, 0]
     np.testing.assert_allclose(vector, states_of(tiny_backbone, "the warm film").mean(0), atol=1e-5)
+
+
+def test_a_model_of_lower_case_reads_prompt_and_text_so(embedding_model, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        embeddings, "tokenize", lambda *args: read.extend(args[1]) or tokenize(*args)
+    )
+    copy = embedding_model({"pooling_mode": "mean"}, prompts={"query": "The "}, default="query")
+    embed(copy, 32, [("FILM",)])
+    (copy / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    embed(copy, 32, [("FILM",)])
+    assert read == [("The FILM",), ("the film",)]
+
+
+def test_a_prompt_that_is_not_to_be_pooled_is_refused(embedding_model):
+    pooling = {"pooling_mode": "mean", "include_prompt": False}
+    copy = embedding_model(pooling, prompts={"query": "the "}, default="query")
+    with pytest.raises(ValueError, match="include_prompt: false"):
+        recipe_of(copy)
 
 
 def test_a_model_without_a_default_prompt_gets_none(embedding_model):

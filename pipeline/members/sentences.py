@@ -5,8 +5,9 @@ arXiv:1908.10084), and their vectors are good only if they are made that way.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.files.reading import decoding, read_json
 
@@ -32,18 +33,20 @@ class Recipe(NamedTuple):
         prompt: put before every text.
         pooling: as of a member; mean+max is the vectors of both, side by side.
         is_scaled: whether vectors are scaled to length 1.
+        is_lower: whether prompt and text are put in lower case.
     """
 
     prompt: str = ""
     pooling: str = "mean"
     is_scaled: bool = False
+    is_lower: bool = False
 
 
 def recipe_of(backbone: Path) -> Recipe:
     """The recipe in a backbone's folder; without modules.json the mean of the tokens.
 
     Raises:
-        ValueError: a file is damaged, or names a module that is not understood, such as Dense.
+        ValueError: a file is damaged, or asks for what is not done here, such as a module Dense.
     """
     path = backbone / "modules.json"
     if not path.is_file():
@@ -57,14 +60,22 @@ def recipe_of(backbone: Path) -> Recipe:
             f"backbone {backbone}: modules.json has a module {odd[0]!r}, of which embeddings are "
             f"not made here; choose a model of {', '.join(READ)} alone"
         )
-    pooling = "mean"
+    prompt, pooling = _prompt_of(backbone), "mean"
     if "Pooling" in folders:
-        pooling = _pooling_of(backbone / folders["Pooling"] / "config.json")
-    return Recipe(_prompt_of(backbone), pooling, "Normalize" in folders)
+        path = backbone / folders["Pooling"] / "config.json"
+        config = read_json(path)
+        pooling = _pooling_of(config, path)
+        if prompt and config.get("include_prompt") is False:
+            raise ValueError(
+                f"{path}: include_prompt: false leaves the prompt out of the pooling, which is not "
+                "done here; choose another model"
+            )
+    path = backbone / "sentence_bert_config.json"
+    is_lower = path.is_file() and read_json(path).get("do_lower_case") is True
+    return Recipe(prompt, pooling, "Normalize" in folders, is_lower)
 
 
-def _pooling_of(path: Path) -> str:
-    config = read_json(path)
+def _pooling_of(config: Mapping[str, Any], path: Path) -> str:
     modes = config.get("pooling_mode", [mode for key, mode in OLD_KEYS.items() if config.get(key)])
     with decoding(path, REMEDY):
         modes = [modes] if isinstance(modes, str) else modes or ["mean"]

@@ -42,9 +42,10 @@ def embed(backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]]) -> 
     tokenizer, recipe = read_tokenizer(backbone), recipe_of(backbone)
     network = build_network(backbone, recipe.pooling, {}, 1, dropout=None, freeze_embeddings=True)
     max_length = min(max_length, most_tokens(network.config, tokenizer))
-    flat = tokenize(
-        tokenizer, [(recipe.prompt + text,) for row in texts for text in row], max_length
-    )
+    prompted = [recipe.prompt + text for row in texts for text in row]
+    if recipe.is_lower:
+        prompted = [text.lower() for text in prompted]
+    flat = tokenize(tokenizer, [(text,) for text in prompted], max_length)
     width = network.pooling.output_dim
     vectors = outputs_of(network, lambda batch: network.pooled(**batch), width, flat)
     if recipe.is_scaled:
