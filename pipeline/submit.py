@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # the rows that have OOF predictions
         scored = with_oof(*read_rows(config))[0] if config.folds.time is not None else train
         form = read_form(config, train.columns, train.classes, test.ids)
-        standings = dict(standing_of(config, name) for name in flags.predictor or [None])
+        standings = dict(standing_of(config, name, scored) for name in flags.predictor or [None])
         combination = Combination.of(flags.predictor or list(standings), flags.weights)
         for name in standings:
             _check_current(config, name, scored, test)

@@ -83,6 +83,18 @@ def test_targets_that_changed_under_folds_of_ones_own_are_refused(own_folds, ref
         assert re.search(said, refused(name, *words))
 
 
+@pytest.mark.parametrize("name", ["submit", "report"])
+@pytest.mark.parametrize(("setting", "said"), [("group", "groups"), ("metric_weight", "weights")])
+def test_a_leaderboard_of_other_groups_or_weights_is_not_taken(
+    name, setting, said, own_folds, stage, refused
+):
+    header, rows = read_rows(TRAIN)
+    write_rows(TRAIN, [*header, "w"], [[*row, str(k % 2)] for k, row in enumerate(rows)])
+    for words in ((f"--data.{setting}", "w"), ()):
+        assert re.search(rf"leaderboard\.csv: .*{said}.*\brun blend\b", refused(name, *words))
+        stage("blend", f"--data.{setting}", "w")  # so without the setting it is another board
+
+
 def test_groups_that_changed_under_folds_of_ones_own_make_the_leaderboard_again(own_folds, stage):
     boards = {BOARD.read_bytes()}
     stage("blend", "--data.group", "document")

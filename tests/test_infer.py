@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_competition, write_rows
+from conftest import read_rows, write_competition, write_rows
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.postprocessing import POSTPROCESSING
@@ -238,6 +238,29 @@ def test_members_trained_again_since_they_were_blended_are_refused(models_only, 
     )
     stage("train", "--overwrite")
     assert "models/tiny/few" in refused(capsys, "--predictor", "few")
+
+
+def test_members_trained_again_to_the_same_predictions_are_inferred_once_blended(
+    finished, workplace
+):
+    shutil.copytree(finished("regression", "rmse"), workplace, dirs_exist_ok=True)
+    again = ("--data.template", "{text}")  # another setting, but the same texts
+    stage("train", "--overwrite", *again)
+    for name in ("predict", "blend", "infer"):
+        stage(name, *again)
+    assert submission().read_bytes() == (finished("regression", "rmse") / submission()).read_bytes()
+
+
+def test_classes_that_are_spelled_anew_are_inferred_as_submit_writes_them(finished, workplace):
+    shutil.copytree(finished("binary", "f1"), workplace, dirs_exist_ok=True)
+    header, rows = read_rows(Path("data/tiny/train.csv"))
+    write_rows(Path("data/tiny/train.csv"), header, [[*row, y.title()] for *row, y in rows])
+    for name in ("train", "predict", "blend", "submit"):
+        stage(name)
+    submitted = submission().read_bytes()
+    assert b"Yes" in submitted
+    infer()
+    assert submission().read_bytes() == submitted
 
 
 def test_another_metric_or_an_unknown_predictor_is_refused(models_only, capsys):

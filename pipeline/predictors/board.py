@@ -126,19 +126,35 @@ def made_from_of_blends(
 ) -> dict[str, object]:
     """The data and settings that determine the blends and the leaderboard."""
     files = hashes_of_predictors(config)
+    # other models may predict the same, but `infer` wants those that were blended
+    sources = (f"{name} {hashes[0]} {models_of(config, name)}" for name, hashes in files.items())
     return {
-        "models": sha256_of_texts(f"{name} {hashes[0]}" for name, hashes in files.items()),
+        "models": sha256_of_texts(sources),
         "predictors": files,
         "kinds": dict(zip(files, kinds, strict=True)),
         **settings_of(config),
         "targets": sha256_of_array(train.y),
+        "classes": list(train.classes),
         "test rows": test.sha256,
         "folds": sha256_of_array(folds),
-        "groups": None if train.groups is None else sha256_of_texts(train.groups),
-        "metric weights": None
-        if train.metric_weights is None
-        else sha256_of_array(train.metric_weights),
+        **_groups_and_weights(train),
     }
+
+
+def _groups_and_weights(train: Train) -> dict[str, str | None]:
+    """Hashes of what scores and intervals depend on beside predictions, targets and folds."""
+    groups, weights = train.groups, train.metric_weights
+    return {
+        "groups": None if groups is None else sha256_of_texts(groups),
+        "metric weights": None if weights is None else sha256_of_array(weights),
+    }
+
+
+def models_of(config: Config, name: str) -> str | None:
+    """Hash of a member's trained models; None for an external predictor."""
+    folder = member_folders(config).get(name)
+    stamp = read_stamp(folder / "test.csv") if folder else None
+    return stamp.made_from["models"] if stamp else None
 
 
 def made_from_of_blend(made_from: Mapping[str, object], name: str) -> dict[str, object]:
@@ -160,24 +176,31 @@ def check_scored(competition: str, board: Stamp, blend: str) -> None:
         raise ValueError(f"{folder / POSTPROCESSING}: changed since it was written; {REMEDY}")
 
 
-def require_board(config: Config) -> Stamp:
+def require_board(config: Config, train: Train) -> Stamp:
     """The stamp of the leaderboard; it must be current for the config's predictors and settings.
 
+    Args:
+        train: the rows that have out-of-fold predictions.
     Raises:
         FileNotFoundError: there is no finished leaderboard.
-        ValueError: it was changed, or made from other predictors or settings.
+        ValueError: it was changed, or made from other predictors, settings, groups or weights.
     """
     check_predicted(member_folders(config).values())
     made_from = {"predictors": hashes_of_predictors(config), **settings_of(config)}
+    made_from |= _groups_and_weights(train)
     path = leaderboard_path(config.competition)
     return require_current(path, made_from, remedy_of(path))
 
 
-def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, object]]:
+def standing_of(
+    config: Config, predictor: str | None, train: Train
+) -> tuple[str, dict[str, object]]:
     """A predictor's name and its leaderboard line; None means the chosen predictor.
 
     The line is empty if the leaderboard has no current score of this predictor.
 
+    Args:
+        train: as in `require_board`.
     Raises:
         FileNotFoundError: there is no leaderboard to choose from.
         ValueError: the leaderboard is out of date or about other blends, or there is no such
@@ -194,7 +217,7 @@ def standing_of(config: Config, predictor: str | None) -> tuple[str, dict[str, o
         if predictor not in known and not folder_of(config, predictor).is_dir():
             raise _no_predictor(predictor, known)
         return predictor, {}
-    stamp = require_board(config) if predictor is None else require_current(path, {}, REMEDY)
+    stamp = require_current(path, {}, REMEDY) if predictor else require_board(config, train)
     board = read_board(path).set_index("name", drop=False)
     if predictor is None:
         predictor = str(board.index[board["chosen"]][0])

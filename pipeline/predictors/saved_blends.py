@@ -22,7 +22,7 @@ from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.ensemble.saved import load_fitted, save_fitted
 from pipeline.files.paths import blends_dir, history_path, leaderboard_path, predictor_dir
-from pipeline.files.stamp import is_current, read_stamp, require_current, written_with_stamp
+from pipeline.files.stamp import is_current, require_current, written_with_stamp
 from pipeline.files.suggestions import choices
 from pipeline.files.writing import save_csv, write_json, written_whole
 from pipeline.predictors.board import (
@@ -31,6 +31,7 @@ from pipeline.predictors.board import (
     files_of_blend,
     has_its_postprocessing,
     made_from_of_blend,
+    models_of,
     postprocessing_of,
     read_board,
     remedy_of,
@@ -151,7 +152,7 @@ def write_contest(
         "columns": columns,
         "classes": train.classes,
         "y": _distinct(train.y),
-        "members": {name: _models_of(config, name) for name in made_from["predictors"]},
+        "members": {name: models_of(config, name) for name in made_from["predictors"]},
     }
     about_choice: dict[str, object] = {
         "postprocessing": postprocessing_of(predictor_dir(competition, chosen)).get("meaning"),
@@ -201,14 +202,6 @@ def blends_are_current(competition: str, made_from: Mapping[str, object]) -> boo
 
 def _model_path(competition: str, blend: str) -> Path:
     return blends_dir(competition) / f"{blend.removeprefix('blend_')}.safetensors"
-
-
-def _models_of(config: Config, name: str) -> str | None:
-    """Hash of a member's trained models; None for an external predictor."""
-    if name not in {member.name for member in config.members}:
-        return None
-    stamp = read_stamp(predictor_dir(config.competition, name) / "test.csv")
-    return stamp.made_from["models"] if stamp else None
 
 
 def read_saved_blends(config: Config) -> SavedBlends:

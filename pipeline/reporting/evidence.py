@@ -117,7 +117,7 @@ def read_evidence(config: Config) -> Evidence:
     train, folds = with_oof(*whole)
     target = train.target(config.task, config.metric)
     units = {n: [Unit(config.competition, n, k) for k in np.unique(folds)] for n in members}
-    stamp = require_board(config)
+    stamp = require_board(config, train)
     board = read_board(leaderboard_path(config.competition))
     stack = read_stack(config, train, test, folds)
     chosen = str(board.loc[board["chosen"], "name"].iloc[0])
