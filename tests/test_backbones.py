@@ -91,6 +91,12 @@ def test_without_internet_the_copy_in_the_hubs_cache_is_taken(workplace, hub_tha
     assert locate_backbone("somebody/tiny") == cached / "snapshots/abc"
 
 
+def test_a_demo_that_is_not_fetched_yet_is_not_looked_for_on_the_hub(workplace, hub):
+    with pytest.raises(FileNotFoundError, match="'minilm'"):
+        keep_backbone("minilm", "tiny")
+    assert hub == []
+
+
 def test_the_hub_is_asked_again_when_the_copy_is_gone(workplace, hub):
     keep_backbone("somebody/tiny", "tiny").rename("elsewhere")
     keep_backbone("somebody/tiny", "tiny")

@@ -20,8 +20,16 @@ LFS_POINTER = b"version https://git-lfs"  # first bytes of a file cloned without
 
 
 def locate_backbone(name: str) -> Path:
-    """The folder of a demo backbone, a local model, or a model downloaded from the hub."""
+    """The folder of a demo backbone, a local model, or a model downloaded from the hub.
+
+    Raises:
+        FileNotFoundError: the demo is not fetched yet, or the hub gives none.
+    """
     folder = _folder(name)
+    if name in DEMO_BACKBONES and not folder.is_dir():
+        raise FileNotFoundError(
+            f"backbone {name!r}: {folder} is not there; run prepare, which fetches this demo"
+        )
     return folder if folder.is_dir() else _fetched_from_hub(name)
 
 
