@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import expit, log_softmax
-from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer, save_backbone
+from tiny_backbones import ARCHITECTURES, SIZES, TRAINING, make_tokenizer, save_backbone
 from transformers import AutoModelForSequenceClassification
 
 from pipeline.members.bert.encoder import all_options
@@ -194,6 +194,18 @@ def test_a_text_does_not_notice_what_it_is_batched_with(architecture, backbone_o
     together = network(**collate(tokens, [0, 1, 2, 3]))["logits"]
     alone = torch.cat([network(**collate(tokens, [row]))["logits"] for row in range(4)])
     assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_a_long_text_reads_the_same_after_a_short_one(tmp_path, monkeypatch):
+    settings = {**SIZES, "block_size": 2, "num_random_blocks": 1}  # sparse from 15 tokens on
+    monkeypatch.setitem(ARCHITECTURES, "big_bird", settings)
+    network = build(save_backbone(tmp_path / "big_bird", "big_bird"), "weighted_layer").eval()
+    long_text = torch.arange(4, 21)[None]
+    before, _, after = (
+        network(tokens, torch.ones_like(tokens))["logits"]
+        for tokens in (long_text, long_text[:, :5], long_text)
+    )
+    assert torch.equal(before, after)
 
 
 # --- one architecture is enough
@@ -440,6 +452,13 @@ def test_a_tokenizer_of_a_larger_vocabulary_is_refused(tmp_path):
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_a_backbone_of_each_architecture_can_be_used(architecture, backbone_of):
     check_network(architecture, backbone_of(architecture))
+
+
+def test_a_backbone_whose_vectors_hold_padding_is_refused(tmp_path, monkeypatch):
+    settings = {**SIZES, "embedding_size": 16, "head_ratio": 1, "conv_kernel_size": 3}
+    monkeypatch.setitem(ARCHITECTURES, "convbert", settings)
+    with pytest.raises(ValueError, match="padding"):
+        check_network("mine/convbert", save_backbone(tmp_path / "convbert", "convbert"))
 
 
 NEARLY_UNUSABLE = {

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from pipeline.members.bert.adapters import add_adapters
 from pipeline.members.bert.layers import freeze_lowest
@@ -20,6 +21,7 @@ from pipeline.members.bert.tokens import tokenize
 from pipeline.members.bert.windows import Inputs, Windows, read_in_windows
 from pipeline.settings.fine_tuning import Lora
 
+PADDING_MOVES = 1e-2  # at most, of the difference of two texts; rounding moves far less
 HEAD_SD = 5e-3  # of the initial weights: near the constant, yet gradients reach the backbone
 
 
@@ -127,6 +129,9 @@ def build_network(
     if dropout is not None:
         _set_dropout(config, dropout)
     config.use_cache = False  # of a decoder, for generating text
+    if getattr(config, "attention_type", None) == "block_sparse":
+        # BigBird's first short batch would switch it for good, and a reloaded network begins anew
+        config.attention_type = "original_full"
     model = read_model(backbone, config)
     if getattr(model, "pooler", None) is not None:
         model.pooler.requires_grad_(False)  # BERT's own, which our poolings do not use
@@ -155,7 +160,7 @@ def start_head(head: nn.Linear, constant: Tensor) -> None:
 
 
 def check_network(name: str, backbone: Path) -> None:
-    """Raise a ValueError unless the backbone gives two texts finite vectors that differ."""
+    """Raise a ValueError unless the vectors of two texts are finite, differ and ignore padding."""
     own = f"backbone {backbone}: "
     try:
         problem = _problem(backbone)
@@ -189,7 +194,13 @@ def _problem(backbone: Path) -> str | None:
     vectors = network.pooled(two_texts, torch.ones_like(two_texts))
     if not vectors.isfinite().all():
         return "its vectors hold NaN or infinity"
-    return "all texts get the same vector" if vectors[0].equal(vectors[1]) else None
+    if vectors[0].equal(vectors[1]):
+        return "all texts get the same vector"
+    padded = (pad(two_texts, (0, 4), value=tokens.pad_id), pad(torch.ones_like(two_texts), (0, 4)))
+    change = (network.pooled(*padded) - vectors).abs().max()
+    if change > PADDING_MOVES * (vectors[0] - vectors[1]).abs().max():
+        return "a text's vector changes with the padding of its batch"
+    return None
 
 
 def trained_tensors(network: Network) -> dict[str, Tensor]:
