@@ -117,6 +117,13 @@ def test_a_target_that_the_backbone_lacks_is_named(backbone_of):
     check_adapters(Lora(targets=("query",)), config)
 
 
+def test_a_linear_layer_of_gpt_2_may_be_a_target():
+    config = AutoConfig.for_model("gpt2", n_embd=16, n_layer=1, n_head=2, vocab_size=9)
+    check_adapters(Lora(targets=("c_attn",)), config)
+    with pytest.raises(ValueError, match="'query'.*c_attn"):
+        check_adapters(Lora(targets=("query",)), config)
+
+
 def test_without_peft_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ValueError, match="pip install peft"):

@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import expit, log_softmax
 from tiny_backbones import ARCHITECTURES, SIZES, TRAINING, make_tokenizer, save_backbone
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from pipeline.members.bert.encoder import all_options
 from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import (
     Network,
+    _set_dropout,
     build_network,
     check_network,
     load_trained_tensors,
@@ -206,6 +207,12 @@ def test_a_long_text_reads_the_same_after_a_short_one(tmp_path, monkeypatch):
         for tokens in (long_text, long_text[:, :5], long_text)
     )
     assert torch.equal(before, after)
+
+
+def test_the_dropouts_of_gpt_2_are_set_too():
+    config = AutoConfig.for_model("gpt2")
+    _set_dropout(config, 0.3)
+    assert {config.resid_pdrop, config.embd_pdrop, config.attn_pdrop} == {0.3}
 
 
 # --- one architecture is enough

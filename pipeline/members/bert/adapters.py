@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoModel
+from transformers.pytorch_utils import Conv1D  # GPT-2's linear layer
 
 from pipeline.files.suggestions import choices
 from pipeline.settings.fine_tuning import Lora
@@ -28,7 +29,7 @@ def check_adapters(lora: Lora, config: Any | None) -> None:
         return
     with torch.device("meta"):
         modules = AutoModel.from_config(config).named_modules()
-    names = {name.rpartition(".")[2] for name, m in modules if isinstance(m, nn.Linear)}
+    names = {name.rpartition(".")[2] for name, m in modules if isinstance(m, nn.Linear | Conv1D)}
     for target in lora.targets:
         if target not in names:
             raise ValueError(

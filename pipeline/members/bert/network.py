@@ -223,7 +223,8 @@ def load_trained_tensors(network: Network, tensors: dict[str, Tensor]) -> None:
 
 
 def _set_dropout(config: Any, share: float) -> None:
-    """Set every dropout of the config: all architectures have the word in the setting's name."""
+    """Set every dropout of the config, which has the word in its name, or pdrop as in GPT-2."""
     for key, value in config.to_dict().items():
-        if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
+        is_dropout = "dropout" in key or key.endswith("pdrop")
+        if is_dropout and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(config, key, share)
