@@ -197,10 +197,12 @@ def test_columns_of_0_and_1_are_a_column_of_classes(tables):
     assert (other.classes, other.columns) == (one.classes, one.columns)
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_a_single_class_is_an_error_that_names_it(tables, task):
+@pytest.mark.parametrize(
+    ("task", "positive"), [("binary", None), ("binary", "spam"), ("multiclass", None)]
+)
+def test_a_single_class_is_an_error_that_names_it(tables, task, positive):
     with pytest.raises(ValueError, match=r"train\.csv: .*\b2\b.*'spam'"):
-        tables("id,text,target\na1,x,spam\na2,y,spam\n", task=task)
+        tables("id,text,target\na1,x,spam\na2,y,spam\n", task=task, positive=positive)
 
 
 def test_columns_of_classes_with_one_most_probable_class_are_refused(tables):

@@ -253,7 +253,8 @@ def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | Non
         )
     if positive is None and [says_yes_or_no(name) for name in classes] == [True, False]:
         positive = classes[0]  # YES comes before no in the alphabet, Yes before NO
-    return (1 - y, classes[::-1]) if positive == classes[0] else (y, classes)
+    # a single class, which read_train refuses, has no other to change places with
+    return (1 - y, classes[::-1]) if positive == classes[0] != classes[-1] else (y, classes)
 
 
 def says_yes_or_no(name: str) -> bool | None:
