@@ -51,7 +51,7 @@ def test_each_column_gets_a_line_and_a_doubtful_one_a_warning():
     columns = {
         "year": ["1", "2", "", "4"],
         "genre": ["pop", "pop", "folk", "folk"],
-        "mixed": ["1", "2", "3", "unknown"],
+        "mixed": ["1", "2", "3", "unknown", "NA"],
         "name": ["Ann", "Bob", "Cid", "Dan"],
     }
     test = {"year": ["5", "soon"], "genre": ["polka", "pop"], "mixed": ["1", ""], "name": ["", ""]}
@@ -62,7 +62,7 @@ def test_each_column_gets_a_line_and_a_doubtful_one_a_warning():
             "feature 'year': 1 of 2 test rows .*'soon'",
             "feature 'genre': 2 categories",
             "feature 'genre': 1 of 2 test rows .*'polka'",
-            "feature 'mixed': 4 categories",
+            "feature 'mixed': 5 categories",
             "warning: feature 'mixed': .*'unknown'",
             "feature 'name': 4 categories",
             "warning: feature 'name': 4 categories in 4 rows",

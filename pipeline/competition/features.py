@@ -41,7 +41,7 @@ def lines_about(columns: Columns, test_columns: Columns) -> list[str]:
             seen = {cell for cell in cells if cell.strip()}
             unseen = [cell for cell in test_cells if cell.strip() and cell not in seen]
             lines.append(f"feature {name!r}: {len(seen)} categories")
-            words = [cell for cell in seen if as_number(cell) is None]
+            words = [c for c in seen if as_number(c) is None and not is_missing(c)]
             if len(words) < MANY * len(seen):
                 lines.append(
                     f"warning: feature {name!r}: most cells are numbers, but {min(words)!r} makes "
