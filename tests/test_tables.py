@@ -51,6 +51,7 @@ def test_parquet_values_are_spelled_as_in_a_csv(tmp_path):
     columns = {
         "whole": pa.array([1, None, 10**18]),
         "real": pa.array([0.1, float("nan"), 1.0]),
+        "short": pa.array([0.1, None, 1e16], pa.float32()),
         "truth": pa.array([True, None, False]),
         "bytes": pa.array([b"caf\xc3\xa9", None, b""]),
         "category": pa.array(["a", None, "b"]).dictionary_encode(),
@@ -60,6 +61,7 @@ def test_parquet_values_are_spelled_as_in_a_csv(tmp_path):
     assert {name: table[name].tolist() for name in columns} == {
         "whole": ["1", "", "1000000000000000000"],
         "real": ["0.1", "", "1.0"],
+        "short": ["0.1", "", "1e+16"],
         "truth": ["True", "", "False"],
         "bytes": ["café", "", ""],
         "category": ["a", "", "b"],
