@@ -44,6 +44,19 @@ def test_without_ids_rows_are_matched_by_a_column_of_the_test_table(workplace):
     assert read_solution(data, "regression", ["0", "1"], ()).tolist() == [[4], [5]]
 
 
+def test_without_ids_row_numbers_match_rows_and_another_order_is_refused(workplace):
+    write_rows(workplace / "test.csv", ["key", "text"], [["a", "x"], ["b", "y"]])
+    data = data_of("value").model_copy(update={"id": None})
+    write_rows(workplace / "solution.csv", ["row", "value"], [["1", "5"], ["0", "4"]])
+    assert read_solution(data, "regression", ["0", "1"], ()).tolist() == [[4], [5]]
+    write_rows(workplace / "solution.csv", ["key", "value"], [["b", "5"], ["b", "4"]])
+    with pytest.raises(ValueError, match=r"solution\.csv: row 1\b.*'b'.*'a'.*data\.id"):
+        read_solution(data, "regression", ["0", "1"], ())
+    write_rows(workplace / "solution.csv", ["key", "value"], [["b", "5"]])
+    with pytest.raises(ValueError, match=r"solution\.csv: .*'1'"):
+        read_solution(data, "regression", ["0", "1"], ())
+
+
 def test_a_class_may_be_spelled_otherwise_where_it_is_certain(workplace):
     write_rows(workplace / "solution.csv", ["id", "kind"], [["1", "1"], ["2", "B"]])
     codes = read_solution(data_of("kind"), "multiclass", ["1", "2"], ("1.0", "b", "c"))

@@ -73,7 +73,8 @@ def read_sample(
     if name is None:
         if len(table) != len(ids):
             raise ValueError(f"{where}: {len(table)} rows, data.test has {len(ids)}; {REMEDY}")
-        id_at, order, note = _rows_without_ids(data, table, {*columns, *classes, *data.target})
+        predicted = {*columns, *classes, *data.target}
+        id_at, order, note = rows_without_ids(data, table, where, predicted)
         id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
         ids = [ids[row] for row in order]
     elif name not in header:
@@ -95,17 +96,21 @@ def read_sample(
     return sample
 
 
-def _rows_without_ids(
-    data: Data, table: pd.DataFrame, predicted: set[str]
+def rows_without_ids(
+    data: Data, table: pd.DataFrame, where: str, predicted: set[str]
 ) -> tuple[int | None, Sequence[int], str | None]:
-    """Position of the id column, (k,) the test row of each row, and a note on the matching."""
-    header, where, test = table.columns.tolist(), data.sample_submission, open_other(data, "test")
+    """Position of the id column, (k,) the test row of each row, and a note on the matching.
+
+    Args:
+        table: (k, ...) the sample or the solution, in the file `where`.
+    """
+    header, test = table.columns.tolist(), open_other(data, "test")
     match = matching_columns(table, test, predicted) if test is not None else None
     if match is not None:
         name, of_test, order = match
         note = f"{where}: rows are matched by {name!r}, which holds {of_test!r} of {data.test}"
         return header.index(name), order.tolist(), note
-    if test is not None:
+    if test is not None and len(test) == len(table):
         refuse_other_order(table, test, where, predicted)
     if len(header) == 1 or header[0] in predicted:
         return None, range(len(table)), None

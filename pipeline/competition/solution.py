@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.ids import matching_columns, open_other
 from pipeline.competition.rows import Train
+from pipeline.competition.sample import rows_without_ids
 from pipeline.competition.spelling import spelled_in
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import check_metric_takes, read_targets
@@ -92,6 +92,4 @@ def _ids(data: Data, table: pd.DataFrame, where: str) -> list[str]:
     if names:
         name = next((name for name in names if name in table.columns), names[0])
         return column(table, name, where, "data.id")
-    test = open_other(data, "test")
-    match = matching_columns(table, test, data.target) if test is not None else None
-    return [str(row) for row in (range(len(table)) if match is None else match[2])]
+    return [str(row) for row in rows_without_ids(data, table, where, {*data.target})[1]]
