@@ -270,6 +270,12 @@ def test_folds_are_ours_where_the_same_rows_stand_together(tmp_path, folds, kind
     assert kind_of(tmp_path, IDS, OURS) == kind
 
 
+def test_a_copy_of_our_folds_by_time_tells_them(tmp_path):
+    """It also has the rows of the first block, which no OOF has."""
+    folds_csv(tmp_path, [-1, *OURS, -1], ["x", *IDS, "y"])
+    assert kind_of(tmp_path, IDS, OURS) == PLAIN
+
+
 def test_a_folder_that_tells_no_folds_is_marked(tmp_path):
     assert kind_of(tmp_path, IDS, OURS) == UNKNOWN_FOLDS
 

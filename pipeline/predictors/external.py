@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition.spelling import respelled
 from pipeline.competition.tables import read_table
+from pipeline.competition.timeline import NO_FOLD
 from pipeline.files.alignment import in_order_of
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import first_few, listed
@@ -95,7 +96,7 @@ def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
     """The kind of an external predictor: how the folds of its OOF relate to ours.
 
     Args:
-        ids: (n,) ids of the training rows.
+        ids: (n,) ids of the training rows that have a fold.
         folds: (n,) our folds.
     Raises:
         ValueError: its folds.csv does not give each training row a fold.
@@ -118,6 +119,7 @@ def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
             f"{path}: {table.shape[1]} columns, {first_few(table.columns.tolist())}; it should "
             "have two, the id and then the fold; correct or remove it"
         )
+    table = table[table.iloc[:, 1] != str(NO_FOLD)]  # in a copy of our folds by time
     order = in_order_of(ids, table.iloc[:, 0].tolist(), str(path), "correct or remove it")
     theirs = table.iloc[order, 1].tolist()
     pairs = set(zip(folds.tolist(), theirs, strict=True))
