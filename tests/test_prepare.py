@@ -280,6 +280,24 @@ def test_a_foreign_predictor_that_is_not_there_is_named(workplace, refused, run,
     assert run(config)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("folds.csv", "id,fold\na000,0\n", r"folds\.csv: 59\b.*\b60\b"),
+        ("oof.json", '{"made_from": {}, "sha256": "0", "version": "0"}', r"oof\.csv: .*oof\.json"),
+    ],
+)
+def test_what_lies_beside_a_foreign_predictor_has_to_fit(workplace, refused, name, content, said):
+    settings = {"blend": {"external": ["theirs/tfidf"]}}
+    config = write_competition(workplace, "regression", settings=settings)
+    for table, part in (("train", "oof"), ("test", "test")):
+        _, rows = read_rows(workplace / f"data/tiny/{table}.csv")
+        cells = [[row[0], str(at)] for at, row in enumerate(rows)]
+        write_rows(workplace / f"theirs/tfidf/{part}.csv", ["id", "target"], cells)
+    (workplace / "theirs/tfidf" / name).write_text(content)
+    assert re.search(f"theirs/tfidf/{said}", refused(config))
+
+
 @pytest.mark.parametrize("part", ["oof", "test"])
 def test_either_part_of_a_foreign_predictor_that_does_not_fit_is_refused(workplace, refused, part):
     settings = {"blend": {"external": ["theirs/tfidf"]}}
