@@ -8,7 +8,8 @@ from report_numbers import evidence
 from scipy.stats import ks_2samp, kstwobign
 from scored import score
 
-from pipeline.files.writing import without_nan
+from pipeline.files.reading import read_csv_as_text
+from pipeline.files.writing import save_csv, without_nan
 from pipeline.reporting.behaviour import by_length, calibration, chance_gap, drift, residuals
 from pipeline.reporting.curves import length
 from pipeline.reporting.examples import loss_of_rows, telling_rows, worst_rows
@@ -303,6 +304,17 @@ def test_the_file_of_worst_rows_has_whole_texts_and_exact_numbers(monkeypatch):
     assert found["data"] == [
         ["r1", 0, 2.0, -1.0, pytest.approx((3 / sd) ** 2), "y" * 500],
         ["r0", 2, 1.0, 1 + 1 / 3, pytest.approx((1 / 3 / sd) ** 2), "y" * 500],
+    ]
+
+
+def test_a_text_with_an_old_line_end_stays_one_row_of_the_file(tmp_path):
+    y = np.array([[1.0], [2.0]])
+    of = evidence("regression", y, y[:, None] + 1, texts=["first\rsecond", "one\r\nother"])
+    of.folds = np.array([0, 1])
+    save_csv(tmp_path / "rows.csv", worst_rows(of))
+    assert read_csv_as_text(tmp_path / "rows.csv")["text"].tolist() == [
+        "first\nsecond",
+        "one\r\nother",
     ]
 
 

@@ -3,6 +3,7 @@
 Letters: n rows, m predictors, c columns.
 """
 
+import re
 from typing import TypedDict
 
 import numpy as np
@@ -69,7 +70,8 @@ def worst_rows(evidence: Evidence) -> pd.DataFrame:
         for j, name in enumerate(train.columns):
             of = f" {name}" if len(train.columns) > 1 else ""
             table[f"truth{of}"], table[f"prediction{of}"] = truth[:, j], predicted[:, j]
-    texts = joined(train.texts)
+    # pandas does not quote a lone carriage return, which would end the line
+    texts = [re.sub(r"\r(?!\n)", "\n", text) for text in joined(train.texts)]
     return table.assign(error=loss[worst], text=[texts[i] for i in worst])
 
 
