@@ -11,7 +11,7 @@ from conftest import read_rows, write_rows
 from report_cases import write_members
 
 from pipeline import blend
-from pipeline.predictors.submitted import _weights
+from pipeline.predictors.submitted import _own_record, _weights
 
 STAGE = "submit"
 SUBMISSION = Path("submissions/tiny/submission.csv")
@@ -83,6 +83,11 @@ def test_weights_of_a_record_are_by_target_where_targets_have_their_own(tmp_path
     write_rows(tmp_path / "weights.csv", ["predictor", "target", "weight"], lines)
     weights = {"mean": {"a": 0.25, "b": 1.0}, "max": {"a": 0.75, "b": 0.0}}
     assert _weights(tmp_path / "weights.csv") == weights
+
+
+def test_weights_of_another_tool_beside_an_external_predictor_are_none_of_ours(tmp_path):
+    write_rows(tmp_path / "weights.csv", ["name", "share"], [["bert", "1"]])
+    assert _own_record(tmp_path, {})["weights"] is None
 
 
 def test_several_predictors_are_submitted_as_their_weighted_mean(case, run):

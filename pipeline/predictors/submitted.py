@@ -101,7 +101,7 @@ def _own_record(folder: Path, standing: Mapping[str, object]) -> dict[str, objec
     return {
         "leaderboard": standing,
         "postprocessing": postprocessing_of(folder) or None,
-        "weights": _weights(weights) if weights.is_file() else None,
+        "weights": _weights(weights) if read_stamp(weights) else None,  # ours have a stamp
     }
 
 
