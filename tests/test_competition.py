@@ -322,6 +322,7 @@ def test_a_table_in_the_encoding_that_is_set_is_no_doubt():
     assert misread("a café here".encode("cp1252"), "cp1252") is None
     assert misread("a café here".encode(), "utf-8") is None
     assert misread("a café here".encode("utf-8-sig"), "cp1252") is None
+    assert misread("naïve".encode(), "utf-16") is None  # without a NUL it is read as UTF-8
 
 
 def test_a_class_of_a_single_row_is_named_with_its_id(tables):

@@ -153,7 +153,7 @@ def _in_utf8(content: bytes, where: str, encoding: str | None) -> bytes:
     """The content in UTF-8; a byte order mark overrides the setting, which is for all tables."""
     mark = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
     # without a NUL it cannot be UTF-16 or UTF-32, even if another table is
-    is_wide = (encoding or "").lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+    is_wide = codecs.lookup(encoding or "utf-8").name.startswith(("utf-16", "utf-32"))
     if mark is None and is_wide and b"\0" not in content:
         return content
     encoding = mark or encoding
@@ -168,7 +168,7 @@ def _in_utf8(content: bytes, where: str, encoding: str | None) -> bytes:
 
 def misread(content: bytes, encoding: str | None) -> tuple[str, str] | None:
     """A word as `encoding` reads it and as UTF-8 does, if the content is UTF-8 beyond ASCII."""
-    if encoding is None or content.isascii() or content.startswith(tuple(MARKS)):
+    if encoding is None or content.isascii() or _in_utf8(content, "", encoding) == content:
         return None
     try:
         words = content.decode("utf-8").split()
