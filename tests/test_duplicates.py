@@ -35,6 +35,7 @@ def test_a_copy_is_told_by_both_names(oof, test):
         (OOF, TEST[::-1]),  # equal on the training rows only
         (OOF * [1, -1], TEST * [1, -1]),  # in one column only
         (np.full_like(OOF, 0.5), np.full_like(TEST, 0.5)),
+        (np.tile(OOF[:1], (40, 1, 1)), np.tile(TEST[:1], (30, 1, 1))),  # a constant that starts so
     ],
 )
 def test_predictors_that_differ_anywhere_are_not_told(oof, test):

@@ -139,6 +139,7 @@ def _correlations(preds: Floats) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):  # np.corrcoef warns of a single row
             scaled = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         correlation = scaled @ scaled.T
-        equal = column[:, :1] == column[:, 0]
+        varies = shifted.any(axis=1)
+        equal = (column[:, :1] == column[:, 0]) & (varies[:, None] == varies)
         smallest = np.minimum(smallest, np.where(np.isnan(correlation), equal, correlation))
     return smallest
