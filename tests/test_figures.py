@@ -80,6 +80,17 @@ def test_a_gain_far_below_the_others_is_a_number_at_the_edge(summary, axes_of):
     assert axes.get_xlim()[0] > -8.5
 
 
+def test_a_small_gain_at_the_edge_has_the_digits_of_the_page(summary, axes_of):
+    board = [
+        {**line, "gain": gain, "gain_low": gain, "gain_high": gain}
+        for line, gain in zip(summary["leaderboard"], [0, 0, 0, 0, 0, 0, -2.5e-5], strict=True)
+    ]
+    of_errors = {"leaderboard": board, "greater_is_better": False}
+    chosen = {**summary["chosen"], "score": 1.2e-4}
+    axes = axes_of(figures.gains, {**summary, **of_errors, "chosen": chosen})
+    assert [text.get_text() for text in axes.texts] == ["← −0.0000250"]
+
+
 @pytest.mark.parametrize("figure", [figures.gains, figures.three_scores])
 def test_the_constant_is_in_no_figure_for_it_would_leave_the_others_no_room(
     figure, summary, axes_of

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.messages import shortened
-from pipeline.reporting.numbers import short, signed, value
+from pipeline.reporting.numbers import decimals_of, short, signed, value
 from pipeline.reporting.summary import Summary
 from pipeline.reporting.svg import BLUE, GREEN, INK, LINE, ORANGE, PAPER, QUIET
 from pipeline.reporting.verdict import Line
@@ -37,13 +37,14 @@ def gains(figure: Figure, summary: Summary) -> str:
     board = _without_constant(summary)
     known = [line["gain"] for line in board if line["gain"] is not None] or [0.0]
     least = max(known) - FAR * (max(known) - np.median(known))
+    decimals = decimals_of(summary["chosen"]["score"], summary["greater_is_better"])
     axes = _lines(figure, [line["name"] for line in board])
     axes.axvline(0, color=QUIET, linewidth=0.8)
     for at, line in enumerate(board):
         gain, colour = line["gain"], KIND.get(line["kind"], GREEN)
         if gain is not None and gain < least:
-            edge = axes.get_yaxis_transform()
-            axes.text(0.01, at, f"← {signed(gain)}", transform=edge, va="center", color=colour)
+            edge, text = axes.get_yaxis_transform(), f"← {signed(gain, decimals)}"
+            axes.text(0.01, at, text, transform=edge, va="center", color=colour)
             continue
         estimate = [gain, line["gain_low"], line["gain_high"]]
         _point(axes, at, estimate, colour, 8 if line["chosen"] else 5)
@@ -51,8 +52,8 @@ def gains(figure: Figure, summary: Summary) -> str:
     best = board[0]
     return (
         f"Gain over the plain mean of {len(board)} predictors and blends; the best is "
-        f"{best['name']} with {signed(best['gain'])}, from {signed(best['gain_low'])} to "
-        f"{signed(best['gain_high'])}."
+        f"{best['name']} with {signed(best['gain'], decimals)}, from "
+        f"{signed(best['gain_low'], decimals)} to {signed(best['gain_high'], decimals)}."
     )
 
 
