@@ -103,6 +103,13 @@ def test_the_hub_is_asked_again_when_the_copy_is_gone(workplace, hub):
     assert len(hub) == 2
 
 
+def test_a_folder_that_is_put_where_a_hub_id_was_meant_is_taken(workplace, hub, tiny_backbone):
+    of_hub = keep_backbone("somebody/tiny", "tiny")
+    shutil.copytree(tiny_backbone, "somebody/tiny")
+    Path("somebody/tiny/vocab.txt").touch()
+    assert keep_backbone("somebody/tiny", "tiny") != of_hub
+
+
 def test_a_folder_is_copied_under_the_hash_of_its_files(workplace, hub, tiny_backbone):
     copy = keep_backbone(str(tiny_backbone), "tiny")
     assert hub == []

@@ -83,7 +83,8 @@ def keep_backbone(name: str, competition: str) -> Path:
     """
     hub_json = backbones_dir(competition) / "hub.json"
     copies = read_json(hub_json) if hub_json.is_file() else {}  # their folders, by hub id
-    if name in copies and (hub_json.parent / copies[name]).is_dir():
+    of_hub = is_of_hub(name)
+    if of_hub and name in copies and (hub_json.parent / copies[name]).is_dir():
         return hub_json.parent / copies[name]
     folder = locate_backbone(name)
     files = _files(folder)
@@ -95,7 +96,7 @@ def keep_backbone(name: str, competition: str) -> Path:
                 kept = temporary / file.relative_to(folder)
                 kept.parent.mkdir(exist_ok=True)
                 shutil.copy(file, kept)
-    if is_of_hub(name):
+    if of_hub:
         write_json(hub_json, {**copies, name: sha})
     return copy
 
