@@ -263,6 +263,15 @@ def test_classes_that_are_spelled_anew_are_inferred_as_submit_writes_them(finish
     assert submission().read_bytes() == submitted
 
 
+@pytest.mark.parametrize("columns", [("document",), ("text", "document")])
+def test_other_columns_of_texts_than_in_training_are_refused(models_only, capsys, columns):
+    models_only("regression", "rmse")
+    line = refused(capsys, "--data.text", *columns)
+    assert re.search(rf"models/tiny/.*\btext,.*\b{', '.join(columns)};", line)
+    with pytest.raises(SystemExit, match="^2$"):
+        stage("predict", "--data.text", *columns)
+
+
 def test_another_metric_or_an_unknown_predictor_is_refused(models_only, capsys):
     models_only("regression", "rmse")
     assert "'rmse'" in refused(capsys, "--metric", "mae")
