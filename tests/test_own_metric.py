@@ -22,6 +22,7 @@ from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.intervals import bootstrap_scores
 from pipeline.scoring.own import OwnFunction
 from pipeline.scoring.target import Target
+from pipeline.scoring.tasks import TASKS
 from pipeline.scoring.trial import try_metric
 
 COST = """
@@ -191,6 +192,20 @@ def test_thresholds_for_a_function_score_like_those_of_the_built_in_twin(own, ta
         tuned.append(Target.of(y, task, twin).score(fitted))
     assert tuned[1] == pytest.approx(tuned[0], abs=0.02)  # it tries a sample of the cuts
     assert tuned[1] > Target.of(y, task, twin).score(p)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_thresholds_are_the_same_where_less_is_better(own, task):
+    y, p = rows_of(task, 100)
+    p = TASKS[task].to_prediction(TASKS[task].to_raw(p) - 2 * np.arange(p.shape[1], 0, -1))
+    source = "from sklearn.metrics import f1_score\n"
+    source += "def score(y, p): return {} * f1_score(y, p, average='macro')"
+    greater, less = (
+        POSTPROCESSING["threshold"].fit(p, Target.of(y, task, metric)).apply(p)
+        for metric in (own(source.format(sign), greater_is_better=sign > 0) for sign in (1, -1))
+    )
+    np.testing.assert_array_equal(greater, less)
+    assert (less != p).any()
 
 
 @pytest.mark.parametrize("n_targets", [1, 2])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from pipeline.ensemble.fitted import State
+from pipeline.ensemble.objectives import score_of_blend
 from pipeline.files.messages import listed
 from pipeline.scoring.counts import POOLED_COUNTED, Counted, counts
 from pipeline.scoring.target import Target
@@ -39,7 +40,7 @@ class Threshold:
             shift = _log_weights(blend, y, judge, np.unique(y))
             tuned = task.to_prediction(task.to_raw(blend) + shift)
             # the search breaks ties between classes differently than argmax
-            gains = target.score(tuned) > target.score(blend) + TIE
+            gains = score_of_blend(tuned, target) > score_of_blend(blend, target) + TIE
             return {"shift": shift if gains else np.zeros_like(shift)}
         if y.ndim == 2:  # labels that the metric scores together
             return {"shift": _joint_shifts(blend, target)}
