@@ -121,11 +121,19 @@ def test_a_row_that_is_no_prediction_is_an_error_that_names_its_id(tmp_path, tas
     predictions = PREDICTIONS[task].copy()
     predictions[2] = bad
     write(tmp_path, task, predictions)
-    shown = re.escape(", ".join(f"{value:g}" for value in bad))
+    farthest = int(np.argmax(np.abs(np.array(bad) - 0.5)))
+    shown = re.escape(f"{columns_of(task)[farthest]} {bad[farthest]:g}")
     total = rf".*\b{sum(bad):g}\b" if task == "multiclass" else ""
     said = rf"oof\.csv: .*\b1\b.*\b{task}\b.*'a,b'.*{shown}{total}"
     with pytest.raises(ValueError, match=said):
         read_predictions(tmp_path, "oof", IDS, columns_of(task), task)
+
+
+def test_of_many_labels_that_without_a_probability_is_shown_first(tmp_path):
+    labels = [f"l{j}" for j in range(9)]
+    write_predictions(tmp_path, "oof", ["1"], "id", labels, np.array([[0.5] * 8 + [1.5]]), {})
+    with pytest.raises(ValueError, match=r"'1': l8 1\.5\b"):
+        read_predictions(tmp_path, "oof", ["1"], labels, "multilabel")
 
 
 def test_a_regression_far_from_0_and_probabilities_with_few_digits_are_fine(tmp_path):

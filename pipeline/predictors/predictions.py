@@ -78,9 +78,13 @@ def read_predictions(
         raise ValueError(f"{path}: {len(values)} rows without ids, should be {len(ids)}; {REMEDY}")
     bad = np.flatnonzero(out_of_range(task, values) | (np.abs(values) > LARGEST).any(axis=1))
     if len(bad):
-        shown = ", ".join(f"{v:.9g}" for v in values[bad[0]][:5])
+        row = values[bad[0]]
+        # a probability beyond 0 or 1, or a huge value, is farther from 0.5 than others
+        distance = np.where(np.isnan(row), np.inf, np.abs(row - 0.5))
+        first = np.argsort(-distance, kind="stable")[:5]
+        shown = ", ".join(f"{columns[j]} {row[j]:.9g}" for j in first)
         allowed = "from 0 to 1" if TASKS[task].is_probability else f"finite, up to {LARGEST:g}"
-        total = f", of sum {values[bad[0]].sum():.9g}" if task == "multiclass" else ""
+        total = f", of sum {row.sum():.9g}" if task == "multiclass" else ""
         raise ValueError(
             f"{path}: {len(bad)} rows are no {task} predictions ({allowed}"
             f"{', of sum 1' if total else ''}), first id {ids[bad[0]]!r}: {shown}{total}; {REMEDY}"
