@@ -16,7 +16,7 @@ from pipeline.files.lock import competition_locked
 from pipeline.files.paths import backbones_dir, leaderboard_path
 from pipeline.files.reading import read_json
 from pipeline.predictors.board import external_folders, member_folders, read_board
-from pipeline.settings.command import one_line_errors, parse
+from pipeline.settings.command import configs_in, one_line_errors, parse
 
 BY_COMPETITION = ("models", "oof", "submissions", "reports")
 OURS = {"backbones", "blend"}  # folders of a competition that are no member's
@@ -76,8 +76,8 @@ def _unnamed_in(competition: str, predictors: set[str]) -> list[Path]:
 def _predictors_by_competition() -> dict[str, set[str]]:
     """Members and external predictors of every config, and of its --quick run."""
     predictors: dict[str, set[str]] = {}
-    for path in sorted(Path("configs").glob("*.y*ml")):
-        for words in ([str(path)], [str(path), "--quick"]):
+    for path in configs_in([str(path) for path in sorted(Path("configs").glob("*"))]):
+        for words in ([path], [path, "--quick"]):
             config, _ = parse(None, words)
             named = predictors.setdefault(config.competition, set())
             named |= member_folders(config).keys() | external_folders(config).keys()

@@ -91,6 +91,12 @@ def test_a_competition_may_be_called_like_a_table(workplace, capsys):
     assert listed(capsys.readouterr().out)[0] == {}
 
 
+def test_a_config_may_end_in_capitals(files, capsys):
+    Path("configs/tiny.yaml").rename("configs/tiny.YAML")
+    clean.main([])
+    assert listed(capsys.readouterr().out)[0].keys() == UNNAMED
+
+
 def test_a_config_that_cannot_be_read_stops_before_anything_is_removed(files, capsys):
     Path("configs/broken.yaml").write_text("competition: [")
     before = present()
