@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             return combination.mean(read, config.task)
 
         predictions = combined("test", test.ids)
-        table, notes = submission(form, predictions, test, data, train.columns, train.y)
+        table, notes = submission(form, predictions, test, data, train.columns, scored.y)
         made_from = made_from_of(config, standings)
         record = record_of(config, combination, standings)
         if len(standings) > 1:

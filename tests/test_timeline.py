@@ -180,8 +180,12 @@ def test_all_stages_score_the_rows_after_the_first_block(dated, capsys):
     for part in ("oof", "test"):
         Path(f"theirs/{part}.json").unlink()
     stages("prepare", "blend", words=["--blend.external", "theirs"])
+    as_labels = ["--predictor", "tfidf_linear", "--submit.as", "labels"]
+    stages("submit", words=as_labels)
+    submitted = Path("submissions/tiny/tfidf_linear.csv").read_bytes()
     Path("data/tiny/train.csv").unlink()
-    stages("infer", words=["--predictor", "tfidf_linear"])
+    stages("infer", words=as_labels)
+    assert Path("submissions/tiny/tfidf_linear.csv").read_bytes() == submitted
 
 
 def test_other_times_are_other_folds(dated, capsys):
