@@ -13,7 +13,8 @@ from scipy.special import expit, log_softmax
 from tiny_backbones import ARCHITECTURES, SIZES, TRAINING, make_tokenizer, save_backbone
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from pipeline.members.bert.encoder import all_options
+from pipeline.members.bert import finetune
+from pipeline.members.bert.encoder import Bert, all_options
 from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import (
@@ -29,6 +30,7 @@ from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.fine_tuning import Training, losses_for
+from pipeline.settings.members import Member
 
 TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
 
@@ -213,6 +215,17 @@ def test_the_dropouts_of_gpt_2_are_set_too():
     config = AutoConfig.for_model("gpt2")
     _set_dropout(config, 0.3)
     assert {config.resid_pdrop, config.embd_pdrop, config.attn_pdrop} == {0.3}
+
+
+def test_a_backbone_that_mixes_precisions_trains_in_float32(tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "deberta", {**SIZES, "type_vocab_size": 0})
+    monkeypatch.setattr(finetune, "best_precision", lambda: "bf16")
+    folder = save_backbone(tmp_path / "deberta", "deberta")
+    train(build(folder), tokens_of("deberta"), tmp_path, epochs=1)
+    member = Member(name="mean", seed=1, pooling="mean", backbone="deberta", max_length=64)
+    Bert().check(member, folder)
+    with pytest.raises(ValueError, match=r"bf16.*\bdeberta\b"):
+        Bert().check(member.model_copy(update={"precision": "bf16"}), folder)
 
 
 # --- one architecture is enough

@@ -17,6 +17,7 @@ from pipeline.files.suggestions import did_you_mean, meant_by
 from pipeline.members.bert.adapters import check_adapters
 from pipeline.members.bert.cutting import TRUNCATIONS
 from pipeline.members.bert.finetune import (
+    FP32_ONLY,
     fit,
     labels_for_loss,
     predict,
@@ -63,6 +64,11 @@ class Bert:
         if backbone is None:
             return
         check_layers(member, config)
+        if member.precision in ("bf16", "fp16") and config.model_type in FP32_ONLY:
+            raise ValueError(
+                f"training.precision is {member.precision}, but a backbone of type "
+                f"{config.model_type} trains in fp32 alone; leave it null"
+            )
         tokenizer = read_tokenizer(backbone)
         options = all_options(member.pooling, member.options, backbone, member.template)
         build_pooling(member.pooling, config.hidden_size, config.num_hidden_layers, **options)

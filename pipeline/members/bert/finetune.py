@@ -28,6 +28,8 @@ from pipeline.settings.fine_tuning import Training
 PREDICTION_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 PREDICTION_TEXTS = 256  # at most: DeBERTa needs 1.6 MB for each text, however short
 SHORT_TEXT = 128  # tokens
+# backbones whose code mixes float32 with half precision and stops at the first batch
+FP32_ONLY = ("deberta", "xmod")  # not DeBERTa-v2 and -v3, whose type is deberta-v2
 FEW_TEXTS = 8  # on which a new head's loss is looked at
 START_EXCESS = 0.01  # at most, of the loss of the constant prediction
 
@@ -96,7 +98,9 @@ def fit(
     loss: Loss = network.loss  # type: ignore[assignment]
     loss.constrain(network.head)
     training = scheduled(training, len(dataset))
-    precision, device = training.precision or best_precision(), best_device().type
+    config: Any = network.config
+    own = "fp32" if config.model_type in FP32_ONLY else best_precision()
+    precision, device = training.precision or own, best_device().type
     trainer = LengthGroupedTrainer(
         model=network,
         args=training_arguments(training, seed, log.parent, device, precision),
