@@ -263,6 +263,13 @@ def test_the_outputs_of_a_pair_depend_on_which_text_a_token_belongs_to(backbone_
     assert not torch.allclose(outputs, of_one_text, atol=1e-3)
 
 
+def test_a_backbone_of_one_type_reads_a_pair_whose_tokenizer_gives_two(backbone_of):
+    network = build(backbone_of("roberta")).eval()
+    pair = collate(tokenize(make_tokenizer("roberta"), [("the film", "a")], max_length=16), [0])
+    types = torch.ones_like(pair["input_ids"])
+    assert torch.equal(network.pooled(**pair), network.pooled(**pair, token_type_ids=types))
+
+
 @pytest.mark.parametrize(
     ("task", "labels", "loss"),
     [

@@ -72,7 +72,8 @@ class Network(nn.Module):
         Texts of more tokens than a window are read in windows, which the pooling gets side by side.
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if token_type_ids is not None:
+        # a RoBERTa has one type, whatever its tokenizer gives
+        if token_type_ids is not None and getattr(self.config, "type_vocab_size", 2) > 1:
             inputs["token_type_ids"] = token_type_ids
         if self.windows is None:
             hidden_states = self.read(inputs)
