@@ -320,9 +320,10 @@ def test_a_folds_file_that_is_not_there_is_named(workplace, refused):
     assert re.match(r"error: own\.csv: 59 of 60\b.*folds\.path", line)
 
 
-def test_an_unknown_pooling_is_named(workplace, refused):
-    config = write_competition(workplace, "binary", settings={"members": [{"pooling": "meen"}]})
-    assert re.match("error: .*'meen'.*attention, cls, ", refused(config))
+@pytest.mark.parametrize("name", ["meen", "Mean", "mean pooling"])
+def test_an_unknown_pooling_is_named(workplace, refused, name):
+    config = write_competition(workplace, "binary", settings={"members": [{"pooling": name}]})
+    assert re.match(f"error: .*'{name}'.*'?mean'?.*attention, cls, ", refused(config))
 
 
 def test_a_table_that_is_not_there_is_named_before_the_members_are_checked(workplace, refused):

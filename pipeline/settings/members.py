@@ -1,6 +1,7 @@
 """Settings of the members, fine-tuned and classic, and the values that they inherit."""
 
 import hashlib
+import re
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
@@ -126,7 +127,8 @@ def _name_of(entry: Options) -> object:
         return entry["name"]
     own = entry.get("pooling", entry.get("model"))
     own = _joined(own) if isinstance(own, list) else own
-    return own.replace("+", "-") if isinstance(own, str) else "unnamed"  # whose error comes next
+    # the error of what is no name, or an unknown name such as Mean, comes next
+    return re.sub("[^a-z0-9_.-]", "-", own.lower()) if isinstance(own, str) else "unnamed"
 
 
 def filled_in(
