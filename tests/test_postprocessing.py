@@ -262,6 +262,32 @@ def test_a_threshold_may_lie_beyond_rows_that_are_sure(turned):
     assert ((found >= 0.5) == turned).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "task", "metric"),
+    [
+        ("threshold", "binary", "f1"),
+        ("threshold", "multilabel", "f1_micro"),
+        ("threshold", "multiclass", "mcc"),
+        ("cut_points", "regression", "qwk"),
+        ("cut_points", "binary", "qwk"),
+    ],
+)
+def test_rows_that_differ_by_rounding_alone_are_decided_alike(name, task, metric):
+    """The mean of three votes hangs on their order in its last digit."""
+    p, y = np.array([[0.1], [0.3], [0.3 + 2e-16], [0.9]] * 10), np.array([0, 0, 1, 1] * 10)
+    blend = np.hstack([1 - p, p]) if task == "multiclass" else p
+    target = y if task in ("binary", "multiclass") else y[:, None].astype(float)
+    _, low, high, _ = process(name, blend, target, blend, task, metric)[:4, -1]
+    assert (low >= 0.5) == (high >= 0.5)
+
+
+def test_a_threshold_never_scores_worse_on_the_rows_that_fitted_it():
+    """Here 0.5 itself lies between rows that differ by rounding alone."""
+    p, y = np.array([[0.5], [0.5 - 2**-53]] * 6), np.array([1, 0] * 6)
+    found = process("threshold", p, y, p, "binary", "f1")
+    assert gain("f1", "binary", y, found, p) >= 0
+
+
 def test_a_cut_next_to_certainty_has_finite_odds():
     turns = np.array([0.5, 1 - 2**-53])  # the middle between the last and 1 rounds to 1
     both, none = np.array([1, 1]), np.array([0, 0])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ensemble.fitted import State
-from pipeline.ensemble.thresholds import MOST_ROUNDS, TIE, judge_of_column
+from pipeline.ensemble.thresholds import MOST_ROUNDS, ROUNDING, TIE, judge_of_column
 from pipeline.files.messages import listed
 from pipeline.scoring.formulas import kappa
 from pipeline.scoring.metrics import nearest_labels
@@ -102,8 +102,9 @@ def _fit_bend(
     values, y = values[order], y[order]
     unchanged = values.searchsorted(middles, side="right")
     below = np.sort(y).searchsorted(labels[1:])  # rows of a smaller label
-    same_counts = values.searchsorted(np.append(values, np.inf)[below])
-    allowed = np.concatenate([[0], np.flatnonzero(np.diff(values) > 0) + 1, [len(values)]])
+    differ = np.diff(values) > ROUNDING * np.abs(values).max()
+    allowed = np.concatenate([[0], np.flatnonzero(differ) + 1, [len(values)]])
+    same_counts = allowed[allowed.searchsorted(below, side="right") - 1]
     if judge is None:
         center = y.mean()  # a shift does not change kappa, and centring drops its mean terms
         scores = _kappas(y - center, labels - center)

@@ -22,6 +22,7 @@ from pipeline.scoring.tasks import TINY, Floats, Task, decide
 MOST_ROUNDS = 20  # of coordinate ascent; three or four are usual
 N_TRIED = 50  # cuts, where each costs a call of the user's own function
 TIE = 1e-12  # difference below which two scores count as equal
+ROUNDING = 1e-12  # relative difference below which two predictions count as equal
 
 # a formula in counts, or any function of (n,) hard predictions; greater is better
 Judge = Counted | Callable[[NDArray[Any]], float]
@@ -36,16 +37,17 @@ class Threshold:
     def fit(self, blend: Floats, target: Target) -> State:
         """(c,) shifts on the raw scale, 0 for an unchanged column."""
         task, y, judge = target.task, target.y, target.metric.counted or _judge(target)
-        if task.name == "multiclass":
-            shift = _log_weights(blend, y, judge, np.unique(y))
-            tuned = task.to_prediction(task.to_raw(blend) + shift)
-            # the search breaks ties between classes differently than argmax
-            gains = score_of_blend(tuned, target) > score_of_blend(blend, target) + TIE
-            return {"shift": shift if gains else np.zeros_like(shift)}
         if y.ndim == 2:  # labels that the metric scores together
-            return {"shift": _joint_shifts(blend, target)}
-        sides = np.column_stack([1 - blend, blend])
-        return {"shift": _log_weights(sides, y, judge, np.unique(y)[1:])[1:]}
+            shift = _joint_shifts(blend, target)
+        elif task.name == "multiclass":
+            shift = _log_weights(blend, y, judge, np.unique(y))
+        else:
+            sides = np.column_stack([1 - blend, blend])
+            shift = _log_weights(sides, y, judge, np.unique(y)[1:])[1:]
+        tuned = task.to_prediction(task.to_raw(blend) + shift)
+        # the search breaks ties differently than argmax, and takes rows that nearly tie together
+        gains = score_of_blend(tuned, target) > score_of_blend(blend, target) + TIE
+        return {"shift": shift if gains else np.zeros_like(shift)}
 
     def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
         """Cuts of the blend's own probabilities, or the factors of its classes."""
@@ -172,7 +174,8 @@ def _best_cut(
     """
     order = np.argsort(turns, kind="stable")
     edges = np.concatenate([[0.0], turns[order], [1.0]])
-    apart = np.flatnonzero(np.append(True, edges[2:] > edges[1:-1]))  # not between ties
+    differ = np.diff(edges[1:]) > ROUNDING * np.minimum(edges[2:], 1 - edges[1:-1])
+    apart = np.flatnonzero(np.append(True, differ))  # not between ties
     low, high = edges[apart], np.append(edges[apart[1:]], 1.0)
     at = int(np.searchsorted(low, current, side="right")) - 1
     if isinstance(judge, Counted):
