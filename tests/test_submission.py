@@ -233,7 +233,8 @@ def test_the_probability_of_one_class_is_not_written_under_the_others_name():
 
 # --- constants
 
-SAME = np.full((3, 1), 0.5)
+SAME = np.full((10, 1), 0.5)
+ONE_SAME = np.tile([[0.2, 0.5, 0.3], [0.3, 0.5, 0.2]], (5, 1))
 
 
 def test_a_constant_continuous_column_is_refused_by_name():
@@ -241,47 +242,47 @@ def test_a_constant_continuous_column_is_refused_by_name():
         binary("auc", "id", "t", predictions=SAME)
     with pytest.raises(ValueError, match=r"'t'.*\b0\.5\b"):
         regression("rmse", "id", "t", predictions=SAME)
-    per_class = np.array([[0.2, 0.5, 0.3], [0.3, 0.5, 0.2]])
     with pytest.raises(ValueError, match=r"'money'.*\b0\.5\b"):
-        multiclass("accuracy", "id", *CLASSES, predictions=per_class)
+        multiclass("accuracy", "id", *CLASSES, predictions=ONE_SAME)
     with pytest.raises(ValueError, match=r"'b'.*\b0\.5\b"):
-        multilabel("auc", "id", "a", "b", "c", predictions=per_class)
+        multilabel("auc", "id", "a", "b", "c", predictions=ONE_SAME)
 
 
 def test_a_column_that_held_nothing_to_learn_may_be_constant():
     """A label without positives, a target that never changed."""
-    per_class = np.array([[0.2, 0.5, 0.3], [0.3, 0.5, 0.2]])
     y = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-    cells = multilabel("auc", "id", "b", "a", "c", predictions=per_class, y=y)
-    assert cells["b"] == [0.5, 0.5]
+    cells = multilabel("auc", "id", "b", "a", "c", predictions=ONE_SAME, y=y)
+    assert cells["b"] == [0.5] * 10
     with pytest.raises(ValueError, match=r"'b'.*\b0\.5\b"):
-        multilabel("auc", "id", "b", "a", "c", predictions=per_class, y=np.eye(3)[:2])
+        multilabel("auc", "id", "b", "a", "c", predictions=ONE_SAME, y=np.eye(3)[:2])
     cells = regression("rmse", "id", "t", predictions=SAME, y=np.full((3, 1), 7.0))
-    assert cells == {"t": [0.5, 0.5, 0.5]}
+    assert cells == {"t": [0.5] * 10}
 
 
 def test_equal_test_texts_may_have_equal_predictions():
     """The placeholders of a code competition, but no rows whose texts or features differ."""
-    form = Form("binary", "auc", "auto", sample_of("id", "t"), YES_NO)
+    ids = tuple("abcdefghij")
+    form = Form("binary", "auc", "auto", Sample(("id", "t"), 0, ids, ids), YES_NO)
     data = Data(train="train.csv", test="test.csv", sample_submission="sample.csv")
 
     def submitted(texts, **features):
         test = of_competition.TestRows(
-            ("b3", "b1", "b2"), tuple((text,) for text in texts), ("text",), features
+            ids[::-1], tuple((text,) for text in texts), ("text",), features
         )
         return submission(form, SAME, test, data, ["target"], np.array([0, 1]))
 
-    table, notes = submitted("aaa")
-    assert table["t"].tolist() == [0.5, 0.5, 0.5]
+    table, notes = submitted("a" * 10)
+    assert table["t"].tolist() == [0.5] * 10
     assert any(re.search("^warning: .*'0.5'", note) for note in notes)
-    for rows in (lambda: submitted("aab"), lambda: submitted("aaa", n=["1", "2", "1"])):
+    for rows in (lambda: submitted(ids), lambda: submitted("a" * 10, n=ids)):
         with pytest.raises(ValueError, match="'t'"):
             rows()
 
 
-def test_nearly_constant_columns_and_single_rows_are_fine():
-    binary("auc", "id", "t", predictions=np.array([[0.5], [0.5], [0.5 + 1e-12]]))
-    assert binary("auc", "id", "t", predictions=SAME[:1]) == {"t": [0.5]}
+def test_nearly_constant_columns_and_few_equal_rows_are_fine():
+    """A code competition shows three test rows or so, whose calibrated predictions may be equal."""
+    binary("auc", "id", "t", predictions=np.append(SAME, [[0.5 + 1e-12]], axis=0))
+    assert binary("auc", "id", "t", predictions=SAME[:9]) == {"t": [0.5] * 9}
 
 
 @pytest.mark.parametrize("label", [1.0, 0.5])

@@ -21,6 +21,7 @@ from pipeline.scoring.tasks import Floats, decide
 from pipeline.settings.data import Data
 
 ZERO_ONE = ("0", "1")
+FEW = 10  # rows; fewer may well share a step of an isotonic curve, or a bound of clip
 
 Cells = dict[str, list[Any]]
 
@@ -67,7 +68,8 @@ def submission_cells(
         y: training targets, whose values are the labels of a regression scored by hard predictions.
         texts_differ: among the test rows; a code competition may show one text many times.
     Raises:
-        ValueError: a column would be constant, but its training targets and the test texts are not.
+        ValueError: a column of `FEW` rows or more would be constant, but its training targets and
+            the test texts are not.
     """
     task, sample, classes = form.task, form.sample, form.classes
     if task == "regression":
@@ -117,7 +119,7 @@ def _refuse_constant(cells: Cells, names: Sequence[str], y: NDArray[Any]) -> Non
     """Raise a ValueError if a column of `names` is constant and could be learned from `y`."""
     targets = dict(zip(names, y.T, strict=False)) if y.ndim == 2 else {}
     for name, values in cells.items():
-        is_constant = len(values) > 1 and len(set(values)) == 1
+        is_constant = len(values) >= FEW and len(set(values)) == 1
         learnable = name not in targets or np.nanmin(targets[name]) < np.nanmax(targets[name])
         if is_constant and isinstance(values[0], float) and learnable:
             raise ValueError(
