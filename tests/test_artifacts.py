@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import re
 import tracemalloc
 
 import numpy as np
@@ -225,6 +226,16 @@ def test_rows_are_found_by_id_in_whatever_order(ids, data):
 def test_ids_that_differ_are_named_with_what_to_do(found, said):
     with pytest.raises(ValueError, match=rf"^oof\.csv: {said}.*make it again$"):
         in_order_of(["a", "b", "c"], found, "oof.csv", "make it again")
+
+
+def test_ids_that_look_the_same_are_shown_by_their_code_points():
+    for ids, found in ((["é"], ["e\u0301"]), (["e\u0301"], ["é"])):
+        with pytest.raises(
+            ValueError, match=rf"{re.escape(ascii(ids[0]))}.*{re.escape(ascii(found[0]))}"
+        ):
+            in_order_of(ids, found, "oof.csv", "make it again")
+    with pytest.raises(ValueError, match="'é'.*'ü'"):
+        in_order_of(["é"], ["ü"], "oof.csv", "make it again")
 
 
 def test_a_cell_may_be_as_long_as_a_book():

@@ -1,6 +1,7 @@
 """Rows aligned by id, never by position."""
 
 from collections.abc import Sequence
+from unicodedata import is_normalized
 
 import numpy as np
 import pandas as pd
@@ -26,10 +27,12 @@ def in_order_of(
     missing = np.flatnonzero(positions < 0)
     extra = index.difference(pd.Index(ids), sort=False)
     if len(missing):
-        instead = f", it has {extra[0]!r} instead" if len(extra) else ""
+        first, other = ids[missing[0]], extra[0] if len(extra) else ""
+        show = repr if is_normalized("NFC", first + other) else ascii  # two forms look the same
+        instead = f", it has {show(other)} instead" if len(extra) else ""
         raise ValueError(
-            f"{where}: {len(missing)} of {len(ids)} ids missing, first {ids[missing[0]]!r}"
-            f"{instead}; {remedy}"
+            f"{where}: {len(missing)} of {len(ids)} ids missing, first {show(first)}{instead}; "
+            f"{remedy}"
         )
     if len(extra):
         raise ValueError(f"{where}: {len(extra)} unexpected ids, first {extra[0]!r}; {remedy}")
