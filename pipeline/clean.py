@@ -63,11 +63,11 @@ def unnamed(predictors: Mapping[str, set[str]]) -> dict[str, list[Path]]:
 def _unnamed_in(competition: str, predictors: set[str]) -> list[Path]:
     board, models = leaderboard_path(competition), Path("models", competition)
     blends = set(read_board(board)["name"]) if board.is_file() else set()
-    runs = [read_json(path) for path in models.glob("*/fold*/run.json")]
+    encodings = [read_json(path).get("encoding") for path in models.glob("*/fold*/run.json")]
     named = {
         models: predictors | OURS,
         Path("oof", competition): predictors | blends,
-        backbones_dir(competition): {run["encoding"]["backbone"] for run in runs},
+        backbones_dir(competition): {e["backbone"] for e in encodings if e},
     }
     inner = [path for folder in named for path in folder.glob("[!.]*/")]
     return [path for path in inner if path.name not in named[path.parent]]

@@ -91,6 +91,12 @@ def test_a_competition_may_be_called_like_a_table(workplace, capsys):
     assert listed(capsys.readouterr().out)[0] == {}
 
 
+def test_a_unit_of_another_version_keeps_no_backbone(files, capsys):
+    write_json(Path("models/tiny/mean/fold1/run.json"), {"member": "mean"})
+    clean.main([])
+    assert listed(capsys.readouterr().out)[0].keys() == UNNAMED
+
+
 def test_a_config_may_end_in_capitals(files, capsys):
     Path("configs/tiny.yaml").rename("configs/tiny.YAML")
     clean.main([])
