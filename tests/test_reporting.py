@@ -96,6 +96,9 @@ def test_a_gain_is_told_in_words_whichever_way_the_metric_goes():
     assert re.search(r" better by 0\.0020\b.* worse by 0\.0200\b.*\bmax\W*$", told)
     same = verdict(*board("blend_convex", score=0.52))
     assert re.search(r" as good as .*\bmax\W*$", same)
+    alike = verdict(*board("blend_convex", score=0.52001, gain=0.00001))
+    assert " by " not in alike
+    assert alike.count(" as good as ") == 2
 
 
 def test_the_verdict_expects_what_choosing_scores_where_that_is_known():

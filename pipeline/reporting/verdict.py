@@ -64,6 +64,6 @@ def verdict(
 
 def _than(other: str, gain: float, decimals: int) -> str:
     """A gain in words; positive is better."""
-    if gain == 0:
+    if signed(gain, decimals) == "0":
         return f"as good as {other}"
     return f"{'better' if gain > 0 else 'worse'} by {value(abs(gain), decimals)} than {other}"
