@@ -50,6 +50,13 @@ def test_equal_weights_change_nothing(metric, task):
     assert weighted.score(p) == pytest.approx(Target.of(y, task, metric).score(p), rel=1e-10)
 
 
+def test_equal_predictions_have_no_correlation_whatever_the_rows_weigh():
+    rng = np.random.default_rng(0)
+    for weights in rng.random((20, 80)):
+        target = Target.of(rng.integers(0, 2, 80), "binary", "mcc", weights=weights)
+        assert target.score(np.full((80, 1), 0.9)) == 0
+
+
 @pytest.mark.parametrize(("metric", "task"), CASES)
 def test_in_a_bootstrap_sample_a_row_takes_its_weight_with_it(metric, task):
     y, p = rows_of(task, 80)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.formulas import ratio
+from pipeline.scoring.formulas import NO_VARIANCE, ratio
 from pipeline.scoring.tasks import Floats
 
 
@@ -83,8 +83,9 @@ def _mcc(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
 def _mcc_of_sums(sums: Floats) -> Floats:
     """Correlation of one-hot codes (Gorodkin 2004); 0 where all predictions are equal."""
     hits, size, actual_squared, decided_squared, products = sums
-    varies = size**2 - actual_squared
-    spread = varies * (size**2 - decided_squared)
+    varies, decided_varies = size**2 - actual_squared, size**2 - decided_squared
+    # weights of equal predictions may add up to a little less than those of all rows
+    spread = varies * np.where(decided_varies > NO_VARIANCE * size**2, decided_varies, 0.0)
     agreement = hits * size - products
     value = np.where(spread > 0, agreement / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
     return np.where(varies > 0, value, np.nan)
