@@ -17,7 +17,7 @@ from pipeline.ensemble.leaderboard import Entry
 from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.stamp import read_stamp
 from pipeline.reporting import contributions
-from pipeline.scoring import intervals
+from pipeline.scoring import intervals, trial
 from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.intervals import bootstrap_scores
 from pipeline.scoring.own import OwnFunction
@@ -232,6 +232,15 @@ def test_many_rows_try_a_sample_of_the_cuts_within_the_calls_that_are_announced(
     cuts = fitted.values["bends"][0]["cuts"]
     assert (cuts < [0.5, 1.5, 2.5]).all()
     assert target[1000:].score(fitted.apply(p[1000:])) < 0.9 * target[1000:].score(p[1000:])
+
+
+def test_what_a_slow_function_takes_is_told_in_plain_digits(own, monkeypatch):
+    times = iter([0.0, 5 * 1.2])
+    monkeypatch.setattr(trial.time, "perf_counter", lambda: next(times))
+    y, p = rows_of("binary")
+    note = trial.cost_of_calls(Target.of(y, "binary", own(COST)), p, 100)
+    assert "1200 ms" in note
+    assert "about 2 min" in note
 
 
 @pytest.mark.parametrize("n_folds", [2, 3])

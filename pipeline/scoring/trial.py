@@ -57,7 +57,8 @@ def cost_of_calls(target: Target, predictions: Floats, n_calls: int) -> str | No
     for _ in range(N_TIMED):
         target.score(predictions)
     seconds = (time.perf_counter() - start) / N_TIMED
+    milliseconds = float(f"{1000 * seconds:.2g}")  # printed by :g, without an exponent
     return (
-        f"{target.metric.label} takes {1000 * seconds:.2g} ms on all rows and is called about "
+        f"{target.metric.label} takes {milliseconds:g} ms on all rows and is called about "
         f"{n_calls:,} times: about {duration(seconds * n_calls)} at most"
     )
