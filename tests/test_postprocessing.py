@@ -164,6 +164,15 @@ def test_the_cut_points_that_are_told_are_where_the_blend_is_cut():
     assert [float(cut) for cut in told.groups()] == pytest.approx([0.5, 1.05])
 
 
+def test_cut_points_that_gain_nothing_are_not_told():
+    """The most probable class is right already, as the expected grade is with other cuts."""
+    p = np.repeat([[0.5, 0.1, 0.4], [0.1, 0.8, 0.1], [0.4, 0.1, 0.5]], 5, axis=0)
+    y = np.repeat([0, 1, 2], 5)
+    fitted = POSTPROCESSING["cut_points"].fit(p, Target.of(y, "multiclass", "qwk"))
+    np.testing.assert_array_equal(fitted.apply(p), p)
+    assert "grade" not in fitted.as_json(["a", "b", "c"])["meaning"]
+
+
 def test_the_factors_of_classes_are_told_and_a_long_list_is_cut():
     threshold, task = POSTPROCESSING["threshold"].model, TASKS["multiclass"]
     state = {"shift": np.log([1.0, 2.0, 0.25])}

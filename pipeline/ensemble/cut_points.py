@@ -40,7 +40,7 @@ class CutPoints:
         codes = np.arange(max(blend.shape[1], 2), dtype=np.float64)
         bend = _fit_bend(_expected_code(blend), y, codes)
         gains = target.score(_on_classes(bend, blend)) > target.score(blend) + TIE
-        return {"bends": [bend], "gains": bool(gains)}
+        return {"bends": [bend if gains else None], "gains": bool(gains)}
 
     def meaning(self, state: State, columns: Sequence[str], task: Task) -> str:
         """Cuts of the blend's own predictions; where none are named they stay midway."""
