@@ -48,6 +48,7 @@ def test_a_file_made_from_anything_else_is_not_current(path, made_from):
         (changed(folds_n=4), r"folds\.n\b.*\b5\b.*\b4\b"),
         (changed(texts="b" * 64), r"\btexts\b"),
         (changed(predictors={"mean": ["x"], "max": ["z"]}), "predictors.*'max'"),
+        (changed(predictors={"mean": ["x"]}), r"predictors \['mean', 'max'\].*\['mean'\]"),
     ],
 )
 def test_the_first_thing_that_changed_is_named_with_the_remedy(path, made_from, said):

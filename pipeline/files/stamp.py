@@ -91,9 +91,12 @@ def first_difference(old: Mapping[str, object], new: Mapping[str, object]) -> st
         then = old.get(key)
         if then == now:
             continue
-        if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
-            changed = next(name for name in now if now[name] != then[name])
-            return f"made from other {key}, first {changed!r}"
+        if isinstance(then, dict) and isinstance(now, dict):
+            if then.keys() == now.keys():
+                changed = next(name for name in now if now[name] != then[name])
+                return f"made from other {key}, first {changed!r}"
+            if all(isinstance(value, list) for value in {**then, **now}.values()):  # of hashes
+                then, now = list(then), list(now)
         if any(isinstance(value, str) and len(value) == 64 for value in (then, now)):
             return f"made from other {key}"
         return f"made with {key} {short(then)}, now it is {short(now)}"
