@@ -187,6 +187,11 @@ def test_a_unit_whose_losses_are_not_logged_is_not_warned_about(train, capsys):
     assert "hardly learned" not in capsys.readouterr().out
 
 
+def test_a_unit_of_smoothed_labels_is_not_compared_with_the_loss_of_certain_ones(train, capsys):
+    train({"pooling": "mean", "trainer": {"label_smoothing_factor": 0.9}}, task="multiclass")
+    assert "hardly learned" not in capsys.readouterr().out
+
+
 def test_a_small_set_takes_smaller_batches_and_more_epochs_which_run_json_tells(train):
     train({"pooling": "mean"}, epochs=None, batch_size=None)  # 30 rows: 4 batches of 8
     run = read_run(Unit("tiny", "mean", 0))

@@ -68,7 +68,8 @@ class Run(TypedDict, total=False):
         encoding: fields of `Encoding`, the backbone by its folder's name; that is null without one.
         unit_seconds: of the whole unit; `seconds` is the time of its fit alone.
         network: pooling and options, from which a fine-tuned unit is loaded.
-        last_loss: of the training; `constant_loss`: that of a constant prediction.
+        last_loss: of the training, null with smoothed labels; `constant_loss`: that of a constant
+            prediction.
     """
 
     fingerprint: Required[dict[str, object]]

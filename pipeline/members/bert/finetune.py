@@ -127,6 +127,7 @@ def fit(
     free(network.head)
     network.attend_by(attention)
     network.zero_grad()  # frees memory for the predictions
+    smooths = training.trainer.get("label_smoothing_factor")  # Trainer then logs another loss
     return {
         "seconds": round(seconds, 3),
         # without padding
@@ -136,7 +137,7 @@ def fit(
         "epochs_trained": training.epochs,
         "batch_size": training.batch_size,
         "steps": steps,
-        "last_loss": _last_loss(trainer.state.log_history),
+        "last_loss": None if smooths else _last_loss(trainer.state.log_history),
         "precision": precision,
     }
 
