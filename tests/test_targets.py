@@ -244,6 +244,9 @@ def test_targets_that_a_metric_cannot_score_are_named():
         check_metric_takes("rmsle", WHERE, y - 1, ())
     with pytest.raises(ValueError, match=r"\b1 rows"):
         check_metric_takes("mape", WHERE, y, ())
+    check_metric_takes("qwk", WHERE, np.array([0, 1]), ("no", "yes"))
+    with pytest.raises(ValueError, match="'low'"):
+        check_metric_takes("qwk", WHERE, np.array([0, 1, 2]), ("1", "2", "low"))
     with pytest.raises(ValueError, match=r"\bk is 3\b.*\b3 classes"):
         check_metric_takes({"name": "top_k_accuracy", "k": 3}, WHERE, y, ("a", "b", "c"))
     for known in ({"name": "top_k_accuracy", "k": 2}, {"name": "map_at_k", "k": 3}):

@@ -158,12 +158,12 @@ def check_metric_takes(
 ) -> None:
     """Raise a ValueError if the metric cannot score the targets.
 
-    Kappa needs grades whose order is known, a logarithmic error no negative number, a relative
-    error no zero, top-k accuracy more than k classes.
+    Kappa needs grades whose order is known if they are more than two, a logarithmic error no
+    negative number, a relative error no zero, top-k accuracy more than k classes.
     """
     name, k = metric_of(metric).name, metric_of(metric).k
     words = [grade for grade in classes if as_number(grade) is None]
-    if name == "qwk" and words:
+    if name == "qwk" and words and len(classes) > 2:
         raise ValueError(
             f"{where}: metric qwk needs grades that are numbers, got {words[0]!r}; "
             "write them as numbers in their order"
