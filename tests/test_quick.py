@@ -38,10 +38,16 @@ def test_a_quick_run_is_small_and_a_competition_of_its_own(quick):
     assert [(m.name, m.epochs) for m in config.members] == [("cls", 1), ("idf", 1)]
 
 
-@pytest.mark.parametrize("members", [MEMBERS[:2], [{"model": "tfidf_linear"}] + MEMBERS[3:]])
-def test_without_two_fine_tuned_members_the_first_two_are_trained(quick, members):
-    own = [member.get("pooling", member.get("model")) for member in members]
-    assert [m.name for m in quick(members=members).members] == own
+@pytest.mark.parametrize("before", [[], [{"model": "lightgbm_text"}]])
+def test_a_lone_fine_tuned_member_is_trained_beside_the_first_classic_one(quick, before):
+    members = [MEMBERS[0], *before, MEMBERS[3]]
+    assert [m.name for m in quick(members=members).members] == ["max", "tfidf_linear"]
+
+
+def test_without_fine_tuned_members_the_first_two_are_trained(quick):
+    members = [{"model": name} for name in ("tfidf_linear", "lightgbm_text", "embedding_linear")]
+    made = quick(members=members, backbone="minilm")
+    assert [m.name for m in made.members] == ["tfidf_linear", "lightgbm_text"]
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -45,8 +45,7 @@ def quick_settings(config: Config, typed: Collection[str]) -> dict[str, Any]:
         m.model_copy(update={"epochs": training.epochs}) if isinstance(m, Member) else m
         for m in config.members
     ]
-    if "members" not in typed:  # the first fine-tuned ones, unless too few are
-        fine_tuned = [m for m in members if isinstance(m, Member)]
-        members = (fine_tuned if len(fine_tuned) >= N_MEMBERS else members)[:N_MEMBERS]
+    if "members" not in typed:  # classic ones only where fine-tuned ones are too few
+        members = sorted(members, key=lambda m: not isinstance(m, Member))[:N_MEMBERS]
     quick_config = config.model_copy(update={**values, "members": tuple(members)})
     return quick_config.model_dump(exclude_unset=True, by_alias=True)
