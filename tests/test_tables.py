@@ -11,6 +11,7 @@ import pytest
 from pipeline.competition.tables import FORMATS, column, open_table, read_table
 from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
+from pipeline.files.reading import text_cells
 
 CELLS = [["007", "NA"], ["7", ""], ["x,y", 'two\nlines "and" quotes'], ["ü", "null"]]
 CSV = 'id,text\n007,NA\n7,\n"x,y","two\nlines ""and"" quotes"\nü,null\n'
@@ -408,3 +409,8 @@ def test_a_used_column_must_be_the_only_one_of_its_name(table):
 def test_a_message_shows_the_first_few_names_and_their_number():
     assert first_few(["a", "b"]) == "'a', 'b'"
     assert re.match(r"'0', '1', '2', '3', '4', '5'\D+9\b", first_few([str(k) for k in range(9)]))
+    essay = "It was a dark night. " * 99  # of a table whose first line names no columns
+    assert len(first_few([essay, "1"])) < 100
+    with pytest.raises(ValueError, match=r"data\.separator") as error:
+        text_cells(essay.replace(" ", ";").encode(), "train.csv", dialect=Dialect())
+    assert len(str(error.value)) < 250

@@ -19,8 +19,8 @@ def listed(words: Sequence[str]) -> str:
 
 
 def first_few(names: Sequence[str]) -> str:
-    """The first few names in quotes."""
-    return listed([repr(name) for name in names])
+    """The first few names in quotes, long ones cut: the first line of a table may be a text."""
+    return listed([short(name) for name in names])
 
 
 def shortened(name: str, room: int, gap: str = "...") -> str:

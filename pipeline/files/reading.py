@@ -141,7 +141,7 @@ def text_cells(
     if dialect is not None:
         other = other_separator(rows[0], delimiter)
         if other is not None and all(other in row[0] for row in rows[:2]):
-            only = f"its only column is {rows[0][0]!r}"
+            only = f"its only column is {short(rows[0][0])}"
             raise ValueError(f"{where}: {only}; {_set_separator(other)}")
         if dialect.quoting is None:
             _refuse_swallowed(rows, multiline, where, delimiter)

@@ -138,7 +138,8 @@ def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
     if id_at is None and sorted(names) != wanted:
         shown, other = respelled(names, columns), other_separator(names, ",")
         if other is not None:
-            raise ValueError(f"{path}: its only column is {names[0]!r}; {save_with(',', other)}")
+            only = first_few(names)
+            raise ValueError(f"{path}: its only column is {only}; {save_with(',', other)}")
         hint = f"; {shown} here: rename it" if shown else _of_one_class(columns, len(names) - 1)
         raise ValueError(
             f"{path}: prediction columns [{listed(names[1:])}] should be [{listed(columns)}], "
