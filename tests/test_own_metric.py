@@ -243,10 +243,11 @@ def test_what_a_slow_function_takes_is_told_in_plain_digits(own, monkeypatch):
     assert "about 2 min" in note
 
 
-@pytest.mark.parametrize("n_folds", [2, 3])
-def test_a_contest_calls_the_function_about_as_often_as_is_announced(own, n_folds):
-    target = Target.of(rows_of("binary")[0], "binary", own(f"calls = []{COUNTED_COST}"))
-    preds = np.random.default_rng(1).random((60, 2, 1))
+@pytest.mark.parametrize(("task", "n_folds"), [("binary", 2), ("binary", 3), ("multilabel", 3)])
+def test_a_contest_calls_the_function_about_as_often_as_is_announced(own, task, n_folds):
+    y, p = rows_of(task)
+    target = Target.of(y, task, own(f"calls = []{COUNTED_COST}"))
+    preds = np.random.default_rng(1).random((60, 2, p.shape[1]))
     folds = np.arange(60) % n_folds
     methods = methods_that_fit(["mean"], ["all"], target, folds)
     note = cost_of_own(methods, preds, target, folds)
@@ -254,7 +255,7 @@ def test_a_contest_calls_the_function_about_as_often_as_is_announced(own, n_fold
     calls = target.metric.function._read.__globals__["calls"]
     calls.clear()
     singles = [Entry(f"m{i}", "member", preds[:, i]) for i in range(2)]
-    hold_contest(methods, singles, preds[:9], target, folds, ["y"], seed=0)
+    hold_contest(methods, singles, preds[:9], target, folds, ["a", "b"][: p.shape[1]], seed=0)
     assert 0.7 * announced < len(calls) < 1.02 * announced  # scores without samples are not counted
 
 

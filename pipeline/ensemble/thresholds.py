@@ -141,7 +141,7 @@ def _log_weights(p: Floats, y: NDArray[np.int64], judge: Judge, tuned: NDArray[n
                 # not clipped like the blend: the cut may lie beyond its most confident rows
                 log_weights[j] = np.log(cut) - np.log1p(-cut)
                 best, second = _best_two(log_p + log_weights)
-        if (log_weights == before).all():
+        if len(tuned) == 1 or (log_weights == before).all():  # one weight is the best at once
             break
     return log_weights
 
