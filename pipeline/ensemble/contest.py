@@ -20,7 +20,7 @@ from pipeline.ensemble.cut_points import N_PLACES
 from pipeline.ensemble.fitted import check_names
 from pipeline.ensemble.leaderboard import CONSTANT, PLAIN_MEAN, Entry, leaderboard
 from pipeline.ensemble.postprocessing import COUNTING, POSTPROCESSING, Postprocessing
-from pipeline.ensemble.selection import N_BAGS, N_STEPS
+from pipeline.ensemble.selection import N_BAGS, N_STEPS, SHRINKAGE
 from pipeline.ensemble.stability import N_HALVES, weight_table
 from pipeline.ensemble.thresholds import N_TRIED
 from pipeline.ensemble.weights import WEIGHTS
@@ -127,7 +127,7 @@ def cost_of_own(
     n_calls = N_OF_OWN * n_bootstrapped
     n_calls += n_fits * sum(N_CALLS.get(name, 0) for name in methods.postprocessing)
     if any(blender.name == "hill_climb" for blender in methods.blenders):
-        n_calls += (1 + n_pairs + N_HALVES) * N_BAGS * (N_STEPS + 2) * m
+        n_calls += (1 + n_pairs + N_HALVES) * (N_STEPS + 2) * (N_BAGS * m + len(SHRINKAGE))
     return cost_of_calls(target, oof.mean(axis=1), n_calls)
 
 
