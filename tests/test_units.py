@@ -186,6 +186,17 @@ def test_a_setting_that_is_new_is_refused_too(workplace):
         is_finished(unit, wanted, overwrite=False)
 
 
+@pytest.mark.parametrize("content", [None, "{", '{"n_folds": 2}'])
+def test_a_unit_of_another_version_or_damaged_is_trained_again_if_it_may_be(content, workplace):
+    unit, wanted = Unit("tiny", "mean", 0), fingerprint(SETTINGS, **DATA)
+    finished(unit, wanted)
+    run = unit.folder / "run.json"
+    run.write_text(content) if content else run.unlink()
+    with pytest.raises((FileNotFoundError, ValueError), match=r"models/tiny/mean/fold0\b"):
+        is_finished(unit, wanted, overwrite=False)
+    assert not is_finished(unit, wanted, overwrite=True)
+
+
 def test_where_one_text_ends_and_the_next_begins_counts():
     pairs = [[("ab", "c"), ("d", "e")], [("a", "bc"), ("d", "e")]]
     hashes = {fingerprint(SETTINGS, **{**DATA, "texts": texts})["texts"] for texts in pairs}
@@ -787,7 +798,7 @@ def test_a_unit_of_an_older_version_says_what_to_do(in_folder_of):
     del run["kind"], run["encoding"]
     path.write_text(json.dumps(run))
     test = of_competition.TestRows(("b",), (("dull",),))
-    with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*'encoding'.*train again"):
+    with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*'encoding'.*--overwrite"):
         predict_members({"mean": [in_folder_of.unit]}, test, Jobs(), lambda *_: None)
 
 

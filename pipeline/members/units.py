@@ -100,7 +100,12 @@ def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) ->
     """Whether the unit is on disk with this fingerprint; another is an error unless `overwrite`."""
     if not unit.folder.exists():
         return False
-    difference = first_difference(read_run(unit)["fingerprint"], wanted)
+    try:
+        difference = first_difference(read_run(unit)["fingerprint"], wanted)
+    except (FileNotFoundError, ValueError):  # of another version, or damaged
+        if overwrite:
+            return False
+        raise
     if difference is not None and not overwrite:
         raise ValueError(
             f"{unit.folder}: {difference}; train into another competition name, remove the folder, "
@@ -115,8 +120,8 @@ def read_run(unit: Unit) -> Run:
     missing = NEEDED - run.keys()
     if missing:
         raise ValueError(
-            f"{unit.folder}: run.json has no {min(missing)!r}: another version wrote it; remove "
-            "the folder and run train again"
+            f"{unit.folder}: run.json has no {min(missing)!r}: another version wrote it; run "
+            "train with --overwrite"
         )
     return cast(Run, run)
 
