@@ -57,6 +57,16 @@ def test_without_ids_row_numbers_match_rows_and_another_order_is_refused(workpla
         read_solution(data, "regression", ["0", "1"], ())
 
 
+def test_the_test_table_with_the_targets_beside_it_is_a_solution(workplace):
+    """Columns that it shares with the test table are compared with those of their name only."""
+    header, rows = ["text", "start", "end"], [["x", "1", "2"], ["x", "2", "1"], ["y", "2", "1"]]
+    write_rows(workplace / "test.csv", header, rows)
+    with_targets = [[*row, value] for row, value in zip(rows, "456", strict=True)]
+    write_rows(workplace / "solution.csv", [*header, "value"], with_targets)
+    data = data_of("value").model_copy(update={"id": None})
+    assert read_solution(data, "regression", ["0", "1", "2"], ()).tolist() == [[4], [5], [6]]
+
+
 def test_a_class_may_be_spelled_otherwise_where_it_is_certain(workplace):
     write_rows(workplace / "solution.csv", ["id", "kind"], [["1", "1"], ["2", "B"]])
     codes = read_solution(data_of("kind"), "multiclass", ["1", "2"], ("1.0", "b", "c"))

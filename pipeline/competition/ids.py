@@ -120,12 +120,17 @@ def refuse_other_order(
 ) -> None:
     """Raise a ValueError if k rows by position differ in a column of both that is not predicted.
 
-    Columns of different names are the same if they share a value for most rows.
+    Columns of names that only one of the tables has are the same if they share a value for most
+    rows.
     """
+    shared = {*map(spelling_key, table.columns)} & {*map(spelling_key, test.columns)}
     for name, other in product(table.columns, test.columns):
+        names = {spelling_key(name), spelling_key(other)}
+        is_same = len(names) == 1
         if name in predicted or not (_is_lone(table, name) and _is_lone(test, other)):
             continue
-        is_same = spelling_key(name) == spelling_key(other)
+        if not is_same and names & shared:
+            continue
         n_common = len(set(table[name]).intersection(test[other]))
         if n_common <= (0 if is_same else len(table) / 2):
             continue
