@@ -11,6 +11,7 @@ from conftest import read_rows, write_rows
 from report_cases import write_members
 
 from pipeline import blend
+from pipeline.files.stamp import written_with_stamp
 from pipeline.predictors.submitted import _own_record, _weights
 
 STAGE = "submit"
@@ -88,6 +89,13 @@ def test_weights_of_a_record_are_by_target_where_targets_have_their_own(tmp_path
 def test_weights_of_another_tool_beside_an_external_predictor_are_none_of_ours(tmp_path):
     write_rows(tmp_path / "weights.csv", ["name", "share"], [["bert", "1"]])
     assert _own_record(tmp_path, {})["weights"] is None
+
+
+def test_the_record_of_a_post_processed_blend_has_the_weights_of_the_blend(tmp_path):
+    with written_with_stamp(tmp_path / "blend_convex/weights.csv", {}) as temporary:
+        write_rows(temporary, ["predictor", "weight"], [["mean", "1.0"]])
+    for name in ("blend_convex", "blend_convex.clip"):
+        assert _own_record(tmp_path / name, {})["weights"] == {"mean": 1}
 
 
 def test_several_predictors_are_submitted_as_their_weighted_mean(case, run):

@@ -97,7 +97,8 @@ def record_of(
 
 
 def _own_record(folder: Path, standing: Mapping[str, object]) -> dict[str, object]:
-    weights = folder / "weights.csv"
+    blend = folder.name.partition(".")[0]  # of blend_convex.clip, whose weights it has
+    weights = folder.parent / blend / "weights.csv"
     return {
         "leaderboard": standing,
         "postprocessing": postprocessing_of(folder) or None,
