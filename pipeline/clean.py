@@ -8,13 +8,13 @@ of a competition with a config, are never touched.
 """
 
 import argparse
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.files.lock import competition_locked
 from pipeline.files.paths import backbones_dir, leaderboard_path
 from pipeline.files.reading import read_json
+from pipeline.files.writing import remove_remains
 from pipeline.predictors.board import external_folders, member_folders, read_board
 from pipeline.settings.command import configs_in, one_line_errors, parse
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     total += size
                     print(f"{size / 1e6:10.1f} MB  {path}{'  removed' if remove else ''}")
                     if remove:
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                        remove_remains([path])
         what = "removed" if remove else "that no config names; --remove removes them"
         print(f"{total / 1e6:10.1f} MB  {what}")
 

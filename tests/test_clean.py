@@ -82,6 +82,13 @@ def test_it_is_removed_when_told_to_and_nothing_else_is(files, capsys):
     assert listed(capsys.readouterr().out)[0] == {}
 
 
+def test_of_a_linked_folder_the_link_is_removed(files):
+    Path("models/gone").symlink_to(Path("data/old").resolve())
+    clean.main(["--remove"])
+    assert not Path("models/gone").is_symlink()
+    assert Path("data/old/a").is_file()
+
+
 def test_a_competition_may_be_called_like_a_table(workplace, capsys):
     write_competition(workplace, "regression", settings={"competition": "t.csv"})
     for path in ("models/t.csv/mean/fold0", "oof/t.csv/mean", "reports/t.csv", "folds"):

@@ -58,7 +58,7 @@ def remains_of(path: Path) -> Iterator[Path]:
 
 
 def remove_remains(paths: Iterable[Path]) -> None:
-    """Remove temporary files and folders; the caller holds a lock, so their writers are dead."""
+    """Remove files, folders and links to them; the caller holds a lock, so no writer is alive."""
     for path in list(paths):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
