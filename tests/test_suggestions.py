@@ -80,6 +80,14 @@ def test_a_message_ends_with_all_that_may_be_chosen():
     assert choices(3, ["auc", "mcc"]) == "choose one of: auc, mcc"
 
 
+def test_only_settings_have_a_section_before_the_dot():
+    """The positive class "1.0" is not the class 0."""
+    assert choices("1.0", ["0", "1"]) == "choose one of: 0, 1"
+    assert choices("a.1", ["b.1", "c"]) == "choose one of: b.1, c"
+    blends = ["blend_mean.threshold", "blend_convex.threshold"]
+    assert "did you mean 'blend_convex.threshold'? " in choices("blend_convx.threshold", blends)
+
+
 def test_a_name_that_looks_like_the_one_that_was_typed_is_shown_by_its_code_points():
     typed, known = "a\u0308u\u00dferung", "\u00e4u\u00dferung"
     assert r"'\xe4u\xdferung'" in choices(typed, [known])

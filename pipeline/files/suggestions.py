@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 CLOSE = 0.75  # share of letters in common from which a name may be a slip of another
 
@@ -94,22 +94,29 @@ def folded(name: str) -> str:
     return re.sub("[-_@ ]", "", name.casefold())
 
 
-def meant_by(name: str, known: Iterable[str]) -> list[str]:
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def meant_by(name: str, known: Iterable[str], part: Callable[[str], str] = _last) -> list[str]:
     """The known names that another name stands for, or is a slip of; none if none is close.
 
-    Of dotted names the last part counts; names of the same section are preferred.
+    Names of the same section are preferred.
+
+    Args:
+        part: the part of a name that counts: of settings the last, after the dot.
     """
     known, section = list(known), name.rpartition(".")[0]
-    word = folded(_last(name))
+    word = folded(part(name))
     word = word.removeprefix("neg").removesuffix("score").removesuffix("pooling") or word
     words = {word, re.sub(r"\d+", "k", word)}
-    meant = [our for our in known if folded(_last(our)) in words]
+    meant = [our for our in known if folded(part(our)) in words]
     if not meant:
         ours = [our for our, other in SYNONYMS.items() if words & set(map(folded, other.split()))]
-        lasts = [_last(our) for our in ours]
-        meant = [our for our in known if our in ours] or [k for k in known if _last(k) in lasts]
+        parts = [part(our) for our in ours]
+        meant = [our for our in known if our in ours] or [k for k in known if part(k) in parts]
     if not meant and word not in map(folded, OTHERS.split()):
-        names = [folded(_last(our)) for our in known]
+        names = [folded(part(our)) for our in known]
         near = difflib.get_close_matches(word, names, n=1, cutoff=CLOSE)
         meant = [our for our, own in zip(known, names, strict=True) if own in near]
     return [our for our in meant if our.rpartition(".")[0] == section] or meant
@@ -122,12 +129,8 @@ def did_you_mean(meant: Sequence[str]) -> str:
 def choices(name: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: what it stands for, then all that are known."""
     known = list(known)
-    meant = meant_by(name, known) if isinstance(name, str) else []
+    meant = meant_by(name, known, part=str) if isinstance(name, str) else []
     # two forms of Unicode look the same
     show = repr if str(name).isascii() and all(map(str.isascii, meant)) else ascii
     hint = f"{did_you_mean([*map(show, meant)])} " if meant else ""
     return f"{hint}choose one of: {', '.join(known)}"
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
