@@ -1,5 +1,7 @@
 """Text statistics, counted by hand."""
 
+from time import process_time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,6 +62,12 @@ def test_any_text_has_finite_statistics_and_shares_stay_within_0_and_1(text):
     assert np.isfinite(list(values.values())).all()
     for name in ("distinct_words", "upper_case", "digits", "punctuation", "non_ascii", "symbols"):
         assert 0 <= values[name] <= 1
+
+
+def test_a_long_run_of_marks_takes_no_longer_than_other_characters():
+    start = process_time()
+    statistics_of("." * 20_000 + "a")  # as in a table of contents; tried dot by dot it took 4 s
+    assert process_time() - start < 1
 
 
 def test_a_pair_has_those_of_both_and_the_words_they_share():

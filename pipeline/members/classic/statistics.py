@@ -8,7 +8,8 @@ from pipeline.members.units import Texts
 from pipeline.scoring.tasks import Floats
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
-SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)|\n+")
+# a run of marks is tried once as a whole, or its time would grow with the square of its length
+SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++(?=\s|$)|\n+")
 REPEATED = re.compile(r"(.)\1\1")  # soooo
 
 
