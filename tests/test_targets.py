@@ -1,6 +1,7 @@
 """Targets: numbers, 0 and 1, or classes, and errors that name the first invalid cell."""
 
 import re
+from time import process_time
 
 import numpy as np
 import pytest
@@ -40,6 +41,12 @@ def test_a_number_may_be_spelled_in_many_ways(cell, number):
 )
 def test_what_only_python_takes_for_a_number_is_none(cell):
     assert as_number(cell) is None
+
+
+def test_a_long_text_of_digits_is_told_from_a_number_at_once():
+    start = process_time()
+    assert as_number("1" * 20_000 + "!") is None
+    assert process_time() - start < 1
 
 
 def test_regression_gives_a_column_of_floats_for_each_target():

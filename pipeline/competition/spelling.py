@@ -9,7 +9,7 @@ from decimal import Decimal
 from unicodedata import category, normalize
 
 # float() alone would also take nan, infinity and 1_000; 1e and ten digits is a hash
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,9})?", re.ASCII)
+NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,9})?", re.ASCII)
 
 # characters without width: soft hyphen, joiners, direction, variation selectors, byte order mark
 INVISIBLE = dict.fromkeys(
