@@ -64,11 +64,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _check_current(config: Config, predictor: str, train: Train, test: TestRows) -> None:
-    """Refuse a predictor made for other targets or test rows, or older than those it blends."""
+    """Refuse a predictor of other targets, texts or test rows, or older than those it blends."""
     folder = folder_of(config, predictor)
     if predictor not in external_folders(config):  # which may have stamps of another competition
         check_predicted([folder])
-        check_made_for(folder, "oof", {"targets": sha256_of_array(train.y)})
+        made_for = {"targets": sha256_of_array(train.y), "texts": train.sha256_of_texts}
+        check_made_for(folder, "oof", made_for)
         check_made_for(folder, "test", {"test rows": test.sha256})
         check_newer_than_its_predictors(folder, lambda name: folder_of(config, name))
     check_same_models(folder)

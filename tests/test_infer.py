@@ -263,13 +263,32 @@ def test_classes_that_are_spelled_anew_are_inferred_as_submit_writes_them(finish
     assert submission().read_bytes() == submitted
 
 
-@pytest.mark.parametrize("columns", [("document",), ("text", "document")])
-def test_other_columns_of_texts_than_in_training_are_refused(models_only, capsys, columns):
+@pytest.mark.parametrize("columns", [["document"], ["text", "document"]])
+def test_other_columns_of_texts_than_were_blended_are_refused(models_only, capsys, columns):
     models_only("regression", "rmse")
     line = refused(capsys, "--data.text", *columns)
-    assert re.search(rf"models/tiny/.*\btext,.*\b{', '.join(columns)};", line)
+    assert re.search(rf"leaderboard\.csv: .*\['text'\].*{re.escape(str(columns))}", line)
+
+
+def test_predictions_of_another_column_of_texts_are_not_submitted(finished, workplace, capsys):
+    shutil.copytree(finished("regression", "rmse"), workplace, dirs_exist_ok=True)
+    other = ("--data.text", "document")
+    stage("predict", *other)
     with pytest.raises(SystemExit, match="^2$"):
-        stage("predict", "--data.text", *columns)
+        stage("submit", *other, "--predictor", "few")
+    assert re.search(r"oof/tiny/few/oof\.csv: .*\btexts\b", capsys.readouterr().err)
+
+
+def test_a_column_of_texts_that_is_renamed_trains_nothing_and_is_inferred(
+    finished, workplace, capsys
+):
+    shutil.copytree(finished("regression", "rmse"), workplace, dirs_exist_ok=True)
+    for path in (Path("data/tiny/train.csv"), Path("data/tiny/test.csv")):
+        header, rows = read_rows(path)
+        write_rows(path, ["body" if name == "text" else name for name in header], rows)
+    for name in ("train", "predict", "blend", "infer"):
+        stage(name, "--data.text", "body")
+    assert re.search(r"\b0 of 6 units", capsys.readouterr().out)
 
 
 def test_another_metric_or_an_unknown_predictor_is_refused(models_only, capsys):

@@ -4,20 +4,18 @@ Letters: n rows, c prediction columns.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.competition.features import Columns
 from pipeline.competition.rows import TestRows, texts_by
-from pipeline.files.messages import listed
 from pipeline.members.backbones import check_copies
 from pipeline.members.jobs import run_all
 from pipeline.members.kinds import device_of, kind_of_unit
 from pipeline.members.pieces import Failure, Piece
 from pipeline.members.reload_check import check_reloaded
-from pipeline.members.units import Run, Texts, Unit, encoding_of, read_run
+from pipeline.members.units import Texts, Unit, encoding_of, read_run
 from pipeline.scoring.tasks import TASKS, Floats
 from pipeline.settings.config import Jobs
 
@@ -42,10 +40,10 @@ def predict_members(
     check_copies(encoding.backbone for _, encoding in kinds.values() if encoding)
     for name, units in members.items():
         (kind, encoding), run = kinds[name], read_run(units[0])
-        names = (tuple(run["texts"]), tuple(run["features"]))
-        shared_by = (run["kind"], encoding, run["template"], *names)
+        template, names = run["template"], run["features"]
+        shared_by = (run["kind"], encoding, template, tuple(names))
         if shared_by not in inputs:
-            texts, features = _cells(units[0].folder, run, test)
+            texts, features = _cells(units[0], template, names, test)
             inputs[shared_by] = kind.inputs(encoding, texts, jobs, features)
         backbone = [encoding.backbone] if encoding else []
         for unit in units:
@@ -68,23 +66,19 @@ def predict_members(
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
 
 
-def _cells(folder: Path, run: Run, test: TestRows) -> tuple[Texts, Columns]:
-    """Texts and features of the test rows as the unit in `folder` reads them."""
-    template = run["template"]
-    if template is None and tuple(run["texts"]) != test.names:
-        raise ValueError(
-            f"{folder}: was trained on the texts of {listed(run['texts'])}, and data.text is "
-            f"{listed(test.names)}; set it as in training, or remove the folder and run train again"
-        )
-    for name in run["features"]:
+def _cells(
+    unit: Unit, template: str | None, names: Sequence[str], test: TestRows
+) -> tuple[Texts, Columns]:
+    """Texts and features of the test rows as a unit reads them."""
+    for name in names:
         if name not in test.features:
             raise ValueError(
-                f"{folder}: was trained with the feature {name!r}; add it to data.features"
+                f"{unit.folder}: was trained with the feature {name!r}; add it to data.features"
             )
     try:
-        return texts_by(template, test), {name: test.features[name] for name in run["features"]}
+        return texts_by(template, test), {name: test.features[name] for name in names}
     except ValueError as error:
-        raise ValueError(f"{folder}: its template: {error}") from None
+        raise ValueError(f"{unit.folder}: its template: {error}") from None
 
 
 def predict_unit(unit: Unit, inputs: Any) -> Floats:

@@ -161,7 +161,6 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 "n_folds": table.n_folds,
                 "kind": member.kind,
                 "template": member.template,
-                "texts": table.train.names,
                 "features": list(to_train.features),
                 "encoding": {**encoding._asdict(), "backbone": encoding.backbone.name}
                 if encoding

@@ -63,7 +63,6 @@ class Run(TypedDict, total=False):
     """The entries of a unit's `run.json` that are read again; every unit has the required ones.
 
     Attributes:
-        texts: the columns of `data.text`, which a unit without a template reads in this order.
         features: the columns of `data.features` that the unit reads.
         encoding: fields of `Encoding`, the backbone by its folder's name; that is null without one.
         unit_seconds: of the whole unit; `seconds` is the time of its fit alone.
@@ -76,7 +75,6 @@ class Run(TypedDict, total=False):
     n_folds: Required[int]
     kind: Required[str]
     template: Required[str | None]
-    texts: Required[list[str]]
     features: Required[list[str]]
     encoding: Required[Options]
     task: Required[str]

@@ -142,6 +142,8 @@ def made_from_of_blends(
         **settings_of(config),
         "targets": sha256_of_array(train.y),
         "classes": list(train.classes),
+        "data.text": list(train.names),
+        "texts": train.sha256_of_texts,
         "test rows": test.sha256,
         "folds": sha256_of_array(folds),
         **_groups_and_weights(train),

@@ -209,11 +209,12 @@ def read_saved_blends(config: Config) -> SavedBlends:
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: a file was changed, or the config has another task or metric.
+        ValueError: a file was changed, or the config has another task, metric or text.
     """
     folder = blends_dir(config.competition)
     path = folder / "leaderboard.csv"
-    made_from = {"task": config.task, "metric": config.metric}
+    text = list(config.data.text)
+    made_from = {"task": config.task, "metric": config.metric, "data.text": text}
     stamp = require_current(path, made_from, remedy_of(path))
     board, about = read_board(path), stamp.about
     positive = config.data.positive
