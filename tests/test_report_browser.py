@@ -145,6 +145,19 @@ def test_no_table_is_cut_on_a_desk_and_no_page_on_a_phone(browser, made_up, widt
     page.close()
 
 
+def test_predictions_of_many_labels_are_on_several_lines(browser, tmp_path):
+    summary = summarise(whole_evidence(kind="multilabel", metric="accuracy"))
+    many = ", ".join(f"label{k} 0.12" for k in range(28))
+    for line in summary["examples"]["worst"]:
+        line["members"] = dict.fromkeys(line["members"], many)
+    path = tmp_path / "index.html"
+    path.write_text(page_of(summary), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(path.as_uri())
+    assert page.evaluate(CUT) == []
+    page.close()
+
+
 def test_a_click_sorts_a_table_by_its_column_and_another_turns_it_round(browser, made_up):
     """Also by the keyboard; what is unknown comes last."""
     page = browser.new_page()
