@@ -243,6 +243,28 @@ def test_linear_weights_of_many_rows_are_those_of_least_squares():
     )
 
 
+@pytest.mark.parametrize("digits", [4, 7, 15])
+def test_linear_gives_no_great_weights_to_copies_that_differ_by_rounding(digits):
+    """Test predictions may be rounded otherwise, and a great weight would show that."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        y = 5 + rng.normal(size=(200, 1))
+        p = y + rng.normal(size=(200, 1))
+        copy = p.round(digits) if digits < 15 else p * (1 + 2e-16)
+        found = choose("linear", np.stack([p, copy], axis=1), y, "regression", seed=seed)
+        assert np.abs(found).max() < 10
+
+
+def test_linear_survives_constant_members_that_differ_by_rounding():
+    for seed in (12, 24, 38):  # weights were 1e291, 1e16 and 1e292
+        rng = np.random.default_rng(seed)
+        y = rng.integers(0, 3, int(rng.integers(4, 40)))
+        shares = rng.random((3, 1)).repeat(3, axis=1) + 1e-3
+        shares /= shares.sum(axis=1, keepdims=True)
+        found = choose("linear", np.tile(shares, (len(y), 1, 1)), y, "multiclass")
+        assert np.abs(found).max() < 1
+
+
 def test_another_seed_judges_the_penalty_of_linear_weights_on_other_parts():
     y, preds = single("regression", n=40)
     found = [choose("linear", preds, y, "regression", seed=seed) for seed in (0, 0, *range(1, 9))]

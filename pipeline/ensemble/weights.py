@@ -20,7 +20,8 @@ from pipeline.scoring.tasks import TINY, Floats
 
 BLOCK = 2048  # rows per block of errors, to avoid a copy of the stack
 N_PARTS = 10  # of the cross-validation that chooses the penalty of `linear`
-PENALTIES = np.logspace(3, -9, 25)  # strongest first, relative to the errors' mean square
+PENALTIES = np.logspace(3, -9, 25)  # strongest first, relative to the differences' mean square
+LEAST_PENALTY = 1e-6  # relative to the errors' mean square; bounds the weights of near copies
 
 
 def mean(preds: Floats, target: Target, *, seed: int) -> Floats:
@@ -70,7 +71,8 @@ def _shrunk(moments: Floats) -> Floats:
     squares, vectors = eigh(directions.T @ moments @ directions)
     directions = directions @ vectors
     squares = np.clip(squares, 0, None)
-    penalties = np.maximum(PENALTIES * squares.mean(), np.finfo(np.float64).tiny)
+    least = max(LEAST_PENALTY * np.trace(moments) / n_members, np.finfo(np.float64).tiny)
+    penalties = np.maximum(PENALTIES * squares.mean(), least)
     steps = -(directions.T @ moments @ equal) / (squares + penalties[:, None])
     return np.vstack([equal, equal + steps @ directions.T])
 
