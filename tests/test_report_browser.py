@@ -107,6 +107,7 @@ def made_up(request, tmp_path_factory):
     summary["chosen"]["score"] *= -1
     text = json.dumps(summary).replace("m4", "weighted_layer-s7")
     text = text.replace("blend_convex", "blend_hill_climb.threshold")
+    text = text.replace('"yes"', '"severe_' + "toxicity" * 8 + '"')
     path = tmp_path_factory.mktemp(request.param) / "index.html"
     path.write_text(page_of(json.loads(text)), encoding="utf-8")
     return path.as_uri()
