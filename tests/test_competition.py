@@ -413,6 +413,14 @@ def test_a_feature_that_recurs_in_train_and_not_in_test_asks_for_a_group(
     assert all(re.match(r".*'user'.*\b0 of 40\b.*data\.group: user$", line) for line in lines)
 
 
+@pytest.mark.parametrize("missing", ["", "NA", "n/a"])
+def test_a_feature_that_only_training_rows_may_lack_is_no_doubt(tables, missing):
+    train = "".join(f"{k},text {k},{missing if k % 3 else k},{k % 2}\n" for k in range(60))
+    test = "".join(f"t{k},words {k},{k + 100}\n" for k in range(40))
+    files = "id,text,n,target\n" + train, "id,text,n\n" + test
+    assert doubts(tables, *files, features=["n"]) == []
+
+
 def test_a_lone_text_that_recurs_is_no_doubt(tables):
     train = "id,text,target\n" + "".join(f"{k},what is {k % 10},1\n" for k in range(60))
     assert doubts(tables, train, "id,text\nx,who is it\ny,where\n") == []

@@ -251,10 +251,10 @@ def _text_columns(data: Data, train: Train, test: TestRows) -> dict[str, Cells]:
     columns, key = {}, words_key if len(data.text) == 1 else text_key
     for at, name in enumerate(data.text):
         cells, test_cells = ([texts[at] for texts in rows.texts] for rows in (train, test))
-        columns[name] = ([*map(key, cells)], [*map(key, test_cells)])
+        columns[name] = _keys_of_cells(key, cells, test_cells)
     for name, feature in train.features.items():
         if len(set(feature)) >= SEVERAL:
-            columns[name] = ([*map(text_key, feature)], [*map(text_key, test.features[name])])
+            columns[name] = _keys_of_cells(text_key, feature, test.features[name])
     if data.train_rows is not None:
         return columns  # the table holds other rows than `train`
     table = open_table(data.train, "data.train", data.dialect)
@@ -266,8 +266,16 @@ def _text_columns(data: Data, train: Train, test: TestRows) -> dict[str, Cells]:
         if name in used or any(header.count(name) != 1 for header in headers):
             continue
         if np.mean([len(cell.split()) > 1 for cell in table[name]]) > 0.5:
-            columns[name] = ([*map(text_key, table[name])], [*map(text_key, test_table[name])])
+            columns[name] = _keys_of_cells(text_key, table[name], test_table[name])
     return columns
+
+
+def _keys_of_cells(
+    key: Callable[[str], str], cells: Iterable[str], test_cells: Iterable[str]
+) -> Cells:
+    """The keys of a column; missing cells, which share no value, have an empty key."""
+    train, test = (["" if is_missing(c) else key(c) for c in part] for part in (cells, test_cells))
+    return train, test
 
 
 def _count_shared(
