@@ -142,7 +142,7 @@ def test_columns_that_are_the_classes_as_numbers_hold_their_probabilities():
 
 @pytest.mark.parametrize("metric", ["auc", "logloss"])
 def test_one_column_cannot_hold_the_probabilities_of_three_classes(metric):
-    message = rf"'topic'.*\b3\b.*\b{metric}\b.*submit\.as"
+    message = rf"'topic'.*\b3\b.*\b{metric}\b.*submit\.as: labels"
     with pytest.raises(ValueError, match=message):
         multiclass(metric, "id", "topic")
 
@@ -212,8 +212,9 @@ def test_labels_on_demand_where_probabilities_would_be_scored():
 def test_probabilities_on_demand_where_labels_would_be_scored():
     assert binary("accuracy", "id", "t", form="probabilities") == {"t": [0.2, 0.5, 0.9]}
     assert regression("qwk", "id", "t", form="probabilities") == {"t": [0.2, 0.5, 0.9]}
-    with pytest.raises(ValueError, match=r"'t'.*\b3\b.*\baccuracy\b.*submit\.as"):
-        multiclass("accuracy", "id", "t", form="probabilities")
+    for metric in ("accuracy", "map_at_k"):
+        with pytest.raises(ValueError, match=rf"'t'.*\b3\b.*\b{metric}\b.*submit\.as: auto"):
+            multiclass(metric, "id", "t", form="probabilities")
 
 
 def test_labels_do_not_fit_a_column_for_each_class():

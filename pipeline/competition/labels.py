@@ -83,10 +83,11 @@ class Form:
                 f"{classes[1]!r} is predicted; set data.positive: {classes[0]}"
             )
         if self.task == "multiclass":
+            fitting = "auto" if self.scored_by.decides or self.scored_by.k else "labels"
             raise ValueError(
                 f"the sample submission has one column, {columns[0]!r}, which cannot hold the "
-                f"probabilities of {len(classes)} classes that {self.scored_by.label} scores; set "
-                "submit.as: labels"
+                f"probabilities of {len(classes)} classes; for {self.scored_by.label} set "
+                f"submit.as: {fitting}"
             )
 
 
