@@ -228,6 +228,15 @@ def test_a_backbone_that_mixes_precisions_trains_in_float32(tmp_path, monkeypatc
         Bert().check(member.model_copy(update={"precision": "bf16"}), folder)
 
 
+def test_a_backbone_may_read_more_tokens_than_its_tokenizer_is_set_to(tmp_path):
+    folder = save_backbone(tmp_path / "bert", "bert", max_position_embeddings=130)
+    assert read_tokenizer(folder).model_max_length == 64
+    settings = {"seed": 1, "pooling": "mean", "backbone": "bert", "precision": "fp32"}
+    Bert().check(Member(name="mean", max_length=130, **settings), folder)
+    with pytest.raises(ValueError, match=r"\b131\b.*\b130\b"):
+        Bert().check(Member(name="mean", max_length=131, **settings), folder)
+
+
 # --- one architecture is enough
 
 

@@ -36,7 +36,7 @@ from pipeline.members.bert.network import (
 )
 from pipeline.members.bert.pretrained import read_config, read_tokenizer
 from pipeline.members.bert.segments import segment_of
-from pipeline.members.bert.tokens import Tokens, TrainingRows, most_tokens, tokenize
+from pipeline.members.bert.tokens import Tokens, TrainingRows, positions_of, tokenize
 from pipeline.members.bert.trainer import training_arguments
 from pipeline.members.bert.windows import Windows
 from pipeline.members.defaults import BATCH, for_backbone, scheduled
@@ -72,7 +72,8 @@ class Bert:
         tokenizer = read_tokenizer(backbone)
         options = all_options(member.pooling, member.options, backbone, member.template)
         build_pooling(member.pooling, config.hidden_size, config.num_hidden_layers, **options)
-        limit = most_tokens(config, tokenizer)
+        # a tokenizer may be set to fewer, as those of embedding models are
+        limit = positions_of(config) or tokenizer.model_max_length
         # DeBERTa-v3 has relative positions only, and reads longer texts than in pretraining
         if member.max_length > limit and getattr(config, "position_biased_input", True):
             raise ValueError(

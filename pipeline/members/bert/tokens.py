@@ -3,6 +3,7 @@
 The tokens of all texts lie in flat arrays, which worker processes share by memory mapping.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -67,13 +68,16 @@ class Tokens:
 
 
 def most_tokens(config: Any, tokenizer: Any) -> int:
-    """The most tokens of a text that the backbone reads."""
+    """The most tokens of a text for which the backbone was made."""
+    return int(min(positions_of(config) or math.inf, tokenizer.model_max_length))
+
+
+def positions_of(config: Any) -> int:
+    """The most tokens of a text for which the backbone has positions; 0 if it has none."""
     positions = getattr(config, "max_position_embeddings", 0)
     if POSITIONS_AFTER_PADDING.fullmatch(getattr(config, "model_type", "")):
         positions -= config.pad_token_id + 1
-    if positions <= 0:  # XLNet has -1 for no limit
-        return int(tokenizer.model_max_length)
-    return int(min(positions, tokenizer.model_max_length))
+    return max(0, positions)  # XLNet has -1 for no limit
 
 
 def tokenize(
