@@ -304,6 +304,18 @@ def test_convex_survives_members_that_are_surely_wrong(task):
     assert found[1] > 0.5
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_convex_weights_are_0_or_matter(task):
+    """A blend needs each member whose weight is not 0, also where new rows are predicted."""
+    for seed in range(5):
+        y, preds = example(task, m=5, seed=seed)
+        preds[:, :3] = np.random.default_rng(seed).permutation(preds[:, :3])
+        found = choose("convex", preds, y, task)
+        assert ((found == 0) | (found > 1e-6)).all()
+        assert (found == 0).any()
+        assert found.sum(axis=0) == pytest.approx(1)
+
+
 @pytest.mark.filterwarnings("error")
 def test_convex_gives_members_that_are_all_wrong_equal_weights():
     y = np.array([0, 1, 0])

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.ensemble.weights import NO_WEIGHT
 from pipeline.scoring.bootstrap import bootstrap_clusters
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
 N_HALVES = 20
 MOST_ROWS = 5000  # of one refit
-NO_WEIGHT = 1e-6
 
 
 def weight_table(

@@ -19,6 +19,7 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TINY, Floats
 
 BLOCK = 2048  # rows per block of errors, to avoid a copy of the stack
+NO_WEIGHT = 1e-6  # a smaller weight is the solver's error
 N_PARTS = 10  # of the cross-validation that chooses the penalty of `linear`
 PENALTIES = np.logspace(3, -9, 25)  # strongest first, relative to the differences' mean square
 LEAST_PENALTY = 1e-6  # relative to the errors' mean square; bounds the weights of near copies
@@ -37,6 +38,7 @@ def convex(preds: Floats, target: Target, *, seed: int) -> Floats:
     """
     solve = _least_log_loss if target.task.is_probability else _least_squared_error
     weights = np.clip(solve(preds, target), 0, None)
+    weights[weights < NO_WEIGHT * weights.max()] = 0  # or new rows would need the member
     total = weights.sum()
     return weights / total if np.isfinite(total) and total > 0 else _equal(preds)
 
