@@ -185,6 +185,11 @@ def test_without_ids_a_column_of_unknown_values_is_told_to_go_by_position(withou
     assert "'key'" in (read.note or "")
 
 
+def test_a_sample_without_ids_is_told_how_to_do_without(sample_of):
+    with pytest.raises(ValueError, match=r"'id' .*set it to null"):
+        sample_of(["target"], [["0"]] * 3)
+
+
 # --- the tables call their ids otherwise
 
 

@@ -67,7 +67,7 @@ def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
     if len(names) == len(SETTINGS) and all(names.values()):
         same = len(set(names.values())) == 1
         remedy = f"set data.id: {spelled(names[part] if same else names)}"
-    elif part == "train" and names["train"] is None:
+    elif names[part] is None:
         remedy = "correct data.id, or set it to null, which numbers the rows"
     return no_column(name, table.columns.tolist(), where, "data.id", remedy)
 
