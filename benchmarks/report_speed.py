@@ -71,7 +71,8 @@ def write_competition(metric: str, n_rows: int, n_members: int) -> Path:
     loaded = load_config(config)
     train, test = read_train(loaded.data, loaded.task), read_test(loaded.data)
     folds = read_folds(loaded.competition, train.ids)
-    source = {"models": "made up", "test rows": test.sha256, **origin_of_oof(train, folds, None)}
+    of_oof = origin_of_oof(train, folds, loaded.task, None)
+    source = {"models": "made up", "test rows": test.sha256, **of_oof}
     common = 0.5 * rng.normal(size=len(signal))
     for name in names:
         raw = (signal + common + rng.uniform(0.2, 0.8) * rng.normal(size=len(signal)))[:, None]

@@ -68,8 +68,8 @@ def _check_current(config: Config, predictor: str, train: Train, test: TestRows)
     folder = folder_of(config, predictor)
     if predictor not in external_folders(config):  # which may have stamps of another competition
         check_predicted([folder])
-        made_for = {"targets": sha256_of_array(train.y), "texts": train.sha256_of_texts}
-        check_made_for(folder, "oof", made_for)
+        data = {"targets": sha256_of_array(train.y), "texts": train.sha256_of_texts}
+        check_made_for(folder, "oof", {"task": config.task, **data})
         check_made_for(folder, "test", {"test rows": test.sha256})
         check_newer_than_its_predictors(folder, lambda name: folder_of(config, name))
     check_same_models(folder)

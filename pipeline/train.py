@@ -78,7 +78,7 @@ def _write_oof(member: AnyMember, table: TrainingTable) -> None:
     folder = predictor_dir(table.competition, member.name)
     made_from = {
         "models": models_hash(units),
-        **origin_of_oof(train, folds, table.transform),
+        **origin_of_oof(train, folds, table.task, table.transform),
         "settings": member.settings,
     }
     ids, predictions = read_oof(units, train.columns)

@@ -91,6 +91,7 @@ def write_members(
                 TASKS[config.task].to_prediction(values),
                 {
                     "models": "m",
+                    "task": config.task,
                     "folds": sha256_of_array(folds),
                     "targets": sha256_of_array(train.y),
                     "texts": train.sha256_of_texts,

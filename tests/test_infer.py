@@ -279,6 +279,17 @@ def test_predictions_of_another_column_of_texts_are_not_submitted(finished, work
     assert re.search(r"oof/tiny/few/oof\.csv: .*\btexts\b", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("words", [("blend",), ("submit", "--predictor", "few")])
+def test_predictions_of_another_task_with_the_same_targets_are_refused(
+    words, finished, workplace, capsys
+):
+    shutil.copytree(finished("multilabel", "logloss"), workplace, dirs_exist_ok=True)
+    with pytest.raises(SystemExit, match="^2$"):
+        stage(*words, "--task", "regression", "--metric", "mcrmse")
+    said = r"oof/tiny/\w+/oof\.csv: .*\btask\b.*'multilabel'.*'regression'"
+    assert re.search(said, capsys.readouterr().err)
+
+
 def test_a_column_of_texts_that_is_renamed_trains_nothing_and_is_inferred(
     finished, workplace, capsys
 ):

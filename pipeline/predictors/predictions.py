@@ -115,11 +115,12 @@ def check_same_models(folder: Path) -> None:
 
 
 def origin_of_oof(
-    train: Train, folds: NDArray[np.int64], transform: str | None
+    train: Train, folds: NDArray[np.int64], task: str, transform: str | None
 ) -> dict[str, object]:
-    """The data that an OOF depends on, most of it as hashes, and the transform of its targets."""
+    """What an OOF depends on: the data, as hashes, the task and the transform of the targets."""
     of_rows = {"shares": train.shares, "weights": train.weights}
     return {
+        "task": task,
         "folds": sha256_of_array(folds),
         "targets": sha256_of_array(train.y),
         **{name: a if a is None else sha256_of_array(a) for name, a in of_rows.items()},

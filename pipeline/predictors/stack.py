@@ -65,7 +65,7 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
         oof.append(read_named(config, name, "oof", train.ids, train.columns))
         test_predictions.append(read_named(config, name, "test", test.ids, train.columns))
         check_same_models(folder)
-    made_for = origin_of_oof(train, folds, config.data.transform)
+    made_for = origin_of_oof(train, folds, config.task, config.data.transform)
     for folder in members.values():
         check_made_for(folder, "oof", made_for)
         check_made_for(folder, "test", {"test rows": test.sha256})
