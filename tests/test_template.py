@@ -182,7 +182,7 @@ def test_members_read_what_their_templates_say_in_every_stage(xor, capsys):
     # though not without their columns
     words = ["--predictor", "both", "--data.text", "first", "second", "--data.template", "{first}"]
     rewrite(lambda config: config["members"].__delitem__(slice(1, None)))
-    assert "{third}" in refused(capsys, "infer", *words)
+    assert "'third'" in refused(capsys, "infer", *words)
 
 
 def test_a_column_that_tells_the_label_helps_and_one_that_tells_nothing_does_not_matter(xor):

@@ -803,9 +803,9 @@ def test_a_unit_of_an_older_version_says_what_to_do(in_folder_of):
 
 
 def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):
-    in_folder_of.check(max_length=64)
-    with pytest.raises(ValueError, match=r"\bmax_length\b.*\b65\b.*\b64\b"):
-        in_folder_of.check(max_length=65)
+    in_folder_of.check(max_length=66)
+    with pytest.raises(ValueError, match=r"\bmax_length\b.*\b67\b.*\b66\b"):
+        in_folder_of.check(max_length=67)
 
 
 @pytest.mark.parametrize(
