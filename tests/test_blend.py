@@ -389,35 +389,6 @@ def test_a_file_of_a_blend_that_was_changed_is_refused_and_made_again(file, prep
     assert path.read_bytes() == before
 
 
-def test_a_leaderboard_that_was_changed_vouches_for_no_predictor(prepared, run, capsys):
-    config = prepared("regression", methods=["mean"], postprocessing=[])
-    run(config)
-    changed_in_a_digit(OOF / "leaderboard.csv")
-    for words in ((), ("--predictor", "mean")):
-        with pytest.raises(SystemExit, match="^2$"):
-            submit.main([str(config), *words])
-        assert re.search(r"leaderboard\.csv: .*\bagain\b", capsys.readouterr().err)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--members", "mean"), r"\bpredictors\b"),
-        (("--metric", "mae"), r"\bmetric\b.*'rmse'.*'mae'"),
-        (("--blend.methods", "mean"), r"\bmethods\b.*\['mean'\]"),
-    ],
-)
-def test_the_choice_of_another_config_is_not_submitted(words, said, prepared, run, capsys):
-    config = prepared("regression")
-    run(config)
-    submit.main([str(config)])
-    capsys.readouterr()
-    with pytest.raises(SystemExit, match="^2$"):
-        submit.main([str(config), *words])
-    told = capsys.readouterr().err
-    assert re.search(rf"leaderboard\.csv: .*{said}.*\brun blend\b", told)
-
-
 def test_another_version_of_ours_makes_the_leaderboard_again(prepared, run, monkeypatch):
     config = prepared("regression")
     run(config)

@@ -291,11 +291,6 @@ def test_a_classic_member_bears_its_models_name_and_has_a_seed_of_its_own(config
     assert one.seed != other.seed
 
 
-def test_two_members_of_one_model_must_be_named_and_a_name_is_proposed(config_of):
-    with pytest.raises(ValueError, match="'tfidf_linear'.*'tfidf_linear-2'.*options"):
-        config_of({"model": "tfidf_linear"}, {"model": "tfidf_linear"})
-
-
 def test_a_backbone_is_read_by_those_that_embed_only(config_of):
     one, other = config_of({"model": "tfidf_linear"}, {"model": "embedding_svr"}).members
     assert (one.backbone, other.backbone) == (None, "nobody/tiny")

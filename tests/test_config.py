@@ -875,23 +875,6 @@ def test_two_configs_are_one_too_many(raw):
         parse(None, ["a.yaml", "--members", "b.yml"])
 
 
-def test_choices_are_told_in_the_same_words_everywhere(config_of, command):
-    for refused, said in [
-        (lambda: command("--members", "men"), "'men'.*: mean, max$"),
-        (lambda: command("--jobs.backend", "x"), r"jobs\.backend: .*'x'.*: loky, dask, ray$"),
-        (lambda: config_of(task="regresion"), "task: .*'regresion'.*: regression, binary, "),
-        (lambda: config_of(metric="rmsse"), "metric 'rmsse' .*: rmse, mae, "),
-        (
-            lambda: config_of(folds={"xyz": 1}),
-            r"'folds\.xyz'.*: scheme, n, seed, similar, time, path$",
-        ),
-        (lambda: config_of(folds={"scheme": "group"}), r"data\.group.*: kfold, stratified$"),
-    ]:
-        with pytest.raises(ValueError, match="choose one of: ") as caught:
-            refused()
-        assert re.search(said, str(caught.value))
-
-
 @pytest.mark.parametrize(
     ("where", "said"),
     [

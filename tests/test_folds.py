@@ -14,7 +14,6 @@ from pipeline.competition.folds import (
     write_folds,
 )
 from pipeline.competition.rows import Train
-from pipeline.files.paths import folds_path
 from pipeline.settings.config import Folds
 
 IDS = ("007", "7", "a,b", "x", "y", "z")
@@ -52,26 +51,9 @@ def test_the_ids_keep_their_name_even_if_it_is_fold(workplace):
     assert read_folds("tiny", IDS).tolist() == FOLDS.tolist()
 
 
-def test_new_folds_replace_the_old_ones(written):
-    write_folds("tiny", IDS[:4], "id", FOLDS[:4], {"scheme": "kfold", "n": 3})
-    assert read_folds("tiny", IDS[:4]).tolist() == [0, 1, 2, 2]
-
-
 def test_absent_folds_say_which_stage_makes_them(workplace):
     with pytest.raises(FileNotFoundError, match=rf"{PATH}: (?!.*tiny\.json).*make_folds"):
         read_folds("tiny", IDS)
-
-
-def test_a_kill_before_the_csv_leaves_no_folds(workplace, monkeypatch):
-    write_folds("tiny", IDS, "id", FOLDS, {"n": 3})
-
-    def killed(path, content):
-        raise KeyboardInterrupt(path)
-
-    monkeypatch.setattr("pipeline.files.stamp.write_json", killed)
-    with pytest.raises(KeyboardInterrupt, match=r"tiny\.json"):
-        write_folds("tiny", IDS, "id", FOLDS, {"n": 4})
-    assert not folds_path("tiny").exists()
 
 
 def test_folds_that_make_folds_did_not_write_are_refused(workplace):

@@ -97,18 +97,6 @@ def test_all_that_can_train_is_in_one_group_and_moves_and_all_else_stays(
         assert "backbone.encoder.rel_embeddings.weight" in moved
 
 
-def test_weight_decay_goes_to_weight_matrices_only(backbone_of, trainers, tmp_path):
-    network = build(backbone_of("bert"), "attention")
-    train(network, tokens_of("bert"), tmp_path, weight_decay=0.1)
-    (trainer,) = trainers
-    groups = [group for group in trainer.optimizer.param_groups if group["weight_decay"]]
-    decayed = {id(parameter) for group in groups for parameter in group["params"]}
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            is_matrix = parameter.ndim == 2
-            assert (id(parameter) in decayed) == is_matrix, name
-
-
 def test_head_and_pooling_have_a_rate_of_their_own(backbone_of, trainers, tmp_path):
     network = build(backbone_of("bert"), "attention")
     settings = {"head_learning_rate": 0.05, "weight_decay": 0.1}
@@ -400,17 +388,6 @@ def test_a_float16_checkpoint_is_trained_in_float32(tmp_path):
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
     name = "encoder.layer.0.output.dense.weight"
     assert torch.equal(network.backbone.state_dict()[name], half[name].float())
-
-
-def test_an_unknown_pooling_is_refused_with_the_known_ones(backbone_of):
-    with pytest.raises(ValueError, match="'meen'.*attention, cls"):
-        build(backbone_of("bert"), "meen")
-
-
-def test_one_seed_builds_one_head_and_another_seed_another(backbone_of):
-    one, same, other = (build(backbone_of("bert"), seed=seed).head.weight for seed in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
 
 
 # --- backbones that cannot be used

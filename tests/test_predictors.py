@@ -6,7 +6,6 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.files.stamp import is_current
 from pipeline.predictors.predictions import (
     changed_settings,
     check_made_for,
@@ -42,14 +41,6 @@ def change(path, old, new):
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
-def test_predictions_come_back_to_the_last_digit(tmp_path, task):
-    write(tmp_path, task)
-    read = read_predictions(tmp_path, "oof", IDS, columns_of(task), task)
-    assert read.dtype == np.float64
-    assert np.array_equal(read, PREDICTIONS[task])
-
-
-@pytest.mark.parametrize("task", sorted(TASKS))
 def test_shuffled_rows_and_columns_give_the_same_values(tmp_path, task):
     rows, back = [2, 0, 3, 1], list(reversed(columns_of(task)))
     write(tmp_path, task, PREDICTIONS[task][rows][:, ::-1], [IDS[k] for k in rows], columns=back)
@@ -73,26 +64,6 @@ def test_the_ids_column_may_have_any_name(tmp_path):
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"test\.csv: .*\.parquet"):
         read_predictions(tmp_path, "test", IDS, ["target"], "binary")
-
-
-@pytest.mark.parametrize(
-    ("wanted", "said"),
-    [
-        (["1", "2", "3"], r"\b1\D+3\D.*'3'"),
-        (["1"], r"\b1\b.*'2'"),
-        (["1", "02"], r"\b1\D+2\D.*'02'"),
-    ],
-)
-def test_other_ids_are_an_error_that_names_the_first(tmp_path, wanted, said):
-    write(tmp_path, "binary", np.array([[0.1], [0.2]]), ["1", "2"])
-    with pytest.raises(ValueError, match=rf"oof\.csv: .*{said}"):
-        read_predictions(tmp_path, "oof", wanted, ["target"], "binary")
-
-
-def test_a_repeated_id_is_an_error_that_names_it(tmp_path):
-    write(tmp_path, "binary", np.array([[0.1], [0.2]]), ["1", "1"])
-    with pytest.raises(ValueError, match=r"oof\.csv: \D*'1'"):
-        read_predictions(tmp_path, "oof", ["1"], ["target"], "binary")
 
 
 @pytest.mark.parametrize("wanted", [["id"], ["id", "fold", "more"], ["id", "Fold"]])
@@ -154,21 +125,6 @@ def test_an_empty_cell_is_a_missing_prediction_of_its_id(tmp_path):
     (tmp_path / "oof.csv").write_text("id,target\n1,2.5\n2,\n")
     with pytest.raises(ValueError, match=r"oof\.csv: .*\bregression\b.*'2'.*\bnan\b"):
         read_predictions(tmp_path, "oof", ["1", "2"], ["target"], "regression")
-
-
-def test_a_part_is_current_only_while_file_and_source_are_the_same(tmp_path):
-    write(tmp_path, "binary", models="m1")
-    assert is_current(tmp_path / "oof.csv", {"models": "m1"})
-    assert not is_current(tmp_path / "oof.csv", {"models": "m2"})
-    assert not is_current(tmp_path / "test.csv", {"models": "m1"})
-    change(tmp_path / "oof.csv", "0.25", "0.26")
-    assert not is_current(tmp_path / "oof.csv", {"models": "m1"})
-
-
-def test_a_csv_without_its_json_is_not_current(tmp_path):
-    write(tmp_path, "binary", models="m1")
-    (tmp_path / "oof.json").unlink()
-    assert not is_current(tmp_path / "oof.csv", {"models": "m1"})
 
 
 def test_both_parts_from_the_same_models_pass(tmp_path):

@@ -10,9 +10,7 @@ import pytest
 from conftest import MAKERS, read_rows, write_competition, write_rows
 
 from pipeline.demos import fetch
-from pipeline.demos.fetch import DEMO_BACKBONES, DEMOS
-from pipeline.ensemble.blenders import BLENDERS
-from pipeline.settings.blend import Blend
+from pipeline.demos.fetch import DEMO_BACKBONES
 
 STAGE = "prepare"
 SHORT = ("--training.max_length", "64")  # no more tokens than the tiny backbone reads
@@ -178,13 +176,6 @@ def test_only_a_demos_own_folder_is_fetched(workplace, refused, fetched, path):
     (workplace / "data/tiny/train.csv").unlink()
     assert re.match(rf"error: {path}: .*data\.train", refused(config, "--data.train", path))
     assert fetched == []
-
-
-def test_every_demo_has_a_config_whose_tables_are_in_its_folder():
-    for demo in DEMOS:
-        text = (ROOT / "configs" / f"{demo}.yaml").read_text()
-        for name in ("train", "test", "sample_submission"):
-            assert f"{name}: data/{demo}/{name}.csv" in text
 
 
 def test_a_demo_backbone_is_fetched_once(workplace, run, fetched):
@@ -375,10 +366,6 @@ def test_what_does_not_fit_the_targets_is_one_line(workplace, refused, words, sa
     config = write_competition(workplace, "multiclass", settings=settings)
     Path("m.py").write_text("def score(y, p): return 1 / 0")
     assert re.search(said, refused(config, *words))
-
-
-def test_the_default_blenders_are_known():
-    assert set(Blend().methods) <= set(BLENDERS)
 
 
 def test_a_method_that_does_not_fit_the_task_is_left_to_blend(workplace, run):

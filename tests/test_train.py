@@ -30,18 +30,6 @@ def train(workplace, backbone_of):
     return run
 
 
-def test_a_diverged_member_is_not_kept_and_the_others_have_their_oof(train):
-    with pytest.raises(SystemExit, match=r"\b2\D+4\D.*\bmax fold 0\b") as end:
-        train({"pooling": "mean"}, {"pooling": "max", "learning_rate": 1e30})
-    assert re.search(r"max/fold0: .*\b30\D+30\D.*learning_rate", str(end.value))
-    assert len(read_rows(Path("oof/tiny/mean/oof.csv"))[1]) == 60
-    assert not Path("oof/tiny/max").exists()
-    assert {path.name for path in Path("models/tiny/max").iterdir()} == {
-        ".fold0.lock",
-        ".fold1.lock",
-    }
-
-
 def test_fp16_without_a_gpu_is_refused_in_one_line_before_anything_is_trained(train, capsys):
     with pytest.raises(SystemExit, match="^2$"):
         train({"pooling": "mean"}, {"pooling": "max", "precision": "fp16"})

@@ -5,7 +5,6 @@ import math
 import pickle
 import re
 import shutil
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -226,21 +225,6 @@ def test_a_locked_unit_is_locked_for_everybody_else_until_it_is_left(workplace):
         other.acquire(timeout=0)
     other.acquire(timeout=0)
     other.release()
-
-
-def test_who_waits_for_a_lock_gets_it_afterwards(workplace):
-    unit, order = Unit("tiny", "mean", 0), []
-
-    def wait() -> None:
-        with folder_lock(unit.folder):
-            order.append("second")
-
-    with folder_lock(unit.folder):
-        thread = threading.Thread(target=wait)
-        thread.start()
-        order.append("first")
-    thread.join(10)
-    assert order == ["first", "second"]
 
 
 def test_units_of_one_member_do_not_wait_for_each_other(workplace):
@@ -800,12 +784,6 @@ def test_a_unit_of_an_older_version_says_what_to_do(in_folder_of):
     test = of_competition.TestRows(("b",), (("dull",),))
     with pytest.raises(ValueError, match=r"models/tiny/mean/fold0: .*'encoding'.*--overwrite"):
         predict_members({"mean": [in_folder_of.unit]}, test, Jobs(), lambda *_: None)
-
-
-def test_a_text_longer_than_the_backbone_reads_is_refused_before_training(in_folder_of):
-    in_folder_of.check(max_length=66)
-    with pytest.raises(ValueError, match=r"\bmax_length\b.*\b67\b.*\b66\b"):
-        in_folder_of.check(max_length=67)
 
 
 @pytest.mark.parametrize(
