@@ -668,7 +668,7 @@ def test_a_value_that_run_json_cannot_hold_is_refused(key, value, shown, config_
         (BASE.replace("test:", "train:"), r".*YAML.*\bline 4\b.*'train'"),
         (BASE + "seed: *nowhere\n", r".*YAML.*\bline 9\b.*'nowhere'"),
         (BASE + "seed: 2020-99-99\n", r".*YAML.*\bmonth\b"),
-        (BASE + "[a]: 2\n", r".*YAML.*\bline 9\b.*\['a'\]"),
+        (BASE + "[a]: 2\n", r".*YAML.*\bline 9\b"),
         (
             BASE + "seed: !!python/object:os.system x\n",
             r".*YAML.*\bline 9\b.*python/object:os\.system",

@@ -1,15 +1,10 @@
 """Parts of messages to the user."""
 
 import json
-import reprlib
 from collections.abc import Sequence
 
 N_SHOWN = 6
 N_CHARACTERS = 80
-
-_repr = reprlib.Repr()  # stops early, because a value of a few lines of YAML may be huge
-_repr.maxlevel = 3
-_repr.maxstring = _repr.maxother = _repr.maxlong = N_CHARACTERS
 
 
 def listed(words: Sequence[str]) -> str:
@@ -40,8 +35,5 @@ def short(value: object) -> str:
     """The repr of a value for a message, cut to 80 characters; null, true, false as in YAML."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
-    try:
-        text = _repr.repr(value)
-    except ValueError:  # Python does not print integers of thousands of digits
-        return "a number of thousands of digits"
+    text = repr(value)
     return text if len(text) <= N_CHARACTERS else text[: N_CHARACTERS - 3] + "..."
