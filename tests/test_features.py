@@ -72,6 +72,11 @@ def test_each_column_gets_a_line_and_a_doubtful_one_a_warning():
     assert len(told) == 8
 
 
+def test_a_column_whose_cells_are_all_missing_is_told():
+    columns = {"year": ["NA", ""]}
+    assert lines_about(columns, columns) == ["feature 'year': 1 categories"]
+
+
 # --- what they are worth
 
 

@@ -42,7 +42,7 @@ def lines_about(columns: Columns, test_columns: Columns) -> list[str]:
             unseen = [cell for cell in test_cells if cell.strip() and cell not in seen]
             lines.append(f"feature {name!r}: {len(seen)} categories")
             words = [c for c in seen if as_number(c) is None and not is_missing(c)]
-            if len(words) < MANY * len(seen):
+            if 0 < len(words) < MANY * len(seen):
                 lines.append(
                     f"warning: feature {name!r}: most cells are numbers, but {min(words)!r} makes "
                     "them categories; leave such cells empty"
