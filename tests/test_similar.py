@@ -65,6 +65,11 @@ def test_bands_find_almost_all_pairs_and_propose_few_others(least):
     assert 1 - (1 - (least / 8) ** size) ** n_bands < 0.02
 
 
+def test_many_near_copies_have_no_more_pairs_than_texts():
+    texts = [f"{' '.join(WORDS[:30])} {name}" for name in WORDS[:200]]
+    assert len(similar_pairs(texts, 0.9)) == 199  # all pairs are 19,900
+
+
 def test_no_texts_have_no_pairs():
     assert similar_pairs([], 0.9).shape == (0, 2)
 
