@@ -55,6 +55,7 @@ def test_parquet_values_are_spelled_as_in_a_csv(tmp_path):
         "short": pa.array([0.1, None, 1e16], pa.float32()),
         "truth": pa.array([True, None, False]),
         "bytes": pa.array([b"caf\xc3\xa9", None, b""]),
+        "key": pa.array([b"a1", None, b"b2"], pa.binary(2)),
         "category": pa.array(["a", None, "b"]).dictionary_encode(),
     }
     pyarrow.parquet.write_table(pa.table(columns), path)
@@ -65,6 +66,7 @@ def test_parquet_values_are_spelled_as_in_a_csv(tmp_path):
         "short": ["0.1", "", "1e+16"],
         "truth": ["True", "", "False"],
         "bytes": ["café", "", ""],
+        "key": ["a1", "", "b2"],
         "category": ["a", "", "b"],
     }
 
@@ -179,7 +181,7 @@ def test_a_truncated_file_is_named(tmp_path, ending):
         read_table(path)
 
 
-@pytest.mark.parametrize(("cell", "said"), [(b"caf\xe9", "UTF8"), (b"a\0b", "NUL")])
+@pytest.mark.parametrize(("cell", "said"), [(b"caf\xe9", "utf-8"), (b"a\0b", "NUL")])
 def test_bytes_in_parquet_that_are_no_text_are_named(tmp_path, cell, said):
     path = tmp_path / "t.parquet"
     pyarrow.parquet.write_table(pa.table({"text": [cell]}), path)

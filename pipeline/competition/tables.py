@@ -142,11 +142,10 @@ def _read_parquet(path: Path, _: Dialect | None) -> pd.DataFrame:
 
 
 def _spelled(values: pyarrow.ChunkedArray) -> list[str]:
-    if pyarrow.types.is_binary(values.type) or pyarrow.types.is_large_binary(values.type):
-        values = values.cast(pyarrow.string())  # raises where the bytes are not UTF-8
     # a Python float of a float32 has digits that no CSV has, as 0.10000000149011612
     plain = values.to_numpy() if pyarrow.types.is_floating(values.type) else values.to_pylist()
-    cells = ["" if cell is None or cell != cell else str(cell) for cell in plain]
+    known = ["" if cell is None or cell != cell else cell for cell in plain]
+    cells = [cell.decode() if isinstance(cell, bytes) else str(cell) for cell in known]
     if any("\0" in cell for cell in cells):
         raise pyarrow.ArrowException("a cell holds a NUL")
     return cells
