@@ -187,7 +187,7 @@ def test_every_new_contest_is_a_line_of_the_history(prepared, run):
 
 def test_a_history_that_is_no_table_does_not_stop_a_blend(prepared, run):
     (OOF / "history.csv").parent.mkdir(parents=True)
-    (OOF / "history.csv").write_bytes(b"\xff\n")
+    (OOF / "history.csv").write_bytes(b"\xff")
     run(prepared("regression"), "--blend.methods", "mean")
     before, added = (OOF / "history.csv").read_bytes().split(b"\n", 1)
     assert before == b"\xff"

@@ -179,6 +179,8 @@ def _add_to_history(config: Config, contest: "Contest", predictors: Iterable[str
         "methods": " ".join(config.blend.methods),
     }
     before = path.read_bytes() if path.is_file() else b""
+    if before and not before.endswith(b"\n"):  # an editor may save it so
+        before += b"\n"
     added = pd.DataFrame([line]).to_csv(index=False, header=not before, lineterminator="\n")
     with written_whole(path) as temporary:
         temporary.write_bytes(before + added.encode())
