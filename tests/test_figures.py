@@ -11,7 +11,7 @@ from report_numbers import whole_evidence
 
 from pipeline.reporting import curves, figures
 from pipeline.reporting.summary import summarise
-from pipeline.reporting.svg import STYLE, WIDTH
+from pipeline.reporting.svg import STYLE, WIDTH, drawn
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,14 @@ def test_each_of_the_three_scores_has_its_own_mark(summary, axes_of):
     for label, key in (("in-sample", "in_sample"), ("held out", "score"), ("test", "test")):
         known = [(line[key], at) for at, line in enumerate(board) if line[key] is not None]
         assert list(zip(*marks[label].get_data(), strict=True)) == known
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_figure_without_a_defined_score_is_drawn_and_no_library_warns(summary):
+    unknown = dict.fromkeys(("in_sample", "score", "test"))
+    board = [{**line, **unknown} for line in summary["leaderboard"]]
+    none = {"leaderboard": board, "chosen": board[0]}
+    assert "test –" in drawn(figures.three_scores, {**summary, **none})
 
 
 @pytest.mark.parametrize("figure", [figures.gains, figures.three_scores, figures.correlations])

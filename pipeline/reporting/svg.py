@@ -63,6 +63,7 @@ def drawn(draw: Callable[..., str], *arguments: Any) -> str:
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         # the browser has the letters that Matplotlib's own font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing")
+        warnings.filterwarnings("ignore", "No artists with labels")  # where no score is defined
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         alt = draw(figure, *arguments)
         # ids within the SVG must not change, nor repeat those of the page's other figures
