@@ -25,6 +25,8 @@ from pipeline.predictors.external import (
     read_part,
 )
 from pipeline.predictors.predictions import check_same_models, read_predictions, write_predictions
+from pipeline.predictors.stack import Stack, with_doubts
+from pipeline.scoring.target import Target
 
 STAGE = "blend"
 IDS = ["30", "4", "007", "a"]
@@ -441,3 +443,13 @@ def test_an_oof_that_runs_against_the_target_is_told(blended, workplace, sign, n
         )
     _, said = blended("theirs")
     assert len(re.findall(r"^warning: theirs: .*-1\.00\b", said, re.MULTILINE)) == n_lines
+
+
+@pytest.mark.parametrize(("n", "n_lines"), [(40, 0), (400, 1)])
+def test_labels_of_few_rows_are_too_few_to_say_that_an_oof_runs_against_them(n, n_lines):
+    y, oof = np.full((1000, 2), np.nan), np.tile([0.25, 0.75], 500)[:, None, None] * [[[1, 1]]]
+    y[:, 0] = oof[:, 0, 0] > 0.5
+    y[:n, 1] = (oof[:n, 0, 1] < 0.5) ^ (np.arange(n) % 10 < 3)  # a correlation of -.4
+    stack = Stack(["theirs"], [PLAIN], oof, oof[:30])
+    _, lines = with_doubts(stack, Target.of(y, "multilabel", "auc"))
+    assert len(lines) == n_lines

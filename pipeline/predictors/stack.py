@@ -88,7 +88,7 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
         if kind == "member":
             continue
         against = _least_correlation(stack.oof[:, i], target)
-        if against < AGAINST and against * np.sqrt(len(stack.oof)) < -SURE:
+        if against < AGAINST:
             lines.append(
                 f"{name}: its OOF is low where the target is high (correlation {against:.2f}): is "
                 "it the probability of the other class, another order of columns, or another "
@@ -109,11 +109,12 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
 
 
 def _least_correlation(oof: Floats, target: Target) -> float:
-    """The least correlation of a column of (n, c) predictions with its target, where it varies."""
+    """The least correlation of a column of (n, c) predictions with its target that is `SURE`."""
     pairs = zip(oof.T, target.as_columns(oof.shape[1]).T, strict=True)
     columns = [np.stack([p, y])[:, ~np.isnan(y)] for p, y in pairs]
     varied = [pair for pair in columns if (np.ptp(pair, axis=1) > 0).all()]
-    return min((float(np.corrcoef(pair)[0, 1]) for pair in varied), default=0.0)
+    correlations = [(float(np.corrcoef(pair)[0, 1]), pair.shape[1]) for pair in varied]
+    return min((r for r, n in correlations if r * np.sqrt(n) < -SURE), default=0.0)
 
 
 def lines_about_duplicates(stack: Stack) -> list[str]:
