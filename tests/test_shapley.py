@@ -170,3 +170,24 @@ def test_groups_that_resemble_each_other_widen_the_interval(metric):
         by_rows.leave_one_out[:, 1:], axis=1
     )
     assert wider.all()
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmsle", "rmse"])
+def test_the_whole_gain_is_over_the_constant_of_the_leaderboard(metric):
+    preds, y = made_up("regression", m=3)
+    preds, y = np.exp(preds / 3), np.exp(y / 3)  # the mean is far from the median
+    target = Target.of(y, "regression", metric)
+    gain = target.score(target.constant(3, len(y))) - target.score(preds.mean(axis=1))
+    assert contributions(preds, target, seed=0).whole == pytest.approx(gain)
+
+
+def test_a_sample_of_rows_rounds_to_the_grades_of_all_rows(monkeypatch):
+    monkeypatch.setattr("pipeline.reporting.contributions.MOST_ROWS", 30)
+    y = np.repeat([1.0, 2.0, 3.0, 4.0], [60, 30, 1, 59])[:, None]  # the sample lacks the 3
+    preds = np.random.default_rng(0).normal(y[:, None], 1.0, (150, 2, 1))
+    target = Target.of(y, "regression", "qwk")
+    rows = np.sort(np.random.default_rng(0).choice(150, 30, replace=False))
+    assert 3.0 not in y[rows]
+    part, mean = target[rows], preds[rows].mean(axis=1)
+    gain = part.score(mean) - part.score(part.constant(1, 30))
+    assert contributions(preds, target, seed=0).whole == pytest.approx(gain)

@@ -1,9 +1,9 @@
 """Contribution of each predictor to the plain mean: leave-one-out and Shapley values, intervals.
 
 The value of a set of predictors is the metric of its plain mean, positive is better; that of the
-empty set is the metric of the constant prediction of the targets' mean or the classes' shares. The
-Shapley value of a predictor is its added value, averaged over all orders in which predictors can
-join (Shapley 1953). Shapley values sum to the gain of the mean of all over that constant.
+empty set is the metric of the constant prediction, as on the leaderboard. The Shapley value of a
+predictor is its added value, averaged over all orders in which predictors can join (Shapley 1953).
+Shapley values sum to the gain of the mean of all over that constant.
 
 Letters: n rows, m predictors, c columns, s sets of predictors, b draws of rows.
 """
@@ -102,7 +102,7 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
         value_of = None  # moments are of all rows alike
     if value_of is None and len(target) > MOST_ROWS:
         rows = np.sort(rng.choice(len(target), MOST_ROWS, replace=False))
-        preds, target = preds[rows], target.only(rows)
+        preds, target = preds[rows], target[rows]
     clusters = bootstrap_clusters(target)
     if value_of:
         draws = (bootstrap_counts(clusters, 1, rng)[0] for _ in range(N_DRAWS_OF_MOMENTS))
@@ -179,10 +179,10 @@ def set_values(preds: Floats, target: Target, sets: Sets) -> Floats:
 
 
 def _plain_means(preds: Floats, target: Target, sets: Sets) -> Iterator[Floats]:
-    """(n, c) the plain mean of each set; the targets' means for the empty set."""
+    """(n, c) the plain mean of each set; the constant prediction for the empty set."""
     n, m, c = preds.shape
     flat = np.ascontiguousarray(preds.transpose(1, 0, 2)).reshape(m, n * c)
-    constant = np.broadcast_to(np.nanmean(target.as_columns(c), axis=0), (n, c))
+    constant = target.constant(c, n)
     sizes = sets.sum(axis=1)
     at_once = max(1, 2_000_000 // flat.shape[1])  # sets whose blends take 16 MB
     for start in range(0, len(sets), at_once):
