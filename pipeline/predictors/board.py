@@ -236,6 +236,8 @@ def standing_of(
             return predictor, {}  # trained again after the leaderboard
         if board.loc[predictor, "kind"] == "blend":
             check_scored(config.competition, stamp, predictor)
+        if stamp.made_from["metric"] != config.metric:
+            return predictor, {}
         line = board.astype(object).where(board.notna(), None).loc[predictor]
         return predictor, {str(name): value for name, value in line.items()}
     if not folder_of(config, predictor).is_dir():
