@@ -153,6 +153,11 @@ def test_an_undefined_estimate_is_told_as_such():
     assert "undefined" in parts_of(summary(board(), METRICS["rmse"], undefined))[1]
 
 
+def test_a_gain_that_rounds_to_0_is_no_loss():
+    told = summary(board().assign(gain=-1e-6), METRICS["auc"], EXPECTED)
+    assert "-0.0000" not in told
+
+
 def test_one_bad_predictor_does_not_hide_the_digits_of_the_good_ones():
     good = board().assign(score=[1.2345e-6, 1.3e-6, 0.5, NONE], gain=[6.55e-8, 0, -0.5, NONE])
     told = summary(good, METRICS["rmse"], None)

@@ -108,7 +108,7 @@ def _prediction(evidence: Evidence, prediction: Floats) -> str:
 
 
 def _values(values: Floats, columns: tuple[str, ...]) -> str:
-    texts = ["missing" if np.isnan(v) else f"{v:.3g}".replace("-", MINUS) for v in values.tolist()]
+    texts = ["missing" if np.isnan(v) else f"{v:z.3g}".replace("-", MINUS) for v in values.tolist()]
     if len(texts) == 1:
         return texts[0]
     return ", ".join(f"{name} {text}" for name, text in zip(columns, texts, strict=True))

@@ -113,7 +113,7 @@ def _format(metric: Metric, chosen: float) -> Format:
     def number(value: float, sign: str = "") -> str:
         if np.isnan(value):
             return "undefined"
-        written = f"{value:{sign}.{decimals}f}"
+        written = f"{value:{sign}z.{decimals}f}"
         return written if len(written) <= LONGEST["number"] else f"{value:{sign}.3e}"
 
     return number
