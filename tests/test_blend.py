@@ -389,6 +389,26 @@ def test_a_file_of_a_blend_that_was_changed_is_refused_and_made_again(file, prep
     assert path.read_bytes() == before
 
 
+def test_a_report_of_blends_of_other_targets_or_folds_is_refused(prepared, run, capsys):
+    """Members of other people have no stamp that tells."""
+    config = prepared("regression", methods=["mean"], postprocessing=[])
+    run(config)
+    train = Path("data/tiny/train.csv")
+    header, rows = read_rows(train)
+    write_rows(train, header, [[*row[:-1], f"{float(row[-1]) + 1}"] for row in rows])
+    with pytest.raises(SystemExit, match="^2$"):
+        report.main([str(config)])
+    assert re.search(r"blend_mean/oof\.csv: .*\btargets\b", capsys.readouterr().err)
+    write_rows(train, header, rows)
+    write_rows(
+        Path("own.csv"), ["id", "fold"], [[row[0], str(k // 30)] for k, row in enumerate(rows)]
+    )
+    make_folds.main([str(config), "--overwrite"])
+    with pytest.raises(SystemExit, match="^2$"):
+        report.main([str(config)])
+    assert re.search(r"blend_mean/oof\.csv: .*\bfolds\b", capsys.readouterr().err)
+
+
 def test_another_version_of_ours_makes_the_leaderboard_again(prepared, run, monkeypatch):
     config = prepared("regression")
     run(config)

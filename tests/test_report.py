@@ -334,6 +334,16 @@ def test_a_dot_file_beside_predictions_does_not_count(case):
     assert made_from(config) == before
 
 
+def test_what_lies_beside_an_external_predictor_does_not_count(case):
+    shutil.copytree("oof/tiny/max", "theirs")
+    config = parse("", [str(case), "--blend.external", "theirs"])[0]
+    before = made_from(config)
+    Path("theirs/model.bin").touch()
+    assert made_from(config) == before
+    Path("theirs/oof.csv").write_text("id,target\n")
+    assert made_from(config) != before
+
+
 def test_torch_is_not_needed(case, monkeypatch):
     from pipeline.files import provenance
 

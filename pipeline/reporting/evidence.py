@@ -18,7 +18,7 @@ from pipeline.competition.rows import TestRows, Train, read_test
 from pipeline.competition.solution import solution_path, solution_target
 from pipeline.ensemble.fitted import State
 from pipeline.ensemble.leaderboard import CONSTANT
-from pipeline.files.hashes import file_sha256
+from pipeline.files.hashes import file_sha256, sha256_of_array
 from pipeline.files.paths import folds_path, leaderboard_path, predictor_dir
 from pipeline.files.reading import read_csv_as_text
 from pipeline.files.stamp import Stamp
@@ -32,6 +32,8 @@ from pipeline.predictors.board import (
     read_named,
     require_board,
 )
+from pipeline.predictors.external import PARTS, part_sha256
+from pipeline.predictors.predictions import check_made_for
 from pipeline.predictors.stack import Stack, read_stack
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.target import Target
@@ -90,7 +92,7 @@ class Evidence:
 
 def made_from(config: Config) -> dict[str, Any]:
     """Everything that determines the report: settings, and hashes of the files that it reads."""
-    folders = [*member_folders(config).values(), *external_folders(config).values()]
+    folders, external = [*member_folders(config).values()], external_folders(config).items()
     data, own = config.data, metric_of(config.metric).own
     board = leaderboard_path(config.competition)
     files = [Path(data.train), Path(data.test), solution_path(data), folds_path(config.competition)]
@@ -101,6 +103,8 @@ def made_from(config: Config) -> dict[str, Any]:
     files += sorted(units.glob("*/fold*/run.json")) + sorted(units.glob("*/fold*/train.log"))
     return {
         "config": config.model_dump(mode="json", by_alias=True),
+        # without what else lies beside them, such as the models of a team mate
+        "external": {name: [part_sha256(f, part) for part in PARTS] for name, f in external},
         "files": {str(path): file_sha256(path) for path in files if path.is_file()},
     }
 
@@ -127,6 +131,8 @@ def read_evidence(config: Config) -> Evidence:
     blends = board.loc[board["kind"] == "blend", "name"]
     for name in blends:
         check_scored(config.competition, stamp, name)
+    made_for = {"targets": sha256_of_array(train.y), "folds": sha256_of_array(folds)}
+    check_made_for(predictor_dir(config.competition, chosen), "oof", made_for)
     for name in [chosen] if test_target is None else blends:
         test_predictions[name] = read_named(config, name, "test", test.ids, train.columns)
     of_blends = {name: read_named(config, name, "oof", train.ids, train.columns) for name in blends}
