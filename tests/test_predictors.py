@@ -82,7 +82,7 @@ def test_other_columns_are_an_error_that_shows_both_lists(tmp_path, wanted):
         ("regression", [0.0, 1e200]),
         ("regression", [-1e31, 0.0]),
         ("binary", [1.001]),
-        ("binary", [-1e-9]),
+        ("binary", [-1e-5]),
         ("multiclass", [0.5, 0.6]),
         ("multiclass", [1.5, -0.5]),
         ("multilabel", [0.5, 2.0]),
@@ -112,6 +112,14 @@ def test_a_regression_far_from_0_and_probabilities_with_few_digits_are_fine(tmp_
     assert read_predictions(tmp_path, "oof", IDS, ["id", "fold"], "regression").max() == 1e15
     write(tmp_path, "multiclass", PREDICTIONS["multiclass"].round(3))
     assert read_predictions(tmp_path, "oof", IDS, ["id", "fold"], "multiclass")[2, 0] == 0.333
+
+
+def test_a_probability_beyond_1_by_rounding_is_1(tmp_path):
+    total = np.cumsum(np.full(10, 0.1, np.float32))[-1]  # ten models that agree, added one by one
+    assert total > 1
+    write(tmp_path, "binary", np.array([[total], [1 - total], [0.25], [0.5]]))
+    read = read_predictions(tmp_path, "oof", IDS, ["target"], "binary")
+    assert read[:, 0].tolist() == [1, 0, 0.25, 0.5]
 
 
 @pytest.mark.parametrize("cell", ["n/a", "0,5", "nan", "inf"])

@@ -79,8 +79,8 @@ def test_a_value_that_is_not_finite_is_out_of_range(task, value):
 
 
 @pytest.mark.parametrize("task", ["binary", "multilabel"])
-def test_probabilities_lie_between_0_and_1_inclusive(task):
-    column = np.array([[0.0], [1.0], [-1e-9], [1 + 1e-9], [0.5]])
+def test_probabilities_lie_between_0_and_1_but_for_rounding(task):
+    column = np.array([[-1e-7], [1 + 1e-7], [-1e-5], [1 + 1e-5], [0.5]])
     assert out_of_range(task, column).tolist() == [False, False, True, True, False]
 
 

@@ -89,7 +89,7 @@ def read_predictions(
             f"{path}: {len(bad)} rows are no {task} predictions ({allowed}"
             f"{', of sum 1' if total else ''}), first id {ids[bad[0]]!r}: {shown}{total}; {REMEDY}"
         )
-    return values
+    return np.clip(values, 0, 1) if TASKS[task].is_probability else values
 
 
 def _remedy(wanted: str, file_ids: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[Any] | slice  # a mask or numbers of rows
 
 TINY = 1e-15  # keeps the log-odds of probabilities 0 and 1 finite
+ROUNDING = 1e-6  # of a sum in float32, which may exceed 1
 ROUNDED = 0.0051  # of a probability with two digits, as files may hold them
 SUM_TOLERANCE = 0.05  # of the sum of rounded probabilities, however many they are
 
@@ -134,7 +135,7 @@ def out_of_range(task: str, predictions: Floats) -> NDArray[np.bool_]:
     """(n,) rows that hold NaN, infinity, or probabilities beyond [0, 1] or of a wrong sum."""
     bad = np.asarray(~np.isfinite(predictions).all(axis=1))
     if TASKS[task].is_probability:
-        bad = bad | ((predictions < 0) | (predictions > 1)).any(axis=1)
+        bad = bad | (np.abs(predictions - 0.5) > 0.5 + ROUNDING).any(axis=1)
     if task == "multiclass":
         most = min(ROUNDED * predictions.shape[1], SUM_TOLERANCE)
         bad = bad | (np.abs(predictions.sum(axis=1) - 1) > most)
