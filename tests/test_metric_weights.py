@@ -139,10 +139,17 @@ def test_a_metric_that_takes_no_weights_is_refused(metric):
         Target.of(y, "regression", metric, weights=np.ones(len(y)))
 
 
-def test_a_target_whose_rows_all_weigh_0_is_refused():
-    y = np.array([[1.0, np.nan], [2.0, 5.0]])
+@pytest.mark.parametrize(
+    ("task", "metric", "y"),
+    [
+        ("regression", "mae", [[1.0, np.nan], [2.0, np.nan], [2.0, 5.0]]),
+        ("binary", "auc", [1, 1, 0]),
+    ],
+)
+def test_a_target_without_values_to_tell_apart_on_rows_that_weigh_is_refused(task, metric, y):
     with pytest.raises(ValueError, match=r"data\.metric_weight"):
-        Target.of(y, "regression", "mae", weights=np.array([1.0, 0.0]))
+        Target.of(np.array(y), task, metric, weights=np.array([1.0, 1.0, 0.0]))
+    Target.of(np.array(y), task, metric, weights=np.array([1.0, 0.0, 1.0]))
 
 
 def test_a_row_of_weight_0_widens_no_interval():

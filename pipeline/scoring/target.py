@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.scoring.formulas import LEAST, mean_of_defined
@@ -50,19 +51,22 @@ class Target:
 
         Raises:
             ValueError: cells are missing, and the metric needs all targets of a row; or rows have
-                weights, which the metric does not take.
+                weights, which the metric does not take, or where they weigh no target varies.
         """
         groups = None if groups is None else np.asarray(groups, dtype=object)  # may be long texts
         target = Target(y, TASKS[task], metric_of(metric), groups, labels, weights)
-        if weights is not None and (target.metric.own or target.metric.name in UNWEIGHTED):
-            raise ValueError(
-                f"data.metric_weight: metric {target.metric.label} takes no weights of rows; leave "
-                "it out, or choose another metric"
-            )
-        if weights is not None and not all(weights[rows].any() for rows in target.rows):
-            raise ValueError(
-                "data.metric_weight: all rows of a target weigh 0; give some of them a weight"
-            )
+        if weights is not None:
+            if target.metric.own or target.metric.name in UNWEIGHTED:
+                raise ValueError(
+                    f"data.metric_weight: metric {target.metric.label} takes no weights of rows; "
+                    "leave it out, or choose another metric"
+                )
+            n_values = pd.DataFrame(y[weights > 0]).nunique()  # of each target
+            if n_values.min() < 1 or n_values.max() < 2:
+                raise ValueError(
+                    "data.metric_weight: where rows weigh more than 0, no target varies or one has "
+                    "no value; give more rows a weight"
+                )
         if target.has_missing and target.metric.joint:
             raise ValueError(
                 f"metric {target.metric.label} scores all targets of a row at once, but "
