@@ -71,16 +71,14 @@ def _as_weights(value: object) -> object:
     """The word balanced, null, or numbers above 0 by name."""
     if value is None or value == "balanced":
         return value
-    if isinstance(value, dict) and value:
-        weights = {as_spelled(name): weight for name, weight in value.items()}
-        bad = [w for w in weights.values() if type(w) not in (int, float) or not 0 < w < math.inf]
-        if all(isinstance(name, str) for name in weights) and not bad:
-            return {name: float(weight) for name, weight in weights.items()}
-        value = bad[0] if bad else value
-    raise ValueError(
-        "is balanced, or a number above 0 by class, such as {yes: 2}, or null, got "
-        f"{short(value)}; correct it"
-    )
+    weights = value if isinstance(value, dict) else {}
+    bad = [w for w in weights.values() if type(w) not in (int, float) or not 0 < w < math.inf]
+    if not weights or bad:
+        raise ValueError(
+            "is balanced, or a number above 0 by class, such as {spam: 2}, or null, got "
+            f"{short(bad[0] if bad else value)}; correct it"
+        )
+    return {str(as_spelled(name)): float(weight) for name, weight in weights.items()}
 
 
 def _as_dropout(value: Any) -> object:
@@ -157,7 +155,7 @@ class Training(Section):
     )
     class_weights: ClassWeights = Field(
         None,
-        description="weights of classes, such as {yes: 2}, those left out 1; of a label, that of "
+        description="weights of classes, such as {spam: 2}, those left out 1; of a label, that of "
         "its positive rows; balanced: all classes weigh as much in total; classic members take it "
         "too",
     )
