@@ -69,6 +69,9 @@ def _unknown_key(location: Sequence[Any]) -> str:
     elsewhere = [name for settings in settings_by_section().values() for name in settings]
     if location[0] == "members":  # a classic member has no key of training, there or elsewhere
         elsewhere = []
+    if key in elsewhere:  # typed as on the command line
+        outer, _, inner = key.partition(".")
+        return f"unknown key {short(key)}; a YAML has it as {outer}: {{{inner}: VALUE}}"
     meant = meant_by(key, dict.fromkeys([*own, *elsewhere]))
     hint = did_you_mean([*map(repr, meant)]) if meant else f"choose one of: {', '.join(known)}"
     return f"unknown key {short(key)}; {hint}"
