@@ -5,12 +5,9 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from pipeline.settings.listing import (
-    default_of,
-    fields_of,
-    settings_by_section,
-    settings_of_members,
-)
+from pipeline.settings.fine_tuning import Training
+from pipeline.settings.listing import default_of, fields_of, settings_by_section
+from pipeline.settings.members import KINDS
 from pipeline.settings.metric import MetricMap
 from pipeline.settings.quick import ABOUT
 
@@ -63,6 +60,18 @@ def table(settings: Mapping[str, FieldInfo], *, of_members: bool = False) -> str
 
 def _as_code(default: str) -> str:
     return default if default in ("needed", "inherited") else f"`{default}`"
+
+
+def settings_of_members() -> dict[str, dict[str, FieldInfo]]:
+    """The settings of each kind of member, without those of `training` if it has them all."""
+    return {
+        kind: {
+            key: field
+            for key, field in fields_of(section).items()
+            if not (issubclass(section, Training) and key in Training.model_fields)
+        }
+        for kind, section in KINDS.items()
+    }
 
 
 def page() -> str:

@@ -17,7 +17,7 @@ from pipeline.scoring.metrics import METRICS, metric_of
 from pipeline.scoring.names import PARAMETERS
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.command import FLAGS, load_config, one_line_errors, parse
-from pipeline.settings.fine_tuning import TRAINER_KEYS
+from pipeline.settings.fine_tuning import TRAINER_KEYS, Training
 from pipeline.settings.listing import default_of, settings_by_section
 from pipeline.settings.members import KINDS, derived_seed
 from pipeline.settings.section import TAKEN
@@ -208,6 +208,12 @@ def test_class_weights_that_are_none_are_refused(weights, shown, config_of):
         config_of(task="binary", metric="auc", training={"class_weights": weights})
 
 
+@pytest.mark.parametrize("key", ["class_weights", "lora"])
+def test_the_example_in_the_meaning_of_a_map_may_be_typed(command, key):
+    example = re.search(r"such as (\{.*?\})", Training.model_fields[key].description)[1]
+    assert command("--task", "binary", "--metric", "auc", f"--training.{key}", example)
+
+
 def test_class_weights_of_a_regression_are_refused(config_of):
     with pytest.raises(ValueError, match=r"class_weights 'balanced'.*\bregression\b"):
         config_of(training={"class_weights": "balanced"})
@@ -331,6 +337,11 @@ def test_every_config_of_the_repository_is_valid_and_bears_its_files_name(path):
 def test_an_unknown_key_is_an_error_that_names_the_nearest(config_of, where, typo, near):
     with pytest.raises(ValueError, match=rf"'[^']*{typo}'.*[.']{near}'"):
         config_of(**where)
+
+
+def test_a_key_with_the_dot_of_the_command_line_is_told_as_a_yaml_has_it(config_of):
+    with pytest.raises(ValueError, match=r"'training\.epochs'.*training: \{epochs: "):
+        config_of(**{"training.epochs": 3})
 
 
 def test_an_unknown_key_that_is_like_no_other_is_shown_what_is_known(config_of):
@@ -851,6 +862,8 @@ def test_help_lists_every_setting_with_its_meaning_and_default(command, capsys, 
     for flag in FLAGS:
         assert f" --{flag} " in told
     assert " --members " in told
+    assert " --training.precision fp32|bf16|fp16 " in told
+    assert " --training.dropout VALUE " in told  # a word, or a number
     assert " A stage. " in told
 
 

@@ -2,9 +2,9 @@
 
 from pipeline.settings.config import Config
 from pipeline.settings.fine_tuning import Training
-from pipeline.settings.listing import fields_of, settings_by_section, settings_of_members
+from pipeline.settings.listing import fields_of, settings_by_section
 from pipeline.settings.metric import MetricMap
-from scripts.settings_table import PAGE, page, table
+from scripts.settings_table import PAGE, page, settings_of_members, table
 
 
 def test_the_page_is_up_to_date():

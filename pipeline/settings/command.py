@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -20,13 +20,7 @@ from pipeline.files.provenance import program
 from pipeline.files.suggestions import choices, did_you_mean, meant_by
 from pipeline.settings.config import Config
 from pipeline.settings.errors import in_plain_words
-from pipeline.settings.listing import (
-    choices_of,
-    default_of,
-    fields_of,
-    settings_by_section,
-    settings_of_members,
-)
+from pipeline.settings.listing import choices_of, default_of, settings_by_section
 from pipeline.settings.quick import ABOUT, quick_settings
 from pipeline.settings.yaml_file import parse_yaml, read_yaml
 
@@ -203,7 +197,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(doc: str | None, flags: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         description=doc,
-        epilog=_about_members(),
+        epilog="members, a list that only the YAML has: docs/settings.md",
         usage=f"{program()} configs/COMPETITION.yaml [--SETTING VALUE ...]",
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
@@ -220,32 +214,20 @@ def _parser(doc: str | None, flags: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _about_members() -> str:
-    """The keys of members, which only the YAML can set."""
-    kinds = []
-    for kind, settings in settings_of_members().items():
-        meanings = [f"{key}: {field.description}" for key, field in settings.items()]
-        kinds.append(f"{kind} members with {'; '.join(meanings)}")
-    text = "members, a list in the YAML: " + ", and any key of training; ".join(kinds) + "."
-    return text.replace("%", "%%")
-
-
 def _add_setting(group: Any, key: str, field: FieldInfo) -> None:
-    kind, default = str(field.annotation), default_of(field)
-    is_section = any(map(fields_of, get_args(field.annotation)))
+    default = default_of(field)
     note = default if field.is_required() else f"default {default}"
     group.add_argument(
         f"--{key}",
-        nargs="*" if "tuple" in kind else None,
-        type=_text_or_mapping
-        if is_section or "dict" in kind or "Mapping" in kind
-        else _null_or_text,
+        nargs="*" if "tuple" in str(field.annotation) else None,
+        type=_null_or_text if key == "data.template" else _value,
         metavar="|".join(choices_of(field.annotation)) or "VALUE",
         help=f"{field.description} ({note})".replace("%", "%%"),
     )
 
 
-def _text_or_mapping(text: str) -> object:
+def _value(text: str) -> object:
+    """A map in braces, null, or text, which the settings turn into what they need."""
     if not text.startswith("{"):
         return _null_or_text(text)
     try:

@@ -7,8 +7,6 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from pipeline.settings.config import Config
-from pipeline.settings.fine_tuning import Training
-from pipeline.settings.members import KINDS
 from pipeline.settings.section import Section
 
 
@@ -35,18 +33,6 @@ def fields_of(annotation: object) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in annotation.model_fields.items()}
 
 
-def settings_of_members() -> dict[str, dict[str, FieldInfo]]:
-    """The settings of each kind of member, without those of `training` if it has them all."""
-    return {
-        kind: {
-            key: field
-            for key, field in fields_of(section).items()
-            if not (issubclass(section, Training) and key in Training.model_fields)
-        }
-        for kind, section in KINDS.items()
-    }
-
-
 def default_of(field: FieldInfo) -> str:
     """The default of a setting as YAML spells it, or `needed`."""
     return "needed" if field.is_required() else spelled(field.get_default())
@@ -60,7 +46,8 @@ def spelled(value: object) -> str:
 
 
 def choices_of(annotation: Any) -> list[str]:
-    """The words that a setting may have; empty if it may have any value."""
+    """The words that a setting may have; empty if it may have other values."""
     if get_origin(annotation) is Literal:
-        return [str(word) for word in get_args(annotation)]
-    return [word for inner in get_args(annotation) for word in choices_of(inner)]
+        return list(get_args(annotation))
+    others = [inner for inner in get_args(annotation) if inner is not type(None)]
+    return choices_of(others[0]) if len(others) == 1 else []
