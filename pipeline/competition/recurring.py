@@ -1,0 +1,135 @@
+"""Warnings about values that recur in train, but that hardly any test row shares with train.
+
+If folds separate rows that share one, a model knows the question of a held-out row, but of no test
+row. Letters: n training rows, k test rows.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from pipeline.competition.deal import connect, parts_of
+from pipeline.competition.rows import TestRows, Train, joined_unordered
+from pipeline.competition.spelling import is_missing, text_key, words_key
+from pipeline.competition.tables import open_table
+from pipeline.settings.data import Data
+
+MANY = 0.05  # share of training rows with a recurring value from which we warn
+FEW = 3  # test rows expected to share a value: fewer may be missing by chance
+SEVERAL = 10  # values that a column has at least if it may group the rows
+HARDLY = 0.25  # of the expected test rows: with fewer, the test table has values of its own
+
+Keys = tuple[list[str], ...]  # of a column: (n,) in train, (k,) in test; empty for no value
+
+
+def lines_about_recurring(data: Data, train: Train, test: TestRows) -> list[str]:
+    """A line for each column whose recurring values ask for groups."""
+    tables = []
+    if data.train_rows is None:  # otherwise the table holds other rows than `train`
+        tables.append(open_table(data.train, "data.train", data.dialect))
+        tables.append(open_table(data.test, "data.test", data.dialect))
+    atoms = connect(joined_unordered(train.texts), train.groups)
+    columns = _keys_of_columns(data, train, test, tables)
+
+    def line_about(shared: str, names: Sequence[str], remedy: str) -> str | None:
+        keys, test_keys = zip(*(columns[name] for name in names), strict=True)
+        counted = _count_shared(keys, test_keys, atoms)
+        if counted is None:
+            return None
+        n_train, n_test = counted
+        group = _grouping_column(data, tables[0], keys) if tables else None
+        remedy = f"set data.group: {group}" if group is not None else remedy
+        return (
+            f"{data.train}: {n_train} of {len(atoms)} rows share {shared} with another row, only "
+            f"{n_test} of {len(test.ids)} test rows with a training row; folds that separate them "
+            f"give scores that are too good: {remedy}"
+        )
+
+    number = "number the rows {} in a column of your own and name it as data.group"
+    lines = {}
+    for name in columns:
+        shared, remedy = f"their {name!r}", f"set data.group: {name}"
+        if (name,) == data.text:
+            shared += " up to punctuation"
+            remedy = f"{number.format('of equal words')}, or set folds.similar"
+        lines[name] = line_about(shared, [name], remedy)
+    if len(data.text) == 2 and bool(lines[data.text[0]]) == bool(lines[data.text[1]]):
+        # a text may be on the left here and on the right there, and one group is to hold both
+        shared = f"a text, in {' or '.join(map(repr, data.text))},"
+        remedy = number.format("that such texts connect")
+        lines[data.text[0]] = line_about(shared, data.text, remedy)
+        lines[data.text[1]] = None
+    return [line for line in lines.values() if line is not None]
+
+
+def _keys_of_columns(
+    data: Data, train: Train, test: TestRows, tables: Sequence[pd.DataFrame]
+) -> dict[str, Keys]:
+    """Keys of the cells of texts, features and further columns of words.
+
+    Those of a single text column are without punctuation: equal texts share a fold anyway.
+    Features of few values are left out: they cannot tell rows apart, nor group them.
+    """
+    columns: dict[str, Sequence[Sequence[str]]] = {}
+    for at, name in enumerate(data.text):
+        columns[name] = [[texts[at] for texts in rows.texts] for rows in (train, test)]
+    for name, cells in train.features.items():
+        if len(set(cells)) >= SEVERAL:
+            columns[name] = [cells, test.features[name]]
+    used = {data.id_of("train"), data.id_of("test"), data.group, *data.weighted, *data.named}
+    headers = [table.columns.tolist() for table in tables]
+    for name in [*chain(*headers[:1])]:
+        is_lone = all(header.count(name) == 1 for header in headers)
+        if is_lone and name not in {*used, *data.target}:
+            cells, test_cells = (table[name].tolist() for table in tables)
+            if np.mean([len(cell.split()) > 1 for cell in cells]) > 0.5:
+                columns[name] = [cells, test_cells]
+    keys = {}
+    for name, parts in columns.items():
+        key = words_key if (name,) == data.text else text_key
+        keys[name] = tuple(["" if is_missing(c) else key(c) for c in cells] for cells in parts)
+    return keys
+
+
+def _count_shared(
+    columns: Sequence[list[str]], test_columns: Sequence[list[str]], atoms: np.ndarray
+) -> tuple[int, int] | None:
+    """Rows of train and of test that share a key with another atom of train, if we should warn.
+
+    Args:
+        atoms: (n,) number of the atom of each row; rows of an atom share a fold anyway.
+    """
+    pairs = pd.DataFrame(
+        {"key": [*chain(*columns)], "atom": np.tile(atoms, len(columns))}, dtype=object
+    ).query("key != ''")
+    n_atoms = pairs.drop_duplicates()["key"].value_counts()
+    recurring, known = set(n_atoms[n_atoms > 1].index), set(pairs["key"])
+    shared = sum(not recurring.isdisjoint(keys) for keys in zip(*columns, strict=True))
+    shared_in_test = sum(not known.isdisjoint(keys) for keys in zip(*test_columns, strict=True))
+    share = shared / len(atoms)
+    expected = share * len(test_columns[0])  # if test rows were drawn as the training rows were
+    should_warn = share >= MANY and expected >= FEW and shared_in_test < HARDLY * expected
+    return (shared, shared_in_test) if should_warn else None
+
+
+def _grouping_column(data: Data, table: pd.DataFrame, columns: Sequence[list[str]]) -> str | None:
+    """The column of the training table, if any, that has one value for all connected rows.
+
+    Args:
+        columns: (n,) keys each; rows that share one are connected.
+    """
+    n, keys = len(table), np.array([*chain(*columns)], dtype=object)
+    rows, key = np.tile(np.arange(n), len(columns)), n + pd.factorize(keys)[0]
+    edges = np.column_stack([rows, key])[keys != ""]
+    part = parts_of(edges, n + len(keys))[:n]
+    header = table.columns.tolist()
+    used = {data.id_of("train"), *data.weighted, *data.text, *data.target}
+    n_values = {
+        name: table[name].nunique()
+        for name in sorted(set(header) - used)
+        if header.count(name) == 1 and (table[name].groupby(part).nunique() == 1).all()
+    }
+    best = max(n_values, key=lambda name: n_values[name], default=None)
+    return best if best is not None and SEVERAL <= n_values[best] < n else None
