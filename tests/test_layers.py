@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
-from transformers import set_seed
+from transformers import AutoConfig, AutoModel, set_seed
 
 from pipeline.members.bert.finetune import fit, predict
-from pipeline.members.bert.layers import check_layers
+from pipeline.members.bert.layers import check_layers, freeze_lowest
 from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import (
     Network,
@@ -102,6 +102,15 @@ def test_frozen_layers_stay_and_are_not_saved(architecture, backbone_of, tmp_pat
     load_trained_tensors(again, saved)
     one, other = (predict(n, tokens, "regression", None) for n in (network, again))
     np.testing.assert_array_equal(one, other)
+
+
+def test_a_layer_whose_parts_stand_in_several_lists_is_frozen_whole():
+    config = AutoConfig.for_model("xlm", emb_dim=8, n_layers=2, n_heads=2)
+    with torch.device("meta"):
+        model = AutoModel.from_config(config)
+    freeze_lowest(model, 1)
+    training = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert training == {name for name, _ in model.named_parameters() if ".1." in name}
 
 
 @pytest.mark.parametrize("settings", [{"layer_decay": 0.9}, {"freeze_layers": 1}], ids=str)
