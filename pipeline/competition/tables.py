@@ -19,8 +19,6 @@ from pipeline.files.dialect import Dialect
 from pipeline.files.messages import first_few
 from pipeline.files.reading import decoding, text_cells
 
-LARGE = 2**28  # bytes or cells; smaller tables are read however well they were packed
-MOST_PACKED = 100  # texts shrink to a tenth or a twentieth
 N_BYTES = 256  # enough to recognise every kind of file
 
 # (pattern, what the file is, what to do)
@@ -29,11 +27,6 @@ SIGNATURES = [
     (rb"\xd0\xcf\x11\xe0", "an old Excel file", "save the sheet as CSV"),
     (rb"PAR1", "a Parquet file", "name it .parquet"),
     (rb"\x1f\x8b", "compressed by gzip", "unpack it with gunzip"),
-    (rb"BZh[1-9]", "compressed by bzip2", "unpack it with bunzip2"),
-    (rb"\xfd7zXZ", "compressed by xz", "unpack it with unxz"),
-    (rb"7z\xbc\xaf|Rar!", "an archive", "unpack it"),
-    (rb"%PDF", "a PDF", "save the table as CSV"),
-    (rb"\x00\x05\x16[\x00\x07]", "what macOS keeps beside a file", "name the file without ._"),
     (rb"version https://git-lfs", "a pointer of Git LFS", "fetch the file with git lfs pull"),
     (
         rb"(?i)\s*<(!doctype|html|head|body|\?xml)\b",
@@ -101,17 +94,14 @@ def no_column(
 ) -> str:
     """The message about a missing column, with the most similar name of the header."""
     keys = {str(spelling_key(other)): other for other in header}
-    spelled = alike(name, header)
-    near = spelled or difflib.get_close_matches(str(spelling_key(name)), keys, n=1)
     shown, hint = repr(name), remedy or f"correct {setting}"
-    if near:
-        shown, other = told_apart(name, spelled[0] if spelled else keys[near[0]])
+    if spelled := alike(name, header):
+        shown, other = told_apart(name, spelled[0])
+        rename = f"write it so in {setting}, or rename it in {where} if the others have {shown}"
+        hint = f"it is spelled {other} there: {remedy or rename}"
+    elif near := difflib.get_close_matches(str(spelling_key(name)), keys, n=1):
+        shown, other = told_apart(name, keys[near[0]])
         hint = f"did you mean {other}? {remedy or ''}".strip()
-    if spelled:
-        hint = f"it is spelled {other} there: " + (
-            remedy
-            or f"write it so in {setting}, or rename it in {where} if the others have {shown}"
-        )
     if len(header) == 1:
         hint += ", or set data.separator to the character that separates its cells"
     return f"{where}: no column {shown} ({setting}); {hint}; it has {first_few(header)}"
@@ -130,12 +120,6 @@ def _read_parquet(path: Path, _: Dialect | None) -> pd.DataFrame:
         decoding(path, "save it as Parquet or CSV again"),
         pyarrow.parquet.ParquetFile(path) as file,
     ):
-        n_cells = file.metadata.num_rows * file.metadata.num_columns
-        if n_cells > max(LARGE, path.stat().st_size):
-            raise ValueError(
-                f"{path}: unpacks to {n_cells:,} cells, more than its bytes; save it as CSV if it "
-                "is right"
-            )
         table = file.read()
         columns = {name: _spelled(table[name]) for name in table.column_names}
     return pd.DataFrame(columns, dtype=object)
@@ -157,13 +141,7 @@ def _read_zip(path: Path, dialect: Dialect | None) -> pd.DataFrame:
         if len(names) != 1:
             held = ", ".join(names[:5]) or "none"
             raise ValueError(f"{path}: should hold one .csv or .tsv, holds {held}; unzip it")
-        entry = archive.getinfo(names[0])
-        if entry.file_size > max(LARGE, MOST_PACKED * entry.compress_size):
-            raise ValueError(
-                f"{path}: {names[0]} unpacks to {entry.file_size / 2**20:,.0f} MB, "
-                f"{entry.file_size // entry.compress_size} times its size; unzip it if it is right"
-            )
-        content = archive.read(entry)
+        content = archive.read(names[0])
     where = f"{path}/{names[0]}"
     _refuse_other_kind(content[:N_BYTES], where, Path(names[0]).suffix.lower())
     return text_cells(content, where, _delimiter(names[0]), dialect)
