@@ -5,7 +5,7 @@ import gc
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,25 @@ def write_competition(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path.relative_to(folder)
+
+
+CONFIG = Path("configs/tiny.yaml")
+
+
+def stage(name: str, *words: str) -> None:
+    """Run a stage on the competition `tiny` of the current folder."""
+    import_module(f"pipeline.{name}").main([str(CONFIG), *words])
+
+
+def stages(*names: str, words: Sequence[str] = ()) -> None:
+    for name in names:
+        stage(name, *words)
+
+
+def change_config(**settings: Any) -> None:
+    """Replace keys of its YAML."""
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    CONFIG.write_text(yaml.safe_dump({**config, **settings}), encoding="utf-8")
 
 
 def write_rows(path: Path, header: list[str], rows: list[list[str]]) -> None:
@@ -227,6 +246,20 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return folders[task]
 
     return folder_of
+
+
+@pytest.fixture
+def refusal(capsys):
+    """Run a stage on `tiny`, which has to fail; the line that says why."""
+
+    def line(name: str, *words: str) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit, match="^2$"):
+            stage(name, *words)
+        (said,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+        return said
+
+    return line
 
 
 @pytest.fixture

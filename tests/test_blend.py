@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from conftest import read_rows, write_competition, write_rows
+from conftest import change_config, read_rows, write_competition, write_rows
 from sklearn.metrics import roc_auc_score
 
-from pipeline import make_folds, report, submit
+from pipeline import make_folds, submit
 from pipeline.competition.folds import read_folds
 from pipeline.competition.rows import read_train
 from pipeline.ensemble.blenders import BLENDERS
@@ -42,8 +41,7 @@ def prepared(workplace, capsys):
             "blend": {"methods": ["convex", "ridge", "logistic"], **blend},
         }
         config = write_competition(workplace, task, n_rows=90, settings={"folds": None})
-        loaded = {**yaml.safe_load(config.read_text()), **settings}
-        config.write_text(yaml.safe_dump(loaded))
+        change_config(**settings)
         _, rows = read_rows(Path("data/tiny/train.csv"))
         own = [[row[0], str(k % n_folds)] for k, row in enumerate(rows)]
         write_rows(Path("own.csv"), ["id", "fold"], own)
@@ -232,7 +230,7 @@ def test_blends_of_one_member_say_that_they_are_that_member(prepared, run):
 
 
 def test_a_constant_stands_on_the_leaderboard_and_a_choice_that_loses_to_it_is_warned_about(
-    prepared, run
+    prepared, run, refusal
 ):
     config = prepared("regression")
     told = run(config)
@@ -242,8 +240,7 @@ def test_a_constant_stands_on_the_leaderboard_and_a_choice_that_loses_to_it_is_w
     assert constant["kind"] == "constant"
     assert constant["score"] == pytest.approx(np.std(truth))  # the rmse of the mean
 
-    with pytest.raises(SystemExit, match="^2$"):  # it is a line to beat, no predictor
-        submit.main([str(config), "--predictor", "constant"])
+    refusal("submit", "--predictor", "constant")  # it is a line to beat, no predictor
 
     told = run(prepared("regression", spoilt=200.0), "--blend.methods", "mean")
     assert re.search(r"^warning: blend_\S+ .*constant: gain [+-]\d", told, re.MULTILINE)
@@ -297,7 +294,7 @@ def test_unknown_post_processing_is_refused(prepared, refused):
 
 
 def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
-    prepared, run, monkeypatch, capsys
+    prepared, run, monkeypatch, refusal
 ):
     config = prepared("regression")
     run(config)
@@ -309,24 +306,19 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
         patch.setattr("pipeline.predictors.saved_blends.save_csv", killed)  # among the blends
         with pytest.raises(SystemExit, match="^130$"):
             run(config, "--seed", "7")
-    capsys.readouterr()
-    with pytest.raises(SystemExit, match="^2$"):
-        submit.main([str(config), "--seed", "7"])
-    told = capsys.readouterr().err
+    told = refusal("submit", "--seed", "7")
     assert re.search(r"leaderboard\.csv: (?!.*\bseed\b).*\brun blend\b", told)
 
 
 @pytest.mark.parametrize("words", [(), ("--predictor", "blend_convex")])
-def test_a_blend_that_the_leaderboard_is_not_about_is_not_submitted(prepared, run, capsys, words):
+def test_a_blend_that_the_leaderboard_is_not_about_is_not_submitted(prepared, run, refusal, words):
     config = prepared("regression", methods=["mean", "convex"], postprocessing=[])
     run(config)
     board = {path: path.read_bytes() for path in OOF.glob("leaderboard.*")}
     run(config, "--seed", "7")
     for path, content in board.items():  # as if another run had put its blends beside ours
         path.write_bytes(content)
-    with pytest.raises(SystemExit, match="^2$"):
-        submit.main([str(config), *words])
-    told = capsys.readouterr().err
+    told = refusal("submit", *words)
     assert re.search(r"oof/tiny/blend_\w+/oof\.csv: .*\bseed\b.*\b7\b.*\b42\b.*\brun blend\b", told)
     assert not Path("submissions").exists()
 
@@ -340,7 +332,7 @@ def changed_in_a_digit(path: Path) -> bytes:
 
 
 def test_a_stamp_vouches_for_what_was_written_and_not_for_what_lies_there(
-    prepared, run, monkeypatch, capsys
+    prepared, run, monkeypatch, refusal
 ):
     """Another process may replace a file as soon as it has its name."""
 
@@ -350,63 +342,52 @@ def test_a_stamp_vouches_for_what_was_written_and_not_for_what_lies_there(
         return written
 
     monkeypatch.setattr(saved_blends, "write_json", replaced)
-    config = prepared("binary", methods=["mean"])
-    run(config)
-    with pytest.raises(SystemExit, match="^2$"):
-        submit.main([str(config), "--predictor", "blend_mean.threshold"])
-    assert "blend_mean.threshold/postprocessing.json" in capsys.readouterr().err
+    run(prepared("binary", methods=["mean"]))
+    line = refusal("submit", "--predictor", "blend_mean.threshold")
+    assert "blend_mean.threshold/postprocessing.json" in line
 
 
 @pytest.mark.parametrize("change", [changed_in_a_digit, Path.unlink])
 def test_a_post_processing_that_was_changed_is_refused_and_made_again(
-    change, prepared, run, capsys
+    change, prepared, run, refusal
 ):
     config = prepared("binary", methods=["mean"])
     run(config)
     path = OOF / "blend_mean.threshold/postprocessing.json"
     before = path.read_bytes()
     change(path)
-    for stage, words in ((submit, ("--predictor", "blend_mean.threshold")), (report, ())):
-        with pytest.raises(SystemExit, match="^2$"):
-            stage.main([str(config), *words])
-        assert re.search(rf"{path}: .*\bagain\b", capsys.readouterr().err)
+    for words in (("submit", "--predictor", "blend_mean.threshold"), ("report",)):
+        assert re.search(rf"{path}: .*\bagain\b", refusal(*words))
     run(config)
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("file", ["oof.csv", "test.csv", "weights.csv"])
-def test_a_file_of_a_blend_that_was_changed_is_refused_and_made_again(file, prepared, run, capsys):
+def test_a_file_of_a_blend_that_was_changed_is_refused_and_made_again(file, prepared, run, refusal):
     config = prepared("regression", methods=["mean", "convex"], postprocessing=[])
     run(config)
     path = OOF / "blend_convex" / file
     before = changed_in_a_digit(path)
-    for stage, words in ((submit, ("--predictor", "blend_convex")), (report, ())):
-        with pytest.raises(SystemExit, match="^2$"):
-            stage.main([str(config), *words])
-        told = capsys.readouterr().err
-        assert re.search(rf"oof/tiny/blend_convex(/{file})?: .*\bagain\b", told)
+    for words in (("submit", "--predictor", "blend_convex"), ("report",)):
+        assert re.search(rf"oof/tiny/blend_convex(/{file})?: .*\bagain\b", refusal(*words))
     run(config)
     assert path.read_bytes() == before
 
 
-def test_a_report_of_blends_of_other_targets_or_folds_is_refused(prepared, run, capsys):
+def test_a_report_of_blends_of_other_targets_or_folds_is_refused(prepared, run, refusal):
     """Members of other people have no stamp that tells."""
     config = prepared("regression", methods=["mean"], postprocessing=[])
     run(config)
     train = Path("data/tiny/train.csv")
     header, rows = read_rows(train)
     write_rows(train, header, [[*row[:-1], f"{float(row[-1]) + 1}"] for row in rows])
-    with pytest.raises(SystemExit, match="^2$"):
-        report.main([str(config)])
-    assert re.search(r"blend_mean/oof\.csv: .*\btargets\b", capsys.readouterr().err)
+    assert re.search(r"blend_mean/oof\.csv: .*\btargets\b", refusal("report"))
     write_rows(train, header, rows)
     write_rows(
         Path("own.csv"), ["id", "fold"], [[row[0], str(k // 30)] for k, row in enumerate(rows)]
     )
     make_folds.main([str(config), "--overwrite"])
-    with pytest.raises(SystemExit, match="^2$"):
-        report.main([str(config)])
-    assert re.search(r"blend_mean/oof\.csv: .*\bfolds\b", capsys.readouterr().err)
+    assert re.search(r"blend_mean/oof\.csv: .*\bfolds\b", refusal("report"))
 
 
 def test_another_version_of_ours_makes_the_leaderboard_again(prepared, run, monkeypatch):

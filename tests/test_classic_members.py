@@ -6,14 +6,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
-import yaml
-from conftest import read_rows, write_competition, write_rows
+from conftest import change_config, read_rows, stages, write_competition, write_rows
 
 from pipeline.competition.rows import Train
 from pipeline.files.hashes import file_sha256
@@ -29,7 +27,6 @@ from pipeline.settings.command import load_config
 from pipeline.settings.members import EMBEDDING_MODELS, ClassicMember
 
 ROOT = Path(__file__).parents[1]
-CONFIG = Path("configs/tiny.yaml")
 OPTIONS = {"lightgbm_text": {"rounds": 10}}
 MEMBERS = [
     {"model": n, **({"options": OPTIONS[n]} if n in OPTIONS else {})} for n in sorted(ESTIMATORS)
@@ -45,25 +42,8 @@ SETTINGS = {
 UNIT = {"model.joblib", "run.json", "oof.csv", "reload_check.json"}
 
 
-def stages(*names, words=()):
-    for name in names:
-        import_module(f"pipeline.{name}").main([str(CONFIG), *words])
-
-
-def refused(capsys, name, *words):
-    capsys.readouterr()
-    with pytest.raises(SystemExit, match="^2$"):
-        import_module(f"pipeline.{name}").main([str(CONFIG), *words])
-    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
-    return line
-
-
 def units():
     return sorted(Path("models/tiny").glob("*/fold[0-9]"))
-
-
-def change_config(**settings):
-    CONFIG.write_text(yaml.safe_dump({**yaml.safe_load(CONFIG.read_text()), **settings}))
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +126,10 @@ def test_shared_training_settings_do_not_concern_a_classic_member(copy, capsys):
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
-def test_an_option_that_changed_is_refused_by_name_and_overwrite_trains_again(name, copy, capsys):
+def test_an_option_that_changed_is_refused_by_name_and_overwrite_trains_again(name, copy, refusal):
     option = list(default_options(name))[0]
     change_config(members=[{"model": name, "options": {option: 12}}])
-    line = refused(capsys, "train")
+    line = refusal("train")
     assert re.search(rf"models/tiny/{name}/fold0: .*\boptions\b.*'{option}'", line)
     stages("train", words=("--overwrite",))
     run = json.loads(Path(f"models/tiny/{name}/fold1/run.json").read_text())
@@ -172,16 +152,16 @@ class Trap:
         return Path.touch, (Path("sprung"),)
 
 
-def test_a_model_file_that_is_not_the_trained_one_is_refused_without_being_opened(copy, capsys):
+def test_a_model_file_that_is_not_the_trained_one_is_refused_without_being_opened(copy, refusal):
     shutil.rmtree("oof")
     joblib.dump(Trap(), "models/tiny/tfidf_linear/fold0/model.joblib")
-    line = refused(capsys, "predict")
+    line = refusal("predict")
     assert "models/tiny/tfidf_linear/fold0/model.joblib: " in line
     assert not Path("sprung").exists()
     assert Path("oof/tiny/lightgbm_text/test.csv").is_file()
 
 
-def test_a_model_file_that_another_version_wrote_says_what_to_do(copy, capsys):
+def test_a_model_file_that_another_version_wrote_says_what_to_do(copy, refusal):
     class Gone:
         def __reduce__(self):
             return getattr, (Path, "of_an_older_version")
@@ -192,17 +172,17 @@ def test_a_model_file_that_another_version_wrote_says_what_to_do(copy, capsys):
     run["weights_sha256"] = file_sha256(path)
     path.with_name("run.json").write_text(json.dumps(run))
     Path("oof/tiny/tfidf_linear/test.csv").unlink()
-    assert re.search(rf"{path}: .*of_an_older_version.*fold0\b", refused(capsys, "predict"))
+    assert re.search(rf"{path}: .*of_an_older_version.*fold0\b", refusal("predict"))
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
-def test_a_unit_that_does_not_reproduce_its_own_predictions_is_refused(name, copy, capsys):
+def test_a_unit_that_does_not_reproduce_its_own_predictions_is_refused(name, copy, refusal):
     shutil.rmtree("oof")
     path = Path(f"models/tiny/{name}/fold0/reload_check.json")
     kept = json.loads(path.read_text())
     kept["predictions"][3][0] += 0.05
     path.write_text(json.dumps(kept))
-    line = refused(capsys, "predict", "--members", name)
+    line = refusal("predict", "--members", name)
     assert re.search(rf"models/tiny/{name}/fold0: .*\b0\.001\b", line)
 
 
@@ -253,7 +233,7 @@ def test_without_a_backbone_all_stages_run_and_none_imports_torch(tmp_path):
     settings = {**SETTINGS, "members": members, "backbone": None}
     write_competition(tmp_path, "multiclass", settings=settings)
     code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
-    code += "from test_classic_members import stages\n"
+    code += "from conftest import stages\n"
     code += "stages('prepare', 'make_folds', 'train', 'predict', 'blend', 'submit')\n"
     code += "print(*(m for m in ('torch', 'transformers') if m in sys.modules))"
     command = [sys.executable, "-c", code]
@@ -328,11 +308,11 @@ def test_a_wrong_setting_of_a_classic_member_is_named(member, said, config_of):
     ],
 )
 def test_what_only_its_model_knows_is_checked_before_anything_long_starts(
-    member, said, stage, workplace, capsys
+    member, said, stage, workplace, refusal
 ):
     write_competition(workplace, "regression", settings={"members": [member], "backbone": None})
     stages("make_folds")
-    assert re.search(rf"^error: .*{said}", refused(capsys, stage))
+    assert re.search(rf"^error: .*{said}", refusal(stage))
     assert units() == []
 
 

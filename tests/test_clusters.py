@@ -8,12 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from conftest import write_competition
+from conftest import stages, write_competition
 
 from pipeline.members import clusters, engines, jobs
 from pipeline.members.jobs import run_all
@@ -111,8 +110,7 @@ def trained_files(engine: str, backbone: Path) -> dict[str, bytes]:
     Path("own.py").write_text("def score(y, p): return abs(y - p).mean()")
     own = "{file: own.py, function: score, greater_is_better: false, takes: values}"
     config.write_text(config.read_text().replace("metric: rmse\n", f"metric: {own}\n"))
-    for name in ("make_folds", "train", "predict"):
-        import_module(f"pipeline.{name}").main([str(config)])
+    stages("make_folds", "train", "predict")
     files = [*Path("models").glob("tiny/*/fold?/*"), *Path("oof").glob("tiny/*/*.csv")]
     with_times = ("run.json", "train.log")
     return {str(file): file.read_bytes() for file in files if file.name not in with_times}

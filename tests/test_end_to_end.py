@@ -8,18 +8,25 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from conftest import METRICS, read_rows, write_competition, write_rows
+from conftest import (
+    CONFIG,
+    METRICS,
+    change_config,
+    read_rows,
+    stage,
+    stages,
+    write_competition,
+    write_rows,
+)
 from scipy.special import expit, logit
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("prepare", "make_folds", "train", "predict", "blend", "submit")
-CONFIG = "configs/tiny.yaml"
 METHODS = ["mean", "rank_mean", "convex", "hill_climb", "ridge", "logistic", "lightgbm"]
 SETTINGS = {
     "folds": {"n": 2},
@@ -32,23 +39,8 @@ SETTINGS = {
 MEMBERS = ("mean", "idf")
 
 
-def stage(name, *overrides, config=CONFIG):
-    import_module(f"pipeline.{name}").main([config, *overrides])
-
-
-def run_all(*overrides, stages=STAGES):
-    for name in stages:
-        stage(name, *overrides)
-
-
-def refused(capsys, name, *overrides):
-    """The one line with which a stage refuses."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        stage(name, *overrides)
-    assert end.value.code == 2
-    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
-    return line
+def run_all(*overrides):
+    stages(*STAGES, words=overrides)
 
 
 def table(path):
@@ -64,12 +56,6 @@ def numbers(path):
 
 def units_of_members():
     return sorted(Path("models/tiny").glob("*/fold*"))
-
-
-def change_config(**settings):
-    path = Path(CONFIG)
-    found = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump({**found, **settings}))
 
 
 @pytest.fixture(scope="session")
@@ -210,26 +196,26 @@ def test_a_hidden_test_set_of_another_length_is_predicted_blended_and_submitted(
     where = ("--data.test", "hidden/test.csv", "--data.sample_submission", "hidden/sample.csv")
     stage("predict", *where)
     Path("train.csv").rename(train)
-    run_all(*where, stages=("blend", "submit"))
+    stages("blend", "submit", words=where)
     found = numbers("submissions/tiny/submission.csv")
     assert list(found) == [row[0] for row in hidden[::-1]]
     assert numbers("oof/tiny/mean/test.csv")[known[0]] == pytest.approx(before, abs=1e-5)
-    run_all(stages=("predict", "blend", "submit"))  # and back to the one that was there
+    stages("predict", "blend", "submit")  # and back to the one that was there
     assert list(numbers("submissions/tiny/submission.csv"))[::-1] == [row[0] for row in rows]
 
 
-def test_predict_without_models_says_what_to_run(copy, capsys):
+def test_predict_without_models_says_what_to_run(copy, refusal):
     shutil.rmtree("models/tiny/idf/fold1")
-    assert re.search(r"models/tiny/idf/fold1: .*\b2\b", refused(capsys, "predict"))
+    assert re.search(r"models/tiny/idf/fold1: .*\b2\b", refusal("predict"))
     shutil.rmtree("models/tiny/idf")
-    assert re.search(r"models/tiny/idf/fold0: .*\brun train\b", refused(capsys, "predict"))
+    assert re.search(r"models/tiny/idf/fold0: .*\brun train\b", refusal("predict"))
 
 
-def test_a_unit_that_cannot_be_read_is_named_and_the_other_members_are_predicted(copy, capsys):
+def test_a_unit_that_cannot_be_read_is_named_and_the_other_members_are_predicted(copy, refusal):
     shutil.rmtree("oof")
     weights = Path("models/tiny/mean/fold1/weights.safetensors")
     weights.write_bytes(weights.read_bytes()[:500])
-    assert "mean fold 1" in refused(capsys, "predict")
+    assert "mean fold 1" in refusal("predict")
     assert Path("oof/tiny/idf/test.csv").is_file()
     assert not Path("oof/tiny/mean/test.csv").exists()
 
@@ -264,22 +250,22 @@ def test_members_can_be_trained_one_at_a_time(copy, finished):
         assert Path(f"oof/tiny/{member}/oof.csv").read_bytes() == was.read_bytes()
 
 
-def test_a_changed_setting_is_refused_by_name_and_overwrite_trains_again(copy, capsys):
+def test_a_changed_setting_is_refused_by_name_and_overwrite_trains_again(copy, refusal):
     again = ("--training.epochs", "2", "--members", "mean")
-    line = refused(capsys, "train", *again)
+    line = refusal("train", *again)
     assert re.search(r"models/tiny/mean/fold0: .*\bepochs\b.*\b1\.0\b.*\b2\.0\b", line)
     old = numbers("oof/tiny/mean/oof.csv")
     stage("train", *again, "--overwrite")
     new = numbers("oof/tiny/mean/oof.csv")
     assert all(old[name] != new[name] for name in old)
     # the other member still stands, and the old test predictions do not go with the new models
-    line = refused(capsys, "blend")
+    line = refusal("blend")
     assert re.search(r"oof/tiny/mean: .*\boof\.csv\b.*\btest\.csv\b", line)
     stage("predict")
     stage("blend")
 
 
-def test_a_failing_member_is_named_and_the_others_stand(copy, capsys):
+def test_a_failing_member_is_named_and_the_others_stand(copy):
     shutil.rmtree("models")
     shutil.rmtree("oof")
     bad = {"pooling": "idf", "learning_rate": 1e30}
@@ -325,7 +311,7 @@ def foreign(folder, change=None):
 def test_a_predictor_from_elsewhere_is_blended_and_submitted(copy):
     foreign("elsewhere/notebook-7")
     change_config(blend={"methods": ["convex"], "external": ["elsewhere/notebook-7"]})
-    run_all(stages=("prepare", "train", "predict", "blend", "submit"))
+    stages("prepare", "train", "predict", "blend", "submit")
     header, lines = read_rows(Path("oof/tiny/leaderboard.csv"))
     board = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
     assert board["notebook-7"]["kind"] == "external, folds unknown"
@@ -348,19 +334,19 @@ def test_the_report_knows_what_the_units_cost_and_how_they_learned(copy):
     assert all(minutes[member] > 0 for member in MEMBERS)
 
 
-def test_any_predictor_can_be_submitted(copy, capsys):
+def test_any_predictor_can_be_submitted(copy, refusal):
     stage("submit", "--predictor", "idf")
     assert numbers("submissions/tiny/idf.csv") == numbers("oof/tiny/idf/test.csv")
     told = Path("submissions/tiny/idf.json")
     assert json.loads(told.read_text(encoding="utf-8"))["leaderboard"]["name"] == "idf"
-    line = refused(capsys, "submit", "--predictor", "idff")
+    line = refusal("submit", "--predictor", "idff")
     assert re.search(r"--predictor: .*'idff'.*\bidf\b", line)
 
 
 # --- odd tables
 
 
-def test_odd_ids_texts_and_names_come_through_untouched(workplace, backbone_of, capsys):
+def test_odd_ids_texts_and_names_come_through_untouched(workplace, backbone_of):
     """Ids with zeros, the text NA, pairs, groups, a TSV, a sample in an order of its own."""
     settings = {
         **SETTINGS,
@@ -436,11 +422,11 @@ def copy_of(finished, workplace):
     return copied
 
 
-def test_predictions_of_the_other_class_are_not_submitted(copy_of, capsys):
+def test_predictions_of_the_other_class_are_not_submitted(copy_of, refusal):
     copy_of("binary")
     _, rows = read_rows(Path("data/tiny/train.csv"))
     negative = sorted({row[-1] for row in rows})[0]
-    line = refused(capsys, "submit", "--data.positive", negative)
+    line = refusal("submit", "--data.positive", negative)
     assert re.search(r"oof/tiny/\w+/oof\.csv: .*\btargets\b", line)
 
 
@@ -456,7 +442,7 @@ def test_a_run_with_other_settings_does_not_replace_what_another_run_just_traine
 
 
 def test_members_of_other_settings_are_blended_with_a_word_and_submitted_as_they_were(copy, capsys):
-    backbone = yaml.safe_load(Path(CONFIG).read_text())["backbone"]
+    backbone = yaml.safe_load(CONFIG.read_text())["backbone"]
     for flag, value, said in (
         ("--training.learning_rate", "0.01", None),  # as trained
         (
@@ -479,19 +465,19 @@ def test_members_of_other_settings_are_blended_with_a_word_and_submitted_as_they
     }
 
 
-def test_what_can_never_be_submitted_is_refused_before_anything_is_trained(copy_of, capsys):
+def test_what_can_never_be_submitted_is_refused_before_anything_is_trained(copy_of, refusal):
     copy_of("multiclass")
-    assert "submit.as: labels" in refused(capsys, "prepare", "--submit.as", "labels")
-    line = refused(capsys, "prepare", "--metric", "qwk")
+    assert "submit.as: labels" in refusal("prepare", "--submit.as", "labels")
+    line = refusal("prepare", "--metric", "qwk")
     assert re.search(r"train\.csv: .*\bqwk\b.*'id'", line)
     for name in ("prepare", "train"):
-        line = refused(capsys, name, "--training.loss", "ordinal")
+        line = refusal(name, "--training.loss", "ordinal")
         assert re.search(r"train\.csv: .*\bordinal\b.*'id'", line)
-        line = refused(capsys, name, "--training.class_weights", "{sprot: 2}")
+        line = refusal(name, "--training.class_weights", "{sprot: 2}")
         assert re.search(r"class_weights.*train\.csv.*'sprot'.*'sport'", line)
 
 
-def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of, capsys):
+def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of):
     copy_of("multiclass")
     reach = "{label_smoothing_factor: 0.1, gradient_checkpointing: true}"
     stage("train", "--overwrite", "--members", "mean", "--training.trainer", reach)
@@ -499,6 +485,6 @@ def test_fields_of_the_trainer_that_reach_into_the_model_work(copy_of, capsys):
     assert run["fingerprint"]["trainer"]["gradient_checkpointing"] is True
 
 
-def test_smoothed_labels_are_refused_where_there_are_no_classes(copy, capsys):
-    line = refused(capsys, "train", "--training.trainer", "{label_smoothing_factor: 0.1}")
+def test_smoothed_labels_are_refused_where_there_are_no_classes(copy, refusal):
+    line = refusal("train", "--training.trainer", "{label_smoothing_factor: 0.1}")
     assert re.search(r"label_smoothing_factor\b.*\bmulticlass\b.*\bregression\b", line)

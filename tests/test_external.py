@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from conftest import write_competition, write_rows
+from conftest import change_config, write_competition, write_rows
 
 from pipeline.ensemble.leaderboard import leaderboard
 from pipeline.files.hashes import sha256_of_array
@@ -408,9 +407,8 @@ def test_rows_by_position_are_taken_in_the_order_of_the_tables(blended, workplac
         np.save(workplace / f"b/theirs/{part}.npy", values)
     line = refused(blended.config, "--blend.external", "b/theirs")
     assert re.search(r"b/theirs/oof\.npy: .*align: position", line)
-    settings = yaml.safe_load(blended.config.read_text())
-    settings["blend"]["external"] = [{"folder": "b/theirs", "align": "position"}]
-    blended.config.write_text(yaml.safe_dump(settings))
+    external = [{"folder": "b/theirs", "align": "position"}]
+    change_config(blend={"methods": ["convex"], "external": external})
     board, _ = blended()
     assert board.equals(expected)
 

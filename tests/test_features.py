@@ -2,13 +2,11 @@
 
 import json
 import re
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from conftest import read_rows, write_competition, write_rows
+from conftest import change_config, read_rows, stages, write_competition, write_rows
 
 from pipeline.competition.features import as_numbers, lines_about
 from pipeline.competition.rows import read_test, read_train
@@ -137,19 +135,6 @@ def test_features_that_tell_nothing_do_not_matter():
 # --- the stages
 
 
-def run(*stages, words=()):
-    for stage in stages:
-        import_module(f"pipeline.{stage}").main(["configs/tiny.yaml", *words])
-
-
-def refused(capsys, stage, *words):
-    capsys.readouterr()
-    with pytest.raises(SystemExit, match="^2$"):
-        run(stage, words=words)
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
-
-
 def write_tables(change=lambda row: row):
     """Give the rows of the competition a year and a genre, which tell the label."""
     for part in ("train", "test"):
@@ -161,17 +146,19 @@ def write_tables(change=lambda row: row):
         write_rows(Path(f"data/tiny/{part}.csv"), header, rows)
 
 
+MEMBERS = [
+    {"model": "lightgbm_text", "options": {"rounds": 10, "directions": 5}},
+    {"model": "tfidf_linear"},
+    {"model": "tfidf_linear", "name": "told", "template": "{genre}: {text}"},
+]
+
+
 @pytest.fixture
 def featured(workplace):
-    members = [
-        {"model": "lightgbm_text", "options": {"rounds": 10, "directions": 5}},
-        {"model": "tfidf_linear"},
-        {"model": "tfidf_linear", "name": "told", "template": "{genre}: {text}"},
-    ]
     settings = {
         "data": {"features": ["year", "genre"]},
         "folds": {"n": 2},
-        "members": members,
+        "members": MEMBERS,
         "blend": {"methods": ["mean"], "postprocessing": []},
         "jobs": {"n_jobs": 1},
     }
@@ -179,8 +166,8 @@ def featured(workplace):
     write_tables()
 
 
-def test_members_that_read_features_take_them_through_every_stage(featured, capsys):
-    run("prepare", "make_folds", "train", "predict", "blend", "submit")
+def test_members_that_read_features_take_them_through_every_stage(featured, capsys, refusal):
+    stages("prepare", "make_folds", "train", "predict", "blend", "submit")
     assert "'year': numbers" in capsys.readouterr().out
     check = json.loads(Path("models/tiny/told/fold0/reload_check.json").read_text())
     assert check["texts"][0][0][:3] in ("x: ", "y: ", "z: ")
@@ -189,39 +176,33 @@ def test_members_that_read_features_take_them_through_every_stage(featured, caps
     assert set(check["features"]) == {"year", "genre"}
     written = Path("submissions/tiny/submission.csv").read_bytes()
     Path("data/tiny/train.csv").unlink()
-    run("infer")
+    stages("infer")
     assert Path("submissions/tiny/submission.csv").read_bytes() == written
-    run("infer", words=["--data.features", "genre", "year"])  # by name, in any order
+    stages("infer", words=["--data.features", "genre", "year"])  # by name, in any order
     assert Path("submissions/tiny/submission.csv").read_bytes() == written
-    config = yaml.safe_load(Path("configs/tiny.yaml").read_text())
-    config["members"] = config["members"][:1]
-    config["data"]["features"] = ["genre"]
-    Path("configs/tiny.yaml").write_text(yaml.safe_dump(config))
-    assert "'year'" in refused(capsys, "infer", "--predictor", "lightgbm_text")
+    words = ("--predictor", "lightgbm_text", "--data.features", "genre")
+    assert "'year'" in refusal("infer", *words)
 
 
-def test_other_cells_train_only_the_members_that_read_them_again(featured, capsys):
-    run("make_folds", "train")
+def test_other_cells_train_only_the_members_that_read_them_again(featured, capsys, refusal):
+    stages("make_folds", "train")
     write_tables(lambda row: [*row[:-2], "1", row[-1]])
     for member, told in (("tfidf_linear", "0 of 2"), ("told", "0 of 2")):
         capsys.readouterr()
-        run("train", words=["--members", member])
+        stages("train", words=["--members", member])
         assert f"{told} units" in capsys.readouterr().out
-    assert "features" in refused(capsys, "train", "--members", "lightgbm_text")
-    config = yaml.safe_load(Path("configs/tiny.yaml").read_text())
-    config["members"][2]["template"] = "{text}"
-    Path("configs/tiny.yaml").write_text(yaml.safe_dump(config))
-    assert "features" in refused(capsys, "train", "--members", "lightgbm_text", "--data.features")
-    config["members"][2]["template"] = "{genre}: {text}"
-    Path("configs/tiny.yaml").write_text(yaml.safe_dump(config))
+    assert "features" in refusal("train", "--members", "lightgbm_text")
+    change_config(members=MEMBERS[:2])
+    assert "features" in refusal("train", "--members", "lightgbm_text", "--data.features")
+    change_config(members=MEMBERS)
     write_tables(lambda row: [*row[:-1], "y"])
-    assert "texts" in refused(capsys, "train", "--members", "told")
+    assert "texts" in refusal("train", "--members", "told")
 
 
-def test_predictions_made_with_other_features_are_refused(featured, capsys):
-    run("make_folds", "train", "predict")
+def test_predictions_made_with_other_features_are_refused(featured, refusal):
+    stages("make_folds", "train", "predict")
     write_tables(lambda row: [*row[:-2], "1", row[-1]])
-    assert "features" in refused(capsys, "blend")
+    assert "features" in refusal("blend")
 
 
 def test_features_are_those_of_the_rows_that_are_kept(featured):
@@ -242,9 +223,7 @@ def test_features_are_those_of_the_rows_that_are_kept(featured):
         (("--data.features", "year"), r"member told: template: \{genre\}"),
     ],
 )
-def test_a_feature_that_is_not_there_is_one_line_at_prepare(featured, words, said, capsys):
+def test_a_feature_that_is_not_there_is_one_line_at_prepare(featured, words, said, refusal):
     if "genre" not in said:
-        config = yaml.safe_load(Path("configs/tiny.yaml").read_text())
-        config["members"] = config["members"][:1]
-        Path("configs/tiny.yaml").write_text(yaml.safe_dump(config))
-    assert re.search(said, refused(capsys, "prepare", *words))
+        change_config(members=MEMBERS[:1])
+    assert re.search(said, refusal("prepare", *words))

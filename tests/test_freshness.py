@@ -6,54 +6,32 @@ A finished competition without models is copied; each test changes one thing.
 import json
 import re
 import shutil
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import read_rows, write_rows
+from conftest import CONFIG, change_config, read_rows, stage, write_rows
 
 from pipeline.files.stamp import is_current, read_stamp, written_with_stamp
 from pipeline.files.writing import write_json
 from pipeline.reporting.evidence import made_from
 from pipeline.settings.command import load_config
 
-CONFIG = Path("configs/tiny.yaml")
 OOF, BOARD = Path("oof/tiny"), Path("oof/tiny/leaderboard.csv")
 PAGE = Path("reports/tiny/index.html")
 TRAIN, TEST = Path("data/tiny/train.csv"), Path("data/tiny/test.csv")
 
 
-@pytest.fixture
-def stage(reported, workplace, capsys):
-    """Runs a stage on a copy of the regression with its report; what it printed."""
+@pytest.fixture(autouse=True)
+def case(reported, workplace):
+    """A copy of the regression with its report, as the current folder."""
     shutil.copytree(reported("regression"), workplace, dirs_exist_ok=True)
 
-    def run(name, *words):
-        import_module(f"pipeline.{name}").main([str(CONFIG), *words])
-        return capsys.readouterr().out
-
-    return run
-
 
 @pytest.fixture
-def refused(stage, capsys):
-    """The line with which a stage refuses."""
-
-    def line(name, *words):
-        with pytest.raises(SystemExit, match="^2$"):
-            stage(name, *words)
-        return capsys.readouterr().err
-
-    return line
-
-
-@pytest.fixture
-def own_folds(stage):
+def own_folds():
     """The same folds from a file of one's own, which look at no text, target or group."""
     shutil.copy("folds/tiny.csv", "own.csv")
-    settings = yaml.safe_load(CONFIG.read_text())
-    CONFIG.write_text(yaml.safe_dump({**settings, "folds": {"scheme": "file", "path": "own.csv"}}))
+    change_config(folds={"scheme": "file", "path": "own.csv"})
     stage("make_folds", "--overwrite")
     stage("blend")
 
@@ -76,26 +54,26 @@ def change_last_digit(path):
 # --- folds and members
 
 
-def test_targets_that_changed_under_folds_of_ones_own_are_refused(own_folds, refused):
+def test_targets_that_changed_under_folds_of_ones_own_are_refused(own_folds, refusal):
     change_cell(TRAIN, "target", lambda y: f"{float(y) + 1}")
     said = r"oof/tiny/mean/oof\.csv: .*\btargets\b"
     for name, words in (("blend", ()), ("report", ()), ("submit", ("--predictor", "mean"))):
-        assert re.search(said, refused(name, *words))
+        assert re.search(said, refusal(name, *words))
 
 
 @pytest.mark.parametrize("name", ["submit", "report"])
 @pytest.mark.parametrize(("setting", "said"), [("group", "groups"), ("metric_weight", "weights")])
 def test_a_leaderboard_of_other_groups_or_weights_is_not_taken(
-    name, setting, said, own_folds, stage, refused
+    name, setting, said, own_folds, refusal
 ):
     header, rows = read_rows(TRAIN)
     write_rows(TRAIN, [*header, "w"], [[*row, str(k % 2)] for k, row in enumerate(rows)])
     for words in ((f"--data.{setting}", "w"), ()):
-        assert re.search(rf"leaderboard\.csv: .*{said}.*\brun blend\b", refused(name, *words))
+        assert re.search(rf"leaderboard\.csv: .*{said}.*\brun blend\b", refusal(name, *words))
         stage("blend", f"--data.{setting}", "w")  # so without the setting it is another board
 
 
-def test_groups_that_changed_under_folds_of_ones_own_make_the_leaderboard_again(own_folds, stage):
+def test_groups_that_changed_under_folds_of_ones_own_make_the_leaderboard_again(own_folds):
     boards = {BOARD.read_bytes()}
     stage("blend", "--data.group", "document")
     boards.add(BOARD.read_bytes())
@@ -108,7 +86,7 @@ def test_groups_that_changed_under_folds_of_ones_own_make_the_leaderboard_again(
 
 @pytest.mark.parametrize("column", ["text", "fold"])
 def test_texts_or_folds_that_changed_under_folds_of_ones_own_are_refused(
-    column, own_folds, stage, refused
+    column, own_folds, refusal
 ):
     if column == "fold":
         change_cell(Path("own.csv"), "fold", lambda fold: str((int(fold) + 1) % 3))
@@ -116,19 +94,19 @@ def test_texts_or_folds_that_changed_under_folds_of_ones_own_are_refused(
     else:
         change_cell(TRAIN, "text", lambda text: f"{text} more")
     for name in ("blend", "report"):
-        line = refused(name)
+        line = refusal(name)
         assert re.search(rf"oof/tiny/mean/oof\.csv: .*\b{column}s\b", line)
 
 
-def test_another_path_of_folds_is_refused_by_both_names(own_folds, refused):
+def test_another_path_of_folds_is_refused_by_both_names(own_folds, refusal):
     shutil.copy("own.csv", "other.csv")
     for name in ("blend", "report"):
-        line = refused(name, "--folds.path", "other.csv")
+        line = refusal(name, "--folds.path", "other.csv")
         assert re.search(r"folds/tiny\.csv: .*folds\.path\b.*'own\.csv'.*'other\.csv'", line)
 
 
 @pytest.mark.parametrize("column", ["id", "text"])
-def test_another_test_row_is_refused(column, stage, refused):
+def test_another_test_row_is_refused(column, refusal):
     """Other texts under the same ids, and the same texts under other ids in the sample too."""
     name = read_rows(TEST)[1][3][0]
     change_cell(TEST, column, lambda cell: f"{cell}x", row=3)
@@ -141,7 +119,7 @@ def test_another_test_row_is_refused(column, stage, refused):
             path.write_text(ids)
             restamp(path)
     for stage_name, words in (("blend", ()), ("submit", ("--predictor", "mean"))):
-        line = refused(stage_name, *words)
+        line = refusal(stage_name, *words)
         assert re.search(r"oof/tiny/mean/test\.csv: .*\btest rows\b", line)
 
 
@@ -152,35 +130,35 @@ def restamp(path, **made_from):
         temporary.write_bytes(content)
 
 
-def test_parts_from_other_models_are_not_submitted(stage, refused):
+def test_parts_from_other_models_are_not_submitted(refusal):
     restamp(OOF / "max/test.csv", models="other")
-    line = refused("submit", "--predictor", "max")
+    line = refusal("submit", "--predictor", "max")
     assert re.search(r"oof/tiny/max: .*\boof\.csv\b.*\btest\.csv\b", line)
 
 
 # --- blends
 
 
-def test_another_test_part_of_a_member_makes_the_blends_again(stage, refused):
+def test_another_test_part_of_a_member_makes_the_blends_again(refusal):
     before = (OOF / "blend_mean/test.csv").read_bytes()
     change_last_digit(OOF / "max/test.csv")
     restamp(OOF / "max/test.csv")
     for name in ("submit", "report"):
-        line = refused(name)
+        line = refusal(name)
         assert re.search(r"leaderboard\.csv: .*\bpredictors\b.*'max'.*\brun blend\b", line)
-    line = refused("submit", "--predictor", "blend_mean")
+    line = refusal("submit", "--predictor", "blend_mean")
     assert re.search(r"oof/tiny/blend_mean: max .*\brun blend\b", line)
     stage("blend")
     assert (OOF / "blend_mean/test.csv").read_bytes() != before
 
 
-def test_a_blend_whose_predictor_is_gone_is_not_submitted(stage, refused):
+def test_a_blend_whose_predictor_is_gone_is_not_submitted(refusal):
     shutil.rmtree(OOF / "max")
-    line = refused("submit", "--predictor", "blend_mean")
+    line = refusal("submit", "--predictor", "blend_mean")
     assert re.search(r"oof/tiny/blend_mean: max .*\brun blend\b", line)
 
 
-def test_a_line_of_the_leaderboard_about_other_predictions_is_not_recorded(stage):
+def test_a_line_of_the_leaderboard_about_other_predictions_is_not_recorded():
     record = Path("submissions/tiny/max.json")
     stage("submit", "--predictor", "max")
     assert json.loads(record.read_text(encoding="utf-8"))["leaderboard"]["name"] == "max"
@@ -190,7 +168,7 @@ def test_a_line_of_the_leaderboard_about_other_predictions_is_not_recorded(stage
     assert json.loads(record.read_text(encoding="utf-8"))["leaderboard"] == {}
 
 
-def test_a_leaderboard_that_was_edited_is_refused_and_made_again(stage, refused):
+def test_a_leaderboard_that_was_edited_is_refused_and_made_again(refusal):
     before = BOARD.read_bytes()
     header, rows = read_rows(BOARD)
     at = header.index("chosen")
@@ -198,7 +176,7 @@ def test_a_leaderboard_that_was_edited_is_refused_and_made_again(stage, refused)
         row[at] = str(row[0] == "blend_convex" and row[at] == "False")
     write_rows(BOARD, header, rows)
     for words in (("submit",), ("submit", "--predictor", "mean"), ("report",)):
-        assert re.search(r"oof/tiny/leaderboard\.csv: .*\brun blend\b", refused(*words))
+        assert re.search(r"oof/tiny/leaderboard\.csv: .*\brun blend\b", refusal(*words))
     stage("blend")
     assert BOARD.read_bytes() == before
 
@@ -213,9 +191,9 @@ def test_a_leaderboard_that_was_edited_is_refused_and_made_again(stage, refused)
         (("--members", "mean", "max"), r"\bpredictors\b"),
     ],
 )
-def test_a_leaderboard_of_other_settings_is_made_again_and_not_taken(words, said, stage, refused):
+def test_a_leaderboard_of_other_settings_is_made_again_and_not_taken(words, said, refusal):
     for name in ("submit", "report"):
-        line = refused(name, *words)
+        line = refusal(name, *words)
         assert re.search(rf"oof/tiny/leaderboard\.csv: .*{said}.*\brun blend\b", line)
     before = BOARD.with_suffix(".json").read_bytes()
     stage("blend", *words)
@@ -248,7 +226,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_report_is_up_to_date_until_something_changes(what, stage, monkeypatch):
+def test_a_report_is_up_to_date_until_something_changes(what, monkeypatch):
     config = load_config(CONFIG)
     assert is_current(PAGE, made_from(config))
     CHANGES[what](monkeypatch)
@@ -257,16 +235,16 @@ def test_a_report_is_up_to_date_until_something_changes(what, stage, monkeypatch
 
 @pytest.mark.parametrize("name", ["blend", "submit", "report"])
 @pytest.mark.parametrize(("part", "first"), [("oof", "train"), ("test", "predict")])
-def test_a_stage_that_comes_too_early_names_the_one_to_run_first(refused, name, part, first):
+def test_a_stage_that_comes_too_early_names_the_one_to_run_first(refusal, name, part, first):
     (OOF / "mean" / f"{part}.csv").unlink()
-    assert re.search(rf"oof/tiny/mean/{part}\.csv: .*\brun {first} first", refused(name))
+    assert re.search(rf"oof/tiny/mean/{part}\.csv: .*\brun {first} first", refusal(name))
 
 
-def test_infer_without_blends_names_the_stage_to_run_first(refused):
+def test_infer_without_blends_names_the_stage_to_run_first(refusal):
     shutil.rmtree("models/tiny/blend", ignore_errors=True)
-    assert re.search(r"models/tiny/blend/leaderboard\.csv: .*\brun blend first", refused("infer"))
+    assert re.search(r"models/tiny/blend/leaderboard\.csv: .*\brun blend first", refusal("infer"))
 
 
-def test_without_a_leaderboard_an_unknown_predictor_is_told_by_its_name(refused):
+def test_without_a_leaderboard_an_unknown_predictor_is_told_by_its_name(refusal):
     BOARD.unlink()
-    assert re.search(r"'meam'.* 'mean'", refused("submit", "--predictor", "meam"))
+    assert re.search(r"'meam'.* 'mean'", refusal("submit", "--predictor", "meam"))

@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 
+import conftest
 import pytest
 from conftest import write_competition
 
@@ -55,11 +55,11 @@ def wait_for(condition) -> None:
 
 @pytest.mark.parametrize("stage", WRITING)
 def test_a_stage_waits_for_another_of_its_competition_and_says_so_once(stage, workplace, capfd):
-    config = write_competition(workplace, "regression")
+    write_competition(workplace, "regression")
 
     def main() -> None:
         with suppress(SystemExit):  # most stages lack the files of the stage before
-            import_module(f"pipeline.{stage}").main([str(config)])
+            conftest.stage(stage)
 
     told = []
 

@@ -1,13 +1,12 @@
 """Adapters beside a frozen backbone: what trains, what is saved, what is refused."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import read_rows, write_competition
+from conftest import read_rows, stage, stages, write_competition
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from tiny_backbones import TRAINING, make_tokenizer
@@ -131,14 +130,13 @@ def test_without_peft_it_is_said_what_to_install(monkeypatch):
 
 
 def test_a_member_with_adapters_goes_through_training_and_prediction(
-    workplace, backbone_of, capsys
+    workplace, backbone_of, capsys, refusal
 ):
     training = {"epochs": 1, "batch_size": 16, "max_length": 32, "lora": {"rank": 2}}
     settings = {"folds": {"n": 2}, "members": [{"pooling": "mean"}], "training": training}
     settings |= {"backbone": str(backbone_of("bert")), "jobs": {"n_jobs": 1}}
-    config = write_competition(workplace, "regression", settings=settings)
-    for name in ("make_folds", "train", "predict"):
-        import_module(f"pipeline.{name}").main([str(config)])
+    write_competition(workplace, "regression", settings=settings)
+    stages("make_folds", "train", "predict")
     assert len(read_rows(Path("oof/tiny/mean/test.csv"))[1]) == 20
     saved = load_file("models/tiny/mean/fold0/weights.safetensors")
     assert {name.split(".lora_")[0].rpartition(".")[2] for name in saved if ".lora_" in name} == {
@@ -147,8 +145,6 @@ def test_a_member_with_adapters_goes_through_training_and_prediction(
         "value",
         "dense",
     }
-    import_module("pipeline.train").main([str(config)])
+    stage("train")
     assert " 0 of 2 units" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="^2$"):
-        import_module("pipeline.train").main([str(config), "--training.lora", "{rank: 3}"])
-    assert "'rank'" in capsys.readouterr().err
+    assert "'rank'" in refusal("train", "--training.lora", "{rank: 3}")

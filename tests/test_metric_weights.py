@@ -3,14 +3,21 @@
 import json
 import re
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import read_rows, write_competition, write_rows
+from conftest import (
+    CONFIG,
+    change_config,
+    read_rows,
+    stage,
+    stages,
+    write_competition,
+    write_rows,
+)
 from sklearn import metrics
 from test_bootstrap import rows_of
 
@@ -29,7 +36,6 @@ CASES = [
     for task in metric.tasks
     if name not in UNWEIGHTED
 ]
-CONFIG = Path("configs/tiny.yaml")
 
 
 @pytest.mark.parametrize(("metric", "task"), CASES)
@@ -200,7 +206,9 @@ def test_post_processing_that_counts_rows_alike_is_passed_over_with_a_note():
         assert ["threshold" in note for note in methods.notes] == [True] * (not names)
 
 
-def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workplace, capsys):
+def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(
+    workplace, capsys, refusal
+):
     settings = {
         "metric": "mae",
         "data": {"metric_weight": "w", "weight": "w", "transform": "log1p"},
@@ -216,9 +224,7 @@ def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workpla
     header, rows = read_rows(path)
     rows = [[*row[:-1], str(9 + float(row[-1])), str(k % 4)] for k, row in enumerate(rows)]
     write_rows(path, [*header, "w"], rows)  # no target is below 0
-    names = ("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
-    for name in names:
-        import_module(f"pipeline.{name}").main([str(CONFIG)])
+    stages("prepare", "make_folds", "train", "predict", "blend", "submit", "report")
     train = pd.read_csv(path)
     oof = pd.read_csv(workplace / "oof/tiny/tfidf_linear/oof.csv").set_index("id").loc[train["id"]]
     expected = np.average(np.abs(oof["target"].values - train["target"]), weights=train["w"])
@@ -235,20 +241,16 @@ def test_all_stages_weigh_the_metric_and_only_the_blends_follow_a_change(workpla
         run = json.loads(Path(f"models/tiny/b/fold{fold}/run.json").read_text())
         assert run["scaling"]["transform"] == "log1p"
         assert 0 < run["rows"]["training"] < 40  # of 40, without those of weight 0
-    config = yaml.safe_load(CONFIG.read_text())
+    data = yaml.safe_load(CONFIG.read_text())["data"]
     for key, told in (("weight", "weights"), ("transform", r"data\.transform")):
-        other = {**config, "data": {**config["data"], key: None}}
-        CONFIG.write_text(yaml.safe_dump(other))
+        change_config(data={**data, key: None})
         for name in ("blend", "report"):
-            with pytest.raises(SystemExit, match="^2$"):
-                import_module(f"pipeline.{name}").main([str(CONFIG)])
             said = rf"oof/tiny/tfidf_linear/oof\.csv: .*{told}\b.*\btrain\b"
-            assert re.search(said, capsys.readouterr().err)
-    del config["data"]["metric_weight"]
-    CONFIG.write_text(yaml.safe_dump(config))
+            assert re.search(said, refusal(name))
+    change_config(data={**data, "metric_weight": None})
     capsys.readouterr()
-    import_module("pipeline.train").main([str(CONFIG)])
+    stage("train")
     assert "0 of 6 units to train" in capsys.readouterr().out
-    import_module("pipeline.blend").main([str(CONFIG)])
+    stage("blend")
     again = pd.read_csv(workplace / "oof/tiny/leaderboard.csv").set_index("name")
     assert again.loc["tfidf_linear", "score"] != pytest.approx(expected)

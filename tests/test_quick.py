@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import read_rows, write_competition, write_rows
+from conftest import change_config, read_rows, write_competition, write_rows
 
 from pipeline import make_folds, prepare
 from pipeline.settings.command import parse
@@ -121,10 +120,8 @@ def test_folds_of_ones_own_are_kept_and_need_hold_no_more_than_the_rows(workplac
     _, rows = read_rows(workplace / "data/tiny/train.csv")
     own = [[row[0], str(at % 3)] for at, row in enumerate(rows)]
     write_rows(workplace / "own.csv", ["id", "fold"], own)
-    settings = yaml.safe_load(config.read_text())
-    settings["folds"] = {"scheme": "file", "path": "own.csv"}
-    settings["members"] = [{"model": "tfidf_linear"}]
-    config.write_text(yaml.safe_dump(settings))
+    folds = {"scheme": "file", "path": "own.csv"}
+    change_config(folds=folds, members=[{"model": "tfidf_linear"}])
     words = [str(config), "--quick", "--data.train_rows", "30"]
     prepare.main(words)
     make_folds.main(words)

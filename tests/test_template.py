@@ -3,13 +3,12 @@
 import csv
 import json
 import re
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from conftest import read_rows, write_rows
+from conftest import CONFIG, change_config, read_rows, stages, write_rows
 
 from pipeline.competition import rows as of_competition
 from pipeline.competition.deal import connect
@@ -107,24 +106,19 @@ def test_rows_are_copies_if_all_their_columns_are():
 # --- the stages
 
 
-def run(*stages, words=()):
-    for stage in stages:
-        import_module(f"pipeline.{stage}").main(["configs/xor.yaml", *words])
-
-
-def rewrite(change):
-    """Change the config in place."""
-    config = yaml.safe_load(Path("configs/xor.yaml").read_text())
-    change(config)
-    Path("configs/xor.yaml").write_text(yaml.safe_dump(config))
-
-
-def refused(capsys, stage, *words):
-    capsys.readouterr()
-    with pytest.raises(SystemExit, match="^2$"):
-        run(stage, words=words)
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
+TFIDF = {"model": "tfidf_linear", "options": {"inverse_penalty": 100.0}}
+MEMBERS = [
+    {**TFIDF, "name": "both"},
+    {**TFIDF, "name": "one", "template": "{first} {second}"},
+    {**TFIDF, "name": "apart", "template": "{first}{sep}{third}{sep}{second}"},
+]
+DATA = {
+    "train": "train.csv",
+    "test": "test.csv",
+    "sample_submission": "sample.csv",
+    "text": ["first", "second", "third"],
+    "template": BOTH,
+}
 
 
 @pytest.fixture
@@ -134,35 +128,28 @@ def xor(workplace):
     bits = rng.integers(0, 2, (200, 2))
     words = [" ".join(rng.permutation(list("abcdefgh"))[:5]) for _ in bits]
     rows = [["uv"[a], w, "xy"[b], str(a ^ b)] for (a, b), w in zip(bits, words, strict=True)]
-    names = ["first", "second", "third"]
     train = [[f"r{k}", *row] for k, row in enumerate(rows[:160])]
     test = [[f"t{k}", *row[:3]] for k, row in enumerate(rows[160:])]
-    write_rows(Path("train.csv"), ["id", *names, "target"], train)
-    write_rows(Path("test.csv"), ["id", *names], test)
+    write_rows(Path("train.csv"), ["id", *DATA["text"], "target"], train)
+    write_rows(Path("test.csv"), ["id", *DATA["text"]], test)
     write_rows(Path("sample.csv"), ["id", "target"], [[row[0], "0"] for row in test])
-    member = {"model": "tfidf_linear", "options": {"inverse_penalty": 100.0}}
     config = {
         "competition": "xor",
         "task": "binary",
         "metric": "accuracy",
-        "data": {"train": "train.csv", "test": "test.csv", "sample_submission": "sample.csv"}
-        | {"text": names, "template": BOTH},
+        "data": DATA,
         "folds": {"n": 2},
-        "members": [
-            {**member, "name": "both"},
-            {**member, "name": "one", "template": "{first} {second}"},
-            {**member, "name": "apart", "template": "{first}{sep}{third}{sep}{second}"},
-        ],
+        "members": MEMBERS,
         "blend": {"methods": ["mean"], "postprocessing": []},
         "jobs": {"n_jobs": 1},
     }
     Path("configs").mkdir()
-    Path("configs/xor.yaml").write_text(yaml.safe_dump(config))
+    CONFIG.write_text(yaml.safe_dump(config))
     return [row[3] for row in rows[160:]]
 
 
-def test_members_read_what_their_templates_say_in_every_stage(xor, capsys):
-    run("prepare", "make_folds", "train", "predict", "blend", "submit")
+def test_members_read_what_their_templates_say_in_every_stage(xor, refusal):
+    stages("prepare", "make_folds", "train", "predict", "blend", "submit")
     truth = {row[0]: float(row[-1]) for row in read_rows(Path("train.csv"))[1]}
     shares = {}
     for name in ("both", "one"):
@@ -175,14 +162,14 @@ def test_members_read_what_their_templates_say_in_every_stage(xor, capsys):
     # hidden rows are read as the models were trained
     Path("train.csv").unlink()
     Path("submissions/xor/both.csv").unlink(missing_ok=True)
-    run("infer", words=["--predictor", "both", "--submit.as", "labels"])
+    stages("infer", words=["--predictor", "both", "--submit.as", "labels"])
     with Path("submissions/xor/both.csv").open() as file:
         predicted = [row["target"] for row in csv.DictReader(file)]
     assert np.mean([a == b for a, b in zip(predicted, xor, strict=True)]) >= 0.9
     # though not without their columns
     words = ["--predictor", "both", "--data.text", "first", "second", "--data.template", "{first}"]
-    rewrite(lambda config: config["members"].__delitem__(slice(1, None)))
-    assert "'third'" in refused(capsys, "infer", *words)
+    change_config(members=MEMBERS[:1])
+    assert "'third'" in refusal("infer", *words)
 
 
 def test_a_column_that_tells_the_label_helps_and_one_that_tells_nothing_does_not_matter(xor):
@@ -205,31 +192,31 @@ def test_a_column_that_tells_the_label_helps_and_one_that_tells_nothing_does_not
     assert abs(gain) < 0.02
 
 
-def test_another_template_trains_again(xor, capsys):
+def test_another_template_trains_again(xor, capsys, refusal):
     words = ("--members", "both")
-    run("make_folds", "train", words=words)
+    stages("make_folds", "train", words=words)
     other = (*words, "--data.template", "{third}{first} {second}")
-    assert BOTH in refused(capsys, "train", *other)
-    run("train", words=(*other, "--overwrite"))
+    assert BOTH in refusal("train", *other)
+    stages("train", words=(*other, "--overwrite"))
     assert "2 of 2 units" in capsys.readouterr().out
-    run("train", words=other)
+    stages("train", words=other)
     assert "0 of 2 units" in capsys.readouterr().out
 
 
-def test_a_column_that_no_template_names_may_change_without_training_again(xor, capsys):
-    rewrite(lambda config: config["members"].__delitem__(slice(2, None)))
+def test_a_column_that_no_template_names_may_change_without_training_again(xor, capsys, refusal):
+    change_config(members=MEMBERS[:2])
     words = ("--members", "one")
-    run("make_folds", "train", words=words)
-    rewrite(lambda config: config.update(folds={"scheme": "file", "path": "own.csv"}))
+    stages("make_folds", "train", words=words)
+    change_config(folds={"scheme": "file", "path": "own.csv"})
     Path("own.csv").write_bytes(Path("folds/xor.csv").read_bytes())
     train = Path("train.csv").read_text()
     Path("train.csv").write_text(train.replace(",x,", ",other,"))
-    run("make_folds", words=("--overwrite",))  # folds keep copies together, and see all columns
+    stages("make_folds", words=("--overwrite",))  # folds keep copies together, and see all columns
     capsys.readouterr()
-    run("train", words=words)
+    stages("train", words=words)
     assert "0 of 2 units" in capsys.readouterr().out
     Path("train.csv").write_text(train.replace(",u,", ",w,"))
-    assert "texts" in refused(capsys, "train", *words)
+    assert "texts" in refusal("train", *words)
 
 
 @pytest.mark.parametrize(
@@ -240,24 +227,24 @@ def test_a_column_that_no_template_names_may_change_without_training_again(xor, 
         (("--data.text", "first", "second"), r"data: template: .*\{third\}"),
     ],
 )
-def test_a_template_that_does_not_fit_is_one_line_at_prepare(xor, words, said, capsys):
-    assert re.search(said, refused(capsys, "prepare", *words))
+def test_a_template_that_does_not_fit_is_one_line_at_prepare(xor, words, said, refusal):
+    assert re.search(said, refusal("prepare", *words))
 
 
-def test_a_members_own_template_is_checked_too(xor, capsys):
-    text = Path("configs/xor.yaml").read_text()
-    Path("configs/xor.yaml").write_text(text.replace("{first} {second}", "{first} {last}"))
-    line = refused(capsys, "prepare")
+def test_a_members_own_template_is_checked_too(xor, refusal):
+    text = CONFIG.read_text()
+    CONFIG.write_text(text.replace("{first} {second}", "{first} {last}"))
+    line = refusal("prepare")
     assert "{last}" in line
     assert "member one" in line
-    Path("configs/xor.yaml").write_text(text.replace("'{first} {second}'", "{first}"))
-    assert "quotes" in refused(capsys, "prepare")
+    CONFIG.write_text(text.replace("'{first} {second}'", "{first}"))
+    assert "quotes" in refusal("prepare")
 
 
 def test_a_null_template_of_a_member_reads_a_pair(xor):
     data = {"text": ["first", "second"], "template": "{first}"}
     members = [{"model": "tfidf_linear", "template": None}]
-    rewrite(lambda c: c.update(data={**c["data"], **data}, members=members))
-    run("make_folds", "train")
+    change_config(data={**DATA, **data}, members=members)
+    stages("make_folds", "train")
     check = json.loads(Path("models/xor/tfidf_linear/fold0/reload_check.json").read_text())
     assert {len(row) for row in check["texts"]} == {2}

@@ -1,11 +1,10 @@
 """The train stage: a diverged member's files, messages, and calls."""
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from conftest import read_rows, write_competition, write_rows
+from conftest import read_rows, stage, stages, write_competition, write_rows
 
 from pipeline.files.provenance import command_line
 from pipeline.members.pieces import Failure, Piece
@@ -23,9 +22,8 @@ def train(workplace, backbone_of):
         training = {**of_all, **training}
         settings = {"folds": {"n": 2}, "members": list(members), "training": training}
         settings |= {"backbone": str(backbone_of("bert")), "jobs": {"n_jobs": n_jobs}}
-        config = write_competition(workplace, task, settings=settings)
-        for name in ("make_folds", "train"):
-            import_module(f"pipeline.{name}").main([str(config)])
+        write_competition(workplace, task, settings=settings)
+        stages("make_folds", "train")
 
     return run
 
@@ -43,7 +41,7 @@ def test_poolings_side_by_side_one_of_a_part_predict_from_their_files(train):
     member = {"pooling": ["cls", "idf"], "options": options, "template": "{text}{sep}{text}"}
     train(member)
     assert read_run(Unit("tiny", "cls-idf", 0))["network"]["pooling"] == "cls+idf"
-    import_module("pipeline.predict").main(["configs/tiny.yaml"])  # which checks the reloaded units
+    stage("predict")  # which checks the reloaded units
     assert len(read_rows(Path("oof/tiny/cls-idf/test.csv"))[1]) == 20
 
 
@@ -188,11 +186,10 @@ def test_a_small_set_takes_smaller_batches_and_more_epochs_which_run_json_tells(
 
 def test_a_fold_in_which_the_metric_is_undefined_is_told_and_kept(workplace, capsys):
     settings = {"folds": {"n": 2}, "members": [{"model": "tfidf_linear"}], "jobs": {"n_jobs": 1}}
-    config = write_competition(workplace, "binary", settings={**settings, "backbone": None})
+    write_competition(workplace, "binary", settings={**settings, "backbone": None})
     header, rows = read_rows(workplace / "data/tiny/train.csv")
     cells = [[*row[:3], "no" if k else "yes"] for k, row in enumerate(rows)]  # auc needs both
     write_rows(workplace / "data/tiny/train.csv", header, cells)
-    for name in ("make_folds", "train"):
-        import_module(f"pipeline.{name}").main([str(config)])
+    stages("make_folds", "train")
     assert len(re.findall("fold .: auc undefined", capsys.readouterr().out)) == 1
     assert len(read_rows(Path("oof/tiny/tfidf_linear/oof.csv"))[1]) == 60
