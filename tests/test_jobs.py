@@ -97,6 +97,29 @@ def test_workers_follow_their_caller_into_another_folder(tmp_path, monkeypatch):
     assert {folder for _, folder in second} == {str(tmp_path)}
 
 
+def hold(path: Path) -> None:
+    with FileLock(path):
+        path.with_suffix(".held").touch()
+        time.sleep(120)
+
+
+def test_workers_end_with_the_process_that_started_them_however_it_ends(tmp_path):
+    """SIGKILL too: what they hold is free again long before their work would be done."""
+    locks = [tmp_path / f"{k}.lock" for k in range(2)]
+    code = f"from pathlib import *; from test_jobs import *; run(hold, {locks}, n_jobs=2)"
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    while not all(path.with_suffix(".held").exists() for path in locks):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    for path in locks:
+        with FileLock(path, timeout=30):
+            pass
+
+
 def test_a_result_is_handed_on_while_others_are_computed(tmp_path):
     """With its number; a failure too. Piece 0 waits until both others have been handed on."""
     handed: list[tuple[int, float | str]] = []

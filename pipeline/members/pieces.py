@@ -5,9 +5,11 @@ import os
 import signal
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +75,7 @@ def run_piece(
     process, folder = caller
     if os.getpid() != process and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the workers too
+        _end_with(process)
     try:
         os.chdir(folder)  # a worker of an earlier call may be in another
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -93,6 +96,22 @@ def run_piece(
             import torch
 
             torch.cuda.empty_cache()
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this worker within a second of `parent`, if that started it.
+
+    A process that is killed stops no workers: they would train on, with settings of the past.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if os.getppid() == parent:  # a cluster's workers have other parents
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def claim_gpu(n_gpus: int, folder: Path) -> None:
