@@ -8,11 +8,11 @@ of a competition with a config, are never touched.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.files.lock import competition_locked
-from pipeline.files.paths import backbones_dir, leaderboard_path
+from pipeline.files.paths import backbones_dir, folds_path, leaderboard_path
 from pipeline.files.reading import read_json
 from pipeline.files.writing import remove_remains
 from pipeline.predictors.board import external_folders, member_folders, read_board
@@ -29,10 +29,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         parser.add_argument("--remove", action="store_true", help="remove what is listed")
         remove = parser.parse_args(argv).remove
-        total = 0
-        for competition, paths in unnamed(_predictors_by_competition()).items():
-            with competition_locked(competition):  # no stage works on what is removed
-                for path in paths:
+        total, predictors = 0, _predictors_by_competition()
+        for competition in sorted(_competitions() | predictors.keys()):
+            named = predictors.get(competition)
+            if not unnamed(competition, named):
+                continue
+            with competition_locked(competition):  # whose stage may have named some of it by now
+                for path in unnamed(competition, named):
                     size = _size(path)
                     total += size
                     print(f"{size / 1e6:10.1f} MB  {path}{'  removed' if remove else ''}")
@@ -42,25 +45,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{total / 1e6:10.1f} MB  {what}")
 
 
-def unnamed(predictors: Mapping[str, set[str]]) -> dict[str, list[Path]]:
-    """Files and folders that no config names, by competition.
+def unnamed(competition: str, predictors: set[str] | None) -> list[Path]:
+    """Files and folders of a competition that no config names.
 
     Args:
-        predictors: names of the predictors of each competition that has a config.
+        predictors: those of its config; None if it has none, so that nothing is named.
     """
-    folders = [path for part in BY_COMPETITION for path in Path(part).glob("[!.]*/")]
-    paths = {
-        competition: _unnamed_in(competition, names) for competition, names in predictors.items()
-    }
-    for path in [*folders, *Path("folds").glob("[!.]*.csv")]:
-        competition = path.stem if path.is_file() else path.name  # a folder's may end with .csv
-        if competition not in predictors:
-            files = [path, path.with_suffix(".json")] if path.is_file() else [path]
-            paths.setdefault(competition, []).extend(f for f in files if f.exists())
-    return {competition: own for competition, own in paths.items() if own}
-
-
-def _unnamed_in(competition: str, predictors: set[str]) -> list[Path]:
+    if predictors is None:
+        folds = folds_path(competition)
+        paths = [Path(part, competition) for part in BY_COMPETITION]
+        return [path for path in (*paths, folds, folds.with_suffix(".json")) if path.exists()]
     board, models = leaderboard_path(competition), Path("models", competition)
     blends = set(read_board(board)["name"]) if board.is_file() else set()
     encodings = [read_json(path).get("encoding") for path in models.glob("*/fold*/run.json")]
@@ -71,6 +65,12 @@ def _unnamed_in(competition: str, predictors: set[str]) -> list[Path]:
     }
     inner = [path for folder in named for path in folder.glob("[!.]*/")]
     return [path for path in inner if path.name not in named[path.parent]]
+
+
+def _competitions() -> set[str]:
+    """The competitions that have files, with or without a config."""
+    folders = [path.name for part in BY_COMPETITION for path in Path(part).glob("[!.]*/")]
+    return {*folders, *(path.stem for path in Path("folds").glob("[!.]*.csv"))}
 
 
 def _predictors_by_competition() -> dict[str, set[str]]:

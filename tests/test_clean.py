@@ -1,5 +1,6 @@
 """`python -m pipeline.clean` lists, and with --remove removes, what no config names."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def test_it_is_removed_when_told_to_and_nothing_else_is(files, capsys):
     assert listed(capsys.readouterr().out)[0].keys() == UNNAMED
     clean.main([])
     assert listed(capsys.readouterr().out)[0] == {}
+
+
+def test_what_a_stage_names_before_it_frees_the_lock_stays(files, monkeypatch):
+    @contextmanager
+    def waited(_):
+        write_json(Path("models/tiny/mean/fold1/run.json"), {"encoding": {"backbone": "cc"}})
+        yield
+
+    monkeypatch.setattr(clean, "competition_locked", waited)
+    clean.main(["--remove"])
+    assert Path("models/tiny/backbones/cc/w").is_file()
+    assert not Path("models/tiny/max").exists()
 
 
 def test_of_a_linked_folder_the_link_is_removed(files):
