@@ -103,13 +103,6 @@ def test_a_config_that_is_malformed_is_told_as_ever(quick, settings, said):
         quick(**settings)
 
 
-def test_a_name_that_leaves_no_room_for_quick_is_told_with_the_limit(quick):
-    assert quick(competition="a" * 194).competition == "a" * 194 + "-quick"
-    with pytest.raises(ValueError, match=r"competition: .*\b201\b.*\b200\b.*--competition"):
-        quick(competition="a" * 195)
-    assert quick("--competition", "other", competition="a" * 195).competition == "other"
-
-
 def test_external_predictors_that_are_typed_do_not_go_with_a_part_of_the_rows(quick):
     with pytest.raises(ValueError, match=r"tiny\.yaml: blend\.external\b.*train_rows"):
         quick("--blend.external", "theirs/tfidf")

@@ -3,10 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pipeline.files.messages import short
 from pipeline.settings.config import Config
 from pipeline.settings.members import AnyMember, Member
-from pipeline.settings.section import LONGEST_NAME
 
 N_ROWS = 800
 N_FOLDS = 2
@@ -33,12 +31,7 @@ def quick_settings(config: Config, typed: Collection[str]) -> dict[str, Any]:
         values["data"] = quick("data", train_rows=min(config.data.train_rows or N_ROWS, N_ROWS))
         values["blend"] = quick("blend", external=())
     if "competition" not in typed:
-        values["competition"] = name = f"{config.competition}-quick"
-        if len(name) > LONGEST_NAME:
-            raise ValueError(
-                f"competition: --quick names {short(name)}, of {len(name)} characters, where file "
-                f"systems allow {LONGEST_NAME}; shorten the name, or give another by --competition"
-            )
+        values["competition"] = f"{config.competition}-quick"
     if config.folds.path is None:  # a file has the number of folds
         values["folds"] = quick("folds", n=N_FOLDS)
     members: Sequence[AnyMember] = [
