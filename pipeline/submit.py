@@ -36,26 +36,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv, "predictor", "weights") as (config, flags):
         config = without_incomplete(config)
         data = config.data
-        train, test = read_train(data, config.task), read_test(data)
-        # the rows that have OOF predictions
-        scored = with_oof(*read_rows(config))[0] if config.folds.time is not None else train
+        if config.folds.time is None:
+            train = read_train(data, config.task)
+        else:  # the first rows, which have no OOF predictions, are left out
+            train, _ = with_oof(*read_rows(config))
+        test = read_test(data)
         form = read_form(config, train.columns, train.classes, test.ids)
-        standings = dict(standing_of(config, name, scored) for name in flags.predictor or [None])
+        standings = dict(standing_of(config, name, train) for name in flags.predictor or [None])
         combination = Combination.of(flags.predictor or list(standings), flags.weights)
         for name in standings:
-            _check_current(config, name, scored, test)
+            _check_current(config, name, train, test)
 
         def combined(part: str, ids: Sequence[str]) -> Floats:
             read = {n: read_named(config, n, part, ids, train.columns) for n in standings}
             return combination.mean(read, config.task)
 
         predictions = combined("test", test.ids)
-        table, notes = submission(form, predictions, test, data, train.columns, scored.y)
+        table, notes = submission(form, predictions, test, data, train.columns, train.y)
         made_from = made_from_of(config, standings)
         record = record_of(config, combination, standings)
         if len(standings) > 1:
-            target = scored.target(config.task, config.metric)
-            record["score"] = target.score(combined("oof", scored.ids))
+            target = train.target(config.task, config.metric)
+            record["score"] = target.score(combined("oof", train.ids))
             notes = [*notes, f"{target.metric.label} on held-out rows: {record['score']:.4f}"]
         names, is_chosen = (config.competition, combination.name), flags.predictor is None
         path = write_submission(*names, table, made_from, record, is_chosen=is_chosen)
