@@ -50,19 +50,15 @@ class Folds(Section):
     path: str | None = Field(None, description="scheme file: csv with the columns id and fold")
 
     @model_validator(mode="after")
-    def _file(self) -> "Folds":
-        if (self.scheme == "file") != (self.path is not None):
-            raise ValueError(
-                f"scheme is {self.scheme} and path is {short(self.path)}; set path with "
-                "scheme: file, and only then"
-            )
+    def _fits_the_scheme(self) -> "Folds":
+        for scheme, key, value in (("file", "path", self.path), ("time", "time", self.time)):
+            if (self.scheme == scheme) != (value is not None):
+                raise ValueError(
+                    f"scheme is {self.scheme} and {key} is {short(value)}; set {key} with "
+                    f"scheme: {scheme}, and only then"
+                )
         if self.scheme == "file" and "n" in self.model_fields_set:
             raise ValueError(f"n is {self.n}, but scheme: file reads it from the file; leave n out")
-        if (self.scheme == "time") != (self.time is not None):
-            raise ValueError(
-                f"scheme is {self.scheme} and time is {short(self.time)}; set time, the column, "
-                "with scheme: time, and only then"
-            )
         if self.scheme in ("time", "file") and self.similar is not None:
             raise ValueError(
                 f"similar is {self.similar:g}, but scheme: {self.scheme} does not go by texts; "
