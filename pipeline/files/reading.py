@@ -267,14 +267,18 @@ def _as_rows(row: list[str], at: int, delimiter: str) -> list[list[str]]:
 
 def _looks_like(column: list[str]) -> Callable[[str], bool] | None:
     """A test whether a cell fits a column of single words such as ids; None for prose."""
-    words = [cell for cell in column if len(cell.split()) <= 1]
+    words = [cell for cell in column if _is_word(cell)]
     if not words or len(words) < 0.95 * len(column):
         return None
     shapes = {_shape(word) for word in words}
     if len(shapes) <= MOST_SHAPES:
         return lambda cell: _shape(cell) in shapes
     lengths = {len(word) for word in words}
-    return lambda cell: len(cell.split()) <= 1 and len(cell) in lengths
+    return lambda cell: _is_word(cell) and len(cell) in lengths
+
+
+def _is_word(cell: str) -> bool:
+    return len(cell.split(maxsplit=1)) <= 1  # without the splits of a long text
 
 
 def _shape(word: str) -> str:
