@@ -53,13 +53,10 @@ def table(settings: Mapping[str, FieldInfo], *, of_members: bool = False) -> str
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for key, field in settings.items():
         default = "inherited" if of_members and key in FILLED_IN else default_of(field)
+        shown = default if default in ("needed", "inherited") else f"`{default}`"
         meaning = (field.description or "").replace("|", r"\|")
-        rows.append(f"| `{key}` | {_as_code(default)} | {meaning} |")
+        rows.append(f"| `{key}` | {shown} | {meaning} |")
     return "\n".join(rows) + "\n"
-
-
-def _as_code(default: str) -> str:
-    return default if default in ("needed", "inherited") else f"`{default}`"
 
 
 def settings_of_members() -> dict[str, dict[str, FieldInfo]]:
