@@ -578,7 +578,7 @@ def test_a_metric_with_parameters_is_a_map_and_one_without_stays_a_name(config_o
         ("regression", {"name": "rmse", "column_weights": {"target": -1}}, "-1"),
         ("binary", {"name": "auc", "column_weights": {"target": 1}}, "column_weights.*auc"),
         ("multilabel", {"name": "f1_micro", "column_weights": {"target": 1}}, "column_weights.*f1"),
-        ("regression", ["rmse"], r"metric: .*\['rmse'\]"),
+        ("regression", ["rmse"], r"metric\b.*\['rmse'\]"),
         ("regression", {}, "metric: .*no key"),
         ("regression", {**OWN, "name": "rmse"}, r"\bname, file\b"),
         ("regression", {**OWN, "k": 2}, r"\bk\b.*\bfile\b"),

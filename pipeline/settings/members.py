@@ -156,10 +156,6 @@ def filled_in(
 def _with_backbone(member: Options, shared: str | None) -> Options:
     """Embeddings are those of the member's own backbone, otherwise of the shared backbone."""
     model, backbone = member["model"], member.get("backbone")
-    if "pooling" in member:
-        raise ValueError("a member has a pooling (fine-tuned) or a model (classic), not both")
-    if not isinstance(model, str):
-        raise ValueError(f"a model is a name, got {short(model)}; name one, such as tfidf_linear")
     if model not in EMBEDDING_MODELS:
         if backbone is not None:
             raise ValueError(f"model {model} reads no backbone; leave it out of the member")

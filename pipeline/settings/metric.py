@@ -1,14 +1,14 @@
 """The setting `metric`: a name, or a map: a name and its parameters, or a function in a file."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.files.messages import short
 from pipeline.files.suggestions import choices, folded
 from pipeline.scoring.names import PARAMETERS, TASKS_OF_METRIC, Setting
-from pipeline.settings.section import Real, Section, Spelled, Whole, as_spelled
+from pipeline.settings.section import Real, Section, Spelled, Whole
 
 
 def _our_spelling(metric: str) -> str:
@@ -19,7 +19,9 @@ def _our_spelling(metric: str) -> str:
 class MetricMap(Section):
     """metric"""
 
-    name: Spelled | None = Field(None, description="name of the metric")
+    name: Annotated[Spelled, AfterValidator(_our_spelling)] | None = Field(
+        None, description="name of the metric"
+    )
     beta: Real | None = Field(None, gt=0, le=1000, description="of fbeta: the weight of recall")
     k: Whole | None = Field(None, ge=1, description="of map_at_k and top_k_accuracy: answers a row")
     column_weights: dict[Spelled, Real] | None = Field(
@@ -49,8 +51,7 @@ class MetricMap(Section):
             if self.greater_is_better is None:
                 raise ValueError("greater_is_better is missing; set it to true or false")
             return self
-        name = _our_spelling(self.name)
-        needed = PARAMETERS.get(name, {})
+        needed = PARAMETERS.get(self.name, {})
         for key in ("beta", "k"):
             if key in given and key not in needed:
                 owners = [other for other, keys in PARAMETERS.items() if key in keys]
@@ -59,8 +60,8 @@ class MetricMap(Section):
                     "leave it out"
                 )
             if key not in given and key in needed:
-                spelled = f"{{name: {name}, {key}: {needed[key]:g}}}"
-                raise ValueError(f"{name} needs {key}; write metric: {spelled}")
+                spelled = f"{{name: {self.name}, {key}: {needed[key]:g}}}"
+                raise ValueError(f"{self.name} needs {key}; write metric: {spelled}")
         return self
 
 
@@ -73,18 +74,12 @@ def checked_metric(value: object, task: str, targets: Sequence[str]) -> Setting:
     Raises:
         ValueError: a key is unknown or missing, or a value is not allowed.
     """
-    if not isinstance(value, Mapping):
-        name = as_spelled(value)
-        if not isinstance(name, str):
-            raise ValueError(f"is a name or a map, such as {{name: rmse}}, got {short(value)}")
-        value = {"name": name}
-    checked = MetricMap.model_validate(value)
+    checked = MetricMap.model_validate(value if isinstance(value, Mapping) else {"name": value})
     if checked.file is not None:
         by_task = "values" if task == "regression" else "probabilities"
         own = checked.model_dump(include={"file", "function", "greater_is_better"})
         return {**own, "takes": checked.takes or by_task}
     given = checked.model_dump(exclude_none=True, exclude={"function"})
-    given["name"] = _our_spelling(given["name"])
     if "column_weights" in given:
         given["column_weights"] = _in_order(given["column_weights"], targets)
     return given if len(given) > 1 else str(given["name"])
