@@ -124,7 +124,7 @@ def as_told(task, cells):
         return f"{top} {values[top]:.2f}"
     if task == "binary":
         return f"yes {values['target']:.2f}"
-    texts = {name: f"{value:.3g}".replace("-", "−") for name, value in values.items()}
+    texts = {name: f"{value:z.3g}".replace("-", "−") for name, value in values.items()}
     return texts.get("target") or ", ".join(" ".join(pair) for pair in texts.items())
 
 
