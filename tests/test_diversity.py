@@ -63,7 +63,7 @@ def test_identical_members_have_no_diversity(task):
     assert found.rows == pytest.approx(np.zeros(len(y)), abs=1e-10)
     assert error_correlation(copies, y, task) == pytest.approx(np.ones((3, 3)))
     if task != "regression":
-        assert (pairwise(copies, y, task).disagreement == 0).all()
+        assert (pairwise(copies, y, task)["disagreement"] == 0).all()
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -117,16 +117,16 @@ def test_pairs_by_hand():
     a, b = np.full(10, 0.1), np.full(10, 0.1)
     a[:6] = b[:4] = b[6] = 0.9
     found = pairwise(np.stack([a, b], axis=1)[:, :, None], y, "binary")
-    assert found.disagreement[0, 1] == pytest.approx(0.3)
-    assert found.double_fault[0, 1] == pytest.approx(0.3)
-    assert found.yule_q[0, 1] == pytest.approx((4 * 3 - 2 * 1) / (4 * 3 + 2 * 1))
-    assert np.diag(found.double_fault) == pytest.approx([0.4, 0.5])
+    assert found["disagreement"][0, 1] == pytest.approx(0.3)
+    assert found["double_fault"][0, 1] == pytest.approx(0.3)
+    assert found["yule_q"][0, 1] == pytest.approx((4 * 3 - 2 * 1) / (4 * 3 + 2 * 1))
+    assert np.diag(found["double_fault"]) == pytest.approx([0.4, 0.5])
 
 
 def test_yules_q_is_undefined_where_a_member_is_always_right():
     y = np.array([0, 1, 1])
     preds = np.stack([np.abs(y - 0.1), [0.9, 0.9, 0.1]], axis=1)[:, :, None]
-    assert np.isnan(pairwise(preds, y, "binary").yule_q[0, 1])
+    assert np.isnan(pairwise(preds, y, "binary")["yule_q"][0, 1])
 
 
 def test_alike_predictors_stand_side_by_side():

@@ -235,7 +235,7 @@ def test_the_reports_measures_leave_missing_cells_out(task):
         right = (preds > 0.5) == y[:, None]
         there = np.append(right[:, :, 0], right[has][:, :, 1], axis=0)
         expected = (there[:, 0] != there[:, 1]).mean()
-        assert pairwise(preds, y, task).disagreement[0, 1] == pytest.approx(expected)
+        assert pairwise(preds, y, task)["disagreement"][0, 1] == pytest.approx(expected)
     target = Target.of(y, task, "rmse" if task == "regression" else "auc")
     measured = contributions(preds, target, seed=0)
     gain = target.score(preds.mean(axis=1)) - target.score(target.constant(2, len(y)))

@@ -16,22 +16,6 @@ from pipeline.scoring.tasks import TASKS, TINY, Floats, as_columns, decide, spre
 
 
 @dataclass(frozen=True, eq=False)
-class Pairwise:
-    """Measures of the hard predictions of two predictors (Kuncheva & Whitaker 2003): (m, m) each.
-
-    Attributes:
-        disagreement: share of the predictions where exactly one of the two is right.
-        double_fault: share where both are wrong.
-        yule_q: 1 if both are always right or wrong together, 0 if they are independent, -1 if
-            never together; NaN if one of them is always or never right.
-    """
-
-    disagreement: Floats
-    double_fault: Floats
-    yule_q: Floats
-
-
-@dataclass(frozen=True, eq=False)
 class Ambiguity:
     """The combined loss is the members' mean loss less their mean ambiguity: an identity.
 
@@ -102,22 +86,28 @@ def clustered(correlation: Floats) -> NDArray[np.int64]:
     return leaves_list(linkage(upper, "average", optimal_ordering=len(distance) <= 50))
 
 
-def pairwise(preds: Floats, y: NDArray[Any], task: str) -> Pairwise:
-    """The measures of each pair of predictors; with several labels, each label is a prediction.
+def pairwise(preds: Floats, y: NDArray[Any], task: str) -> dict[str, Floats]:
+    """(m, m) measures of the hard predictions of pairs (Kuncheva & Whitaker 2003).
 
-    The task has classes or labels.
+    With several labels, each label is a prediction.
+
+    Args:
+        task: one with classes or labels.
+    Returns:
+        disagreement: share of the predictions where exactly one of the two is right; double_fault:
+        share where both are wrong; yule_q: 1 if both are always right or wrong together, 0 if they
+        are independent, -1 if never together, NaN if one of them is always or never right.
     """
-    right = np.stack(
-        [(decide(task, preds[:, i]) == y).ravel() for i in range(preds.shape[1])], axis=1
-    ).astype(np.float64)
-    right = right[~np.isnan(y).ravel()]
+    hits = [(decide(task, p) == y)[~np.isnan(y)] for p in preds.swapaxes(0, 1)]
+    right = np.stack(hits, axis=1).astype(np.float64)
     wrong = 1 - right
     both, neither = right.T @ right, wrong.T @ wrong
     first, second = right.T @ wrong, wrong.T @ right
     odds, against = both * neither, first * second
     with np.errstate(invalid="ignore"):
         yule_q = (odds - against) / (odds + against)
-    return Pairwise((first + second) / len(right), neither / len(right), yule_q)
+    disagreement, double_fault = (first + second) / len(right), neither / len(right)
+    return {"disagreement": disagreement, "double_fault": double_fault, "yule_q": yule_q}
 
 
 def ambiguity(preds: Floats, y: NDArray[Any], task: str) -> Ambiguity:

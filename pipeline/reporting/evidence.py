@@ -4,10 +4,9 @@ Letters: n training rows, k test rows, m predictors, c columns, K folds.
 """
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from pipeline.ensemble.fitted import State
 from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import file_sha256, sha256_of_array
 from pipeline.files.paths import folds_path, leaderboard_path, predictor_dir
-from pipeline.files.reading import read_csv_as_text
+from pipeline.files.reading import decoding, read_csv_as_text
 from pipeline.files.stamp import Stamp
 from pipeline.members.units import LOG, RUN, Run, Unit, read_run
 from pipeline.predictors.board import (
@@ -40,7 +39,6 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
-Content = TypeVar("Content")
 Logs = dict[int, list[dict[str, float]]]  # the lines of a member's training logs, by fold
 
 
@@ -58,7 +56,7 @@ class Evidence:
         chosen_test: (k, c) its test predictions.
         postprocessing: the fitted post-processing of the chosen blend; empty if it has none.
         blends: (n, c) cross-fitted predictions of every blend.
-        weights: the weight table of each blend that has one.
+        weights: the cells of weights.csv of each blend that has one.
         test_target: of the test rows; None without a solution.csv.
         test_predictions: (k, c) of every predictor on the board; empty without a `test_target`.
         runs: run.json of each member's units, by fold.
@@ -116,11 +114,9 @@ def read_evidence(config: Config) -> Evidence:
         FileNotFoundError: a stage has not been run.
         ValueError: the leaderboard was made from other predictors, or a file is broken.
     """
-    data, members = config.data, member_folders(config)
-    whole, test = read_rows(config), read_test(data)
+    whole, test = read_rows(config), read_test(config.data)
     train, folds = with_oof(*whole)
     target = train.target(config.task, config.metric)
-    units = {n: [Unit(config.competition, n, k) for k in np.unique(folds)] for n in members}
     stamp = require_board(config, train)
     board = read_board(leaderboard_path(config.competition))
     stack = read_stack(config, train, test, folds)
@@ -137,10 +133,16 @@ def read_evidence(config: Config) -> Evidence:
         test_predictions[name] = read_named(config, name, "test", test.ids, train.columns)
     of_blends = {name: read_named(config, name, "oof", train.ids, train.columns) for name in blends}
     weights = {
-        name: _read_weights(path)
+        name: read_csv_as_text(path)
         for name in blends
         if (path := predictor_dir(config.competition, name) / "weights.csv").is_file()
     }
+    runs: dict[str, dict[int, Run]] = {}
+    logs: dict[str, Logs] = {}
+    for name in member_folders(config):
+        units = [Unit(config.competition, name, k) for k in range(folds.max() + 1)]
+        runs[name] = {u.fold: read_run(u) for u in units if (u.folder / RUN).is_file()}
+        logs[name] = {u.fold: _read_log(u) for u in units if (u.folder / LOG).is_file()}
     return Evidence(
         config=config,
         train=train,
@@ -159,38 +161,14 @@ def read_evidence(config: Config) -> Evidence:
         weights=weights,
         test_target=test_target,
         test_predictions={} if test_target is None else test_predictions,
-        runs={name: _by_fold(of_member, RUN, read_run) for name, of_member in units.items()},
-        logs={name: _by_fold(of_member, LOG, _read_log) for name, of_member in units.items()},
+        runs=runs,
+        logs=logs,
     )
 
 
-def _read_weights(path: Path) -> pd.DataFrame:
-    table = read_csv_as_text(path)
-    numbers = [name for name in table.columns if name not in ("predictor", "target")]
-    return table.astype(dict.fromkeys(numbers, float))
-
-
-def _by_fold(
-    units: Sequence[Unit], file: str, read: Callable[[Unit], Content]
-) -> dict[int, Content]:
-    """A file of each of a member's units, by fold; units without the file are left out."""
-    return {unit.fold: read(unit) for unit in units if (unit.folder / file).is_file()}
-
-
 def _read_log(unit: Unit) -> list[dict[str, float]]:
-    """The lines of a training log that hold a loss.
-
-    Raises:
-        ValueError: a line is no JSON object.
-    """
-    path, lines = unit.folder / LOG, []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        try:
-            content = json.loads(line)
-            if "loss" in content and "epoch" in content:
-                lines.append(content)
-        except (ValueError, TypeError, RecursionError):
-            raise ValueError(
-                f"{path}: line {number} is no JSON object; train the unit again, or remove the log"
-            ) from None
-    return lines
+    """The lines of a training log that hold a loss."""
+    path = unit.folder / LOG
+    with decoding(path, "train the unit again, or remove the log"):
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        return [line for line in lines if "loss" in line and "epoch" in line]

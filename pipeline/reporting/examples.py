@@ -4,7 +4,7 @@ Letters: n rows, m predictors, c columns.
 """
 
 import re
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,19 +36,7 @@ def loss_of_rows(evidence: Evidence) -> Floats:
     return np.asarray(np.nanmean(np.where(np.isnan(y), np.nan, losses), axis=1))
 
 
-class Example(TypedDict):
-    """A training row as the page shows it, its predictions as short texts."""
-
-    id: str
-    text: str
-    characters_left_out: int
-    truth: str
-    predicted: str
-    members: dict[str, str]
-    measure: float
-
-
-def telling_rows(evidence: Evidence) -> dict[str, list[Example]]:
+def telling_rows(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
     """Twenty rows of most disagreement, and twenty of the chosen predictor's largest loss."""
     disagreement = ambiguity(evidence.stack.oof, evidence.train.y, evidence.config.task).rows
     return {
@@ -70,12 +58,12 @@ def worst_rows(evidence: Evidence) -> pd.DataFrame:
         for j, name in enumerate(train.columns):
             of = f" {name}" if len(train.columns) > 1 else ""
             table[f"truth{of}"], table[f"prediction{of}"] = truth[:, j], predicted[:, j]
+    texts = joined(tuple(train.texts[i] for i in worst))
     # pandas does not quote a lone carriage return, which would end the line
-    texts = [re.sub(r"\r(?!\n)", "\n", text) for text in joined(train.texts)]
-    return table.assign(error=loss[worst], text=[texts[i] for i in worst])
+    return table.assign(error=loss[worst], text=[re.sub(r"\r(?!\n)", "\n", t) for t in texts])
 
 
-def _largest(evidence: Evidence, measure: Floats) -> list[Example]:
+def _largest(evidence: Evidence, measure: Floats) -> list[dict[str, Any]]:
     """The rows with the largest values of a (n,) measure."""
     train, stack, texts = evidence.train, evidence.stack, joined(evidence.train.texts)
     return [

@@ -50,9 +50,6 @@ def page(summary: Summary) -> str:
             name: any(line.get(name) is not None for line in summary["leaderboard"])
             for name in ("test", "gain_over_single", "minutes")
         },
-        has_stability=any(
-            line["sd"] is not None for lines in summary["weights"].values() for line in lines
-        ),
     )
 
 

@@ -93,9 +93,10 @@ def _leaderboard(evidence: Evidence) -> list[Line]:
 
 
 def _weights(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The lines of a weight table, with None for a column that it lacks."""
-    columns = ["predictor", "target", "weight", "mean", "sd", "selected"]
-    return list(without_nan(table.reindex(columns=columns).to_dict("records")))
+    """The lines of a weight table; a weight for all targets has None as its target."""
+    numbers = ["weight", "mean", "sd", "selected"]
+    lines = table.reindex(columns=["predictor", "target", *numbers])
+    return list(without_nan(lines.astype(dict.fromkeys(numbers, float)).to_dict("records")))
 
 
 def _fold_scores(evidence: Evidence) -> dict[str, Any]:
@@ -124,15 +125,13 @@ def _diversity(evidence: Evidence) -> dict[str, Any]:
     order = clustered(correlation)
     losses = ambiguity(evidence.stack.oof, y, task)
     first, second = np.triu_indices(len(names), 1)
-    measures: dict[str, Any] = dict.fromkeys(("disagreement", "double_fault", "yule_q"))
-    if evidence.target.task.is_probability:
-        measures = vars(pairwise(evidence.stack.oof, y, task))
+    measures = pairwise(evidence.stack.oof, y, task) if evidence.target.task.is_probability else {}
     pairs = [
         {
             "first": names[i],
             "second": names[j],
             "correlation": correlation[i, j],
-            **{key: cells if cells is None else cells[i, j] for key, cells in measures.items()},
+            **{name: cells[i, j] for name, cells in measures.items()},
         }
         for i, j in zip(first, second, strict=True)
     ]
