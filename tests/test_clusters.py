@@ -352,6 +352,22 @@ def test_a_dask_scheduler_that_is_not_there_is_named():
         run(fail, [Piece("piece", (1,))], "dask")
 
 
+def test_a_ray_of_another_version_is_one_line(ray, monkeypatch):
+    def init(**_):
+        raise RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.0.0")
+
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(ValueError, match=r"^jobs\.backend: [^\n]*Ray: 2\.0\.0[^\n]*$"):
+        run(fail, [Piece("piece", (1,))], "ray")
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_for_which_no_machine_of_ray_is_large_enough_are_a_warning(ray, threads, capsys):
+    engines.Ray(Jobs(backend="ray", threads=threads)).close()
+    told = capsys.readouterr().out
+    assert ("jobs.threads is 3, " in told and "more than 2 CPUs" in told) == (threads == 3)
+
+
 @pytest.mark.parametrize(("backend", "package"), [("ray", "ray"), ("dask", "distributed")])
 def test_a_cluster_whose_package_is_not_there_says_what_to_install(backend, package, monkeypatch):
     for module in ("ray", "dask", "dask.distributed"):

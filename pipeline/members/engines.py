@@ -144,10 +144,17 @@ class Ray:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except ConnectionError as error:
+        except (ConnectionError, RuntimeError) as error:  # no answer, or of another version
+            reason = " ".join(str(error).split())
             raise ValueError(
-                f"jobs.backend: no Ray cluster answers ({error}); start it, see docs/cluster.md"
+                f"jobs.backend: no Ray cluster answers ({reason}); start it, see docs/cluster.md"
             ) from None
+        n_cpus = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+        if self.threads > n_cpus:
+            print(
+                f"warning: jobs.threads is {self.threads}, but no machine of the Ray cluster has "
+                f"more than {n_cpus:g} CPUs; units wait until a larger one joins"
+            )
 
     def n_workers(self, needs_torch: bool) -> int:
         resources = self.ray.cluster_resources()
