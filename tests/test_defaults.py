@@ -39,7 +39,7 @@ def backbone_of(tmp_path):
     [(384, 1e-4, 0.0), (768, 2e-5, "pretrained"), (1024, 1e-5, "pretrained")],
     ids=["MiniLM", "base", "large"],
 )
-@pytest.mark.parametrize("key", ["hidden_size", "d_model", "dim"])  # of BERT, T5, DistilBERT
+@pytest.mark.parametrize("key", ["hidden_size", "d_model", "dim", "n_embd"])  # the last: GPT-2's
 def test_wider_backbones_learn_more_slowly_and_keep_their_dropout(
     key, width, rate, dropout, backbone_of
 ):

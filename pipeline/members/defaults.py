@@ -12,7 +12,8 @@ from pipeline.files.reading import read_json
 from pipeline.settings.fine_tuning import Training
 from pipeline.settings.members import AnyMember, Member
 
-WIDTHS = ("hidden_size", "d_model", "dim")  # how architectures call the width of a hidden vector
+WIDTHS = ("hidden_size", "d_model", "dim", "n_embd")  # names of the width of a hidden vector
+BASE_WIDTH = 768  # taken where config.json does not say
 # in units of the rate of the backbone when it is trained whole; measured in docs/LOG.md
 LORA_RATE = 10  # of adapters; on large backbones the 1e-4 of Dettmers et al. 2023, arXiv:2305.14314
 HEAD_RATES = {"regression": 20}  # of the head and the pooling
@@ -45,14 +46,10 @@ def width_of(backbone: Path) -> int | None:
     return next((config[key] for key in WIDTHS if isinstance(config.get(key), int)), None)
 
 
-def size_of(width: int | None) -> Size:
-    """What suits a width; of unknown width what suits base models."""
-    return next(size for size in SIZES if (width or 768) <= size.width)
-
-
 def for_backbone(training: AnyTraining, backbone: Path, task: str) -> AnyTraining:
     """The settings with the rates and the dropout that they leave open."""
-    size = size_of(width_of(backbone))
+    width = width_of(backbone) or BASE_WIDTH
+    size = next(size for size in SIZES if width <= size.width)
     factor = LORA_RATE if training.lora else 1
     rate, head = training.learning_rate, training.head_learning_rate
     rate = factor * size.learning_rate if rate is None else rate
