@@ -24,10 +24,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             print("predict: no members, so there is nothing to predict")
             return
         test = read_test(config.data)
+        test_rows = test.sha256
         members = {m.name: units_of(config.competition, m.name) for m in config.members}
         folders = {name: predictor_dir(config.competition, name) for name in members}
         made_from = {
-            name: {"models": models_hash(units), "test rows": test.sha256}
+            name: {"models": models_hash(units), "test rows": test_rows}
             for name, units in members.items()
         }
         todo = {

@@ -34,31 +34,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         in_folds = [folds == fold for fold in range(table.n_folds)]
         try_metric(target, len(train.columns), in_folds)  # each unit will be scored on its fold
         backbones = keep_backbones((m.backbone for m in config.members), config.competition)
-        wanted = {m.name: table.fingerprint(m, backbones) for m in config.members}
+        fingerprints = {m.name: table.fingerprint(m, backbones) for m in config.members}
 
-        def is_trained(unit: Unit) -> bool:
-            return is_finished(unit, wanted[unit.member], overwrite=flags.overwrite)
+        def untrained(member: AnyMember) -> list[Unit]:
+            wanted, overwrite = fingerprints[member.name], flags.overwrite
+            units = table.units_of(member)
+            return [unit for unit in units if not is_finished(unit, wanted, overwrite=overwrite)]
 
-        todo = []
-        for member in config.members:
-            units = [unit for unit in table.units_of(member) if not is_trained(unit)]
-            if units:
-                todo.append((member, units))
+        todo = [(member, units) for member in config.members if (units := untrained(member))]
         n_todo, n_units = sum(len(units) for _, units in todo), len(config.members) * table.n_folds
         print(f"train: {len(train.ids)} rows, {n_todo} of {n_units} units to train")
         failures = []
         if todo:
-            failures = train_units(todo, table, backbones, config.jobs, overwrite=flags.overwrite)
-        failed, incomplete = {failure.label for failure in failures}, []
-        for member in config.members:
-            units = table.units_of(member)
-            n_trained = sum(map(is_trained, units))
-            if not failed.isdisjoint(map(str, units)):
-                continue
-            if n_trained == len(units):
-                _write_oof(member, table)
-            else:
-                incomplete.append(f"{member.name} ({n_trained} of {len(units)} folds)")
+            failures = train_units(
+                todo, table, backbones, fingerprints, config.jobs, overwrite=flags.overwrite
+            )
+        left = {member.name: untrained(member) for member in config.members}
+        _write_oofs([member for member in config.members if not left[member.name]], table)
+        failed = {failure.label for failure in failures}
+        incomplete = [
+            f"{name} ({table.n_folds - len(units)} of {table.n_folds} folds)"
+            for name, units in left.items()
+            if units and failed.isdisjoint(map(str, units))
+        ]
         if incomplete:
             print(
                 f"train: no further unit ends within jobs.minutes ({config.jobs.minutes:g}); not "
@@ -72,24 +70,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
 
 
-def _write_oof(member: AnyMember, table: TrainingTable) -> None:
-    """Write a member's oof.csv from its units' predictions, in the order of the rows."""
-    (train, folds), units = with_oof(table.train, table.folds), table.units_of(member)
-    folder = predictor_dir(table.competition, member.name)
-    made_from = {
-        "models": models_hash(units),
-        **origin_of_oof(train, folds, table.task, table.transform),
-        "settings": member.settings,
-    }
-    ids, predictions = read_oof(units, train.columns)
-    order = in_order_of(train.ids, ids, f"models of {member.name}", "train the member again")
-    predictions = predictions[order]
-    if not is_current(folder / "oof.csv", made_from):
-        write_predictions(
-            folder, "oof", train.ids, table.id_name, train.columns, predictions, made_from
-        )
+def _write_oofs(members: Sequence[AnyMember], table: TrainingTable) -> None:
+    """Write each member's oof.csv from its units' predictions, in the order of the rows."""
+    train, folds = with_oof(table.train, table.folds)
     target = train.target(table.task, table.metric)
-    print(f"{folder}/oof.csv: {target.metric.label} {target.score(predictions):.4f}")
+    origin = origin_of_oof(train, folds, table.task, table.transform)
+    rows = (train.ids, table.id_name, train.columns)
+    for member in members:
+        units, folder = table.units_of(member), predictor_dir(table.competition, member.name)
+        ids, predictions = read_oof(units, train.columns)
+        order = in_order_of(train.ids, ids, f"models of {member.name}", "train the member again")
+        predictions = predictions[order]
+        made_from = {"models": models_hash(units), **origin, "settings": member.settings}
+        if not is_current(folder / "oof.csv", made_from):
+            write_predictions(folder, "oof", *rows, predictions, made_from)
+        print(f"{folder}/oof.csv: {target.metric.label} {target.score(predictions):.4f}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.competition.rows import texts_by
-from pipeline.files.hashes import file_sha256
 from pipeline.files.lock import folder_lock
 from pipeline.files.messages import duration
 from pipeline.files.provenance import provenance
@@ -37,6 +36,7 @@ def train_units(
     todo: Sequence[tuple[AnyMember, Sequence[Unit]]],
     table: TrainingTable,
     backbones: Mapping[str, Path],
+    fingerprints: Mapping[str, Mapping[str, object]],
     jobs: Jobs,
     *,
     overwrite: bool,
@@ -45,6 +45,7 @@ def train_units(
 
     Args:
         backbones: folder of the competition's copy, by the backbone's name.
+        fingerprints: by the member's name.
         overwrite: whether units with other fingerprints may be replaced.
     Returns:
         The failures, after all other units are written; a setting that does not fit raises a
@@ -59,7 +60,7 @@ def train_units(
     inputs: dict[Hashable, Any] = {}
     pieces: list[Piece] = []
     told: set[str | None] = {None}
-    of_all: dict[str, Any] = {"provenance": provenance(), "overwrite": overwrite}
+    shared_facts: dict[str, Any] = {"provenance": provenance(), "overwrite": overwrite}
     metric_file = None if isinstance(table.metric, str) else table.metric.get("file")
     # fine-tuned units first: they take longest, so the workers end together
     for member, units in sorted(todo, key=lambda pair: not isinstance(pair[0], Member)):
@@ -75,9 +76,9 @@ def train_units(
             told.add(warning)
             print(f"warning: {warning}")
         reads = tuple(Path(f) for f in (encoding and encoding.backbone, metric_file) if f)
-        facts = {"encoding": encoding, "fingerprint": table.fingerprint(member, backbones)}
+        facts = {"encoding": encoding, "fingerprint": fingerprints[member.name]}
         for unit in units:
-            arguments = (table.to_train(unit, member, **facts, **of_all), inputs[shared_by])
+            arguments = (table.to_train(unit, member, **facts, **shared_facts), inputs[shared_by])
             pieces.append(Piece(str(unit), arguments, bool(encoding), reads, unit.folder))
     return _run(pieces, jobs, start)
 
@@ -152,7 +153,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 )
             table, columns = to_train.table, to_train.table.train.columns
             oof = table_by_id(to_train.ids, table.id_name, columns, predictions)
-            write_csv(folder / OOF, oof)
+            oof_sha256 = write_csv(folder / OOF, oof)
             write_reload_check(folder, to_train.texts, to_train.features, predictions)
             target = table.train.target(table.task, table.metric)[to_train.held_out]
             # loading needs all from kind to scaling, and entries of `facts`
@@ -170,7 +171,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 "scaling": asdict(to_train.scaling) if to_train.scaling else None,
                 "metric": target.metric.label,
                 "score": target.score(predictions),
-                "oof_sha256": file_sha256(folder / OOF),
+                "oof_sha256": oof_sha256,
                 "unit_seconds": round(time.monotonic() - start, 3),
                 "rows": {"training": len(to_train.training), "held_out": len(to_train.ids)},
                 "device": device_of(encoding),
