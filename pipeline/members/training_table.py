@@ -45,8 +45,12 @@ class TrainingTable:
         return [Unit(self.competition, member.name, fold) for fold in range(self.n_folds)]
 
     def features_of(self, member: AnyMember) -> Columns:
-        """The columns of `data.features`, if the member reads them."""
-        return self.train.features if _reads_features(member) else NO_COLUMNS
+        """The columns of `data.features`, if the member reads them, not by a template alone."""
+        if not isinstance(member, ClassicMember):
+            return NO_COLUMNS
+        from pipeline.members.classic.estimators import ESTIMATORS
+
+        return self.train.features if ESTIMATORS[member.model].reads_features else NO_COLUMNS
 
     def to_train(self, unit: Unit, member: AnyMember, **facts: Any) -> "UnitToTrain":
         """The unit with its part of the table; `facts` are the fields that no table holds."""
@@ -96,7 +100,7 @@ class TrainingTable:
         if member.template is not None:  # columns that it leaves out may change
             texts = texts_by(member.template, self.train)
             record["texts"] = sha256_of_texts(text for row in texts for text in row)
-        record["features"] = self.train.sha256_of_features if _reads_features(member) else None
+        record["features"] = self.train.sha256_of_features if self.features_of(member) else None
         return record
 
 
@@ -135,7 +139,7 @@ class UnitToTrain:
 
     @property
     def label_weights(self) -> Floats | None:
-        """Weights in the shape of the training rows' `y`; None if all are equal."""
+        """Weights in the shape of the training rows' `y`, as from `label_weights`."""
         train, rows = self.table.train, self.training
         of_rows = None if train.weights is None else train.weights[rows]
         names = train.classes or train.columns
@@ -149,19 +153,10 @@ class UnitToTrain:
         return Scaling.of(self.table.train.y[self.training], self.table.transform)
 
 
-def _reads_features(member: AnyMember) -> bool:
-    """Whether the member reads the columns of `data.features` themselves, not by a template."""
-    if not isinstance(member, ClassicMember):
-        return False
-    from pipeline.members.classic.estimators import ESTIMATORS
-
-    return ESTIMATORS[member.model].reads_features
-
-
 def _settings_on_record(member: AnyMember) -> Mapping[str, object]:
     """A member's settings for its fingerprint, with the default options of a classic model."""
     if not isinstance(member, ClassicMember):
         return member.settings
-    from pipeline.members.classic.estimators import default_options
+    from pipeline.members.classic.estimators import options_of
 
-    return {**member.settings, "options": {**default_options(member.model), **member.options}}
+    return {**member.settings, "options": options_of(member)}

@@ -22,6 +22,7 @@ from pipeline.members.classic.tfidf import Tfidf
 from pipeline.members.units import Texts
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.fine_tuning import Options
+from pipeline.settings.members import ClassicMember
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0)  # Ridge's, of unit rows and standardised targets
 EMBEDDING_PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)  # of standardised vectors and targets
@@ -151,7 +152,6 @@ class LightgbmText(Estimator):
     Attributes:
         directions: components of the SVD.
         rounds: trees, for several classes trees per class.
-        max_features: most terms of words, and of characters; the most frequent are kept.
     """
 
     reads_features: ClassVar[bool] = True
@@ -215,14 +215,17 @@ def default_options(name: str) -> Options:
     return {a.name: a.default for a in arguments if a.default is not Parameter.empty}
 
 
+def options_of(member: ClassicMember) -> Options:
+    """A member's options, those that it leaves out by default."""
+    return {**default_options(member.model), **member.options}
+
+
 def check_options(name: str, options: Options) -> None:
     """Raise a ValueError for an unknown model or option, or a value out of range."""
     known = default_options(name)
     for option, value in options.items():
         if option not in known:
-            raise ValueError(
-                f"model {name} has no option {option!r}; it takes {', '.join(known) or 'none'}"
-            )
+            raise ValueError(f"model {name} has no option {option!r}; it takes {', '.join(known)}")
         number = isinstance(value, int | type(known[option])) and not isinstance(value, bool)
         if not number or not 0 < value <= LARGEST_OPTION:
             kind = "whole number" if isinstance(known[option], int) else "number"

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from pipeline.competition.features import NO_COLUMNS, Columns, rows_of
 from pipeline.files.hashes import file_sha256
 from pipeline.files.reading import decoding
-from pipeline.members.classic.estimators import ESTIMATORS, check_options, default_options
+from pipeline.members.classic.estimators import ESTIMATORS, check_options, options_of
 from pipeline.members.classic.heads import Estimator
 from pipeline.members.sentences import recipe_of
 from pipeline.members.training_table import UnitToTrain
 from pipeline.members.units import Encoding, Texts, Unit, scaling_of, unchanged
 from pipeline.scoring.tasks import Floats, Scaling
 from pipeline.settings.config import Jobs
-from pipeline.settings.fine_tuning import Options
 from pipeline.settings.members import ClassicMember
 from pipeline.settings.template import BREAK
 
@@ -53,7 +52,7 @@ class Classic:
             recipe_of(backbone)
 
     def encoding(self, member: ClassicMember, backbone: Path | None) -> Encoding | None:
-        return Encoding(backbone, _options(member)["max_length"]) if backbone else None
+        return Encoding(backbone, options_of(member)["max_length"]) if backbone else None
 
     def inputs(
         self,
@@ -85,7 +84,7 @@ class Classic:
         self, unit: UnitToTrain, inputs: Inputs, folder: Path
     ) -> tuple[Floats, dict[str, object]]:
         start, table, member = time.perf_counter(), unit.table, cast(ClassicMember, unit.member)
-        options = _options(member)
+        options = options_of(member)
         model = ESTIMATORS[member.model](
             task=table.task, n_columns=len(table.train.columns), seed=member.seed, **options
         )
@@ -114,7 +113,3 @@ def _predict(model: Estimator, scaling: Scaling | None, inputs: Inputs) -> Float
         return np.empty((0, model.n_columns))
     predictions = model.predict(*inputs)
     return scaling.restore(predictions) if scaling else predictions
-
-
-def _options(member: ClassicMember) -> Options:
-    return {**default_options(member.model), **member.options}

@@ -16,9 +16,10 @@ class Tabular:
     def __init__(self, columns: Columns) -> None:
         self.codes: dict[str, dict[str, int] | None] = {}  # by category; None for numbers
         for name, cells in columns.items():
-            categories = sorted({cell for cell in cells if cell.strip()})
-            is_category = as_numbers(cells) is None
-            self.codes[name] = {c: k for k, c in enumerate(categories)} if is_category else None
+            self.codes[name] = None
+            if as_numbers(cells) is None:
+                categories = sorted({cell for cell in cells if cell.strip()})
+                self.codes[name] = {category: k for k, category in enumerate(categories)}
 
     @property
     def categorical(self) -> list[int]:
@@ -27,13 +28,8 @@ class Tabular:
 
     def values(self, columns: Columns) -> Floats:
         """(k, f) of the columns learned from, by name."""
-        return np.column_stack(
-            [
-                [_or_nan(as_number(c) if codes is None else codes.get(c)) for c in columns[name]]
-                for name, codes in self.codes.items()
-            ]
-        )
-
-
-def _or_nan(value: float | None) -> float:
-    return np.nan if value is None else value
+        values = [
+            [as_number(cell) if codes is None else codes.get(cell) for cell in columns[name]]
+            for name, codes in self.codes.items()
+        ]
+        return np.array(values, dtype=np.float64).T  # None becomes NaN

@@ -1,6 +1,5 @@
 """TF-IDF of words and characters. Letters: n rows, k new rows, f features."""
 
-import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -14,9 +13,6 @@ class Tfidf:
     to beat on short texts (Wang & Manning 2012); characters match misspellings, endings (Cavnar &
     Trenkle 1994) and emoticons. The features of a pair are the weights of each text, in one
     vocabulary, their products, and the sum of the products, which is the cosine.
-
-    Args:
-        max_features: most terms of words, and of characters; the most frequent are kept.
     """
 
     def __init__(self, max_features: int) -> None:
@@ -26,8 +22,11 @@ class Tfidf:
         """Learn the terms of the texts; their features (n, f)."""
         self.n_texts = len(texts[0])
         flat = [text for row in texts for text in row]
+        common = {"min_df": 2, "sublinear_tf": True, "max_features": self.max_features}
+        words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)
+        characters = TfidfVectorizer(ngram_range=(2, 5), analyzer="char_wb", **common)
         self.vectorizers, weights = [], []
-        for vectorizer in self._vectorizers():
+        for vectorizer in (words, characters):
             try:
                 weights.append(vectorizer.fit_transform(flat))
             except ValueError:  # no two texts share a term
@@ -52,11 +51,4 @@ class Tfidf:
             if self.n_texts == 2:
                 products = weights[0].multiply(weights[1])
                 blocks += [products, csr_matrix(products.sum(axis=1))]
-        return hstack(blocks).tocsr().astype(np.float64)
-
-    def _vectorizers(self) -> list[TfidfVectorizer]:
-        common = {"min_df": 2, "sublinear_tf": True, "max_features": self.max_features}
-        return [
-            TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common),
-            TfidfVectorizer(ngram_range=(2, 5), analyzer="char_wb", **common),
-        ]
+        return hstack(blocks, format="csr")
