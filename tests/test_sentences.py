@@ -140,22 +140,6 @@ def test_a_pooling_that_is_not_known_is_named(embedding_model):
         recipe_of(embedding_model({"pooling_mode": "median"}))
 
 
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("1_Pooling/config.json", "[]"),
-        ("1_Pooling/config.json", '{"pooling_mode": 3}'),
-        ("1_Pooling/config.json", '{"pooling_mode": [[]]}'),
-        ("config_sentence_transformers.json", '{"prompts": [1]}'),
-    ],
-)
-def test_files_of_another_shape_are_named(file, content, embedding_model):
-    copy = embedding_model({"pooling_mode": "mean"})
-    (copy / file).write_text(content)
-    with pytest.raises(ValueError, match=f"{file}: "):
-        recipe_of(copy)
-
-
 def test_the_copy_of_a_backbone_holds_how_it_pools_and_a_changed_file_is_noticed(embedding_model):
     copy = embedding_model({"pooling_mode": "cls"})
     check_copies([copy])

@@ -22,7 +22,6 @@ OLD_KEYS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-REMEDY = "download the model again"
 READ = ("Transformer", "Pooling", "Normalize")  # the modules that are understood
 
 
@@ -51,7 +50,7 @@ def recipe_of(backbone: Path) -> Recipe:
     path = backbone / "modules.json"
     if not path.is_file():
         return Recipe()
-    with decoding(path, REMEDY):
+    with decoding(path, "download the model again"):
         modules = json.loads(path.read_text("utf-8"))
         folders = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
     odd = [kind for kind in folders if kind not in READ]
@@ -77,9 +76,8 @@ def recipe_of(backbone: Path) -> Recipe:
 
 def _pooling_of(config: Mapping[str, Any], path: Path) -> str:
     modes = config.get("pooling_mode", [mode for key, mode in OLD_KEYS.items() if config.get(key)])
-    with decoding(path, REMEDY):
-        modes = [modes] if isinstance(modes, str) else modes or ["mean"]
-        odd = [mode for mode in modes if mode not in POOLINGS]
+    modes = [modes] if isinstance(modes, str) else modes or ["mean"]
+    odd = [mode for mode in modes if mode not in POOLINGS]
     if odd:
         raise ValueError(
             f"{path}: pooling {odd[0]!r} is not made here; choose a model of one of: "
@@ -92,5 +90,4 @@ def _prompt_of(backbone: Path) -> str:
     """The prompt that the model's files apply by default, which few do."""
     path = backbone / "config_sentence_transformers.json"
     config = read_json(path) if path.is_file() else {}
-    with decoding(path, REMEDY):
-        return str((config.get("prompts") or {}).get(config.get("default_prompt_name"), ""))
+    return str((config.get("prompts") or {}).get(config.get("default_prompt_name"), ""))
