@@ -160,13 +160,9 @@ def _fetched_from_hub(name: str) -> Path:
     except Exception as error:
         problem = problem or error
     reason = " ".join(str(problem).split())[:200] or type(problem).__name__
-    told = f"the hub gave none: {reason}; check the name, or download the model to a folder"
-    if not isinstance(problem, HfHubHTTPError | ValueError):
-        told = (
-            f"the hub cannot be reached ({reason}): connect to the internet, or download the model "
-            "elsewhere and name its folder here"
-        )
+    is_answer = isinstance(problem, HfHubHTTPError | ValueError)
+    remedy = "check the name" if is_answer else "connect to the internet"
     raise FileNotFoundError(
-        f"backbone {name!r}: neither a folder here nor a demo ({', '.join(DEMO_BACKBONES)}), "
-        f"and {told}"
+        f"backbone {name!r}: neither a folder here nor a demo ({', '.join(DEMO_BACKBONES)}), and "
+        f"the hub gave none ({reason}); {remedy}, or download the model and name its folder"
     )
