@@ -3,8 +3,8 @@
 import os
 import threading
 import warnings
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import joblib
@@ -16,7 +16,7 @@ from pipeline.members.clusters import run_on_cluster
 from pipeline.members.pieces import Failure, Piece, count_gpus, run_piece
 from pipeline.settings.config import Jobs
 
-BAR_SECONDS = 2.0  # between two looks at unfinished pieces
+BAR_SECONDS = 2.0  # between two drawings
 
 
 def run_all(
@@ -46,12 +46,11 @@ def run_all(
     results: list[Any] = [None] * len(pieces)
     run = _run_here if jobs.backend == "loky" else run_on_cluster
     with (
-        _Bar(title, len(pieces), under_way) as bar,
+        _bar(title, results, under_way),
         closing(run(function, pieces, jobs, starts)) as ended,
     ):
         try:
             for i, result in ended:
-                bar.add_piece()
                 results[i] = result
                 if isinstance(result, Failure):
                     tqdm.write(f"{result.label} failed: {result.reason}")
@@ -76,9 +75,9 @@ def _run_here(
     n_jobs = jobs.n_jobs or n_gpus or joblib.cpu_count()
     # with GPUs even a single piece runs in a worker: here it would hide the other GPUs for good
     n_jobs = min(n_jobs, max(2 if n_gpus > 1 else 1, len(pieces)))
-    side_by_side = max(1, min(n_jobs, len(pieces)))
     # with GPUs an equal share of the cores
-    threads = jobs.threads or (max(1, joblib.cpu_count() // side_by_side) if n_gpus else 1)
+    share = max(1, joblib.cpu_count() // min(n_jobs, len(pieces))) if n_gpus else 1
+    threads = jobs.threads or share
     # joblib restarts a worker whose memory has grown; no work is lost
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     caller = (os.getpid(), os.getcwd())
@@ -98,37 +97,30 @@ def _run_here(
             raise
 
 
-class _Bar:
-    """A progress bar in a terminal, which also shows work under way; nothing elsewhere."""
+@contextmanager
+def _bar(
+    title: str, results: Sequence[Any], under_way: Callable[[], float] | None
+) -> Iterator[None]:
+    """A terminal's bar of the results that are there and of work under way; nothing elsewhere."""
+    ended = threading.Event()
 
-    def __init__(self, title: str, n: int, under_way: Callable[[], float] | None) -> None:
-        # smoothing=0: the remaining time is estimated from all pieces, not the last few
-        how = {"desc": title, "unit": "unit", "smoothing": 0, "dynamic_ncols": True}
-        self.bar = tqdm(total=n, disable=None, **how)
-        self.n_done = 0
-        self.under_way = under_way or (lambda: 0)
-        self.closing = threading.Event()
-        self.looking = threading.Thread(target=self._look, daemon=True)
+    def draw() -> None:
+        is_last = False
+        while not is_last:
+            is_last = ended.wait(BAR_SECONDS)
+            n_done = sum(result is not None for result in results)
+            bar.n = round(n_done + (under_way() if under_way else 0), 1)
+            bar.refresh()
 
-    def __enter__(self) -> "_Bar":
-        if not self.bar.disable:
-            self.looking.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        if self.looking.is_alive():
-            self.looking.join()  # or it would draw the bar again
-        self.bar.close()
-
-    def add_piece(self) -> None:
-        self.n_done += 1
-        self._show(self.n_done)
-
-    def _look(self) -> None:
-        while not self.closing.wait(BAR_SECONDS):
-            self._show(self.n_done + self.under_way())
-
-    def _show(self, n: float) -> None:
-        self.bar.n = round(n, 1)
-        self.bar.refresh()
+    # smoothing=0: the remaining time is estimated from all pieces, not the last few
+    how = {"desc": title, "unit": "unit", "smoothing": 0, "dynamic_ncols": True}
+    with tqdm(total=len(results), disable=None, **how) as bar:
+        drawing = threading.Thread(target=draw, daemon=True)
+        if not bar.disable:
+            drawing.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            if drawing.is_alive():
+                drawing.join()
