@@ -18,7 +18,7 @@ def label_weights(
 ) -> Floats | None:
     """Weights in the shape of `y`, 0 where it is missing and else with a mean of 1 in each column.
 
-    None if all are equal.
+    None without weights of rows or classes and without missing cells.
 
     Args:
         y: targets of a unit's training rows, as in `scoring.tasks`.

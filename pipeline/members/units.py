@@ -155,11 +155,7 @@ def models_hash(units: Sequence[Unit]) -> str:
 
 
 def unchanged(unit: Unit, name: str, key: str) -> Path:
-    """The path of a file in a unit's folder, which must still have the hash `key` of run.json.
-
-    Raises:
-        ValueError: it was changed.
-    """
+    """The path of a file in a unit's folder; a ValueError unless its hash is `key` of run.json."""
     path = unit.folder / name
     if file_sha256(path) != read_run(unit).get(key):
         raise ValueError(
@@ -206,11 +202,7 @@ def without_incomplete(config: Config) -> Config:
 
 
 def read_oof(units: Sequence[Unit], columns: Sequence[str]) -> tuple[list[str], Floats]:
-    """Ids and (n, c) predictions of all units' held-out rows, fold after fold.
-
-    Raises:
-        ValueError: a unit's file was changed.
-    """
+    """Ids and (n, c) predictions of all units' held-out rows; a ValueError if a file changed."""
     ids: list[str] = []
     parts = []
     for unit in units:
