@@ -9,13 +9,12 @@ from pathlib import Path
 
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.features import lines_about as lines_about_features
-from pipeline.competition.folds import read_own_folds, with_oof
+from pipeline.competition.folds import dealt, with_oof
 from pipeline.competition.labels import check_positive, lines_about, read_form
 from pipeline.competition.learnable import check_learnable
 from pipeline.competition.rows import read_test, read_train
 from pipeline.competition.tables import check_there
 from pipeline.competition.targets import check_metric_takes, lines_about_missing
-from pipeline.competition.timeline import time_folds
 from pipeline.demos.fetch import fetch_missing, is_demo
 from pipeline.ensemble.fitted import check_names
 from pipeline.files.messages import listed
@@ -52,19 +51,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         folders = {name: folder for name in backbones if (folder := local_backbone(name))}
         check_parts([external.folder for external in config.blend.external])
         train, test = read_train(data, config.task, config.folds.time), read_test(data)
-        n_blocks = config.folds.n
-        if config.folds.path is not None:
-            own = read_own_folds(config.folds.path, train.ids, data.train_rows is not None)
-            n_blocks = int(own.max()) + 1
+        scored, n_blocks = train, config.folds.n
+        if config.folds.path is not None or config.folds.time is not None:
+            folds = dealt(config, train)
+            scored, _ = with_oof(train, folds)
+            n_blocks = len(set(folds.tolist()))  # by time, with that for training only
         form = read_form(config, train.columns, train.classes, test.ids)
         check_positive(data.positive, form)
         check_metric_takes(config.metric, data.train, train.y, train.classes)
         check_learnable(config, train)
         doubt = try_metric(train.target(config.task, config.metric), len(train.columns))
-        scored = train
-        if train.times is not None:
-            scored, _ = with_oof(train, time_folds(train.times, config.folds.n))
-            n_blocks += 1  # the first is for training only
         check_external(config, scored, test)
         if not is_trained:
             check_members(config.members, folders)

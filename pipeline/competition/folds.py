@@ -30,7 +30,6 @@ IntArray = NDArray[np.int64]
 N_WITH_VALUES = 3  # folds that have a value of each target: cross-fitting leaves two out
 MOST_UNEVEN = 1.5  # rows of the largest fold over the mean, before we warn
 FOLD = re.compile(r"[0-9]{1,9}")
-OUR_FOLD = re.compile(rf"{NO_FOLD}|{FOLD.pattern}")
 
 REMEDY = (
     "restore it, or run make_folds with --overwrite, then train with --overwrite, since models "
@@ -97,7 +96,9 @@ def read_folds(
     """
     path = folds_path(competition)
     require_current(path, origin or {}, REMEDY if path.is_file() else "run make_folds first")
-    return _aligned(read_csv_as_text(path), ids, str(path), REMEDY, OUR_FOLD)
+    table = read_csv_as_text(path)
+    order = in_order_of(ids, table.iloc[:, 0].tolist(), str(path), REMEDY)
+    return table.iloc[order, 1].to_numpy(np.int64)
 
 
 def with_oof(train: Train, folds: IntArray) -> tuple[Train, IntArray]:
@@ -160,7 +161,21 @@ def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArra
         )
     if has_more_ids:
         table = table[table.iloc[:, 0].isin(ids)]
-    return _aligned(table, ids, path, "folds.path has each training id once, with a fold from 0")
+    remedy = "folds.path has each training id once, with a fold from 0"
+    cells = table.iloc[in_order_of(ids, table.iloc[:, 0].tolist(), path, remedy), 1].tolist()
+    for name, cell in zip(ids, cells, strict=True):
+        if FOLD.fullmatch(cell) is None:
+            raise ValueError(
+                f"{path}: fold {cell!r} of id {name!r} is no whole number from 0; {remedy}"
+            )
+    folds = np.array(cells, dtype=np.int64)
+    numbers = np.unique(folds)
+    if len(numbers) < 2 or numbers[-1] != len(numbers) - 1:
+        raise ValueError(
+            f"{path}: folds are {first_few([str(fold) for fold in numbers])}, should be 0, 1 and "
+            f"on without a gap; {remedy}"
+        )
+    return folds
 
 
 def warnings_about(folds: IntArray, train: Train, task: str, scheme: str) -> list[str]:
@@ -214,24 +229,3 @@ def _unseen(classes: Sequence[str], y: NDArray[Any], folds: IntArray) -> list[st
         f"model that has never seen them: {first_few(unseen)}; scores say nothing about these rows"
     )
     return [line] if unseen else []
-
-
-def _aligned(
-    table: pd.DataFrame, ids: Sequence[str], where: str, remedy: str, fold: re.Pattern[str] = FOLD
-) -> IntArray:
-    """(n,) folds by id, from the two columns of a table; `fold` is how cells are spelled."""
-    order = in_order_of(ids, table.iloc[:, 0].tolist(), where, remedy)
-    cells = table.iloc[order, 1].tolist()
-    for name, cell in zip(ids, cells, strict=True):
-        if fold.fullmatch(cell) is None:
-            raise ValueError(
-                f"{where}: fold {cell!r} of id {name!r} is no whole number from 0; {remedy}"
-            )
-    folds = np.array(cells, dtype=np.int64)
-    numbers = np.unique(folds[folds != NO_FOLD])
-    if len(numbers) < 2 or numbers[-1] != len(numbers) - 1:
-        raise ValueError(
-            f"{where}: folds are {first_few([str(fold) for fold in numbers])}, should be 0, 1 and "
-            f"on without a gap; {remedy}"
-        )
-    return folds
