@@ -135,7 +135,7 @@ def test_one_class_in_several_spellings_is_an_error_with_counts_and_ids(task, sp
 
 def test_spellings_of_many_classes_are_one_line():
     cells = [f"{k}{end}" for k in range(50) for end in ("", ".0", ".00", ".000", ".0000")]
-    with pytest.raises(ValueError, match=r"'0'.*'1'.*\b48 more\b") as caught:
+    with pytest.raises(ValueError, match=r"'0'.*'0\.0'.*\b49 more\b") as caught:
         read("multiclass", cells)
     assert len(str(caught.value)) < 600
 
@@ -202,11 +202,10 @@ def test_a_regression_target_that_is_no_finite_number_is_named_with_its_id(cell)
 
 
 def test_a_target_below_0_is_named_where_its_logarithm_is_learned():
-    cells = {"x": ["1", "2"], "y": ["0", "-0.5"]}
     ids, y = ["i0", "i1"], np.array([[1, 0], [2, -0.5]])
-    with pytest.raises(ValueError, match=rf"{WHERE}: 1 .*'-0\.5'.*'y'.*'i1'.*\blog1p\b"):
-        check_transform("log1p", WHERE, ids, cells, y)
-    check_transform("log1p", WHERE, ids, cells, np.abs(y))
+    with pytest.raises(ValueError, match=rf"{WHERE}: 1 .*-0\.5\b.*'i1'.*\blog1p\b"):
+        check_transform("log1p", WHERE, ids, y)
+    check_transform("log1p", WHERE, ids, np.abs(y))
 
 
 def test_large_numbers_that_can_still_be_squared_and_summed_are_targets():

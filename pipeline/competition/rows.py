@@ -71,10 +71,10 @@ class Train:
             y=self.y[rows],
             groups=tuple(self.groups[row] for row in rows) if self.groups else None,
             features=rows_of(self.features, rows),
+            times=None if self.times is None else self.times[rows],
             weights=None if self.weights is None else self.weights[rows],
             metric_weights=None if self.metric_weights is None else self.metric_weights[rows],
             shares=None if self.shares is None else self.shares[rows],
-            times=None if self.times is None else self.times[rows],
         )
 
     def target(self, task: str, metric: Setting) -> Target:
@@ -125,7 +125,6 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
     cells = {name: column(table, name, data.train, "data.target") for name in data.target}
     as_written = data.classes == "as_written"
     y, classes = read_targets(task, data.train, ids, cells, data.positive, as_written)
-    texts, features = _texts(table, data.text, data.train), _features(table, data, data.train)
     groups = None
     if data.group is not None:
         groups = tuple(column(table, data.group, data.train, "data.group"))
@@ -133,48 +132,28 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
     if time is not None:
         times = as_times(column(table, time, data.train, "folds.time"), ids, data.train)
     if data.transform is not None:
-        check_transform(data.transform, data.train, ids, cells, y)
-    weights, metric_weights = (
-        None
-        if name is None
-        else read_weights(data.train, setting, name, ids, column(table, name, data.train, setting))
-        for setting, name in (
-            ("data.weight", data.weight),
-            ("data.metric_weight", data.metric_weight),
-        )
-    )
-    rows = np.array(_rows_to_keep(ids, data.train_rows))
+        check_transform(data.transform, data.train, ids, y)
     shares = None
     if classes and y.ndim == 2:
         shares, y = (None if np.isin(y, (0, 1)).all() else y), y.argmax(axis=1)
-    kept = "" if data.train_rows is None else "that data.train_rows keeps "
-    if classes and len(set(y[rows])) == 1:
-        remedy = "raise data.train_rows" if kept else "at least two classes are needed"
-        raise ValueError(
-            f"{data.train}: the {len(rows)} rows {kept}are all {classes[y[rows[0]]]!r}; {remedy}"
-        )
-    if not classes and np.isnan(y[rows]).all(axis=0).any():
-        name = data.target[int(np.isnan(y[rows]).all(axis=0).argmax())]
-        remedy = "raise data.train_rows, or take" if kept else "fill some in, or take"
-        raise ValueError(
-            f"{data.train}: the {len(rows)} rows {kept}have no {name!r}; {remedy} it out of "
-            "data.target"
-        )
-    whole = Train(
+    train = Train(
         ids=tuple(ids),
-        texts=tuple(texts),
+        texts=_texts(table, data, data.train),
         y=y,
         classes=classes,
         groups=groups,
         columns=tuple(prediction_columns(task, data.target, classes)),
         names=data.text,
-        features=features,
+        features=_features(table, data, data.train),
         times=times,
-        weights=weights,
-        metric_weights=metric_weights,
+        weights=_weights(table, data, "weight", ids),
+        metric_weights=_weights(table, data, "metric_weight", ids),
         shares=shares,
     )
-    return whole.take(rows)
+    if data.train_rows is not None:
+        train = train.take(_rows_to_keep(ids, data.train_rows))
+    _refuse_nothing_to_learn(train, data)
+    return train
 
 
 def read_test(data: Data) -> TestRows:
@@ -182,8 +161,8 @@ def read_test(data: Data) -> TestRows:
     table = open_table(data.test, "data.test", data.dialect)
     ids = read_ids(table, data, "test")
     _refuse_swapped(data, table, "test", "text", "sample_submission")
-    texts = tuple(_texts(table, data.text, data.test))
-    return TestRows(tuple(ids), texts, data.text, _features(table, data, data.test))
+    texts, features = _texts(table, data, data.test), _features(table, data, data.test)
+    return TestRows(tuple(ids), texts, data.text, features)
 
 
 def texts_by(
@@ -224,20 +203,39 @@ def _refuse_swapped(data: Data, table: pd.DataFrame, part: str, setting: str, ot
         )
 
 
-def _texts(table: pd.DataFrame, names: Sequence[str], where: str) -> list[tuple[str, ...]]:
-    columns = [column(table, name, where, "data.text") for name in names]
-    return list(zip(*columns, strict=True))
+def _texts(table: pd.DataFrame, data: Data, where: str) -> Texts:
+    return tuple(zip(*(column(table, n, where, "data.text") for n in data.text), strict=True))
 
 
 def _features(table: pd.DataFrame, data: Data, where: str) -> Columns:
     return {name: column(table, name, where, "data.features") for name in data.features}
 
 
-def _rows_to_keep(ids: Sequence[str], limit: int | None) -> list[int]:
+def _weights(table: pd.DataFrame, data: Data, key: str, ids: Sequence[str]) -> Floats | None:
+    name, setting = getattr(data, key), f"data.{key}"
+    if name is None:
+        return None
+    return read_weights(data.train, setting, name, ids, column(table, name, data.train, setting))
+
+
+def _refuse_nothing_to_learn(train: Train, data: Data) -> None:
+    """Raise a ValueError if all rows are of one class, or a target has no value."""
+    is_part = data.train_rows is not None
+    rows = f"{data.train}: the {len(train.ids)} rows{' that data.train_rows keeps' * is_part}"
+    if train.classes:
+        if len(set(train.y)) == 1:
+            remedy = "raise data.train_rows" if is_part else "at least two classes are needed"
+            raise ValueError(f"{rows} are all {train.classes[train.y[0]]!r}; {remedy}")
+        return
+    for name, y in zip(train.columns, train.y.T, strict=True):
+        if np.isnan(y).all():
+            remedy = "raise data.train_rows" if is_part else "fill some in"
+            raise ValueError(f"{rows} have no {name!r}; {remedy}, or take it out of data.target")
+
+
+def _rows_to_keep(ids: Sequence[str], limit: int) -> NDArray[np.int64]:
     """The rows that `data.train_rows` keeps, in the order of the file."""
-    if limit is None or limit >= len(ids):
-        return list(range(len(ids)))
     # by a hash of the id: the first rows of a sorted file may all have one class; a higher limit
     # keeps all rows of a lower limit, in any order of the file
     order = sorted(range(len(ids)), key=lambda row: hashlib.sha256(ids[row].encode()).digest())
-    return sorted(order[:limit])
+    return np.sort(order[:limit])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.competition.spelling import NUMBER, in_print, is_missing, spelling_key
-from pipeline.files.messages import first_few
+from pipeline.files.messages import first_few, listed
 from pipeline.files.suggestions import choices
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.names import Setting
@@ -35,6 +35,9 @@ SHARES = (
     "probabilities of their classes, 0 or 1 if these are certain"
 )
 OFF_1 = 1e-6  # of the sum of a row's probabilities
+
+YES_OR_NO: dict[str | Decimal, bool] = dict.fromkeys(["true", "yes", Decimal(1)], True)
+YES_OR_NO |= dict.fromkeys(["false", "no", Decimal(0)], False)
 
 Cells = dict[str, list[str]]
 Targets = tuple[NDArray[Any], tuple[str, ...]]
@@ -89,17 +92,14 @@ def lines_about_missing(y: NDArray[Any], names: Sequence[str]) -> list[str]:
     ]
 
 
-def check_transform(
-    transform: str, where: str, ids: Sequence[str], cells: Cells, y: NDArray[Any]
-) -> None:
+def check_transform(transform: str, where: str, ids: Sequence[str], y: Floats) -> None:
     """Raise a ValueError if a target lies below 0, where log1p is steep and then undefined."""
     bad = np.argwhere(y < 0)
     if len(bad):
         row, j = bad[0]
-        name, column = list(cells.items())[j]
         raise ValueError(
-            f"{where}: {len(bad)} targets are below 0, the first {column[row]!r} of {name!r} at id "
-            f"{ids[row]!r}; data.transform: {transform} takes targets from 0, leave it out"
+            f"{where}: {len(bad)} targets are below 0, the first {y[row, j]:g} at id {ids[row]!r}; "
+            f"data.transform: {transform} takes targets from 0, leave it out"
         )
 
 
@@ -129,14 +129,11 @@ def _refuse_spellings(where: str, ids: Sequence[str], cells: Cells) -> None:
         spellings[spelling_key(spelled)].append(spelled)
     several = [group for group in spellings.values() if len(group) > 1]
     if several:
-        shown = " and ".join(
-            ", ".join(f"{in_print(s)} ({counts[s]} rows, first id {first[s]!r})" for s in group[:4])
-            for group in several[:2]
-        )
-        more = f"; so are {len(several) - 2} more" if len(several) > 2 else ""
+        shown = [f"{in_print(s)} ({counts[s]} rows, first id {first[s]!r})" for s in several[0]]
+        more = f", and {len(several) - 1} more classes" if len(several) > 1 else ""
         raise ValueError(
-            f"{where}: {name!r} spells one class in several ways: {shown}{more}; write each in one "
-            "way, or set data.classes: as_written if they are different classes"
+            f"{where}: {name!r} spells one class as {listed(shown)}{more}; write each in one way, "
+            "or set data.classes: as_written if they are different classes"
         )
 
 
@@ -259,8 +256,7 @@ def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | Non
 
 def says_yes_or_no(name: str) -> bool | None:
     """Whether a class means yes (True) or no (False); None if neither."""
-    words = {"true": True, "yes": True, Decimal(1): True, "false": False, "no": False}
-    return {**words, Decimal(0): False}.get(spelling_key(name))
+    return YES_OR_NO.get(spelling_key(name))
 
 
 def _in_order(classes: set[str]) -> tuple[str, ...]:
