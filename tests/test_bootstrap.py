@@ -8,7 +8,6 @@ import pytest
 from pipeline.scoring.bootstrap import (
     bootstrap_clusters,
     bootstrap_counts,
-    bootstrap_score,
 )
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
@@ -50,7 +49,7 @@ def test_weights_of_columns_hold_in_samples_too():
     weighted = {"name": "r2", "column_weights": {"a": 3, "b": 1}}
     times = drawn(40, 10)
     times[0], y[:20, 1] = np.repeat([2, 0], 20), 1  # the second column is undefined on this sample
-    found = bootstrap_score(Target.of(y, "regression", weighted), p)(times)
+    found = Target.of(y, "regression", weighted).scorer(p)(times)
     np.testing.assert_allclose(found, gathered(weighted, "regression", y, p, times))
 
 
@@ -58,7 +57,7 @@ def test_weights_of_columns_hold_in_samples_too():
 def test_a_bootstrap_sample_scores_as_its_rows_do(metric, task):
     y, p = rows_of(task, 80)
     times = drawn(80, 30)
-    found = bootstrap_score(Target.of(y, task, metric), p)(times)
+    found = Target.of(y, task, metric).scorer(p)(times)
     np.testing.assert_allclose(found, gathered(metric, task, y, p, times), rtol=1e-10, atol=1e-12)
 
 
@@ -70,7 +69,7 @@ def test_it_is_undefined_where_it_is_on_the_rows(metric, task):
     expected = gathered(metric, task, y, p, times)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = bootstrap_score(Target.of(y, task, metric), p)(times)
+        found = Target.of(y, task, metric).scorer(p)(times)
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-9)
 
 
@@ -81,7 +80,7 @@ def test_a_wild_row_spoils_only_the_draws_that_hold_it(metric):
     y[7] = 1e9
     times = drawn(60, 40)
     assert 5 < (times[:, 7] == 0).sum() < 35
-    found = bootstrap_score(Target.of(y, "regression", metric), p)(times)
+    found = Target.of(y, "regression", metric).scorer(p)(times)
     expected = gathered(metric, "regression", y, p, times)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -91,8 +90,8 @@ def test_a_constant_has_no_correlation_whatever_rounding_leaves_of_it(metric):
     constant = np.full((50, 1), 0.1)
     varied = np.random.default_rng(0).normal(size=(50, 1))
     times = drawn(50, 10)
-    assert np.isnan(bootstrap_score(Target.of(constant, "regression", metric), varied)(times)).all()
-    assert (bootstrap_score(Target.of(varied, "regression", metric), constant)(times) == 0).all()
+    assert np.isnan(Target.of(constant, "regression", metric).scorer(varied)(times)).all()
+    assert (Target.of(varied, "regression", metric).scorer(constant)(times) == 0).all()
 
 
 def test_rows_without_groups_are_drawn_alone():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from pipeline.ensemble.objectives import area
 from pipeline.scoring.counts import COUNTED
 from pipeline.scoring.formulas import (
     ROW_MEANS,
-    area,
     correlation,
     kappa,
     mean_of_defined,
@@ -60,4 +60,5 @@ def test_the_truth_has_its_probability_whatever_lies_between_rows_and_classes():
 def test_accuracy_of_rows_is_accuracy_of_counts():
     y, p = np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2])
     hits, actual, decided = np.array([[[1.0, 1, 1]], [[1, 2, 1]], [[1, 1, 2]]])
-    assert ROW_MEANS["accuracy"](y, p) == COUNTED["accuracy"](hits, actual, decided)[0] == 0.75
+    of_rows = ROW_MEANS["accuracy"](y, p)(np.ones((1, 4)))
+    assert of_rows == COUNTED["accuracy"](hits, actual, decided) == 0.75

@@ -23,7 +23,6 @@ from test_bootstrap import rows_of
 
 from pipeline.ensemble.contest import methods_that_fit
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.intervals import difference_interval, standard_error
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.names import UNWEIGHTED
@@ -70,7 +69,7 @@ def test_in_a_bootstrap_sample_a_row_takes_its_weight_with_it(metric, task):
     target = Target.of(y, task, metric, weights=rng.random(len(y)))
     counts = np.array([np.bincount(rng.integers(80, size=80), minlength=80) for _ in range(10)])
     rows = [np.repeat(np.arange(80), times) for times in counts]
-    found = bootstrap_score(target, p)(counts.astype(float))
+    found = target.scorer(p)(counts.astype(float))
     np.testing.assert_allclose(found, [target[r].score(p[r]) for r in rows], rtol=1e-9, atol=1e-12)
 
 

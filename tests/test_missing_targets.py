@@ -20,7 +20,6 @@ from pipeline.members.classic.estimators import ESTIMATORS
 from pipeline.members.label_weights import label_weights
 from pipeline.reporting.contributions import contributions
 from pipeline.reporting.diversity import ambiguity, error_correlation, pairwise
-from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
@@ -67,7 +66,7 @@ def test_a_bootstrap_sample_scores_as_its_rows_do(metric, task):
     counts[0, ~np.isnan(y[:, 1])] = 0  # no row of the second column is drawn
     rows = [np.repeat(np.arange(40), times) for times in counts]
     expected = [target[r].score(p[r]) for r in rows]
-    found = bootstrap_score(target, p)(counts.astype(float))
+    found = target.scorer(p)(counts.astype(float))
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
     assert np.isfinite(found[0])
 

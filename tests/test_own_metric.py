@@ -2,7 +2,6 @@
 
 import pickle
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import conftest
@@ -18,7 +17,6 @@ from pipeline.ensemble.postprocessing import POSTPROCESSING
 from pipeline.files.stamp import read_stamp
 from pipeline.reporting import contributions
 from pipeline.scoring import intervals, trial
-from pipeline.scoring.bootstrap import bootstrap_score
 from pipeline.scoring.intervals import bootstrap_scores
 from pipeline.scoring.own import OwnFunction
 from pipeline.scoring.target import Target
@@ -89,7 +87,7 @@ def test_the_function_gets_all_rows_in_the_shapes_of_its_task(own, task, takes, 
     target = Target.of(y, task, own(source, takes))
     before = y.copy(), p.copy()
     assert target.score(p) == 1
-    got = target.metric.function._read.__globals__["got"]
+    got = target.metric.own._read.__globals__["got"]
     assert [a.shape for a in got] == shapes
     assert (y == before[0]).all()  # it got copies
     if takes == "labels":
@@ -100,10 +98,9 @@ def test_another_process_reads_the_file_again(own):
     y, p = rows_of("binary")
     target = Target.of(y, "binary", own(COST))
     score = target.score(p)
-    written = pickle.dumps(target.metric.function)
+    written = pickle.dumps(target.metric.own)
     assert b"own_metric_" not in written  # a module that only this process has
-    read = replace(target.metric, function=pickle.loads(written))
-    assert replace(target, metric=read).score(p) == score
+    assert pickle.loads(written)(y, (p[:, 0] >= 0.5).astype(int)) == score
 
 
 def test_one_target_is_one_dimension(own):
@@ -169,7 +166,7 @@ def test_samples_score_as_those_of_the_built_in_twin_but_there_are_fewer(own):
     y, p = y[:, :1], p[:, :1]
     twin, mine = (Target.of(y, "regression", m) for m in ("rmse", own(ERROR, "values")))
     counts = np.random.default_rng(0).multinomial(60, np.full(60, 1 / 60), 5).astype(float)
-    np.testing.assert_allclose(bootstrap_score(mine, p)(counts), bootstrap_score(twin, p)(counts))
+    np.testing.assert_allclose(mine.scorer(p)(counts), twin.scorer(p)(counts))
     assert len(bootstrap_scores(mine, [p], seed=0)) == intervals.N_OF_OWN
 
 
@@ -227,7 +224,7 @@ def test_many_rows_try_a_sample_of_the_cuts_within_the_calls_that_are_announced(
     y, p = (values[:, :1] for values in rows_of("regression", 2000))
     target = Target.of(y, "regression", own(source))
     fitted = POSTPROCESSING["cut_points"].fit(p[:1000], target[:1000])
-    calls = target.metric.function._read.__globals__["calls"]
+    calls = target.metric.own._read.__globals__["calls"]
     assert len(calls) <= N_CALLS["cut_points"]
     cuts = fitted.values["bends"][0]["cuts"]
     assert (cuts < [0.5, 1.5, 2.5]).all()
@@ -256,7 +253,7 @@ def test_a_contest_calls_the_function_about_as_often_as_is_announced(own, task, 
     methods = methods_that_fit([blender], ["all"], target, folds)
     note = cost_of_own(methods, preds, target, folds)
     announced = int(re.search(r"about ([\d,]+) times", note)[1].replace(",", ""))
-    calls = target.metric.function._read.__globals__["calls"]
+    calls = target.metric.own._read.__globals__["calls"]
     calls.clear()
     singles = [Entry(f"m{i}", "member", preds[:, i]) for i in range(2)]
     hold_contest(methods, singles, preds[:9], target, folds, ["a", "b"][: p.shape[1]], seed=0)
@@ -279,7 +276,7 @@ def test_contributions_call_the_function_about_as_often_as_is_announced(own, m, 
     target = Target.of(y, "regression", own(source, "values"))
     announced = contributions.n_scored(m)
     target.score(preds[:, 0])  # reads the file
-    calls = target.metric.function._read.__globals__["calls"]
+    calls = target.metric.own._read.__globals__["calls"]
     calls.clear()
     contributions.contributions(preds, target, seed=0)
     assert announced == pytest.approx(len(calls), rel=0.35)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared.arms import Subset, seed_weights
-from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
+from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts
 from pipeline.scoring.metrics import Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -56,9 +56,7 @@ def drawn_scores(
     for i in range(1, 1 + n_draws):
         times[i] = bootstrap_counts(cluster, 1, rng)
         seeds[i] = bootstrap_counts(np.arange(n_seeds), 1, rng)
-    scores = {
-        subset: bootstrap_score(grid.target, blend)(times) for subset, blend in blends.items()
-    }
+    scores = {subset: grid.target.scorer(blend)(times) for subset, blend in blends.items()}
     arm_scores = {}
     for arm, subsets in arms.items():
         weights = np.array([seed_weights(subsets, draw) for draw in seeds])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.scoring.formulas import LEAST, area, correlation, probability_of_truth
+from pipeline.scoring.formulas import LEAST, correlation, probability_of_truth
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, as_probabilities
 
@@ -167,6 +167,20 @@ class Auc(Objective):
             not_above = np.flatnonzero((key & 1).astype(bool)).sum() - k * (k - 1) // 2
             bounds.append(not_above / (k * (len(key) - k)))
         return float(np.mean(bounds))
+
+
+def area(positives: Floats, negatives: Floats) -> float:
+    """Area under the ROC curve; a tie counts half. Sorts both arrays in place."""
+    if not len(positives) or not len(negatives):
+        return np.nan
+    positives.sort()
+    negatives.sort()
+    few, many = sorted([positives, negatives], key=len)
+    left = many.searchsorted(few, "left")
+    tied = many.take(left, mode="clip") == few
+    below = left.sum() + (many.searchsorted(few[tied], "right") - left[tied]).sum() / 2
+    share = float(below / (len(few) * len(many)))
+    return share if few is positives else 1 - share
 
 
 def objective_of(preds: Floats, target: Target) -> Objective:

@@ -15,7 +15,7 @@ from scipy.special import expit
 from pipeline.ensemble.fitted import State
 from pipeline.ensemble.objectives import score_of_blend
 from pipeline.files.messages import listed
-from pipeline.scoring.counts import POOLED_COUNTED, Counted, counts
+from pipeline.scoring.counts import POOLED_COUNTED, Counted, count_cases
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TINY, Floats, Task, decide
 
@@ -95,9 +95,9 @@ def _beside_others(
     counted = POOLED_COUNTED.get(target.metric.name)
     if counted is None:
         return judge_of_column(target, decided, j)
-    both, terms = np.arange(2), counted.terms
+    both, terms, every_row = np.arange(2), counted.terms, np.ones((1, len(y)))
     others = np.zeros(1) + sum(
-        terms(*counts(y[:, i], decided[:, i]), both).sum(axis=-1)
+        terms(*count_cases(y[:, i], decided[:, i], every_row), both).sum(axis=-1)
         for i in range(y.shape[1])
         if i != j
     )
@@ -114,8 +114,13 @@ def judge_of_column(
 
 def _judge(target: Target) -> Callable[[NDArray[Any]], float]:
     """The metric of hard predictions; greater is better, -inf where it is undefined."""
-    function, sign = target.metric.function, target.metric.sign
-    return lambda decided: float(np.nan_to_num(sign * function(target.y, decided), nan=-np.inf))
+    metric, every_row = target.metric, np.ones((1, len(target)))
+
+    def judge(decided: NDArray[Any]) -> float:
+        (score,) = metric.scorer(target.y, decided)(every_row)
+        return -np.inf if np.isnan(score) else float(metric.sign * score)
+
+    return judge
 
 
 def _log_weights(p: Floats, y: NDArray[np.int64], judge: Judge, tuned: NDArray[np.int64]) -> Floats:

@@ -106,7 +106,7 @@ def class_scores(evidence: Evidence) -> list[float]:
     target, y, p = evidence.target, evidence.target.y, evidence.chosen_oof
     if not target.task.has_classes or target.metric.decides:
         return []
-    if isinstance(target.metric.function, RowMean):
+    if isinstance(target.metric.scorer, RowMean):
         of_class = [y == k for k in range(len(evidence.train.classes))]
         return [target[rows].score(p[rows]) for rows in of_class]
     if target.metric.name != "auc" or target.task.name == "binary":

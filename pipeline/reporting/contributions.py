@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.reporting.moments import MOMENT_METRICS, moments_of
-from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
+from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts
 from pipeline.scoring.intervals import intervals_of
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -117,7 +117,7 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
             drawn_values = set_values(preds, target, drawn_plan.sets)
         counts = bootstrap_counts(clusters, N_DRAWS, rng)
         means = _plain_means(preds, target, drawn_plan.sets)
-        scores = np.column_stack([bootstrap_score(target, mean)(counts) for mean in means])
+        scores = np.column_stack([target.scorer(mean)(counts) for mean in means])
         drawn = list(_no_skill_where_undefined(sign * scores))
     by_circle = plan.shapley(values)
     shapley, left_out = by_circle.mean(axis=0), plan.leave_one_out(values)

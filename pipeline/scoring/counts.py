@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.formulas import NO_VARIANCE, ratio
+from pipeline.scoring.formulas import NO_VARIANCE, SampleScore, ratio, sums_by
 from pipeline.scoring.tasks import Floats
 
 
@@ -32,20 +32,21 @@ class Counted:
         classes = np.arange(hits.shape[1])
         return self.of_sums(self.terms(hits, actual, decided, classes).sum(axis=-1))
 
+    def scorer(self, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
+        return lambda counts: self(*count_cases(y, p, counts))
 
-def counts(y: NDArray[Any], p: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
-    """Hits, actual and decided, (1, classes) each, from (n,) class codes and predictions."""
+
+def count_cases(y: NDArray[Any], p: NDArray[Any], weights: Floats) -> tuple[Floats, Floats, Floats]:
+    """Hits, actual and decided, (B, classes) each, at least two classes.
+
+    Args:
+        y, p: (n,) class codes and predictions.
+        weights: (B, n) of the rows, for each sample.
+    """
     y, p = y.astype(int), p.astype(int)
-    n_classes = n_codes(y, p)
-    hits, actual, decided = (
-        np.bincount(k, minlength=n_classes).astype(np.float64)[None] for k in (y[y == p], y, p)
-    )
-    return hits, actual, decided
-
-
-def n_codes(y: NDArray[Any], p: NDArray[Any]) -> int:
-    """Number of classes: the largest code + 1, at least 2."""
-    return int(max(y.max(), p.max(), 1)) + 1
+    n_classes = int(max(y.max(), p.max(), 1)) + 1
+    of_truth = sums_by(2 * y + (y == p), 2 * n_classes, weights).reshape(-1, n_classes, 2)
+    return of_truth[..., 1], of_truth.sum(axis=2), sums_by(p, n_classes, weights)
 
 
 def _stacked(*terms: Any) -> Floats:

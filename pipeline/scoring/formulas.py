@@ -1,8 +1,8 @@
-"""The formula of every metric, used for rows, bootstrap samples and blends alike.
+"""The formula of every metric, used for bootstrap samples and blends alike.
 
-Metrics of hard predictions: `scoring.counts`. Letters: n rows, c columns. Means, variances and
-covariances may be numbers or arrays of any shape; the variance of a constant must be exactly 0. A
-metric is NaN where it is undefined.
+Metrics of hard predictions: `scoring.counts`. Letters: n rows, c columns, B samples. Means,
+variances and covariances may be numbers or arrays of any shape; the variance of a constant must be
+exactly 0. A metric is NaN where it is undefined.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scoring.tasks import Floats
+
+SampleScore = Callable[[Floats], Floats]  # (B, n) counts of the rows to the (B,) values of samples
 
 LEAST = float(np.finfo(np.float64).eps)  # log loss clips the probability of the truth here
 NO_VARIANCE = 1e-12  # share of the mean square; a smaller variance is rounding error
@@ -30,23 +32,9 @@ class RowMean:
     of_rows: Callable[[NDArray[Any], NDArray[Any]], Floats]
     of_mean: Callable[[Any], Any] = lambda mean: mean
 
-    def __call__(self, y: NDArray[Any], p: NDArray[Any]) -> float:
-        return float(self.of_mean(self.of_rows(y, p).mean()))
-
-
-@dataclass(frozen=True)
-class RowRatio:
-    """A metric that is a ratio of two sums over rows.
-
-    Attributes:
-        of_rows: maps targets and predictions to the (n,) terms above and below.
-    """
-
-    of_rows: Callable[[NDArray[Any], NDArray[Any]], tuple[Floats, Floats]]
-
-    def __call__(self, y: NDArray[Any], p: NDArray[Any]) -> float:
-        above, below = self.of_rows(y, p)
-        return float(ratio(above.sum(), below.sum()))
+    def __call__(self, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
+        mean = mean_of(self.of_rows(y, p))
+        return lambda counts: self.of_mean(mean(counts))
 
 
 def _squared_error(y: Floats, p: Floats) -> Floats:
@@ -80,13 +68,6 @@ def among_first(k: int) -> RowMean:
     return RowMean(lambda y, p: (rank_of_truth(y, p) <= k).astype(np.float64))
 
 
-def _pooled_f1_terms(y: NDArray[Any], p: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Hits and the mean of actual and decided cases; with one class a row that is accuracy."""
-    if y.ndim == 1:
-        return (y == p).astype(np.float64), np.ones(len(y))
-    return (y * p).sum(axis=1), (y + p).sum(axis=1) / 2
-
-
 def _negative_log_likelihood(y: NDArray[Any], p: Floats) -> Floats:
     """(n,) losses from (n,) probabilities of label 1 or (n, classes) probabilities."""
     of_truth = probability_of_truth(y, p[:, None] if p.ndim == 1 else p)
@@ -117,7 +98,6 @@ ROW_MEANS: dict[str, RowMean] = {
     "accuracy": RowMean(lambda y, p: (y == p).astype(np.float64)),
     "logloss": RowMean(_negative_log_likelihood),
 }
-POOLED_F1 = RowRatio(_pooled_f1_terms)
 
 
 def r2(mean_square: Any, variance_y: Any) -> Floats:
@@ -144,18 +124,14 @@ def kappa(mean_square: Any, variance_y: Any, square_p: Any) -> Floats:
     return 1 - ratio(mean_square, by_chance)
 
 
-def area(positives: Floats, negatives: Floats) -> float:
-    """Area under the ROC curve; a tie counts half. Sorts both arrays in place."""
-    if not len(positives) or not len(negatives):
-        return np.nan
-    positives.sort()
-    negatives.sort()
-    few, many = sorted([positives, negatives], key=len)
-    left = many.searchsorted(few, "left")
-    tied = many.take(left, mode="clip") == few
-    below = left.sum() + (many.searchsorted(few[tied], "right") - left[tied]).sum() / 2
-    share = float(below / (len(few) * len(many)))
-    return share if few is positives else 1 - share
+def sums_by(codes: NDArray[np.int64], n_codes: int, counts: Floats) -> Floats:
+    """(B, codes) sums of (B, n) counts over the rows of each code; codes are from 0."""
+    return np.array([np.bincount(codes, of_sample, n_codes) for of_sample in counts])
+
+
+def mean_of(values: Floats) -> SampleScore:
+    """The mean of (n,) values over the rows of each sample."""
+    return lambda counts: ratio(counts @ values, counts.sum(axis=1))
 
 
 def ratio(above: Any, below: Any) -> Floats:

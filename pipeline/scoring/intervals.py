@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts, bootstrap_score
+from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts
 from pipeline.scoring.metrics import Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -33,7 +33,7 @@ def bootstrap_scores(
     """
     n_bootstrap = min(n_bootstrap, N_OF_OWN) if target.metric.own else n_bootstrap
     rng, clusters = np.random.default_rng(seed), bootstrap_clusters(target)
-    prepared = [bootstrap_score(target, p) for p in predictions]
+    prepared = [target.scorer(p) for p in predictions]
     scores = np.empty((n_bootstrap, len(predictions)))
     block = max(1, AT_ONCE // len(target))
     for start in range(0, n_bootstrap, block):
@@ -122,7 +122,7 @@ def standard_error(target: Target, predictions: Floats, rng: np.random.Generator
     rows = rng.permutation(len(target))[:MOST_FOR_ERROR]
     drawn = target[rows]
     counts = bootstrap_counts(bootstrap_clusters(drawn), N_FOR_ERROR, rng)
-    scores = bootstrap_score(drawn, predictions[rows])(counts)
+    scores = drawn.scorer(predictions[rows])(counts)
     scores = scores[~np.isnan(scores)]
     if len(scores) < 2:
         return np.nan

@@ -6,8 +6,8 @@ is undefined (one class, a constant target) gives NaN and is left out of the mea
 be finite; the readers check.
 
 The values equal those of scikit-learn and SciPy, but a constant prediction has correlation 0, where
-SciPy gives NaN. `scoring.formulas` spells the formulas out for speed: on 5,000 rows AUC takes
-0.2 ms, scikit-learn's 5.5 ms, and hill climbing scores thousands of blends.
+SciPy gives NaN. `scoring.samples` spells them out for speed: hill climbing scores thousands of
+blends, and an interval a thousand samples.
 """
 
 from collections.abc import Callable
@@ -16,47 +16,40 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.scoring.counts import COUNTED, Counted, counts, fbeta
-from pipeline.scoring.formulas import (
-    POOLED_F1,
-    ROW_MEANS,
-    among_first,
-    area,
-    correlation,
-    kappa,
-    mean_of_defined,
-    r2,
-    reciprocal_rank,
-)
+from pipeline.scoring.counts import COUNTED, Counted, fbeta
+from pipeline.scoring.formulas import among_first, reciprocal_rank
 from pipeline.scoring.names import OWN, PARAMETERS, POOLED, TASKS_OF_METRIC, Setting
 from pipeline.scoring.own import OwnFunction
+from pipeline.scoring.samples import SCORERS, Scorer
 from pipeline.scoring.tasks import Floats, rows_with
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of one column, `function(y, predictions)`.
+    """A metric of one column.
 
     Attributes:
         about: the formula in words.
+        scorer: maps targets and predictions to the score on samples of their rows.
         decides: the metric scores hard predictions, not values or probabilities.
         counted: its formula in counts of hard predictions, if there is one.
         k: number of labels that a row of a submission may list; None where it has one answer.
         parameters: as the config gives them, in print.
         column_weights: of the mean over columns; None for equal ones.
+        own: the user's function, if it is one.
     """
 
     name: str
     about: str
-    function: Callable[..., float]
+    scorer: Scorer
     greater_is_better: bool = True
     decides: bool = False
     counted: Counted | None = None
     k: int | None = None
     parameters: str = ""
     column_weights: tuple[float, ...] | None = None
+    own: OwnFunction | None = None
 
     @property
     def label(self) -> str:
@@ -71,11 +64,6 @@ class Metric:
         return self.name in POOLED or self.own is not None
 
     @property
-    def own(self) -> OwnFunction | None:
-        """The function, if it is one of the user's own, which is called on whole rows only."""
-        return self.function if isinstance(self.function, OwnFunction) else None
-
-    @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks that the metric can score."""
         return {**TASKS_OF_METRIC, **OWN}[self.name]
@@ -86,66 +74,20 @@ class Metric:
         return 1 if self.greater_is_better else -1
 
 
-def _r2(y: Floats, p: Floats) -> float:
-    return float(r2(np.mean((y - p) ** 2), _variance(y)))
-
-
-def _pearson(y: Floats, p: Floats) -> float:
-    y, p = _centred(y), _centred(p)
-    return float(correlation(y @ p, y @ y, p @ p))
-
-
-def _spearman(y: Floats, p: Floats) -> float:
-    # imported here: scipy.stats takes half a second to load, and no other metric needs it
-    from scipy.stats import rankdata
-
-    return _pearson(rankdata(y), rankdata(p))
-
-
-def _qwk(y: NDArray[Any], p: NDArray[Any]) -> float:
-    return float(kappa(np.mean((y - p) ** 2), _variance(y), np.mean((p - y.mean()) ** 2)))
-
-
-def _auc(y: NDArray[Any], p: Floats) -> float:
-    if p.ndim == 2:  # one class against the rest, averaged over the classes that occur in y
-        return float(mean_of_defined([_auc(y == k, p[:, k]) for k in range(p.shape[1])]))
-    return area(p[y == 1], p[y != 1])
+def _metric(name: str, about: str, **settings: Any) -> Metric:
+    return Metric(name, about, SCORERS[name], **settings)
 
 
 def _error(name: str, about: str) -> Metric:
-    """A mean over rows; less is better."""
-    return Metric(name, about, ROW_MEANS[name], greater_is_better=False)
+    """Less is better."""
+    return _metric(name, about, greater_is_better=False)
 
 
-def _decided(
-    name: str,
-    about: str,
-    counted: Counted | None = None,
-    function: Callable[..., float] | None = None,
-) -> Metric:
-    """A metric of hard predictions, computed from their counts unless a function is faster."""
-    formula = counted or COUNTED[name]
-
-    def of_counts(y: NDArray[Any], p: NDArray[Any]) -> float:
-        return float(formula(*counts(y, p))[0])
-
-    return Metric(name, about, function or of_counts, decides=True, counted=formula)
-
-
-def _varies(values: NDArray[Any]) -> bool:
-    return bool((values != values[0]).any())
-
-
-def _variance(values: NDArray[Any]) -> float:
-    return float(values.var()) if _varies(values) else 0.0  # rounding may give a constant some
-
-
-def _centred(values: Floats) -> Floats:
-    """Values minus their mean, scaled to a maximum of 1 so that squares do not overflow."""
-    if not _varies(values):
-        return np.zeros_like(values)
-    values = values - values.mean()
-    return values / np.abs(values).max()
+def _decided(name: str, about: str, counted: Counted | None = None) -> Metric:
+    """A metric of hard predictions, computed from their counts unless a scorer is faster."""
+    counted = counted or COUNTED[name]
+    scorer = SCORERS.get(name, counted.scorer)
+    return Metric(name, about, scorer, decides=True, counted=counted)
 
 
 def nearest_labels(p: Floats, y_train: Floats) -> Floats:
@@ -186,24 +128,20 @@ METRICS: dict[str, Metric] = {
         _error("mcrmse", "mean over columns of the root mean squared error"),
         _error("rmsle", "root mean squared error of log(1 + value); values below 0 count as 0"),
         _error("mape", "mean absolute error relative to the target, as a share of 1"),
-        Metric("r2", "explained share of the targets' variance", _r2),
-        Metric("pearson", "Pearson's correlation", _pearson),
-        Metric("spearman", "correlation of the ranks", _spearman),
-        _decided("accuracy", "share of right predictions", function=ROW_MEANS["accuracy"]),
+        _metric("r2", "explained share of the targets' variance"),
+        _metric("pearson", "Pearson's correlation"),
+        _metric("spearman", "correlation of the ranks"),
+        _decided("accuracy", "share of right predictions"),
         _decided("f1", "harmonic mean of precision and recall of the positive class"),
         _decided("f1_macro", "mean of the F1 of the classes that occur"),
         _decided(
-            "f1_micro",
-            "F1 of the counts of all labels together; of classes it is the accuracy",
-            function=POOLED_F1,
+            "f1_micro", "F1 of the counts of all labels together; of classes it is the accuracy"
         ),
         FAMILIES["fbeta"](**PARAMETERS["fbeta"]),
-        Metric(
-            "auc", "area under the ROC curve; of classes, the mean of each against the rest", _auc
-        ),
+        _metric("auc", "area under the ROC curve; of classes, the mean of each against the rest"),
         _error("logloss", "negative mean log-probability of the truth"),
         _decided("mcc", "Matthews' correlation of predictions and truth"),
-        Metric("qwk", "Cohen's kappa with quadratic weights", _qwk, decides=True),
+        _metric("qwk", "Cohen's kappa with quadratic weights", decides=True),
         FAMILIES["map_at_k"](**PARAMETERS["map_at_k"]),
         FAMILIES["top_k_accuracy"](**PARAMETERS["top_k_accuracy"]),
     ]
@@ -219,12 +157,14 @@ def metric_of(setting: Setting) -> Metric:
     if isinstance(setting, str):
         return METRICS[setting]
     if "file" in setting:
+        own, takes = OwnFunction(setting["file"], setting["function"]), setting["takes"]
         return Metric(
-            f"own_{setting['takes']}",
+            f"own_{takes}",
             "a function of your own",
-            OwnFunction(setting["file"], setting["function"]),
+            own.scorer,
             setting["greater_is_better"],
-            decides=setting["takes"] == "labels",
+            decides=takes == "labels",
+            own=own,
         )
     name, weights = setting["name"], setting.get("column_weights")
     given = {key: setting[key] for key in PARAMETERS.get(name, {})}

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.files.suggestions import choices
+from pipeline.scoring.formulas import SampleScore
+from pipeline.scoring.tasks import Floats
 
 REMEDY = "return a finite number, or NaN where the metric is undefined"
 
@@ -41,7 +43,7 @@ class OwnFunction:
         y, p = (a[:, 0] if a.shape[1:] == (1,) else a for a in (y, p))
         where, function = f"{self.file}: {self.function} on {len(y)} rows", self._read
         try:
-            value = function(y.copy(), p.copy())  # so it may change what it gets
+            value = function(y, p)
         except (Exception, SystemExit) as error:  # or the stage would end as if all were well
             raise ValueError(f"{where} {self._in_a_line(error)}; correct it, or {REMEDY}") from None
         if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -52,6 +54,15 @@ class OwnFunction:
                 shown = f"an array of shape {value.shape}"
             raise ValueError(f"{where} returned {shown}; {REMEDY}")
         return float(value)
+
+    def scorer(self, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
+        """Its score on samples of the rows, by a call for each, which may change what it gets."""
+
+        def score(counts: Floats) -> Floats:
+            rows = (np.repeat(np.arange(len(y)), times.astype(int)) for times in counts)
+            return np.array([self(y[drawn], p[drawn]) for drawn in rows])
+
+        return score
 
     @cached_property
     def source(self) -> str:

@@ -2,7 +2,7 @@
 
 Letters: n rows, B samples, u distinct values. `counts` (B, n) says how often each sample holds each
 row, or what it weighs. Most metrics are functions of a few sums over rows, and one matrix product
-gives these sums for all samples. The values equal the metric on the repeated rows, up to rounding.
+gives these sums for all samples.
 """
 
 from collections.abc import Callable
@@ -10,56 +10,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from pipeline.scoring.counts import Counted, n_codes
 from pipeline.scoring.formulas import (
     NO_VARIANCE,
-    RowMean,
-    RowRatio,
+    ROW_MEANS,
+    SampleScore,
     correlation,
     kappa,
+    mean_of,
     mean_of_defined,
     r2,
     ratio,
+    sums_by,
 )
-from pipeline.scoring.metrics import Metric
 from pipeline.scoring.tasks import Floats
 
-SampleScore = Callable[[Floats], Floats]  # (B, n) counts to (B,) values
-
-
-def sample_score(metric: Metric, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-    """A function from counts to the metric of one column; NaN where undefined."""
-    function = metric.function
-    if not len(y):
-        return lambda counts: np.full(len(counts), np.nan)
-    if isinstance(function, RowMean):
-        mean = _mean_of(function.of_rows(y, p))
-        return lambda counts: function.of_mean(mean(counts))
-    if isinstance(function, RowRatio):
-        above, below = function.of_rows(y, p)
-        return lambda counts: ratio(counts @ above, counts @ below)
-    if metric.counted is not None:
-        return _counted(metric.counted, y, p)
-    if metric.name in BOOTSTRAP:
-        return BOOTSTRAP[metric.name](y, p)
-    return _of_rows(function, y, p)
-
-
-def _mean_of(values: Floats) -> SampleScore:
-    return lambda counts: ratio(counts @ values, counts.sum(axis=1))
-
-
-def _of_rows(function: Callable[..., float], y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-    """Any function, called once for each sample."""
-    samples = np.arange(len(y))
-
-    def score(counts: Floats) -> Floats:
-        rows = (np.repeat(samples, held.astype(int)) for held in counts)
-        return np.array([function(y[held], p[held]) for held in rows])
-
-    return score
+# targets and predictions of one column to its score on samples, NaN where undefined
+Scorer = Callable[[NDArray[Any], NDArray[Any]], SampleScore]
 
 
 def _mean_and_variance(counts: Floats, values: Floats) -> tuple[Floats, Floats]:
@@ -79,7 +46,7 @@ def _scale(values: Floats) -> tuple[float, float]:
 def _pearson(y: Floats, p: Floats) -> SampleScore:
     (center_a, largest_a), (center_b, largest_b) = _scale(y), _scale(p)
     a, b = (y - center_a) / largest_a, (p - center_b) / largest_b
-    mean_product = _mean_of(a * b)
+    mean_product = mean_of(a * b)
 
     def score(counts: Floats) -> Floats:
         mean_a, variance_a = _mean_and_variance(counts, a)
@@ -91,7 +58,7 @@ def _pearson(y: Floats, p: Floats) -> SampleScore:
 
 def _r2(y: Floats, p: Floats) -> SampleScore:
     center, largest = _scale(y)
-    mean_square = _mean_of(((y - p) / largest) ** 2)
+    mean_square = mean_of(((y - p) / largest) ** 2)
     scaled = (y - center) / largest
     return lambda counts: r2(mean_square(counts), _mean_and_variance(counts, scaled)[1])
 
@@ -99,7 +66,7 @@ def _r2(y: Floats, p: Floats) -> SampleScore:
 def _qwk(y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
     center, _ = _scale(y)
     a, b = y - center, p - center
-    mean_square = _mean_of((a - b) ** 2)
+    mean_square = mean_of((a - b) ** 2)
 
     def score(counts: Floats) -> Floats:
         mean_a, variance_a = _mean_and_variance(counts, a)
@@ -109,29 +76,24 @@ def _qwk(y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
     return score
 
 
-def _one_hot(codes: NDArray[Any], width: int) -> csr_array:
-    """(n, width) one-hot rows; a negative code gives a row of zeros."""
-    rows = np.flatnonzero(codes >= 0)
-    return csr_array((np.ones(len(rows)), (rows, codes[rows])), shape=(len(codes), width))
-
-
-def _counted(metric: Counted, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-    y, p = y.astype(int), p.astype(int)
-    n_classes = n_codes(y, p)
-    parts = [_one_hot(codes, n_classes) for codes in (np.where(y == p, y, -1), y, p)]
-    return lambda counts: metric(*(counts @ part for part in parts))
+def _f1_micro(y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
+    """Hits over the mean of actual and decided cases; with one class a row that is accuracy."""
+    if y.ndim == 1:
+        return ROW_MEANS["accuracy"](y, p)
+    hits, cases = (y * p).sum(axis=1), (y + p).sum(axis=1) / 2
+    return lambda counts: ratio(counts @ hits, counts @ cases)
 
 
 def _auc(y: NDArray[Any], p: Floats) -> SampleScore:
-    if p.ndim == 2:
+    if p.ndim == 2:  # one class against the rest, averaged over the classes that occur
         parts = [_auc(y == k, p[:, k]) for k in range(p.shape[1])]
         return lambda counts: mean_of_defined([part(counts) for part in parts])
-    values, code = np.unique(p, return_inverse=True)
-    positive = _one_hot(np.where(y == 1, code, -1), len(values))
-    negative = _one_hot(np.where(y == 1, -1, code), len(values))
+    distinct, code = np.unique(p, return_inverse=True)
+    cell = 2 * code + (y == 1)
 
     def score(counts: Floats) -> Floats:
-        positives, negatives = counts @ positive, counts @ negative  # (B, u)
+        sums = sums_by(cell, 2 * len(distinct), counts)
+        negatives, positives = sums[:, ::2], sums[:, 1::2]  # (B, u)
         below = np.cumsum(negatives, axis=1) - negatives / 2  # a tie is half a pair
         n_pairs = positives.sum(axis=1) * negatives.sum(axis=1)
         return ratio(np.einsum("bu,bu->b", positives, below), n_pairs)
@@ -140,13 +102,12 @@ def _auc(y: NDArray[Any], p: Floats) -> SampleScore:
 
 
 def _spearman(y: Floats, p: Floats) -> SampleScore:
-    codes = [np.unique(values, return_inverse=True)[1] for values in (y, p)]
-    one_hots = [_one_hot(code, int(code.max()) + 1) for code in codes]
+    columns = [np.unique(values, return_inverse=True) for values in (y, p)]
 
     def score(counts: Floats) -> Floats:
         ranks, spreads = [], []
-        for code, one_hot in zip(codes, one_hots, strict=True):
-            held = counts @ one_hot  # (B, u)
+        for distinct, code in columns:
+            held = sums_by(code, len(distinct), counts)  # (B, u)
             rank = np.cumsum(held, axis=1) - (held + counts.sum(axis=1)[:, None]) / 2
             spreads.append((held * rank**2).sum(axis=1))
             ranks.append(rank[:, code])
@@ -155,10 +116,12 @@ def _spearman(y: Floats, p: Floats) -> SampleScore:
     return score
 
 
-BOOTSTRAP: dict[str, Callable[..., SampleScore]] = {
+SCORERS: dict[str, Scorer] = {
+    **ROW_MEANS,
     "r2": _r2,
     "pearson": _pearson,
     "spearman": _spearman,
+    "f1_micro": _f1_micro,
     "auc": _auc,
     "qwk": _qwk,
 }

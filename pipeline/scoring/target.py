@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.scoring.formulas import LEAST, mean_of_defined
+from pipeline.scoring.formulas import LEAST, SampleScore, mean_of_defined
 from pipeline.scoring.metrics import Metric, metric_of, nearest_labels
 from pipeline.scoring.names import UNWEIGHTED, Setting
-from pipeline.scoring.samples import sample_score
 from pipeline.scoring.tasks import TASKS, Floats, Rows, Task, as_columns, decide, rows_with
 
 
@@ -151,25 +150,39 @@ class Target:
         """Whether the score is a mean over several columns."""
         return self.y.ndim == 2 and self.y.shape[1] > 1 and not self.metric.joint
 
-    def column_scores(self, predictions: Floats) -> Floats:
-        """The metric on each of the `scored_columns`, NaN where it is undefined or has no rows.
+    def column_scorer(self, predictions: Floats) -> Callable[[Floats], Floats]:
+        """A function from (B, n) counts of the rows to (c, B) scores of the `scored_columns`.
 
-        Rows count by their weights, if they have any.
-
-        Returns:
-            (c,) for regression and multilabel, (1,) for binary, multiclass and a joint metric.
+        Rows count by their weights, if they have any. A score is NaN where it is undefined or has
+        no rows. c is 1 for binary, multiclass and a joint metric.
         """
-        metric, columns = self.metric, self.scored_columns(predictions)
-        if self.weights is None:
-            return np.array([metric.function(y, p) if len(y) else np.nan for y, p in columns])
-        weighted = zip(self.rows, columns, strict=False)
-        return np.array(
-            [sample_score(metric, *pair)(self.weights[None, rows])[0] for rows, pair in weighted]
-        )
+        parts = [
+            (rows, self.metric.scorer(y, p) if len(y) else _undefined)
+            for rows, (y, p) in zip(self.rows, self.scored_columns(predictions), strict=False)
+        ]
+
+        def scores(counts: Floats) -> Floats:
+            counts = counts if self.weights is None else counts * self.weights
+            return np.array([score(counts[:, rows]) for rows, score in parts])
+
+        return scores
+
+    def column_scores(self, predictions: Floats) -> Floats:
+        """(c,) the metric on each of the `scored_columns`, as `column_scorer` gives it."""
+        return self.column_scorer(predictions)(np.ones((1, len(self))))[:, 0]
+
+    def scorer(self, predictions: Floats) -> SampleScore:
+        """The metric on samples of the rows: the mean of the columns' scores that are not NaN."""
+        scores, weights = self.column_scorer(predictions), self.metric.column_weights
+        return lambda counts: mean_of_defined(scores(counts), weights)
 
     def score(self, predictions: Floats) -> float:
-        """The metric on all rows: the mean of `column_scores` that are not NaN."""
-        return float(mean_of_defined(self.column_scores(predictions), self.metric.column_weights))
+        """The metric on all rows."""
+        return float(self.scorer(predictions)(np.ones((1, len(self))))[0])
+
+
+def _undefined(counts: Floats) -> Floats:
+    return np.full(len(counts), np.nan)
 
 
 def _median(values: Floats, weights: Floats | None) -> float:
