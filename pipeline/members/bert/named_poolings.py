@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.files.suggestions import choices
@@ -23,7 +24,7 @@ class Concatenated(Pooling):
         tasks = {task for pooling in poolings for task in pooling.normalised_for}
         self.normalised_for = tuple(sorted(tasks))
 
-    def fit(self, token_ids: Iterable[Sequence[int] | np.ndarray]) -> None:
+    def fit(self, token_ids: Iterable[NDArray[np.int32]]) -> None:
         texts = list(token_ids)
         for pooling in self.poolings:
             pooling.fit(texts)  # type: ignore[operator]
