@@ -13,7 +13,7 @@ from scipy.special import expit, log_softmax
 from tiny_backbones import ARCHITECTURES, SIZES, TRAINING, make_tokenizer, save_backbone
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from pipeline.members.bert import finetune
+from pipeline.members.bert import encoder, finetune
 from pipeline.members.bert.encoder import Bert, all_options
 from pipeline.members.bert.finetune import fit, predict
 from pipeline.members.bert.losses import LOSSES
@@ -243,6 +243,13 @@ def test_a_head_gets_normalised_vectors_where_the_pooling_asks_for_it(pooling, t
         centred = vectors - vectors.mean(1, keepdim=True)
         vectors = centred / centred.square().mean(1, keepdim=True).sqrt()
     assert torch.allclose(seen["vectors"], vectors, atol=1e-3)
+
+
+def test_a_tokenizer_is_read_only_for_a_pooling_that_asks_for_it(backbone_of, monkeypatch):
+    folder = backbone_of("bert")
+    assert all_options("idf", {}, folder).keys() == {"vocab_size", "special_ids"}
+    monkeypatch.setattr(encoder, "read_tokenizer", lambda _: pytest.fail("read"))
+    assert all_options("mean", {"layer": 1}, folder) == {"layer": 1}
 
 
 def test_a_text_is_pooled_from_the_last_layer(backbone_of):

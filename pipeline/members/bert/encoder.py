@@ -69,11 +69,10 @@ class Bert:
                 f"training.precision is {member.precision}, but a backbone of type "
                 f"{config.model_type} trains in fp32 alone; leave it null"
             )
-        tokenizer = read_tokenizer(backbone)
         options = all_options(member.pooling, member.options, backbone, member.template)
         build_pooling(member.pooling, config.hidden_size, config.num_hidden_layers, **options)
         # a tokenizer may be set to fewer, as those of embedding models are
-        limit = positions_of(config) or tokenizer.model_max_length
+        limit = positions_of(config) or read_tokenizer(backbone).model_max_length
         # DeBERTa-v3 has relative positions only, and reads longer texts than in pretraining
         if member.max_length > limit and getattr(config, "position_biased_input", True):
             raise ValueError(
@@ -172,16 +171,17 @@ def all_options(
     pooling: str, options: Options, backbone: Path, template: str | None = None
 ) -> Mapping[str, Any]:
     """The options of a pooling, with those that come from the backbone and from the template."""
-    tokenizer = read_tokenizer(backbone)
-    from_backbone = {
-        "vocab_size": read_config(backbone).vocab_size,
-        "special_ids": sorted(tokenizer.all_special_ids),
+    # read where a pooling asks for it: a tokenizer takes longer to load than a small model
+    from_backbone: dict[str, Callable[[], Any]] = {
+        "vocab_size": lambda: read_config(backbone).vocab_size,
+        "special_ids": lambda: sorted(read_tokenizer(backbone).all_special_ids),
     }
     by_name: dict[str, Options] = {}
     for name, own in known_poolings(pooling, options):
-        known = pooling_options(name)
-        by_name[name] = {**{k: v for k, v in from_backbone.items() if k in known}, **own}
+        asked = from_backbone.keys() & pooling_options(name)
+        by_name[name] = {**{option: from_backbone[option]() for option in asked}, **own}
         if own.get("segment") is not None:
+            tokenizer = read_tokenizer(backbone)
             by_name[name]["segment"] = segment_of(own["segment"], n_parts(template), tokenizer)
     return by_name.get(pooling, by_name)  # of several poolings those of each, by its name
 
