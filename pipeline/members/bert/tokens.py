@@ -56,9 +56,10 @@ class Tokens:
 
     def take(self, rows: NDArray[np.int64]) -> "Tokens":
         """The tokens of some texts."""
-        lengths = self.lengths[rows]
+        first = self.starts[rows]
+        lengths = self.starts[1:][rows] - first  # of these alone: each batch takes its own
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        at = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
+        at = np.arange(starts[-1]) + np.repeat(first - starts[:-1], lengths)
         types = None if self.type_ids is None else self.type_ids[at]
         return Tokens(self.ids[at], types, starts, self.n_cut, self.pad_id)
 
