@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -87,18 +86,14 @@ class LengthGroupedTrainer(Trainer):
     def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
         """Trainer's optimizer, each of its groups divided by learning rate."""
         optimizer = super().create_optimizer(*arguments)
-        rates = self._rates()
-        for group in list(optimizer.param_groups):
-            divided: dict[float, list[nn.Parameter]] = {}
-            for parameter in group["params"]:
-                divided.setdefault(rates[id(parameter)], []).append(parameter)
+        rates, groups = self._rates(), []
+        for group in optimizer.param_groups:
             # the log tells the rate of the first group: the backbone's highest, if it trains
-            order = sorted(divided, key=lambda rate: (rate > self.args.learning_rate, -rate))
-            for i, rate in enumerate(order):
-                if i == 0:
-                    group.update(params=divided[rate], lr=rate)
-                else:
-                    optimizer.add_param_group({**group, "params": divided[rate], "lr": rate})
+            of_group = {rates[id(parameter)] for parameter in group["params"]}
+            for rate in sorted(of_group, key=lambda rate: (rate > self.args.learning_rate, -rate)):
+                parameters = [p for p in group["params"] if rates[id(p)] == rate]
+                groups.append({**group, "params": parameters, "lr": rate})
+        optimizer.param_groups = groups
         return optimizer
 
     def _rates(self) -> dict[int, float]:
