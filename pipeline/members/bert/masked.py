@@ -8,10 +8,6 @@ import torch
 from torch import Tensor
 
 
-def first_token(tokens: Tensor, real: Tensor) -> Tensor:
-    return token_of(tokens, real, real.int().argmax(1))  # argmax takes the first
-
-
 def token_of(tokens: Tensor, real: Tensor, position: Tensor) -> Tensor:
     """The token (B, H) at a position (B,) of each text; zeros for a text without real tokens."""
     vectors = tokens[torch.arange(len(position), device=position.device), position].float()

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from pipeline.files.suggestions import choices
 from pipeline.members.bert.poolings import POOLINGS, Pooling, check_whole, own_options
-from pipeline.members.bert.segments import Segment
 
 JOINT = "+"  # mean+max is the vectors of both
 
@@ -39,28 +38,16 @@ def build_pooling(name: str, hidden_size: int, num_layers: int, **options: Any) 
     Besides its own options each takes two more: `layer`, as if the backbone ended there, 0 the
     embeddings, and `segment`, a `Segment`.
     """
-    poolings = [
-        _built(part, hidden_size, num_layers, **own) for part, own in known_poolings(name, options)
-    ]
+    poolings = []
+    for part, own in known_poolings(name, options):
+        own = dict(own)
+        layer, segment = own.pop("layer", None), own.pop("segment", None)
+        layer = num_layers if layer is None else layer
+        check_whole(part, "layer", layer, 0, num_layers)
+        pooling = POOLINGS[part](hidden_size, layer, **own)
+        pooling.n_states, pooling.segment = layer + 1, segment
+        poolings.append(pooling)
     return poolings[0] if len(poolings) == 1 else Concatenated(poolings)
-
-
-def _built(
-    name: str,
-    hidden_size: int,
-    num_layers: int,
-    *,
-    layer: int | None = None,
-    segment: Segment | None = None,
-    **options: Any,
-) -> Pooling:
-    if layer is not None:
-        about = f"in [0, {num_layers}], 0 the embeddings"
-        check_whole(name, "layer", layer, 0, num_layers, about)
-        num_layers = layer
-    pooling = POOLINGS[name](hidden_size, num_layers, **options)
-    pooling.n_states, pooling.segment = num_layers + 1, segment
-    return pooling
 
 
 def known_poolings(pooling: str, options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -14,13 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.files.suggestions import choices
-from pipeline.members.bert.masked import (
-    fill_padding,
-    first_token,
-    largest,
-    mean_of_tokens,
-    token_of,
-)
+from pipeline.members.bert.masked import fill_padding, largest, mean_of_tokens, token_of
 from pipeline.members.bert.segments import Segment
 
 
@@ -77,7 +71,7 @@ class ClsPooling(Pooling):
     """
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
-        return first_token(hidden_states[-1], real)
+        return token_of(hidden_states[-1], real, real.int().argmax(1))  # argmax takes the first
 
 
 class LastPooling(Pooling):
@@ -123,10 +117,8 @@ class MaxPooling(Pooling):
         return largest(hidden_states[-1], real)
 
 
-class MinPooling(Pooling):
+class MinPooling(MaxPooling):
     """Smallest value per feature over the real tokens (De Boom et al. 2016, arXiv:1607.00570)."""
-
-    normalised_for = ("binary", "multiclass")
 
     def pool(self, hidden_states: Sequence[Tensor], real: Tensor, input_ids: Tensor) -> Tensor:
         return -largest(-hidden_states[-1], real)
@@ -180,8 +172,7 @@ class WeightedLayerPooling(Pooling):
         super().__init__(hidden_size, num_layers)
         if layer_start is None:
             layer_start = num_layers + 1 - max(1, min(4, num_layers))
-        about = f"in [0, {num_layers}], 0 the embeddings"
-        check_whole("weighted_layer", "layer_start", layer_start, 0, num_layers, about)
+        check_whole("weighted_layer", "layer_start", layer_start, 0, num_layers)
         self.layer_start = layer_start
         self.layer_weights = nn.Parameter(torch.zeros(num_layers + 1 - layer_start))
         self.tokens = pooling_of_tokens("weighted_layer", tokens, hidden_size)
@@ -212,12 +203,10 @@ class ConcatLayersPooling(Pooling):
             tokens: the pooling of each layer's tokens, with parameters of its own.
         """
         super().__init__(hidden_size, num_layers)
-        name, about = "concat_layers", f"in [1, {num_layers}], from the last"
         if layers is None:
             layers = max(1, min(4, num_layers))
-        else:
-            check_whole(name, "layers", layers, 1, num_layers, about)
-        poolings = [pooling_of_tokens(name, tokens, hidden_size) for _ in range(layers)]
+        check_whole("concat_layers", "layers", layers, 1, max(1, num_layers))
+        poolings = [pooling_of_tokens("concat_layers", tokens, hidden_size) for _ in range(layers)]
         self.layers = nn.ModuleList(poolings)
         self.output_dim = sum(pooling.output_dim for pooling in poolings)
 
@@ -311,9 +300,11 @@ class IdfPooling(Pooling):
         return mean_of_tokens(hidden_states[-1], torch.where(only_special, real, weights))
 
 
-def check_whole(pooling: str, option: str, value: object, low: int, high: int, about: str) -> None:
+def check_whole(pooling: str, option: str, value: object, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"pooling {pooling!r}: {option} is a whole number {about}, got {value!r}")
+        raise ValueError(
+            f"pooling {pooling!r}: {option} is a whole number in [{low}, {high}], got {value!r}"
+        )
 
 
 def pooling_of_tokens(pooling: str, tokens: str, hidden_size: int) -> Pooling:
