@@ -53,22 +53,14 @@ def windows_of(
     return [np.sort(np.concatenate(part)) for part in parts]
 
 
-def _head(tokens: Positions, n: int) -> Positions:
-    return tokens[:n]
-
-
-def _tail(tokens: Positions, n: int) -> Positions:
-    return tokens[len(tokens) - n :]
-
-
 def _head_tail(tokens: Positions, n: int) -> Positions:
     n_head = math.ceil(HEAD_SHARE * n)
-    return np.concatenate([_head(tokens, n_head), _tail(tokens, n - n_head)])
+    return np.concatenate([tokens[:n_head], tokens[len(tokens) - n + n_head :]])
 
 
 # by the name in the YAML
 TRUNCATIONS: dict[str, Truncation] = {
-    "head": Truncation(_head, "end"),
-    "tail": Truncation(_tail, "beginning"),
+    "head": Truncation(lambda tokens, n: tokens[:n], "end"),
+    "tail": Truncation(lambda tokens, n: tokens[len(tokens) - n :], "beginning"),
     "head_tail": Truncation(_head_tail, "middle"),
 }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PrinterCallback
 
-from pipeline.members.bert.losses import Loss, free
+from pipeline.members.bert.losses import free
 from pipeline.members.bert.network import Network
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate
 from pipeline.members.bert.trainer import (
@@ -95,11 +95,9 @@ def fit(
     """
     texts = (dataset.tokens.of(row) for row in dataset.rows)
     network.pooling.fit(texts)  # type: ignore[operator]
-    loss: Loss = network.loss  # type: ignore[assignment]
-    loss.constrain(network.head)
+    network.loss.constrain(network.head)  # type: ignore[union-attr]
     training = scheduled(training, len(dataset))
-    config: Any = network.config
-    own = "fp32" if config.model_type in FP32_ONLY else best_precision()
+    own = "fp32" if network.config.model_type in FP32_ONLY else best_precision()
     precision, device = training.precision or own, best_device().type
     trainer = LengthGroupedTrainer(
         model=network,

@@ -40,7 +40,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.config = backbone.config  # Trainer reads it, for label smoothing for one
+        self.config: Any = backbone.config  # Trainer reads it, for label smoothing for one
         self.pooling = pooling
         width = pooling.output_dim
         self.norm: nn.Module = nn.LayerNorm(width) if is_normalised else nn.Identity()
@@ -59,7 +59,7 @@ class Network(nn.Module):
     @property
     def attention(self) -> str:
         """The backbone's attention as transformers names it: "eager", "sdpa"."""
-        return str(self.config._attn_implementation)  # type: ignore[union-attr]
+        return str(self.config._attn_implementation)
 
     def attend_by(self, name: str) -> None:
         self.backbone.set_attn_implementation(name)  # type: ignore[operator]
@@ -83,7 +83,7 @@ class Network(nn.Module):
 
     def read(self, inputs: Inputs) -> Sequence[Tensor]:
         """The L + 1 hidden states (B, T, H) of (B, T) tokens, embeddings first."""
-        if self.config.model_type == "longformer":  # type: ignore[union-attr]
+        if self.config.model_type == "longformer":
             # the first token sees all others, as in Beltagy et al. 2020, arXiv:2004.05150
             mask = inputs["attention_mask"]
             first = mask.argmax(1, keepdim=True)
@@ -187,7 +187,7 @@ def _problem(backbone: Path) -> str | None:
     for key, tensor in network.backbone.named_parameters():
         if not tensor.isfinite().all():
             return f"its weight {key!r} holds NaN or infinity"
-    n_rows = int(network.config.vocab_size)  # type: ignore[union-attr, arg-type]
+    n_rows = int(network.config.vocab_size)
     largest = max(tokenizer.vocab_size - 1, tokens.pad_id, *tokens.ids.tolist())
     if largest >= n_rows:
         return f"its tokenizer gives token {largest}, its vocab_size is {n_rows}"
