@@ -58,7 +58,7 @@ class SquaredError(Loss):
         return functional.mse_loss(outputs, labels, reduction="none")
 
     def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
-        return _mean(labels, weights)
+        return (weights * labels).sum(0) / weights.sum(0)
 
 
 class AbsoluteError(Loss):
@@ -81,7 +81,8 @@ class SmoothAbsoluteError(Loss):
         return functional.smooth_l1_loss(outputs, labels, reduction="none")
 
     def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
-        return _minimised(self, _mean(labels, weights), labels, weights)
+        mean = LOSSES["mse"].best_constant(labels, n_outputs, weights)
+        return _minimised(self, mean, labels, weights)
 
 
 class BinaryCrossEntropy(Loss):
@@ -91,7 +92,7 @@ class BinaryCrossEntropy(Loss):
         return functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
 
     def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
-        return _log_odds(labels, weights)
+        return (((weights * labels).sum(0) + 0.5) / (weights.sum(0) + 1)).logit()
 
 
 class CrossEntropy(Loss):
@@ -101,25 +102,25 @@ class CrossEntropy(Loss):
         return functional.cross_entropy(outputs, labels, reduction="none")
 
     def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
-        return _log_frequencies(labels, n_outputs, weights)
+        if labels.ndim == 1:
+            counts = torch.bincount(labels, weights, minlength=n_outputs) + 0.5
+        else:
+            counts = (weights[:, None] * labels).sum(0) + 0.5
+        return (counts / counts.sum()).log()
 
 
 class Focal(Loss):
     """Log loss times (1 - p)^2, p of the truth: rows in place count little (Lin et al. 2017)."""
 
     def of_labels(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        if labels.ndim == 1:
-            losses = LOSSES["cross_entropy"].of_labels(outputs, labels)
-        else:
-            losses = LOSSES["bce"].of_labels(outputs, labels)
+        losses = _log_loss(labels).of_labels(outputs, labels)
         return (1 - torch.exp(-losses)) ** FOCUS * losses
 
     def best_constant(self, labels: Tensor, n_outputs: int, weights: Tensor) -> Tensor:
+        start = _log_loss(labels).best_constant(labels, n_outputs, weights)
         # nearer to equal probabilities than the frequencies are
         if labels.ndim == 1:
-            start = _log_frequencies(labels, n_outputs, weights)
             return _minimised(self, start, torch.arange(n_outputs), start.exp())
-        start = _log_odds(labels, weights)
         both = torch.stack([torch.zeros_like(start), torch.ones_like(start)])  # (2, c)
         return _minimised(self, start, both, torch.stack([(-start).sigmoid(), start.sigmoid()]))
 
@@ -155,22 +156,9 @@ def free(head: nn.Linear) -> None:
         parametrize.remove_parametrizations(head, "weight")
 
 
-def _mean(labels: Tensor, weights: Tensor) -> Tensor:
-    return (weights * labels).sum(0) / weights.sum(0)
-
-
-def _log_odds(labels: Tensor, weights: Tensor) -> Tensor:
-    """(c,) log-odds of (n, c) labels, smoothed."""
-    return (((weights * labels).sum(0) + 0.5) / (weights.sum(0) + 1)).logit()
-
-
-def _log_frequencies(labels: Tensor, n_classes: int, weights: Tensor) -> Tensor:
-    """(classes,) log frequencies of (n,) codes or (n, classes) probabilities, smoothed."""
-    if labels.ndim == 1:
-        counts = torch.bincount(labels, weights, minlength=n_classes) + 0.5
-    else:
-        counts = (weights[:, None] * labels).sum(0) + 0.5
-    return (counts / counts.sum()).log()
+def _log_loss(labels: Tensor) -> Loss:
+    """The log loss of codes of classes, or of labels of 0 and 1."""
+    return LOSSES["cross_entropy" if labels.ndim == 1 else "bce"]
 
 
 def _minimised(loss: Loss, start: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

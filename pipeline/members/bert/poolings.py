@@ -273,12 +273,7 @@ class IdfPooling(Pooling):
     def __init__(
         self, hidden_size: int, num_layers: int, *, vocab_size: int, special_ids: Iterable[int]
     ) -> None:
-        """Start with weight 1, and 0 for special tokens.
-
-        Args:
-            vocab_size: rows of the backbone's embedding; a tokenizer's `vocab_size` can be less.
-            special_ids: ids of [CLS], [SEP], padding and similar tokens.
-        """
+        """`vocab_size` is that of the backbone's embedding; a tokenizer's can be less."""
         super().__init__(hidden_size, num_layers)
         # Gemma 3 has one of images behind the vocabulary, which no text holds
         self.special_ids = [token for token in special_ids if token < vocab_size]

@@ -239,14 +239,11 @@ class LengthBatches(Sampler[int]):
         # the incomplete batch comes last, or it would shift the batches after it
         n_full = len(shuffled) - len(shuffled) % self.batch_size
         full, rest = shuffled[:n_full], shuffled[n_full:]
-        batches: list[NDArray[np.int64]] = []
         # at least two pools: in a single pool small sets would repeat the same batches
         half = -(-n_full // self.batch_size // 2)
         pool_size = self.batch_size * max(1, min(BATCHES_A_POOL, half))
-        for start in range(0, n_full, pool_size):
-            pool = full[start : start + pool_size]
-            by_length = pool[np.argsort(self.lengths[pool], kind="stable")]
-            batches.extend(by_length.reshape(-1, self.batch_size))
-        for b in self.random.permutation(len(batches)):
-            yield from batches[b].tolist()
+        pools = np.arange(n_full) // pool_size
+        by_length = full[np.lexsort((self.lengths[full], pools))]  # within each pool
+        batches = by_length.reshape(-1, self.batch_size)
+        yield from batches[self.random.permutation(len(batches))].ravel().tolist()
         yield from rest.tolist()
