@@ -49,9 +49,7 @@ class OwnFunction:
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value.item()
         if not isinstance(value, Real) or math.isinf(value):
-            shown = f"{value!r}"[:80]
-            if isinstance(value, np.ndarray):
-                shown = f"an array of shape {value.shape}"
+            shown = " ".join(repr(value).split())[:80]
             raise ValueError(f"{where} returned {shown}; {REMEDY}")
         return float(value)
 
