@@ -27,13 +27,6 @@ FITTING = [
     for metric in METRICS
     if POSTPROCESSING[name].fits(task, METRICS[metric])
 ]
-UNFIT = [
-    (name, task, metric)
-    for name in sorted(POSTPROCESSING)
-    for task in TASKS
-    for metric in METRICS
-    if not POSTPROCESSING[name].fits(task, METRICS[metric])
-]
 RATINGS = np.arange(5.0)
 
 
@@ -212,22 +205,6 @@ def test_the_order_of_rows_is_never_turned(name, task, metric):
     for j in range(blend.shape[1]):
         order = np.argsort(blend[300:, j])
         assert (np.diff(found[order, j]) >= -1e-12).all()
-
-
-@pytest.mark.parametrize("name", sorted(POSTPROCESSING))
-def test_post_processing_says_what_it_does_not_fit(name):
-    wrong = [case for case in UNFIT if case[0] == name]
-    assert wrong
-    for _, task, metric in wrong:
-        blend, y = example(task, n=20)
-        with pytest.raises(ValueError, match=f"'{name}'.*'{task}'.*'{metric}'"):
-            process(name, blend, y, blend, task, metric)
-
-
-def test_columns_that_disagree_are_refused():
-    blend, y = example("multilabel", n=20)
-    with pytest.raises(ValueError, match=r"'isotonic'.*\(3,\).*\(20, 2\)"):
-        process("isotonic", blend, y, blend[:, :2], "multilabel", "logloss")
 
 
 def test_an_unknown_post_processing_is_named_beside_the_known_ones():

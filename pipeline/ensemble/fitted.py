@@ -61,15 +61,10 @@ class Fitted:
         """(k, c) predictions of new rows, without targets or fit rows.
 
         Args:
-            new: (k, m, c) predictions, or a (k, c) blend.
+            new: (k, m, c) predictions, or a (k, c) blend; rows have the shape of the fit rows.
         Raises:
-            ValueError: the row shape differs from that of the fit rows, or a value is not finite.
+            ValueError: a value is not finite.
         """
-        if new.shape[1:] != self.row:
-            raise ValueError(
-                f"{self.name!r} was fitted on rows of shape {self.row}, the new predictions are "
-                f"{new.shape}; give the same predictors and columns"
-            )
         bad = ~np.isfinite(new).reshape(len(new), -1).all(axis=1)
         if bad.any():
             raise ValueError(

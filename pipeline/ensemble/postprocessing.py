@@ -16,6 +16,7 @@ from pipeline.ensemble.cut_points import CutPoints
 from pipeline.ensemble.fitted import Fitted, Model, State
 from pipeline.ensemble.thresholds import Threshold
 from pipeline.scoring.metrics import METRICS, Metric
+from pipeline.scoring.names import LABELLED, TASKS_OF_METRIC
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats, Task
 
@@ -56,24 +57,11 @@ class Postprocessing:
         return tuple(name for name in TASKS if any(name in of for of in self.metrics.values()))
 
     def fits(self, task: str, metric: Metric) -> bool:
-        """Whether this task and metric are supported; otherwise `fit` raises."""
-        return task in self.metrics.get(metric.name, ()) and task in metric.tasks
+        """Whether it adapts a blend of this task to the metric; `fit` takes no other."""
+        return task in self.metrics.get(metric.name, ())
 
     def fit(self, blend: Floats, target: Target) -> Fitted:
-        """The fitted post-processing.
-
-        Args:
-            blend: (n, c) cross-fitted predictions.
-        Raises:
-            ValueError: the task or the metric does not fit.
-        """
-        task, metric = target.task.name, target.metric
-        if not self.fits(task, metric):
-            raise ValueError(
-                f"post-processing {self.name!r} does not fit task {task!r} with metric "
-                f"{metric.label!r}, only {', '.join(self.tasks)} with {', '.join(self.metrics)}; "
-                "take it out of blend.postprocessing"
-            )
+        """The post-processing, fitted on (n, c) cross-fitted predictions."""
         at_once = target.task.has_classes or (target.metric.decides and target.metric.joint)
         values = self.model.fit(blend, target) if at_once else self._by_column(blend, target)
         return Fitted(self.name, self.model, target.task, blend.shape[1:], values)
@@ -104,11 +92,10 @@ class Clip:
 
 COUNTING = ("threshold", "cut_points")  # they tune the metric on rows that weigh alike
 
-_PROBABILITIES = tuple(name for name, task in TASKS.items() if task.is_probability)
-_COUNTED = (name for name, metric in METRICS.items() if metric.counted)
-_DECIDED = dict.fromkeys([*_COUNTED, "own_labels"], _PROBABILITIES)
-_ORDERED = {"qwk": METRICS["qwk"].tasks, "own_labels": ("regression",)}
-_CALIBRATED = dict.fromkeys(["logloss", "own_probabilities"], _PROBABILITIES)
+_DECIDED = {name: metric.tasks for name, metric in METRICS.items() if metric.counted}
+_DECIDED["own_labels"] = LABELLED
+_ORDERED = {"qwk": TASKS_OF_METRIC["qwk"], "own_labels": ("regression",)}
+_CALIBRATED = dict.fromkeys(["logloss", "own_probabilities"], LABELLED)
 _ERRORS = ["rmse", "mae", "mcrmse", "rmsle", "mape", "r2", "own_values"]
 
 POSTPROCESSING: dict[str, Postprocessing] = {
