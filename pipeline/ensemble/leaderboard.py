@@ -90,23 +90,19 @@ def leaderboard(
     over_single = np.full_like(over_mean, np.nan)
     if singles:
         over_single = gains_over(max(singles, key=lambda i: sign * scores[i]))
-    lines = []
-    for entry, score in zip(entries, scores.tolist(), strict=True):
-        by_fold = fold_scores(target, entry.predictions, folds)
-        by_fold = by_fold[~np.isnan(by_fold)]
-        in_sample = np.nan if entry.in_sample is None else target.score(entry.in_sample)
-        lines.append(
-            {
-                "name": entry.name,
-                "kind": entry.kind,
-                "alone": alone_in(entry, entries),
-                "score": score,
-                "fold_mean": by_fold.mean() if len(by_fold) else np.nan,
-                "fold_sd": by_fold.std(ddof=1) if len(by_fold) > 1 else np.nan,
-                "optimism": sign * (in_sample - score) + 0.0,  # no -0.0 in a table
-            }
-        )
-    board = pd.DataFrame(lines)
+    by_fold = pd.DataFrame([fold_scores(target, p, folds) for p in predictions])
+    in_sample = [np.nan if e.in_sample is None else target.score(e.in_sample) for e in entries]
+    board = pd.DataFrame(
+        {
+            "name": names,
+            "kind": [entry.kind for entry in entries],
+            "alone": [alone_in(entry, entries) for entry in entries],
+            "score": scores,
+            "fold_mean": by_fold.mean(axis=1),
+            "fold_sd": by_fold.std(axis=1),
+            "optimism": sign * (in_sample - scores) + 0.0,  # no -0.0 in a table
+        }
+    )
     board[["gain", "gain_low", "gain_high"]] = over_mean
     board[["gain_over_single", "gain_over_single_low", "gain_over_single_high"]] = over_single
     board = board.sort_values(
