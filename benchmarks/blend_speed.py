@@ -81,7 +81,7 @@ def time_fits(stacks: dict[str, Stack]) -> list[dict[str, Any]]:
     for task, stack in stacks.items():
         target = Target.of(stack.y, task, metrics[task])
         for name, blender in BLENDERS.items():
-            if not blender.supports(task):
+            if task not in blender.tasks:
                 continue
             start = time.process_time()
             blender.fit(stack.oof, target, seed=0).apply(stack.new)

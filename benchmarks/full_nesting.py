@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lines = []
     for name in arguments.methods:
         blender = BLENDERS[name]
-        if not blender.supports(config.task):
+        if config.task not in blender.tasks:
             continue
         blends = {"cross_fitted": cross_fit(blender, preds, target, folds, seed=0)} | {
             way: nested_blend(blender, preds, target, folds, inner, seen=way == "seen")

@@ -73,7 +73,7 @@ def chosen_blends(
     """(k, c) test predictions of the blend that the blend stage would choose for each ensemble."""
     from_train, to_test = grids["oof"], grids["test"]
     target = from_train.target
-    methods = [BLENDERS[m] for m in CHOSEN_FROM if BLENDERS[m].supports(target.task.name)]
+    methods = [BLENDERS[m] for m in CHOSEN_FROM if target.task.name in BLENDERS[m].tasks]
     blends = {}
     for subset in subsets:
         preds = np.stack([from_train.preds[cell] for cell in subset], axis=1)

@@ -14,7 +14,7 @@ from pipeline.ensemble.crossfit import (
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS
 
-CASES = [(n, t) for n in sorted(BLENDERS) for t in TASKS if BLENDERS[n].supports(t)]
+CASES = [(n, t) for n in sorted(BLENDERS) for t in TASKS if t in BLENDERS[n].tasks]
 METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "logloss", "multilabel": "auc"}
 
 

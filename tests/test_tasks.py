@@ -10,7 +10,6 @@ from pipeline.scoring.tasks import (
     Scaling,
     decide,
     out_of_range,
-    prediction_columns,
 )
 
 
@@ -56,13 +55,6 @@ def test_log1p_standardises_logarithms_and_never_predicts_below_0():
     scaling = Scaling.of(np.expm1([[1.0], [3.0]]), "log1p")
     assert scaling == Scaling([2.0], [1.0], "log1p")
     np.testing.assert_allclose(scaling.restore(np.array([[0.0], [-9.0]])), [[np.expm1(2)], [0]])
-
-
-def test_columns_are_classes_only_for_multiclass():
-    assert prediction_columns("multiclass", ["topic"], ["a", "b"]) == ["a", "b"]
-    assert prediction_columns("binary", ["topic"], ["a", "b"]) == ["topic"]
-    assert prediction_columns("multilabel", ["x", "y"], []) == ["x", "y"]
-    assert prediction_columns("regression", ["x", "y"], []) == ["x", "y"]
 
 
 def test_decisions_by_hand():

@@ -73,7 +73,7 @@ def measure(
     blends: dict[str, Floats] = {"single": stack.new[:, best_member(stack, target)]}
     seconds, remarks = {}, {}
     for name, blender in BLENDERS.items():
-        if blender.supports(setting.task):
+        if setting.task in blender.tasks:
             start = time.process_time()
             blend = blender.fit(stack.oof, target, seed=seed).apply(stack.new)
             seconds[f"blend_{name}"] = time.process_time() - start

@@ -21,7 +21,7 @@ from pipeline.competition.timeline import as_times
 from pipeline.files.hashes import sha256_of_texts
 from pipeline.scoring.names import Setting
 from pipeline.scoring.target import Target
-from pipeline.scoring.tasks import Floats, prediction_columns
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.data import Data
 from pipeline.settings.template import filled
 
@@ -142,7 +142,7 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
         y=y,
         classes=classes,
         groups=groups,
-        columns=tuple(prediction_columns(task, data.target, classes)),
+        columns=tuple(classes if task == "multiclass" else data.target),
         names=data.text,
         features=_features(table, data, data.train),
         times=times,

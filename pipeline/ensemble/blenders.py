@@ -25,12 +25,8 @@ class Blender:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks that the blender supports."""
+        """Names of the tasks that it supports; for others `fit` raises."""
         return self.model.tasks
-
-    def supports(self, task: str) -> bool:
-        """Whether the blender supports this task; otherwise `fit` raises."""
-        return task in self.tasks
 
     def fit(self, preds: Floats, target: Target, *, seed: int) -> Fitted:
         """The fitted blend.
@@ -41,7 +37,7 @@ class Blender:
             ValueError: the task does not fit.
         """
         task = target.task.name
-        if not self.supports(task):
+        if task not in self.tasks:
             raise ValueError(
                 f"blender {self.name!r} does not fit task {task!r}, only "
                 f"{', '.join(self.tasks)}; take it out of blend.methods"

@@ -85,8 +85,8 @@ def methods_that_fit(
     wanted = list(POSTPROCESSING) if list(postprocessing) == ["all"] else postprocessing
     check_names("blend.postprocessing", wanted, POSTPROCESSING)
     task, metric, n_folds = target.task.name, target.metric, len(np.unique(folds))
-    fitting = [BLENDERS[name] for name in names if BLENDERS[name].supports(task)]
-    misfits = [name for name in names if not BLENDERS[name].supports(task)]
+    fitting = [BLENDERS[name] for name in names if task in BLENDERS[name].tasks]
+    misfits = [name for name in names if task not in BLENDERS[name].tasks]
     notes = [f"{name} does not fit task {task!r}; passed over" for name in misfits]
     processing = {
         name: POSTPROCESSING[name] for name in wanted if POSTPROCESSING[name].fits(task, metric)

@@ -51,11 +51,11 @@ def hill_climb(preds: Floats, target: Target, *, seed: int) -> Floats:
         blends[:, outside] += np.tensordot(path, preds[judges[outside]], axes=(1, 1))
     blends = blends[:, judged] / n_bags_without[judged, None]
     shares = np.mean(paths, axis=0)  # every path begins with the plain mean
-    best_score, best = -np.inf, equal
+    best_score, best, judging = -np.inf, equal, target[judges[judged]]
     for weight in SHRINKAGE:
         for blend, share in zip(blends, shares, strict=True):
             shrunk = blends[0] + weight * (blend - blends[0])
-            score = score_of_blend(shrunk, target[judges[judged]])
+            score = score_of_blend(shrunk, judging)
             if first_best(np.array([best_score, score])) == 1:
                 best_score, best = score, shares[0] + weight * (share - shares[0])
     return best

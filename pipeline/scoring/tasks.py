@@ -6,7 +6,7 @@ float64: targets in target units, the probability of the positive class (c = 1),
 of every label.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,11 +99,6 @@ def _to_log_odds(values: Floats) -> Floats:
 
 def _to_log_softmax(values: Floats) -> Floats:
     return log_softmax(np.log(np.clip(values, TINY, None)), axis=-1)
-
-
-def prediction_columns(task: str, targets: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Names of the prediction columns: the classes for multiclass, the targets otherwise."""
-    return list(classes if task == "multiclass" else targets)
 
 
 def as_columns(task: str, y: NDArray[Any], n_columns: int) -> Floats:
