@@ -131,6 +131,13 @@ def test_which_of_two_words_is_positive_is_asked_for(metric, column, classes):
     check_positive(second, Form("binary", metric, "auto", sample, classes))
 
 
+def test_which_class_is_positive_is_asked_for_where_a_metric_of_ones_own_scores_its_probability():
+    own = {"file": "m.py", "function": "score", "takes": "probabilities", "greater_is_better": True}
+    form = Form("binary", own, "labels", sample_of(columns=("label",)), ("fake", "real"))
+    with pytest.raises(ValueError, match=r"data\.positive: fake\b"):
+        check_positive(None, form)
+
+
 @pytest.mark.parametrize(
     ("metric", "columns", "classes"),
     [

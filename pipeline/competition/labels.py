@@ -17,7 +17,7 @@ from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Config
 
 NO = ("0", "False", "false", "FALSE", "no", "No", "NO", "0.0")
-OF_POSITIVE = ("f1", "fbeta", "own_labels")  # may not treat both classes alike
+OF_POSITIVE = ("f1", "fbeta", "own_labels", "own_probabilities")  # need not treat classes alike
 YES = ("1", "True", "true", "TRUE", "yes", "Yes", "YES", "1.0")
 
 
@@ -159,17 +159,15 @@ def lines_about(form: Form, where: str) -> list[str]:
 
 def _problem_of_numbers(form: Form) -> str | None:
     """The sample's cells that are no values or probabilities, for a message; None if all are."""
-    numbers = {cell: as_number(cell) for cell in form.sample.cells}
-    if form.task == "regression":
-        words = sorted(cell for cell, number in numbers.items() if number is None)
-        return f"holds {first_few(words)}, we write numbers" if words else None
-    outside = sorted(c for c, number in numbers.items() if number is None or not 0 <= number <= 1)
-    if not outside:
+    is_probability, odd = TASKS[form.task].is_probability, []
+    for cell in sorted(form.sample.cells):
+        number = as_number(cell)
+        if number is None or (is_probability and not 0 <= number <= 1):
+            odd.append(cell)
+    if not odd:
         return None
-    return (
-        f"holds {first_few(outside)}, we write probabilities; set submit.as: labels if it asks for "
-        "labels"
-    )
+    ours = "probabilities; set submit.as: labels if it asks for labels"
+    return f"holds {first_few(odd)}, we write {ours if is_probability else 'numbers'}"
 
 
 def check_positive(positive: str | None, form: Form) -> None:
