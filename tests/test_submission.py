@@ -160,11 +160,11 @@ def test_several_labels_hold_probabilities_in_the_samples_order():
 @pytest.mark.parametrize("metric", metrics_of("multilabel", decides=True))
 def test_several_labels_are_decided_where_decisions_are_scored(metric):
     cells = multilabel(metric, "id", "c", "a", "b")
-    assert cells == {"c": [0, 1, 0], "a": [1, 0, 0], "b": [0, 0, 0]}
+    assert cells == {"c": ["0", "1", "0"], "a": ["1", "0", "0"], "b": ["0", "0", "0"]}
 
 
 def test_a_single_label_is_decided_where_decisions_are_scored():
-    assert multilabel("f1", "id", "a", predictions=P, columns=("a",)) == {"a": [0, 1, 1]}
+    assert multilabel("f1", "id", "a", predictions=P, columns=("a",)) == {"a": ["0", "1", "1"]}
     assert multilabel("auc", "id", "a", predictions=P, columns=("a",)) == {"a": [0.2, 0.5, 0.9]}
 
 
@@ -205,7 +205,7 @@ def test_labels_on_demand_where_probabilities_would_be_scored():
     assert binary("auc", "id", "t", form="labels") == {"t": ["no", "yes", "yes"]}
     assert multiclass("logloss", "id", "t", form="labels") == {"t": ["id", "sport", "money"]}
     cells = multilabel("auc", "id", "a", "b", "c", form="labels")
-    assert cells == {"a": [1, 0, 0], "b": [0, 0, 0], "c": [0, 1, 0]}
+    assert cells == {"a": ["1", "0", "0"], "b": ["0", "0", "0"], "c": ["0", "1", "0"]}
     assert regression("rmse", "id", "t", form="labels", predictions=P * 4) == {"t": [1, 2, 4]}
 
 

@@ -51,13 +51,12 @@ def no_id_column(data: Data, part: str, table: pd.DataFrame) -> str:
     """The message about a table without data.id, with the names that the tables have for it."""
     name = data.id_of(part) or ""
     where = getattr(data, SETTINGS[part])
-    names: dict[str, str | None] = {}
-    tables: dict[str, pd.DataFrame | None] = {}
-    for other in SETTINGS:
-        other_table = table if other == part else open_other(data, SETTINGS[other])
-        if other_table is not None:
-            names[other] = spelled_in(data.id_of(other) or name, other_table.columns.tolist())
-        tables[other] = other_table
+    tables = {p: table if p == part else open_other(data, s) for p, s in SETTINGS.items()}
+    names = {
+        other: spelled_in(data.id_of(other) or name, other_table.columns.tolist())
+        for other, other_table in tables.items()
+        if other_table is not None
+    }
     test, sample = tables["test"], tables["sample"]
     if None in (names.get("test"), names.get("sample")) and test is not None and sample is not None:
         known = names["test"]
@@ -129,10 +128,8 @@ def refuse_other_order(
         is_same = len(names) == 1
         if name in predicted or not (_is_lone(table, name) and _is_lone(test, other)):
             continue
-        if not is_same and names & shared:
-            continue
         n_common = len(set(table[name]).intersection(test[other]))
-        if n_common <= (0 if is_same else len(table) / 2):
+        if n_common <= (0 if is_same else len(table) / 2) or (not is_same and names & shared):
             continue
         pairs = enumerate(zip(table[name], test[other], strict=True), 1)
         differs = [(row, here, there) for row, (here, there) in pairs if here != there]

@@ -10,12 +10,13 @@ from unicodedata import normalize
 from pipeline.competition.sample import Sample, read_sample
 from pipeline.competition.spelling import in_print, spelled_in
 from pipeline.competition.targets import as_number, says_yes_or_no
-from pipeline.files.messages import first_few
+from pipeline.files.messages import first_few, listed
 from pipeline.scoring.metrics import Metric, metric_of
 from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Config
 
+ZERO_ONE = ("0", "1")  # of a multilabel task
 NO = ("0", "False", "false", "FALSE", "no", "No", "NO", "0.0")
 OF_POSITIVE = ("f1", "fbeta", "own_labels", "own_probabilities")  # need not treat classes alike
 YES = ("1", "True", "true", "TRUE", "yes", "Yes", "YES", "1.0")
@@ -51,10 +52,23 @@ class Form:
         return self.scored_by.k if lists else None
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that our cells hold; none if they hold numbers."""
+        if self.task == "multilabel":
+            return ZERO_ONE if self.wants_labels else ()
+        is_label = TASKS[self.task].has_classes and (self.wants_labels or self.n_listed)
+        return tuple(self.classes) if is_label and self.has_one_column else ()
+
+    @property
     def sampled_labels(self) -> frozenset[str]:
         """The labels that the sample's cells hold."""
         cells = self.sample.cells
         return frozenset(" ".join(cells).split()) if self.n_listed else cells
+
+    @property
+    def spelled_labels(self) -> tuple[str, ...]:
+        """The `labels` as the sample spells them, where that is certain."""
+        return labels_as_sampled(self.sampled_labels, self.labels) or self.labels
 
     @property
     def has_one_column(self) -> bool:
@@ -113,10 +127,11 @@ def labels_as_sampled(cells: frozenset[str], classes: Sequence[str]) -> tuple[st
 
 def _spellings(classes: Sequence[str]) -> Iterator[tuple[str, ...]]:
     yield tuple(classes)
-    yield tuple(normalize("NFC", name.strip()) for name in classes)
-    yield tuple(normalize("NFD", name.strip()) for name in classes)
-    for style in (str.strip, str.lower, str.upper, str.capitalize, str.title):
-        yield tuple(style(name.strip()) for name in classes)
+    stripped = [name.strip() for name in classes]
+    yield tuple(normalize("NFC", name) for name in stripped)
+    yield tuple(normalize("NFD", name) for name in stripped)
+    for style in (str, str.lower, str.upper, str.capitalize, str.title):
+        yield tuple(map(style, stripped))
     numbers = [number for name in classes if (number := as_number(name)) is not None]
     if len(numbers) == len(classes) and all(number.is_integer() for number in numbers):
         yield tuple(str(int(number)) for number in numbers)
@@ -136,9 +151,7 @@ def lines_about(form: Form, where: str) -> list[str]:
         if form.wants_labels:
             held = f"labels, {negative} or {positive}, the positive class"
         lines.append(f"{sample.columns[0]}: {held}")
-    labels = ("0", "1") if form.task == "multilabel" else tuple(classes)
-    fits = form.task == "multilabel" or (TASKS[form.task].has_classes and form.has_one_column)
-    if not (fits and (form.wants_labels or form.n_listed)):
+    if not (labels := form.labels):
         problem = _problem_of_numbers(form)
         return [*lines, f"warning: {where}: {problem}"] if problem else lines
     if form.n_listed:
@@ -153,7 +166,7 @@ def lines_about(form: Form, where: str) -> list[str]:
         )
     elif spelled != labels:
         pairs = [f"{b!r} for {a!r}" for a, b in zip(labels, spelled, strict=True)]
-        lines.append(f"{where}: holds {shown}, so we write {', '.join(pairs[:6])}")
+        lines.append(f"{where}: holds {shown}, so we write {listed(pairs)}")
     return lines
 
 

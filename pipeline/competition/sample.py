@@ -144,17 +144,14 @@ def _check_columns(
     if len(header) == 1 and may_be_one:
         return
     if sorted(header) != sorted(wanted) and not same_numbers(header, wanted):
-        shown = respelled(header, wanted)
-        hint = (
-            f"; {shown} in {data.train}: rename the column in one of them"
-            if shown
-            else ("; remove columns that are not predicted, or correct data.target")
-        )
+        hint = "remove columns that are not predicted, or correct data.target"
+        if shown := respelled(header, wanted):
+            hint = f"{shown} in {data.train}: rename the column in one of them"
         if any(name == "" or name.startswith("Unnamed:") for name in header):
-            hint = "; remove the column without a name: an index, or a separator too many"
+            hint = "remove the column without a name: an index, or a separator too many"
         raise ValueError(
             f"{where}: columns to predict are {first_few(header) or 'none'}, should be "
-            f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}{hint}"
+            f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}; {hint}"
         )
 
 

@@ -61,10 +61,9 @@ def read_solution(
     Raises:
         ValueError: ids or columns do not fit, or a cell is no number, or not one of the classes.
     """
-    path = solution_path(data)
-    if not path.is_file():
+    where = str(solution_path(data))
+    if not Path(where).is_file():
         return None
-    where = str(path)
     table = open_table(where, "solution.csv", data.dialect)
     order = in_order_of(ids, _ids(data, table, where), where, REMEDY)
     cells = {}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.competition.labels import Form, labels_as_sampled, lines_about
+from pipeline.competition.labels import Form, lines_about
 from pipeline.competition.rows import TestRows
 from pipeline.competition.sample import Sample, table_of
 from pipeline.competition.spelling import same_numbers, spelling_key
@@ -20,7 +20,6 @@ from pipeline.scoring.metrics import nearest_labels
 from pipeline.scoring.tasks import Floats, decide
 from pipeline.settings.data import Data
 
-ZERO_ONE = ("0", "1")
 FEW = 10  # rows; fewer may well share a step of an isotonic curve, or a bound of clip
 
 Cells = dict[str, list[Any]]
@@ -71,7 +70,7 @@ def submission_cells(
         ValueError: a column of `FEW` rows or more would be constant, but its training targets and
             the test texts are not.
     """
-    task, sample, classes = form.task, form.sample, form.classes
+    task, sample, labels = form.task, form.sample, form.spelled_labels
     if task == "regression":
         values: NDArray[Any] = nearest_labels(predictions, y) if form.wants_labels else predictions
         if form.wants_labels and np.array_equal(y, y.round(), equal_nan=True):
@@ -82,20 +81,17 @@ def submission_cells(
     elif task == "multilabel":
         values = decide(task, predictions) if form.wants_labels else predictions
         cells = _by_column(sample, columns, values)
-        spelled = labels_as_sampled(sample.cells, ZERO_ONE) or ZERO_ONE
-        if form.wants_labels and spelled != ZERO_ONE:
-            cells = {name: [spelled[label] for label in column] for name, column in cells.items()}
-    elif form.has_one_column and form.wants_labels:
-        spelled = labels_as_sampled(sample.cells, classes) or tuple(classes)
-        cells = {sample.columns[0]: [spelled[code] for code in decide(task, predictions)]}
+        if labels:
+            cells = {name: [labels[code] for code in column] for name, column in cells.items()}
     elif form.n_listed:
-        spelled = labels_as_sampled(form.sampled_labels, classes) or tuple(classes)
         first = ranked(predictions)[:, : form.n_listed]
-        cells = {sample.columns[0]: [" ".join(spelled[code] for code in row) for row in first]}
+        cells = {sample.columns[0]: [" ".join(labels[code] for code in row) for row in first]}
+    elif labels:
+        cells = {sample.columns[0]: [labels[code] for code in decide(task, predictions)]}
     elif task == "binary" and not form.has_one_column:
-        cells = _by_column(sample, classes, np.hstack([1 - predictions, predictions]))
+        cells = _by_column(sample, form.classes, np.hstack([1 - predictions, predictions]))
     else:
-        cells = _by_column(sample, classes, predictions)
+        cells = _by_column(sample, form.classes, predictions)
     if texts_differ and not (task == "regression" and form.wants_labels):  # labels may be constant
         _refuse_constant(cells, sample.columns if form.has_one_column else columns, y)
     return cells
