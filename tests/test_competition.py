@@ -146,7 +146,6 @@ def test_a_missing_target_or_group_column_is_named_with_its_setting(tables, sett
     [
         (["1", "2", "1", "2", "1"], r"\b2\b.*'1', '2'"),
         (["1", "", "2", " ", "3"], r"\b2\b.*'id'.*\b2\b"),
-        (["1", "2", "a\nb", "3", "4"], r"'a\\nb'"),
     ],
 )
 def test_ids_that_are_no_ids_are_named_in_either_table(tables, workplace, part, ids, said):
@@ -526,19 +525,6 @@ def test_names_that_are_spellings_of_one_are_shown_apart_with_the_setting(tables
 def test_a_lookalike_of_another_alphabet_is_shown_by_its_code_points(tables):
     with pytest.raises(ValueError, match=r"'target'.*did you mean 't\\u0430rget'"):
         tables("id,text,t\u0430rget\n1,a,2\n")
-
-
-def test_tables_that_are_swapped_are_told_so(tables):
-    with pytest.raises(ValueError, match=r"train\.csv: .*'target'.*test\.csv.*\bswap\b"):
-        tables("id,text\n9,x\n", "id,text,target\n1,a,2\n")
-    with pytest.raises(ValueError, match=r"train\.csv: (?!.*\bswap\b).*'target'"):
-        tables("id,text\n9,x\n", "id,text\n1,a\n")
-
-
-def test_a_test_table_swapped_with_the_sample_is_told_so(tables, workplace):
-    (workplace / "sample.csv").write_text("id,text\n9,x\n")
-    with pytest.raises(ValueError, match=r"test\.csv: .*'text'.*sample\.csv.*\bswap\b"):
-        tables("id,text,target\n1,a,2\n", "id,target\n9,0\n", sample_submission="sample.csv")
 
 
 def test_a_line_that_is_one_cell_asks_for_the_separator(tables):

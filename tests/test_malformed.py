@@ -361,7 +361,6 @@ def broken_table(names: list[str]) -> st.SearchStrategy[Variant]:
             "has a repeated id": lambda: change_rows(path, lambda rows: copy_id(rows, row)),
             "has an empty id": lambda: change_rows(path, lambda rows: set_id(rows, row, "")),
             "has a blank id": lambda: change_rows(path, lambda rows: set_id(rows, row, " \t")),
-            "has a broken id": lambda: change_rows(path, lambda rows: set_id(rows, row, "a\nb")),
         }
         what = draw(st.sampled_from(sorted(changes)))
         return Variant(task, f"{path} {what} ({row}, {at:.0%})", lambda: void(changes[what]()))

@@ -20,7 +20,7 @@ def read_ids(table: pd.DataFrame, data: Data, part: str) -> list[str]:
     """(n,) ids of the training or the test table; row numbers if data.id is null.
 
     Raises:
-        ValueError: there is no such column, or an id is empty, repeated or of several lines.
+        ValueError: there is no such column, or an id is empty or repeated.
     """
     name, where = data.id_of(part), data.train if part == "train" else data.test
     if name is None:
@@ -34,9 +34,6 @@ def read_ids(table: pd.DataFrame, data: Data, part: str) -> list[str]:
             f"{where}: {len(empty)} rows without {name!r}, first row {empty[0]}; fill it in, or "
             "set data.id to null"
         )
-    broken = [cell for cell in ids if "\n" in cell or "\r" in cell]
-    if broken:
-        raise ValueError(f"{where}: id {broken[0]!r} holds a line break; ids are one line")
     index = pd.Index(ids, dtype=object)
     repeated = index[index.duplicated()].unique().tolist()
     if repeated:

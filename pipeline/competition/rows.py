@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.competition.features import Columns, rows_of
-from pipeline.competition.ids import open_other, read_ids
+from pipeline.competition.ids import read_ids
 from pipeline.competition.spelling import text_key
 from pipeline.competition.tables import column, open_table
 from pipeline.competition.targets import check_transform, read_targets, read_weights
@@ -121,7 +121,6 @@ def read_train(data: Data, task: str, time: str | None = None) -> Train:
     """
     table = open_table(data.train, "data.train", data.dialect)
     ids = read_ids(table, data, "train")
-    _refuse_swapped(data, table, "train", "target", "test")
     cells = {name: column(table, name, data.train, "data.target") for name in data.target}
     as_written = data.classes == "as_written"
     y, classes = read_targets(task, data.train, ids, cells, data.positive, as_written)
@@ -160,7 +159,6 @@ def read_test(data: Data) -> TestRows:
     """Read and check the test table; raises as `read_train`."""
     table = open_table(data.test, "data.test", data.dialect)
     ids = read_ids(table, data, "test")
-    _refuse_swapped(data, table, "test", "text", "sample_submission")
     texts, features = _texts(table, data, data.test), _features(table, data, data.test)
     return TestRows(tuple(ids), texts, data.text, features)
 
@@ -188,19 +186,6 @@ def joined_unordered(texts: Texts) -> list[str]:
     return joined(
         tuple(row if len(row) == 1 else tuple(sorted(row, key=text_key)) for row in texts)
     )
-
-
-def _refuse_swapped(data: Data, table: pd.DataFrame, part: str, setting: str, other: str) -> None:
-    """Raise a ValueError if another table has all columns of a setting, and this one has none."""
-    names = getattr(data, setting)
-    if not set(names).isdisjoint(table.columns):
-        return
-    other_table = open_other(data, other)
-    if other_table is not None and set(names) <= set(other_table.columns):
-        raise ValueError(
-            f"{getattr(data, part)}: no column {names[0]!r} (data.{setting}), which "
-            f"{getattr(data, other)} has; swap data.{part} and data.{other}"
-        )
 
 
 def _texts(table: pd.DataFrame, data: Data, where: str) -> Texts:
