@@ -204,8 +204,8 @@ def side_by_side(monkeypatch):
     return asked
 
 
-def see_two_gpus(monkeypatch):
-    monkeypatch.setattr(jobs, "count_gpus", lambda: 2)
+def see_gpus(monkeypatch, n_gpus=2):
+    monkeypatch.setattr(jobs, "count_gpus", lambda: n_gpus)
     monkeypatch.setattr(pieces, "claim_gpu", lambda n_gpus, folder: None)
 
 
@@ -213,7 +213,7 @@ def test_n_jobs_null_is_as_many_as_cores(monkeypatch, side_by_side):
     monkeypatch.setattr(jobs.joblib, "cpu_count", lambda: 3)
     run(halve, [1] * 5, n_jobs=None)
     run(halve, [1] * 2, n_jobs=None)  # no more than there are pieces
-    see_two_gpus(monkeypatch)
+    see_gpus(monkeypatch)
     run(halve, [1] * 5, n_jobs=None, threads=1)
     assert side_by_side == [3, 2, 2]
 
@@ -223,9 +223,20 @@ def test_pieces_side_by_side_share_the_cores_however_many_gpus(
     n_pieces, n_jobs, threads, monkeypatch, side_by_side, threads_of_torch
 ):
     monkeypatch.setattr(jobs.joblib, "cpu_count", lambda: 8)
-    see_two_gpus(monkeypatch)
+    see_gpus(monkeypatch)
     run(halve, range(1, n_pieces + 1), n_jobs=n_jobs, threads=None)
     assert threads_of_torch() == threads
+
+
+@pytest.mark.parametrize(("n_gpus", "asked"), [(0, [5]), (2, [2, 3])])
+def test_pieces_without_torch_run_apart_on_all_cores_where_there_are_gpus(
+    n_gpus, asked, monkeypatch, side_by_side, threads_of_torch
+):
+    monkeypatch.setattr(jobs.joblib, "cpu_count", lambda: 8)
+    see_gpus(monkeypatch, n_gpus)
+    calls = [Piece(f"piece {k}", (k,), needs_torch=k < 3) for k in range(1, 6)]
+    assert run_all(halve, calls, Jobs(threads=1), title="test") == [0.5, 1, 1.5, 2, 2.5]
+    assert side_by_side == asked
 
 
 @pytest.fixture

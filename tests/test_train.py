@@ -7,7 +7,7 @@ import pytest
 from conftest import read_rows, stage, stages, write_competition, write_rows
 
 from pipeline.files.provenance import command_line
-from pipeline.members.pieces import Failure, Piece
+from pipeline.members.pieces import Piece
 from pipeline.members.training import under_way
 from pipeline.members.units import Unit, read_run
 
@@ -51,29 +51,6 @@ def test_run_json_names_the_command_of_the_stage_and_not_of_the_worker(train):
         command = read_run(Unit("tiny", "mean", fold))["command"]
         assert command == command_line()
         assert "loky" not in command
-
-
-@pytest.mark.parametrize(
-    ("n_gpus", "calls"),
-    [
-        (0, [["mean fold 0", "mean fold 1", "tfidf_linear fold 0", "tfidf_linear fold 1"]]),
-        (2, [["mean fold 0", "mean fold 1"], ["tfidf_linear fold 0", "tfidf_linear fold 1"]]),
-    ],
-)
-def test_units_without_torch_run_apart_where_there_are_gpus(n_gpus, calls, train, monkeypatch):
-    """As many side by side as there are GPUs, they would leave the other cores idle."""
-    made = []
-
-    def kept(function, pieces, jobs, **_):
-        labels = [piece.label for piece in pieces]
-        made.append(labels)
-        return [Failure(label, "not trained", "not trained") for label in labels]
-
-    monkeypatch.setattr("pipeline.members.training.count_gpus", lambda: n_gpus)
-    monkeypatch.setattr("pipeline.members.training.run_all", kept)
-    with pytest.raises(SystemExit, match=r"\b4\D+4\D.*\bmean fold 0\b"):
-        train({"pooling": "mean"}, {"model": "tfidf_linear"})
-    assert made == calls
 
 
 def test_a_unit_that_cannot_move_predicts_the_shares_of_its_training_rows_and_says_so(

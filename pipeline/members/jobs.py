@@ -5,6 +5,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import groupby
 from typing import Any
 
 import joblib
@@ -71,30 +72,36 @@ def _run_here(
     starts: Callable[[int], bool] | None,
 ) -> Generator[tuple[int, Any]]:
     """Each piece's number and result or `Failure`, as they end in processes of this machine."""
-    n_gpus = count_gpus() if any(piece.needs_torch for piece in pieces) else 0
-    n_jobs = jobs.n_jobs or n_gpus or joblib.cpu_count()
-    # with GPUs even a single piece runs in a worker: here it would hide the other GPUs for good
-    n_jobs = min(n_jobs, max(2 if n_gpus > 1 else 1, len(pieces)))
-    # with GPUs an equal share of the cores
-    share = max(1, joblib.cpu_count() // min(n_jobs, len(pieces))) if n_gpus else 1
-    threads = jobs.threads or share
+    n_of_machine = count_gpus() if any(piece.needs_torch for piece in pieces) else 0
+
+    def gpus_for(numbered: tuple[int, Piece]) -> int:
+        return n_of_machine if numbered[1].needs_torch else 0
+
+    # with GPUs pieces without torch come apart: they use all cores, not one process for each GPU
+    ordered = sorted(enumerate(pieces), key=gpus_for, reverse=True)
     # joblib restarts a worker whose memory has grown; no work is lost
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     caller = (os.getpid(), os.getcwd())
     ahead = {} if starts is None else {"pre_dispatch": "n_jobs", "batch_size": 1}
-    with joblib.parallel_config(backend="loky", n_jobs=n_jobs):
-        calls = (
-            joblib.delayed(run_piece)(function, i, piece, threads, n_gpus, caller)
-            for i, piece in enumerate(pieces)
-            if starts is None or starts(i)
-        )
-        try:
-            yield from joblib.Parallel(return_as="generator_unordered", **ahead)(calls)
-        except TerminatedWorkerError:
-            raise
-        except BaseException:  # SIGINT, SIGTERM: the workers would train on without this process
-            get_reusable_executor().shutdown(wait=True, kill_workers=True)
-            raise
+    try:
+        for n_gpus, group in ((n, list(those)) for n, those in groupby(ordered, gpus_for)):
+            n_jobs = jobs.n_jobs or n_gpus or joblib.cpu_count()
+            # with GPUs even one piece runs in a worker: here it would hide the others for good
+            n_jobs = min(n_jobs, max(2 if n_gpus > 1 else 1, len(group)))
+            # with GPUs an equal share of the cores
+            share = max(1, joblib.cpu_count() // min(n_jobs, len(group))) if n_gpus else 1
+            calls = (
+                joblib.delayed(run_piece)(function, i, piece, jobs.threads or share, n_gpus, caller)
+                for i, piece in group
+                if starts is None or starts(i)
+            )
+            with joblib.parallel_config(backend="loky", n_jobs=n_jobs):
+                yield from joblib.Parallel(return_as="generator_unordered", **ahead)(calls)
+    except TerminatedWorkerError:
+        raise
+    except BaseException:  # SIGINT, SIGTERM: the workers would train on without this process
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
 
 
 @contextmanager

@@ -85,19 +85,14 @@ def train_units(
 
 def _run(pieces: Sequence[Piece], jobs: Jobs, budget_from: float) -> list[Failure]:
     """Train the units; `budget_from` is the time from which jobs.minutes counts."""
-    groups = [pieces]
-    with_torch = [piece for piece in pieces if piece.needs_torch]
-    if jobs.backend == "loky" and 0 < len(with_torch) < len(pieces) and count_gpus():
-        # separately: classic units use all cores, not one process for each GPU
-        groups = [with_torch, [piece for piece in pieces if not piece.needs_torch]]
-    failures, start, n_done = [], time.monotonic(), 0
+    start, n_done = time.monotonic(), 0
 
-    def tell(group: Sequence[Piece], i: int, result: float | Failure) -> None:
+    def tell(i: int, result: float | Failure) -> None:
         nonlocal n_done
         n_done += 1
         if isinstance(result, Failure):
             return
-        trained = group[i].arguments[0]
+        trained = pieces[i].arguments[0]
         done = n_done + under_way(pieces)  # or the first round would count one worker's units
         left = (time.monotonic() - start) / done * (len(pieces) - done)
         more = f", about {duration(left)} left" if n_done < len(pieces) else ""
@@ -108,22 +103,21 @@ def _run(pieces: Sequence[Piece], jobs: Jobs, budget_from: float) -> list[Failur
         for line in doubts_about(trained):
             tqdm.write(f"warning: {line}")
 
-    def ends_in_time(group: Sequence[Piece], i: int) -> bool:
-        expected = expected_seconds(group[i].arguments[0], [piece.arguments[0] for piece in pieces])
+    def ends_in_time(i: int) -> bool:
+        units = [piece.arguments[0] for piece in pieces]
+        expected = expected_seconds(units[i], units)
         return time.monotonic() - budget_from + expected < 60 * (jobs.minutes or 0)
 
-    for group in groups:
-        results = run_all(
-            train_unit,
-            group,
-            jobs,
-            title="train",
-            on_result=partial(tell, group),
-            under_way=partial(under_way, group),
-            starts=None if jobs.minutes is None else partial(ends_in_time, group),
-        )
-        failures += [result for result in results if isinstance(result, Failure)]
-    return failures
+    results = run_all(
+        train_unit,
+        pieces,
+        jobs,
+        title="train",
+        on_result=tell,
+        under_way=partial(under_way, pieces),
+        starts=None if jobs.minutes is None else ends_in_time,
+    )
+    return [result for result in results if isinstance(result, Failure)]
 
 
 def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
