@@ -6,7 +6,7 @@ worker; the folder that it writes travels back.
 
 import os
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import chdir
 from itertools import chain
@@ -64,14 +64,13 @@ def run_on_cluster(
             f"jobs.backend: {jobs.backend} is not installed ({error}); run: pip install {package}"
         ) from None
     running: dict[Any, int] = {}
-    waiting = iter(enumerate(pieces))
+    waiting = deque(enumerate(pieces))
     try:
-        upcoming = next(waiting, None)
-        while upcoming or running:
-            while upcoming and len(running) < _at_once(cluster, upcoming[1], jobs):
-                if starts is None or starts(upcoming[0]):
-                    running[submit(*upcoming)] = upcoming[0]
-                upcoming = next(waiting, None)
+        while waiting or running:
+            while waiting and len(running) < _at_once(cluster, waiting[0][1], jobs):
+                i, piece = waiting.popleft()
+                if starts is None or starts(i):
+                    running[submit(i, piece)] = i
             if running:
                 future = cluster.first_of(running)
                 i = running.pop(future)
