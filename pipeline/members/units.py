@@ -167,15 +167,11 @@ def unchanged(unit: Unit, name: str, key: str) -> Path:
 def units_of(competition: str, member: str) -> list[Unit]:
     """The units of a trained member, as many as fold 0 says; a missing one is an error."""
     first = Unit(competition, member, 0)
-    if not first.folder.exists():
-        raise FileNotFoundError(f"{first.folder}: not there; run train first")
-    n_folds = read_run(first)["n_folds"]
+    n_folds = read_run(first)["n_folds"] if first.folder.exists() else 1
     units = [Unit(competition, member, fold) for fold in range(n_folds)]
     for unit in units:
         if not unit.folder.exists():
-            raise FileNotFoundError(
-                f"{unit.folder}: not there, {n_folds} folds are needed; run train again"
-            )
+            raise FileNotFoundError(f"{unit.folder}: not there; run train first")
     return units
 
 
