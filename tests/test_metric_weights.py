@@ -19,7 +19,7 @@ from conftest import (
     write_rows,
 )
 from sklearn import metrics
-from test_bootstrap import rows_of
+from test_samples import rows_of
 
 from pipeline.ensemble.contest import methods_that_fit
 from pipeline.ensemble.weights import WEIGHTS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared.arms import Subset, seed_weights
-from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts
+from pipeline.scoring.intervals import bootstrap_counts
 from pipeline.scoring.metrics import Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -51,10 +51,9 @@ def drawn_scores(
     """
     rng = np.random.default_rng(0)
     n, n_seeds = len(grid.target), grid.preds.shape[1]
-    cluster = bootstrap_clusters(grid.target)
     times, seeds = np.ones((1 + n_draws, n)), np.ones((1 + n_draws, n_seeds))
     for i in range(1, 1 + n_draws):
-        times[i] = bootstrap_counts(cluster, 1, rng)
+        times[i] = bootstrap_counts(grid.target.clusters, 1, rng)
         seeds[i] = bootstrap_counts(np.arange(n_seeds), 1, rng)
     scores = {subset: grid.target.scorer(blend)(times) for subset, blend in blends.items()}
     arm_scores = {}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from pipeline.ensemble.weights import NO_WEIGHT
-from pipeline.scoring.bootstrap import bootstrap_clusters
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
@@ -39,8 +38,7 @@ def weight_table(
         Columns predictor, target (only if targets have weights of their own), weight, mean and sd
         over the refits, and selected: the share of refits in which the weight is not 0.
     """
-    clusters = bootstrap_clusters(target)
-    n_clusters = int(clusters.max()) + 1
+    clusters, n_clusters = target.clusters, int(target.clusters.max()) + 1
     n_drawn = max(1, min(n_clusters // 2, n_clusters * MOST_ROWS // len(target)))
     rng = np.random.default_rng(seed)
     halves = [np.isin(clusters, rng.permutation(n_clusters)[:n_drawn]) for _ in range(N_HALVES)]

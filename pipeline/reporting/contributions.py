@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.reporting.moments import MOMENT_METRICS, moments_of
-from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts
-from pipeline.scoring.intervals import intervals_of
+from pipeline.scoring.intervals import bootstrap_counts, intervals_of
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 
@@ -103,9 +102,8 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
     if value_of is None and len(target) > MOST_ROWS:
         rows = np.sort(rng.choice(len(target), MOST_ROWS, replace=False))
         preds, target = preds[rows], target[rows]
-    clusters = bootstrap_clusters(target)
     if value_of:
-        draws = (bootstrap_counts(clusters, 1, rng)[0] for _ in range(N_DRAWS_OF_MOMENTS))
+        draws = (bootstrap_counts(target.clusters, 1, rng)[0] for _ in range(N_DRAWS_OF_MOMENTS))
         samples = chain([np.ones(len(target))], draws)
         moments = moments_of(preds, target.as_columns(preds.shape[2]), samples)
         values, *drawn = (sign * value_of(of, plan.sets) for of in moments)
@@ -115,7 +113,7 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
         if len(plan.sets) > SETS_PER_DRAW:  # each on every draw would take minutes
             drawn_plan = sampled_orders(m, 1, rng)
             drawn_values = set_values(preds, target, drawn_plan.sets)
-        counts = bootstrap_counts(clusters, N_DRAWS, rng)
+        counts = bootstrap_counts(target.clusters, N_DRAWS, rng)
         means = _plain_means(preds, target, drawn_plan.sets)
         scores = np.column_stack([target.scorer(mean)(counts) for mean in means])
         drawn = list(_no_skill_where_undefined(sign * scores))

@@ -1,6 +1,7 @@
-"""Confidence intervals of score differences, by the paired bootstrap.
+"""Bootstrap samples, and confidence intervals of score differences by the paired bootstrap.
 
-Letters: n rows, c columns, K folds, b blends or predictors, B bootstrap samples.
+Letters: n rows, c columns, K folds, b blends or predictors, B bootstrap samples. `counts` (B, n)
+says how often each sample holds each row.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.bootstrap import bootstrap_clusters, bootstrap_counts
 from pipeline.scoring.metrics import Metric
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
@@ -19,6 +19,15 @@ N_BOOTSTRAP = 1000
 N_OF_OWN = 200  # at most, of a function of the user's own, which is called for each sample
 AT_ONCE = 4_000_000  # counts in a block of bootstrap samples: 32 MB
 N_FOR_ERROR, MOST_FOR_ERROR = 50, 5000  # bootstrap samples and rows of a standard error
+
+
+def bootstrap_counts(
+    clusters: NDArray[np.int64], n_samples: int, rng: np.random.Generator
+) -> Floats:
+    """(B, n) how often each bootstrap sample holds each row; it draws as many clusters as exist."""
+    n = int(clusters.max()) + 1
+    samples = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(n_samples))
+    return np.array([sample[clusters] for sample in samples], np.float64)
 
 
 def bootstrap_scores(
@@ -32,12 +41,12 @@ def bootstrap_scores(
         NaN where the metric is undefined on a sample.
     """
     n_bootstrap = min(n_bootstrap, N_OF_OWN) if target.metric.own else n_bootstrap
-    rng, clusters = np.random.default_rng(seed), bootstrap_clusters(target)
+    rng = np.random.default_rng(seed)
     prepared = [target.scorer(p) for p in predictions]
     scores = np.empty((n_bootstrap, len(predictions)))
     block = max(1, AT_ONCE // len(target))
     for start in range(0, n_bootstrap, block):
-        counts = bootstrap_counts(clusters, min(block, n_bootstrap - start), rng)
+        counts = bootstrap_counts(target.clusters, min(block, n_bootstrap - start), rng)
         for j, score_of in enumerate(prepared):
             scores[start : start + len(counts), j] = score_of(counts)
     return scores
@@ -121,7 +130,7 @@ def standard_error(target: Target, predictions: Floats, rng: np.random.Generator
     """
     rows = rng.permutation(len(target))[:MOST_FOR_ERROR]
     drawn = target[rows]
-    counts = bootstrap_counts(bootstrap_clusters(drawn), N_FOR_ERROR, rng)
+    counts = bootstrap_counts(drawn.clusters, N_FOR_ERROR, rng)
     scores = drawn.scorer(predictions[rows])(counts)
     scores = scores[~np.isnan(scores)]
     if len(scores) < 2:

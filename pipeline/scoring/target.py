@@ -95,6 +95,13 @@ class Target:
         """The rows that each column of `y` has a value in, as `rows_with` gives them."""
         return [rows_with(column) for column in np.atleast_2d(self.y.T)]
 
+    @cached_property
+    def clusters(self) -> NDArray[np.int64]:
+        """(n,) cluster number of each row; a cluster is drawn whole: a group, or a single row."""
+        if self.groups is None:
+            return np.arange(len(self))
+        return np.unique(self.groups, return_inverse=True)[1]
+
     @property
     def has_missing(self) -> bool:
         """Whether a cell of `y` is missing."""

@@ -5,10 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from pipeline.scoring.bootstrap import (
-    bootstrap_clusters,
-    bootstrap_counts,
-)
+from pipeline.scoring.intervals import bootstrap_counts
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.target import Target
 
@@ -97,9 +94,9 @@ def test_a_constant_has_no_correlation_whatever_rounding_leaves_of_it(metric):
 def test_rows_without_groups_are_drawn_alone():
     y = np.zeros((4, 1))
     alone = Target.of(y, "regression", "rmse")
-    assert bootstrap_clusters(alone).tolist() == [0, 1, 2, 3]
+    assert alone.clusters.tolist() == [0, 1, 2, 3]
     grouped = Target.of(y, "regression", "rmse", ["b", "a", "b", "c"])
-    assert bootstrap_clusters(grouped).tolist() == [1, 0, 1, 2]
+    assert grouped.clusters.tolist() == [1, 0, 1, 2]
 
 
 def test_a_sample_draws_as_many_clusters_as_there_are_each_with_all_its_rows():
