@@ -37,8 +37,8 @@ from pipeline.predictors.board import (
     remedy_of,
 )
 from pipeline.predictors.predictions import write_predictions
-from pipeline.scoring.metrics import metric_of
-from pipeline.scoring.tasks import Floats, rows_with
+from pipeline.scoring.metrics import distinct_values, metric_of
+from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def write_contest(
     about_models: dict[str, object] = {
         "columns": columns,
         "classes": train.classes,
-        "y": _distinct(train.y),
+        "y": np.unique(train.y) if train.classes else distinct_values(train.y),
         "members": {name: models_of(config, name) for name in made_from["predictors"]},
     }
     about_choice: dict[str, object] = {
@@ -236,12 +236,3 @@ def read_saved_blends(config: Config) -> SavedBlends:
         tuple(about["classes"]),
         np.array(about["y"]),
     )
-
-
-def _distinct(y: NDArray[Any]) -> NDArray[Any]:
-    """(q,) distinct codes, or (q, c) the distinct values of each column, the last repeated."""
-    if y.ndim == 1:
-        return np.unique(y)
-    values = [np.unique(column[rows_with(column)]) for column in y.T]
-    longest = max(map(len, values))
-    return np.stack([np.pad(v, (0, longest - len(v)), mode="edge") for v in values], axis=1)

@@ -90,11 +90,17 @@ def _decided(name: str, about: str, counted: Counted | None = None) -> Metric:
     return Metric(name, about, scorer, decides=True, counted=counted)
 
 
+def distinct_values(y: Floats) -> Floats:
+    """(q, c) distinct values of each column of (n, c) targets, ascending, the last repeated."""
+    values = [np.unique(column[rows_with(column)]) for column in y.T]
+    most = max(map(len, values))
+    return np.column_stack([np.pad(v, (0, most - len(v)), mode="edge") for v in values])
+
+
 def nearest_labels(p: Floats, y_train: Floats) -> Floats:
     """(n, c) predictions moved to the nearest value of each column of (any, c) `y_train`."""
     nearest = np.empty_like(p)
-    for j in range(p.shape[1]):
-        labels = np.unique(y_train[rows_with(y_train[:, j]), j])
+    for j, labels in enumerate(distinct_values(y_train).T):
         nearest[:, j] = labels[np.searchsorted((labels[1:] + labels[:-1]) / 2, p[:, j])]
     return nearest
 

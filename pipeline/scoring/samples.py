@@ -64,8 +64,7 @@ def _r2(y: Floats, p: Floats) -> SampleScore:
 
 
 def _qwk(y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-    center, _ = _scale(y)
-    a, b = y - center, p - center
+    a, b = y - y.mean(), p - y.mean()
     mean_square = mean_of((a - b) ** 2)
 
     def score(counts: Floats) -> Floats:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.scoring.formulas import LEAST, SampleScore, mean_of_defined
-from pipeline.scoring.metrics import Metric, metric_of, nearest_labels
+from pipeline.scoring.metrics import Metric, distinct_values, metric_of, nearest_labels
 from pipeline.scoring.names import UNWEIGHTED, Setting
 from pipeline.scoring.tasks import TASKS, Floats, Rows, Task, as_columns, decide, rows_with
 
@@ -102,6 +102,11 @@ class Target:
             return np.arange(len(self))
         return np.unique(self.groups, return_inverse=True)[1]
 
+    @cached_property
+    def label_values(self) -> Floats:
+        """(q, c) ascending values that `qwk` rounds to; hill climbing rounds thousands of times."""
+        return distinct_values(self.y if self.labels is None else self.labels)
+
     @property
     def has_missing(self) -> bool:
         """Whether a cell of `y` is missing."""
@@ -145,7 +150,7 @@ class Target:
         if self.metric.decides and self.task.is_probability:
             p = decide(self.task.name, p)
         elif self.metric.decides:
-            p = nearest_labels(p, self.y if self.labels is None else self.labels)
+            p = nearest_labels(p, self.label_values)
         elif self.task.name == "binary":
             p = p[:, 0]
         if self.y.ndim == 2 and not self.metric.joint:
