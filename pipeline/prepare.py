@@ -24,7 +24,6 @@ from pipeline.members.backbones import local_backbone
 from pipeline.members.defaults import rates_of_members, steps_of_units
 from pipeline.members.kinds import check_members
 from pipeline.predictors.board import check_external
-from pipeline.predictors.external import check_parts
 from pipeline.scoring.trial import try_metric
 from pipeline.settings.blend import Blend
 from pipeline.settings.command import one_line_errors, parse
@@ -49,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         for line in fetch_missing(data.train, backbones):
             print(line, flush=True)
         folders = {name: folder for name in backbones if (folder := local_backbone(name))}
-        check_parts([external.folder for external in config.blend.external])
         train, test = read_train(data, config.task, config.folds.time), read_test(data)
         scored, n_blocks = train, config.folds.n
         if config.folds.path is not None or config.folds.time is not None:

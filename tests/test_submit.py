@@ -140,7 +140,7 @@ def test_a_weight_that_is_not_greater_than_0_is_refused(case, refused, weight):
 def test_an_unknown_predictor_among_several_is_refused(case, refused):
     shutil.copytree("oof/tiny", "oof/other")
     for name in ("../other/mean", "/tmp", "..", ".", "", "mean/", "a" * 300):
-        assert f"--predictor: '{name[:30]}" in refused(case, "--predictor", "max", name)
+        assert f"'{name[:30]}" in refused(case, "--predictor", "max", name)
     line = refused(case, "--predictor", "max", "blend_convx")
     assert re.search(r"'blend_convx'.* 'blend_convex'\?", line)
     assert "?" not in refused(case, "--predictor", "xyz")

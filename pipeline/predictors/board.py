@@ -1,6 +1,5 @@
 """The predictors that a config names, and the leaderboard made from them."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.fitted import State
-from pipeline.ensemble.leaderboard import CONSTANT
 from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import short
 from pipeline.files.paths import leaderboard_path, predictor_dir
@@ -26,7 +24,6 @@ from pipeline.predictors.predictions import (
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
-from pipeline.settings.section import NAME
 
 POSTPROCESSING = "postprocessing.json"  # in the folder of a blend that has one
 REMEDY = "run blend again"
@@ -79,12 +76,11 @@ def check_external(config: Config, train: Train, test: TestRows) -> None:
 
 def trained_otherwise(config: Config) -> list[str]:
     """A warning line for each member whose training settings differ from the config."""
-    folders = member_folders(config)
-    changes = {m.name: changed_settings(folders[m.name], m.settings) for m in config.members}
+    trained = [(predictor_dir(config.competition, m.name), m.settings) for m in config.members]
     return [
-        f"{folders[name]}: trained with {change}; it is blended as it was trained"
-        for name, change in changes.items()
-        if change is not None
+        f"{folder}: trained with {change}; it is blended as it was trained"
+        for folder, settings in trained
+        if (change := changed_settings(folder, settings))
     ]
 
 
@@ -216,35 +212,25 @@ def standing_of(
             predictor.
     """
     path = leaderboard_path(config.competition)
-    if predictor in (".", "..") or (predictor is not None and not re.fullmatch(NAME, predictor)):
-        raise ValueError(  # ../other/mean is a predictor too, but of another competition
-            f"--predictor: {short(predictor)} is no name of a predictor; give the name of a folder "
-            f"in {path.parent}"
-        )
-    if predictor is not None and read_stamp(path) is None:
-        known = [*member_folders(config), *external_folders(config)]
-        if predictor not in known and not folder_of(config, predictor).is_dir():
-            raise _no_predictor(predictor, known)
-        return predictor, {}
+    if predictor is not None:
+        folders = (folder.name for folder in path.parent.glob("*/"))
+        known = sorted({*member_folders(config), *external_folders(config), *folders})
+        if predictor not in known:  # ../other/mean is one of another competition
+            raise ValueError(
+                f"--predictor: no predictor {short(predictor)}; {choices(predictor, known)}"
+            )
+        if read_stamp(path) is None:
+            return predictor, {}
     stamp = require_current(path, {}, REMEDY) if predictor else require_board(config, train)
     board = read_board(path).set_index("name", drop=False)
     if predictor is None:
         predictor = str(board.index[board["chosen"]][0])
-    if predictor in board.index and predictor != CONSTANT:
-        scored = stamp.made_from["predictors"].get(predictor)
-        if scored is not None and scored[0] != part_sha256(folder_of(config, predictor), "oof"):
-            return predictor, {}  # trained again after the leaderboard
-        if board.loc[predictor, "kind"] == "blend":
-            check_scored(config.competition, stamp, predictor)
-        if stamp.made_from["metric"] != config.metric:
-            return predictor, {}
-        line = board.astype(object).where(board.notna(), None).loc[predictor]
-        return predictor, {str(name): value for name, value in line.items()}
-    if not folder_of(config, predictor).is_dir():
-        known = [name for name in board["name"] if name != CONSTANT]
-        raise _no_predictor(predictor, known)
-    return predictor, {}
-
-
-def _no_predictor(name: str, known: Sequence[str]) -> ValueError:
-    return ValueError(f"--predictor: no predictor {name!r}; {choices(name, known)}")
+    if predictor not in board.index or stamp.made_from["metric"] != config.metric:
+        return predictor, {}
+    scored = stamp.made_from["predictors"].get(predictor)
+    if scored is not None and scored[0] != part_sha256(folder_of(config, predictor), "oof"):
+        return predictor, {}  # trained again after the leaderboard
+    if board.loc[predictor, "kind"] == "blend":
+        check_scored(config.competition, stamp, predictor)
+    line = board.astype(object).where(board.notna(), None).loc[predictor]
+    return predictor, {str(name): value for name, value in line.items()}

@@ -49,8 +49,8 @@ def part_path(folder: Path, part: str) -> Path:
     path = _only_file([folder / f"{part}{ending}" for ending in FORMS])
     if path is None:
         raise FileNotFoundError(
-            f"{folder / part}.csv: no such file, nor one ending in .parquet or .npy; a predictor "
-            "has oof and test"
+            f"{folder / part}.csv: no such file, nor one ending in .parquet or .npy; put it there, "
+            "or take the folder out of blend.external"
         )
     return path
 
@@ -62,18 +62,6 @@ def _only_file(paths: list[Path]) -> Path | None:
         names = " and ".join(path.name for path in files)
         raise ValueError(f"{files[0].parent}: holds {names}; keep the one that counts")
     return files[0] if files else None
-
-
-def check_parts(folders: Sequence[str]) -> None:
-    """Raise a FileNotFoundError if a folder of `blend.external` lacks its OOF or test part."""
-    for folder in folders:
-        for part in PARTS:
-            try:
-                part_path(Path(folder), part)
-            except FileNotFoundError as error:
-                raise FileNotFoundError(
-                    f"blend.external: {error}; put them there or leave it out"
-                ) from None
 
 
 def part_sha256(folder: Path, part: str) -> str:
@@ -201,10 +189,7 @@ def _read_ids(path: Path, n_rows: int) -> list[str]:
 
 def _load(path: Path) -> NDArray[Any]:
     with decoding(path, "save numbers, or ids as text, with np.save, without pickle"):
-        array = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path}: holds several arrays; save one with np.save")
-    return array
+        return np.asarray(np.load(path, allow_pickle=False))
 
 
 def _of_one_class(columns: Sequence[str], n_columns: int = 0) -> str:

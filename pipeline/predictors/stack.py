@@ -18,7 +18,6 @@ from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
 
-SUSPICIOUS = "suspicious"
 DUPLICATE = 0.9999  # correlation of two copies, on the training and on the test rows
 AGAINST = -0.3  # correlation with the target; a weak predictor's OOF may fall a little below 0
 SURE = 5.0  # standard errors
@@ -96,10 +95,10 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
             )
         check = leak_check(members, (stack.oof[:, i], stack.test[:, i]), target)
         if check is not None and check.is_too_good:
-            kinds[i] = f"{kind}, {SUSPICIOUS}"
+            kinds[i] = f"{kind}, suspicious"
             better = f"{check.gain:.4f} {target.metric.label} better"
             lines.append(
-                f"{name}: {SUSPICIOUS}: on the training rows it explains {check.explained:.0%} of "
+                f"{name}: suspicious: on the training rows it explains {check.explained:.0%} of "
                 f"our members' squared error and is {check.far:.0%} of it away from them, but its "
                 f"test predictions suggest at most {check.expected:.0%} (z {check.z:.1f}); its OOF "
                 f"is {better} than our best member's. Find out "
