@@ -767,6 +767,22 @@ def test_a_unit_reads_new_texts_as_it_read_those_it_was_trained_on(in_folder_of)
     assert encoding_of(to_train.unit) == to_train.encoding
 
 
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [
+        ("weights.safetensors", predict_unit),
+        ("reload_check.json", predict_unit),
+        ("run.json", lambda unit, _: read_run(unit)),
+        ("oof.csv", lambda unit, _: read_oof([unit], ["target"])),
+    ],
+)
+def test_a_unit_that_lacks_a_file_says_what_to_do(name, reader, in_folder_of):
+    unit = in_folder_of.unit
+    (unit.folder / name).unlink()
+    with pytest.raises((ValueError, FileNotFoundError), match=rf"{name}: .*remove {unit.folder} "):
+        reader(unit, in_folder_of.inputs)
+
+
 def test_a_unit_of_an_older_version_says_what_to_do(in_folder_of):
     path = in_folder_of.unit.folder / "run.json"
     run = read_run(in_folder_of.unit)

@@ -49,14 +49,14 @@ def decoding(path: Path, remedy: str) -> Iterator[None]:
         raise ValueError(f"{path}: cannot be read ({reason}); {remedy}") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, remedy: str = "remove it and make it again") -> dict[str, Any]:
     """The JSON object in `path`; a FileNotFoundError or ValueError if there is none."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    with decoding(path, "remove it and make it again"):
+        raise FileNotFoundError(f"{path}: no such file; {remedy}")
+    with decoding(path, remedy):
         content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: should hold a JSON object; remove it and make it again")
+        raise ValueError(f"{path}: should hold a JSON object; {remedy}")
     return content
 
 

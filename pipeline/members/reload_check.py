@@ -40,7 +40,7 @@ def check_reloaded(unit: Unit, predict: Callable[[Texts, Columns], Floats], devi
     Raises:
         ValueError: the predictions differ by more than rounding.
     """
-    written = read_json(unit.folder / RELOAD_CHECK)
+    written = read_json(unit.folder / RELOAD_CHECK, unit.remedy)
     texts = [tuple(text) for text in written["texts"]]
     predictions = predict(texts, written["features"])
     scaling = scaling_of(unit)
@@ -53,5 +53,5 @@ def check_reloaded(unit: Unit, predict: Callable[[Texts, Columns], Floats], devi
         raise ValueError(
             f"{unit.folder}: after reloading, predictions of its held-out rows differ by "
             f"{difference:.2g} from those it wrote, {allowed:g} is allowed; "
-            "remove the folder and train it again"
+            f"{unit.remedy}"
         )

@@ -45,6 +45,10 @@ class Unit:
     def folder(self) -> Path:
         return unit_dir(self.competition, self.member, self.fold)
 
+    @property
+    def remedy(self) -> str:
+        return f"remove {self.folder} and run train again"
+
 
 class Encoding(NamedTuple):
     """How a backbone's tokenizer encodes a unit's texts.
@@ -114,7 +118,7 @@ def is_finished(unit: Unit, wanted: Mapping[str, object], *, overwrite: bool) ->
 
 def read_run(unit: Unit) -> Run:
     """The unit's `run.json`; a ValueError if it lacks an entry that every unit has."""
-    run = read_json(unit.folder / RUN)
+    run = read_json(unit.folder / RUN, unit.remedy)
     missing = NEEDED - run.keys()
     if missing:
         raise ValueError(
@@ -157,10 +161,8 @@ def models_hash(units: Sequence[Unit]) -> str:
 def unchanged(unit: Unit, name: str, key: str) -> Path:
     """The path of a file in a unit's folder; a ValueError unless its hash is `key` of run.json."""
     path = unit.folder / name
-    if file_sha256(path) != read_run(unit).get(key):
-        raise ValueError(
-            f"{path}: its hash is not the one in run.json; remove {unit.folder} and run train again"
-        )
+    if not path.is_file() or file_sha256(path) != read_run(unit).get(key):
+        raise ValueError(f"{path}: not there with the hash in run.json; {unit.remedy}")
     return path
 
 
