@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, set_seed
+from transformers import AutoModel, BertConfig, ModernBertConfig, PreTrainedConfig, set_seed
 
+from benchmarks.gpu_speed import deberta_v3
 from benchmarks.shared.command import parser_of
 from benchmarks.shared.demo_rows import DemoRows, read_demo
 from benchmarks.shared.record import record
@@ -30,22 +31,13 @@ from pipeline.members.bert.pretrained import read_config, read_model, read_token
 from pipeline.members.bert.tokens import collate
 
 BATCH = 20
-DEBERTA = {
-    "hidden_size": 768,
-    "relative_attention": True,
-    "position_buckets": 256,
-    "pos_att_type": ["p2c", "c2p"],
-    "norm_rel_ebd": "layer_norm",
-    "share_att_key": True,
-    "position_biased_input": False,
-    "type_vocab_size": 0,
-}
-LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
-RANDOM: dict[str, tuple[str, dict[str, Any]]] = {
-    "bert-base": ("bert", {}),
-    "bert-large": ("bert", {**LARGE, "intermediate_size": 4096}),
-    "deberta-v3-base": ("deberta-v2", DEBERTA),
-    "modernbert-base": ("modernbert", {}),
+RANDOM: dict[str, PreTrainedConfig] = {
+    "bert-base": BertConfig(),
+    "bert-large": BertConfig(
+        hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096
+    ),
+    "deberta-v3-base": deberta_v3(768, 12),
+    "modernbert-base": ModernBertConfig(),
 }
 
 
@@ -53,13 +45,11 @@ def backbones(demo: DemoRows) -> Iterator[tuple[str, nn.Module]]:
     """The demo's own backbone, then those of `RANDOM`, one at a time."""
     config, tokenizer = read_config(demo.backbone), read_tokenizer(demo.backbone)
     yield demo.backbone.name, read_model(demo.backbone, config)
-    special = {
-        f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("pad", "cls")
-    }
-    for name, (architecture, settings) in RANDOM.items():
+    for name, shape in RANDOM.items():
+        shape.vocab_size = config.vocab_size
+        shape.pad_token_id = tokenizer.pad_token_id
         set_seed(0)
-        sizes = {"vocab_size": config.vocab_size, **special, **settings}
-        yield name, AutoModel.from_config(AutoConfig.for_model(architecture, **sizes))
+        yield name, AutoModel.from_config(shape)
 
 
 @torch.inference_mode()

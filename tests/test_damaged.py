@@ -5,8 +5,6 @@ import struct
 import zipfile
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
 from pipeline.competition.tables import read_table
@@ -18,12 +16,6 @@ def npy_with_header(header: str) -> bytes:
     """An npy file of version 1 with this header and no data."""
     padded = header.ljust(118 - 10) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(padded)) + padded.encode("latin1")
-
-
-def parquet(values: pa.Array) -> bytes:
-    buffer = io.BytesIO()
-    pa.parquet.write_table(pa.table({"text": values}), buffer)
-    return buffer.getvalue()
 
 
 def damaged_zip(method: int) -> bytes:
@@ -42,8 +34,6 @@ NPY = {
     "a header that is no dict": npy_with_header("[1, 2"),
     "an unknown type": npy_with_header("{'descr': 'zz9', 'fortran_order': False, 'shape': (2,)}"),
     "cut short": npy_with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (5, 1)}"),
-    "not npy": b"PK\x03\x04 nothing",
-    "empty": b"",
 }
 
 
@@ -72,21 +62,6 @@ def test_a_damaged_zip_is_one_line(tmp_path, method):
     (tmp_path / "train.zip").write_bytes(damaged_zip(method))
     with pytest.raises(ValueError, match=r"train\.zip: .*unzip it$"):
         read_table(tmp_path / "train.zip")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"PAR1 nothing PAR1",
-        parquet(pa.array(["a"] * 99))[:-30] + b"PAR1",
-        parquet(pa.array([2**62], pa.timestamp("us"))),  # a year that no calendar has
-        parquet(pa.array([b"\xff\xfe"], pa.binary())),
-    ],
-)
-def test_a_parquet_file_that_cannot_be_read_is_one_line(tmp_path, content):
-    (tmp_path / "train.parquet").write_bytes(content)
-    with pytest.raises(ValueError, match=r"train\.parquet: .*CSV"):
-        read_table(tmp_path / "train.parquet")
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "{", "[1, 2]", '"text"', "\ud800", "9" * 5000])

@@ -4,9 +4,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -36,9 +35,10 @@ def imported_modules() -> set[str]:
     return modules
 
 
-@cache  # it looks through all installed packages
-def installed() -> Mapping[str, list[str]]:
-    return packages_distributions()
+@cache
+def modules_of(package: str) -> set[str]:
+    """The top-level modules that a package brings."""
+    return {file.parts[0].removesuffix(".py") for file in distribution(package).files or []}
 
 
 OPTIONAL = set(PROJECT["optional-dependencies"])  # an extra has the name of the module it brings
@@ -47,8 +47,7 @@ THIRD_PARTY = imported_modules() - set(sys.stdlib_module_names) - {"pipeline"} -
 
 @pytest.mark.parametrize("module", sorted(THIRD_PARTY))
 def test_an_imported_package_is_pinned_and_bounded(module):
-    packages = {canonicalize_name(name) for name in installed()[module]}
-    assert packages & PINS.keys() & BOUNDS.keys()
+    assert any(module in modules_of(package) for package in PINS.keys() & BOUNDS.keys())
 
 
 def test_both_files_name_the_same_packages():

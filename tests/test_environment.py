@@ -108,5 +108,6 @@ def test_packages_that_differ_from_the_pins_are_named_with_both_versions(tmp_pat
 def test_the_command_on_record_can_be_run_again(spec, program, monkeypatch):
     words = ["configs/a.yaml", "--data.text", "full text", "--training.lora", "{rank: 8}"]
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
-    monkeypatch.setattr(sys, "argv", ["a file.py", *words])
-    assert shlex.split(command_line()) == ["python", *program, *words]
+    for typed in (words, []):
+        monkeypatch.setattr(sys, "argv", ["a file.py", *typed])
+        assert command_line() == shlex.join(["python", *program, *typed])

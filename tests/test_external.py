@@ -184,6 +184,7 @@ def test_ids_of_an_array_may_be_a_text_with_one_a_line(tmp_path, name, content):
         (lambda f: save_npy(f, "oof", ["id", *IDS], [], VALUES), r"oof_ids\.npy: .*\b5\b.*\b4\b"),
         (lambda f: save_npy(f, "oof", [True] * 4, [], VALUES), r"oof_ids\.npy: .*\bbool\b"),
         (lambda f: with_ids(f, "oof_ids.csv", "a,1\n"), r"oof_ids\.csv: .*\b2\b.*\b4\b"),
+        (lambda f: (f / "oof.npy").write_bytes(b""), r"oof\.npy: .*np\.save"),
         (lambda f: (f / "oof.npy").write_bytes(b"no"), r"oof\.npy: .*pickle"),
         (lambda f: (f / "oof.parquet").write_bytes(b"no"), r"oof\.parquet: .*Parquet"),
     ],

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from pipeline.scoring.metrics import METRICS
 from pipeline.scoring.names import TASKS_OF_METRIC
 
@@ -33,7 +31,10 @@ def test_the_settings_load_nothing_that_computes():
     assert COMPUTING & loaded_by("import pipeline.settings.command") == set()
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_the_help_of_a_stage_loads_nothing_slow(stage):
-    code = f"from pipeline import {stage}\ntry: {stage}.main(['--help'])\nexcept SystemExit: pass"
+def test_the_help_of_the_stages_loads_nothing_slow():
+    code = f"""
+from importlib import import_module
+for stage in {STAGES}:
+    try: import_module("pipeline." + stage).main(["--help"])
+    except SystemExit: print(stage)"""
     assert SLOW & loaded_by(code) == set()

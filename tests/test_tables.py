@@ -156,8 +156,15 @@ def test_a_truncated_file_is_named(tmp_path, ending):
         read_table(path)
 
 
-@pytest.mark.parametrize(("cell", "said"), [(b"caf\xe9", "utf-8"), (b"a\0b", "NUL")])
-def test_bytes_in_parquet_that_are_no_text_are_named(tmp_path, cell, said):
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (b"caf\xe9", "utf-8"),
+        (b"a\0b", "NUL"),
+        (pa.scalar(2**62, pa.timestamp("us")), "CSV"),  # a year that no calendar has
+    ],
+)
+def test_values_in_parquet_that_are_no_text_are_named(tmp_path, cell, said):
     path = tmp_path / "t.parquet"
     pyarrow.parquet.write_table(pa.table({"text": [cell]}), path)
     with pytest.raises(ValueError, match=rf"t\.parquet: .*{said}"):

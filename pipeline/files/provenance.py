@@ -35,7 +35,7 @@ def not_as_pinned(requirements: Path) -> list[str]:
 
 def command_line() -> str:
     """The command line of this process; in a joblib worker, that of joblib."""
-    return f"{program()} {shlex.join(sys.argv[1:])}"
+    return " ".join([program(), *map(shlex.quote, sys.argv[1:])])
 
 
 def program() -> str:
