@@ -20,17 +20,8 @@ LFS_POINTER = b"version https://git-lfs"  # first bytes of a file cloned without
 
 
 def locate_backbone(name: str) -> Path:
-    """The folder of a demo backbone, a local model, or a model downloaded from the hub.
-
-    Raises:
-        FileNotFoundError: the demo is not fetched yet, or the hub gives none.
-    """
-    folder = _folder(name)
-    if name in DEMO_BACKBONES and not folder.is_dir():
-        raise FileNotFoundError(
-            f"backbone {name!r}: {folder} is not there; run prepare, which fetches this demo"
-        )
-    return folder if folder.is_dir() else _fetched_from_hub(name)
+    """As `local_backbone`, or the folder of a model that is downloaded from the hub."""
+    return local_backbone(name) or _fetched_from_hub(name)
 
 
 def local_backbone(name: str) -> Path | None:
@@ -39,13 +30,17 @@ def local_backbone(name: str) -> Path | None:
     The hub is not contacted: only training needs the network.
 
     Raises:
-        FileNotFoundError: `name` is neither.
+        FileNotFoundError: the demo is not fetched yet, or `name` is none of these.
         ValueError: the folder does not hold a model.
     """
     folder = _folder(name)
     if folder.is_dir():
         _files(folder)
         return folder
+    if name in DEMO_BACKBONES:
+        raise FileNotFoundError(
+            f"backbone {name!r}: {folder} is not there; run prepare, which fetches this demo"
+        )
     if HUB_ID.fullmatch(name) is None:
         raise FileNotFoundError(
             f"backbone: no folder {name!r}; name a model's folder, a hub id or a demo "
