@@ -93,10 +93,13 @@ class TrainingTable:
         It is only compared; nothing is built from it.
         """
         backbone = backbones[member.backbone].name if member.backbone else None
-        fitted = member
         if isinstance(member, Member):
-            fitted = for_backbone(member, backbones[member.backbone], self.task)
-        record = {**_settings_on_record(fitted), "backbone": backbone, **self.hashes}
+            own = for_backbone(member, backbones[member.backbone], self.task).settings
+        else:
+            from pipeline.members.classic.estimators import options_of
+
+            own = {**member.settings, "options": options_of(member)}
+        record = {**own, "backbone": backbone, **self.hashes}
         if member.template is not None:  # columns that it leaves out may change
             texts = texts_by(member.template, self.train)
             record["texts"] = sha256_of_texts(text for row in texts for text in row)
@@ -151,12 +154,3 @@ class UnitToTrain:
         if self.table.task != "regression":
             return None
         return Scaling.of(self.table.train.y[self.training], self.table.transform)
-
-
-def _settings_on_record(member: AnyMember) -> Mapping[str, object]:
-    """A member's settings for its fingerprint, with the default options of a classic model."""
-    if not isinstance(member, ClassicMember):
-        return member.settings
-    from pipeline.members.classic.estimators import options_of
-
-    return {**member.settings, "options": options_of(member)}
