@@ -1,6 +1,7 @@
 """YAML files: Windows line ends, merge keys, and words that look like numbers."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,12 @@ def test_a_config_that_is_not_there_is_told_with_the_one_of_a_like_name(tmp_path
     with pytest.raises(FileNotFoundError, match=re.escape(typed)) as error:
         read_yaml(tmp_path / typed)
     assert ("tweets.yaml" in str(error.value)) == told
+
+
+@pytest.mark.parametrize("typed", ["tweets", "tweets.yaml", "tweet.yml"])
+def test_a_config_typed_without_its_folder_is_found_in_configs(tmp_path, monkeypatch, typed):
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    Path("configs/tweets.yaml").touch()
+    with pytest.raises(FileNotFoundError, match="configs/tweets.yaml"):
+        read_yaml(Path(typed))

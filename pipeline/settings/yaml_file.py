@@ -18,8 +18,11 @@ TAG = "tag:yaml.org,2002:"
 def read_yaml(path: Path) -> dict[Any, Any]:
     """The keys and values of a file; a FileNotFoundError or ValueError if it has none."""
     if not path.is_file():
-        near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
-        hint = f"did you mean {path.with_name(near[0])}? " if near else ""
+        known = {
+            p.stem: p for folder in ("configs", path.parent) for p in Path(folder).glob("*.y*ml")
+        }
+        near = [known[name] for name in get_close_matches(path.stem, known, n=1)]
+        hint = f"did you mean {near[0]}? " if near else ""
         raise FileNotFoundError(
             f"{path}: no such config; {hint}see the folder configs/ for examples"
         )
