@@ -147,6 +147,11 @@ def test_one_column_cannot_hold_the_probabilities_of_three_classes(metric):
         multiclass(metric, "id", "topic")
 
 
+def test_one_column_for_the_probability_of_two_classes_is_a_binary_task():
+    with pytest.raises(ValueError, match="task: binary"):
+        Form("multiclass", "logloss", "auto", sample_of("id", "spam"), ("0", "1"))
+
+
 # --- multilabel
 
 

@@ -228,6 +228,11 @@ def test_a_third_class_of_a_binary_task_is_an_error_that_names_all():
         read("binary", ["c", "a", "b"])
 
 
+def test_two_classes_in_several_spellings_may_be_spelled_in_one():
+    with pytest.raises(ValueError, match="'0', '1', 'no', 'yes'.* in one way"):
+        read("binary", ["0", "yes", "1", "no"])
+
+
 @pytest.mark.parametrize(("cells", "n"), [(["0.1", "0.25", "1"], 1), (["0", "1", "maybe"], 0)])
 def test_numbers_under_binary_may_be_a_regression(cells, n):
     with pytest.raises(ValueError, match=cells[1]) as error:

@@ -98,10 +98,11 @@ class Form:
             )
         if self.task == "multiclass":
             fitting = "auto" if self.scored_by.decides or self.scored_by.k else "labels"
+            remedy = f"for {self.scored_by.label} set submit.as: {fitting}"
             raise ValueError(
                 f"the sample submission has one column, {columns[0]!r}, which cannot hold the "
-                f"probabilities of {len(classes)} classes; for {self.scored_by.label} set "
-                f"submit.as: {fitting}"
+                f"probabilities of {len(classes)} classes; "
+                f"{'set task: binary' if len(classes) == 2 else remedy}"
             )
 
 

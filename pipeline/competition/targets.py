@@ -242,7 +242,8 @@ def _two_codes(where: str, ids: Sequence[str], cells: Cells, positive: str | Non
         is_scale = all(as_number(cell) is not None for cell in classes)
         raise ValueError(
             f"{where}: {name!r} has {len(classes)} classes: {first_few(classes)}; task binary has "
-            f"two, set task: multiclass{', or regression for a scale' if is_scale else ''}"
+            "two: spell each in one way, or set task: multiclass"
+            f"{', or regression for a scale' if is_scale else ''}"
         )
     if positive not in (None, *classes):
         raise ValueError(
