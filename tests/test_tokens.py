@@ -21,7 +21,7 @@ from pipeline.members.bert.tokens import (
     Tokens,
     TrainingRows,
     collate,
-    most_tokens,
+    positions_of,
     tokenize,
 )
 from pipeline.settings.fine_tuning import Training
@@ -228,24 +228,18 @@ def test_windows_are_full_but_the_last_and_hold_a_text_that_fits(
         assert len(np.unique(np.concatenate(windows))) == len(sequences)
 
 
-@pytest.mark.parametrize(
-    ("positions", "of_tokenizer", "reads"),
-    [({"max_position_embeddings": 66}, 64, 64), ({"max_position_embeddings": 32}, 64, 32)]
-    + [({"max_position_embeddings": -1}, 64, 64), ({}, 64, 64)],
-)
-def test_a_backbone_reads_what_both_its_files_allow(positions, of_tokenizer, reads):
-    """XLNet has no positions to run out of and says -1."""
-    tokenizer = SimpleNamespace(model_max_length=of_tokenizer)
-    assert most_tokens(SimpleNamespace(**positions), tokenizer) == reads
+@pytest.mark.parametrize("settings", [{"max_position_embeddings": -1}, {}], ids=["XLNet", "T5"])
+def test_a_backbone_without_positions_has_none_to_run_out_of(settings):
+    assert positions_of(SimpleNamespace(**settings)) == 0
 
 
 @pytest.mark.parametrize("pad_id", [0, 1])
-def test_a_roberta_without_a_limit_of_its_tokenizer_reads_up_to_its_last_position(pad_id):
+def test_a_roberta_reads_up_to_its_last_position(pad_id):
     config = AutoConfig.for_model(
         "roberta", **SIZES | {"type_vocab_size": 1}, vocab_size=9, pad_token_id=pad_id
     )
     backbone = AutoModel.from_config(config)
-    longest = most_tokens(config, SimpleNamespace(model_max_length=10**30))
+    longest = positions_of(config)
     ids = torch.full((1, longest + 1), 3)
     assert backbone(ids[:, :-1]).last_hidden_state.shape[1] == longest
     with pytest.raises((IndexError, RuntimeError), match="index"):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.members.bert.finetune import outputs_of
 from pipeline.members.bert.network import build_network
 from pipeline.members.bert.pretrained import read_tokenizer
-from pipeline.members.bert.tokens import most_tokens, tokenize
+from pipeline.members.bert.tokens import positions_of, tokenize
 from pipeline.members.jobs import run_all
 from pipeline.members.pieces import Failure, Piece
 from pipeline.members.sentences import recipe_of
@@ -41,7 +41,8 @@ def embed(backbone: Path, max_length: int, texts: Sequence[tuple[str, ...]]) -> 
     """Vectors (n, P, H) of the texts, computed in this process."""
     tokenizer, recipe = read_tokenizer(backbone), recipe_of(backbone)
     network = build_network(backbone, recipe.pooling, {}, 1, dropout=None, freeze_embeddings=True)
-    max_length = min(max_length, most_tokens(network.config, tokenizer))
+    positions = positions_of(network.config) or max_length
+    max_length = min(max_length, positions, tokenizer.model_max_length)
     prompted = [recipe.prompt + text for row in texts for text in row]
     if recipe.is_lower:
         prompted = [text.lower() for text in prompted]

@@ -162,15 +162,15 @@ def start_head(head: nn.Linear, constant: Tensor) -> None:
 
 def check_network(name: str, backbone: Path) -> None:
     """Raise a ValueError unless the vectors of two texts are finite, differ and ignore padding."""
-    own = f"backbone {backbone}: "
+    prefix = f"backbone {backbone}: "
     try:
         problem = _problem(backbone)
-    except Exception as error:  # transformers raises what it likes
-        told = " ".join(str(error).split())
-        if told.startswith(own):
-            raise ValueError(f"backbone {name}: {told.removeprefix(own)}") from None
+    except Exception as error:  # of any type, from transformers
+        message = " ".join(str(error).split())
+        if message.startswith(prefix):
+            raise ValueError(f"backbone {name}: {message.removeprefix(prefix)}") from None
         kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-        problem = f"it cannot be used ({kind}{told[:200]})"
+        problem = f"it cannot be used ({kind}{message[:200]})"
     if problem is not None:
         raise ValueError(
             f"backbone {name}: {problem}; download it again, or choose another encoder"

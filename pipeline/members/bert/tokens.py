@@ -3,7 +3,6 @@
 The tokens of all texts lie in flat arrays, which worker processes share by memory mapping.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -66,11 +65,6 @@ class Tokens:
     def of(self, row: int) -> NDArray[np.int32]:
         """The token ids of one text."""
         return self.ids[self.starts[row] : self.starts[row + 1]]
-
-
-def most_tokens(config: Any, tokenizer: Any) -> int:
-    """The most tokens of a text for which the backbone was made."""
-    return int(min(positions_of(config) or math.inf, tokenizer.model_max_length))
 
 
 def positions_of(config: Any) -> int:
