@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -171,6 +172,15 @@ def test_two_processes_give_the_very_numbers_of_one():
     assert [results[0], results[2]] == [1.5, 0.5]
     assert isinstance(results[1], Failure)
     assert results[1].reason == "ZeroDivisionError: nothing to halve"
+
+
+def killed(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_the_system_kills_is_one_line_that_says_what_to_lower():
+    with pytest.raises(ValueError, match=r"^[^\n]*jobs\.n_jobs[^\n]*$"):
+        run(killed, [1, 2], n_jobs=2)
 
 
 @pytest.fixture

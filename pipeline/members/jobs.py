@@ -50,18 +50,12 @@ def run_all(
         _bar(title, results, under_way),
         closing(run(function, pieces, jobs, starts)) as ended,
     ):
-        try:
-            for i, result in ended:
-                results[i] = result
-                if isinstance(result, Failure):
-                    tqdm.write(f"{result.label} failed: {result.reason}")
-                if on_result is not None:
-                    on_result(i, result)
-        except TerminatedWorkerError:
-            raise ValueError(
-                f"{title}: the system killed a worker, most likely for lack of memory; finished "
-                "work is saved, run it again with a lower jobs.n_jobs or training.batch_size"
-            ) from None
+        for i, result in ended:
+            results[i] = result
+            if isinstance(result, Failure):
+                tqdm.write(f"{result.label} failed: {result.reason}")
+            if on_result is not None:
+                on_result(i, result)
     return results
 
 
@@ -98,7 +92,10 @@ def _run_here(
             with joblib.parallel_config(backend="loky", n_jobs=n_jobs):
                 yield from joblib.Parallel(return_as="generator_unordered", **ahead)(calls)
     except TerminatedWorkerError:
-        raise
+        raise ValueError(
+            "the system killed a worker, most likely for lack of memory; finished work is saved, "
+            "run it again with a lower jobs.n_jobs or training.batch_size"
+        ) from None
     except BaseException:  # SIGINT, SIGTERM: the workers would train on without this process
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
         raise
