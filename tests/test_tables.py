@@ -234,6 +234,11 @@ def test_a_lone_column_may_hold_any_separator_in_its_name_or_in_its_cells(tmp_pa
     assert read_as(tmp_path, "text; cleaned\na b\n") == [["a b"]]
 
 
+def test_a_line_of_blanks_is_no_row_unless_the_only_column_holds_texts(tmp_path):
+    assert read_as(tmp_path, " \nid,text\n1,a\n\t \n2,b\n  \n") == [["1", "a"], ["2", "b"]]
+    assert read_as(tmp_path, "text\n \na\n") == [[" "], ["a"]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
 def test_a_byte_order_mark_says_the_encoding(tmp_path, encoding):
     assert read_as(tmp_path, "id,text\n1,café\n".encode(encoding)) == [["1", "café"]]

@@ -117,7 +117,8 @@ def text_cells(
             if reader.line_num > last_line + 1:
                 multiline[len(rows)] = last_line + 1
             last_line = reader.line_num
-            if not row:
+            is_lone_column = len(rows) > 0 and len(rows[0]) == 1  # where blanks are a text
+            if not row or (len(row) == 1 and row[0].isspace() and not is_lone_column):
                 continue
             rows.append(row)
             if len(row) != len(rows[0]):
