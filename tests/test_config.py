@@ -410,7 +410,6 @@ def test_a_missing_setting_is_named(config_of, raw, key):
         ("{members: [{pooling: mean, name: blend_a}]}", r"members\.0\.name: .*'blend_a'"),
         ("{members: [{pooling: mean, name: A}]}", r"members\.0\.name: .*'A'"),
         ("{members: [{pooling: mean, seed: 4294967296}]}", r"members\.0\.seed: .*4294967296"),
-        ("{blend: {methods: [mean, mean]}}", r"blend\.methods.*\bmean, mean\b"),
         ("{submit: {as: classes}}", r"submit\.as: .*'classes'"),
         ("{jobs: {n_jobs: 0}}", r"jobs\.n_jobs: .*\b1\b.*\b0\b"),
         ("{training: {epochs: 1000001}}", r"training\.epochs: .*\b1000000\b.*\b1000001\b"),

@@ -183,7 +183,7 @@ BAD_VALUES = {
     "members.name": st.sampled_from(["", "A", "a/b", "blend_x", "max", ".", *TAKEN]) | not_text,
     "members.seed": not_number | st.integers(max_value=-1) | st.integers(min_value=2**32),
     "members.options": not_number | words,
-    "blend.methods": not_names | st.just(["mean", "mean"]) | st.just([["mean"]]),
+    "blend.methods": not_names | st.just([["mean"]]),
     "blend.postprocessing": not_names | st.just([["clip"]]),
     "blend.external": not_list | st.lists(st.sampled_from(["oof/max", "A b", ".."]), min_size=1),
     "submit.as": not_text | words.map("x".__add__),

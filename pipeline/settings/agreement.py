@@ -124,8 +124,6 @@ def _check_loss(member: Member, task: str, weight: str | None) -> None:
 def check_names(
     members: Sequence[AnyMember], methods: Sequence[str], external: Sequence[External]
 ) -> None:
-    if len(set(methods)) < len(methods):
-        raise ValueError(f"blend.methods repeats a name: {', '.join(methods)}; list each once")
     names: set[str] = set()
     ours = {"blend_mean", *(f"blend_{method}" for method in methods)}
     for member in members:
