@@ -59,10 +59,6 @@ YAML_ENDINGS = (".yaml", ".yml")
 YAML_NULLS = ("null", "Null", "NULL", "~")  # of YAML 1.2; `none` is a word there
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
-
-
 @contextmanager
 def stage(
     doc: str | None, argv: Sequence[str] | None, *flags: str
@@ -90,12 +86,12 @@ def one_line_errors() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:
         yield
-    except (KeyboardInterrupt, Terminated) as stop:
+    except KeyboardInterrupt as stop:
         print(
             "stopped; finished work is kept, and the same command goes on from there",
             file=sys.stderr,
         )
-        raise SystemExit(143 if isinstance(stop, Terminated) else 130) from None
+        raise SystemExit(143 if stop.args else 130) from None
     except (ValueError, OSError) as error:
         # a name in the message may hold line breaks or control characters of the terminal
         line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
@@ -107,7 +103,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
+    raise KeyboardInterrupt("SIGTERM")
 
 
 def parse(

@@ -52,11 +52,9 @@ TRAINER_KEYS = {
 
 def _as_json(value: Any) -> Any:
     """The value if JSON gives it back: no date, and not NaN, which equals nothing."""
-    try:
+    with suppress(TypeError, ValueError):
         if json.loads(json.dumps(value)) == value:
             return value
-    except (TypeError, ValueError):
-        pass
     raise ValueError(
         f"is {value!r}, which run.json cannot hold; give a number, a text, true or false, or lists "
         "and maps of these"

@@ -42,14 +42,12 @@ def _listed(value: object) -> object:
 
 def _ids(value: object) -> object:
     """A column's name, a name for each table, or null."""
-    if not isinstance(value, dict):
-        if value is None or isinstance(value, str | int | float | date):
-            return as_spelled(value)
-    elif {"train", "test"} <= set(value) <= {"train", "test", "sample"}:
-        value = {"sample": value["test"], **value}
+    if value is None or isinstance(value, str | int | float | date):
+        return as_spelled(value)
+    if isinstance(value, dict) and {"train", "test"} <= set(value) <= {"train", "test", "sample"}:
         names = {table: as_spelled(name) for table, name in value.items()}
         if all(isinstance(name, str) for name in names.values()):
-            return names
+            return {"sample": names["test"], **names}
     raise ValueError(
         "is a column's name, or {train: NAME, test: NAME, sample: NAME}, or null, got "
         f"{value!r}; null numbers the rows, and matches those of the sample by their values"
