@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 from pipeline.settings.fine_tuning import Training
 from pipeline.settings.listing import default_of, fields_of, settings_by_section
 from pipeline.settings.members import KINDS
-from pipeline.settings.metric import MetricMap
+from pipeline.settings.metric import METRICS
 from pipeline.settings.quick import ABOUT
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
@@ -77,7 +77,7 @@ def page() -> str:
         f"## {section or 'competition'}\n\n{table(settings)}"
         for section, settings in settings_by_section().items()
     ]
-    parts.insert(1, METRIC + table(fields_of(MetricMap)))
+    parts.insert(1, METRIC + "\n".join(table(fields_of(metric)) for metric in METRICS.values()))
     members = MEMBERS
     for kind, settings in settings_of_members().items():
         members += f"\n### {kind}\n\n{table(settings, of_members=True)}"

@@ -3,7 +3,7 @@
 from pipeline.settings.config import Config
 from pipeline.settings.fine_tuning import Training
 from pipeline.settings.listing import fields_of, settings_by_section
-from pipeline.settings.metric import MetricMap
+from pipeline.settings.metric import METRICS
 from scripts.settings_table import PAGE, page, settings_of_members, table
 
 
@@ -13,7 +13,7 @@ def test_the_page_is_up_to_date():
 
 def test_every_setting_has_a_line_with_its_meaning():
     lines = page().splitlines()
-    maps = [fields_of(MetricMap), *settings_of_members().values()]
+    maps = [*map(fields_of, METRICS.values()), *settings_of_members().values()]
     for settings in [*settings_by_section().values(), *maps]:
         for key, field in settings.items():
             (line,) = {line for line in lines if line.startswith(f"| `{key}` | ")} & {

@@ -12,10 +12,10 @@ from pipeline.files.suggestions import choices, did_you_mean, meant_by
 from pipeline.settings.config import Config
 from pipeline.settings.listing import default_of, fields_of, settings_by_section
 from pipeline.settings.members import KINDS
-from pipeline.settings.metric import MetricMap
+from pipeline.settings.metric import METRICS
 from pipeline.settings.section import LONGEST_NAME
 
-MAPS = {**KINDS, "metric": MetricMap}  # by pydantic's tag of a member, or by the setting
+MAPS = {**KINDS, **METRICS}  # by pydantic's tag of a member or metric
 # where pydantic's words are about Python, by its name of the error
 SHOULD_BE = {
     "model_type": "should be settings (key: value)",
@@ -67,7 +67,7 @@ def _unknown_key(location: Sequence[Any]) -> str:
     known = list(_fields_at(location[:-1]))
     own = [f"{section}.{name}".strip(".") for name in known]
     elsewhere = [name for settings in settings_by_section().values() for name in settings]
-    if location[0] == "members":  # a classic member has no key of training, there or elsewhere
+    if location[0] in ("members", "metric"):  # a classic member has no key of training anywhere
         elsewhere = []
     if key in elsewhere:  # typed as on the command line
         outer, _, inner = key.partition(".")
@@ -96,5 +96,5 @@ def _field_at(location: Sequence[Any]) -> FieldInfo | None:
 
 
 def _dotted(location: Sequence[Any]) -> str:
-    """The location in the YAML, which lacks pydantic's tags of members."""
-    return ".".join(str(part) for part in location if part not in KINDS)
+    """The location in the YAML, which lacks pydantic's tags."""
+    return ".".join(str(part) for part in location if part not in MAPS)
