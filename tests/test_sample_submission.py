@@ -19,7 +19,8 @@ def sample_of(workplace):
 
     def read(header, rows, task="regression", columns=("target",), classes=(), name="id", ids=IDS):
         write_rows(workplace / PATH, header, rows)
-        data = Data(train="", test="", sample_submission=PATH, id=name, text="t", target="target")
+        write_rows(workplace / "test.csv", ["t"], [["text"] for _ in ids])
+        data = Data(train="", test="test.csv", sample_submission=PATH, id=name, text="t")
         return read_sample(data, ids, task, columns, classes)
 
     return read
@@ -108,7 +109,7 @@ def test_without_ids_a_first_column_that_is_predicted_is_no_id(sample_of):
 
 
 def test_without_ids_another_number_of_rows_is_an_error_with_both_numbers(sample_of):
-    with pytest.raises(ValueError, match=rf"{PATH}: .*\b2\b.*data\.test.*\b3\b"):
+    with pytest.raises(ValueError, match=rf"{PATH}: .*\b2\b.*test\.csv.*\b3\b"):
         sample_of(["target"], [["0"]] * 2, name=None)
 
 

@@ -10,7 +10,6 @@ from pipeline.competition.ids import (
     as_row_numbers,
     matching_columns,
     no_id_column,
-    open_other,
     refuse_other_order,
 )
 from pipeline.competition.spelling import respelled, same_numbers, spelling_key
@@ -71,8 +70,6 @@ def read_sample(
     header = tuple(table.columns)
     name, note = data.id_of("sample"), None
     if name is None:
-        if len(table) != len(ids):
-            raise ValueError(f"{where}: {len(table)} rows, data.test has {len(ids)}; {REMEDY}")
         predicted = {*columns, *classes, *data.target}
         id_at, order, note = rows_without_ids(data, table, where, predicted)
         id_cells = () if id_at is None else tuple(table.iloc[:, id_at])
@@ -89,9 +86,8 @@ def read_sample(
         else:
             in_order_of(ids, id_cells, where, REMEDY)
             ids = id_cells
-    columns_at = [at for at in range(len(header)) if at != id_at]
-    cells = frozenset(cell.strip() for at in columns_at for cell in table.iloc[:, at]) - {""}
-    sample = Sample(header, id_at, tuple(ids), id_cells, note, cells)
+    cells = {c.strip() for at in range(len(header)) if at != id_at for c in table.iloc[:, at]}
+    sample = Sample(header, id_at, tuple(ids), id_cells, note, frozenset(cells - {""}))
     _check_columns(sample.columns, data, task, columns, classes)
     return sample
 
@@ -104,28 +100,32 @@ def rows_without_ids(
     Args:
         table: (k, ...) the sample or the solution, in the file `where`.
     """
-    header, test = table.columns.tolist(), open_other(data, "test")
-    match = matching_columns(table, test, predicted) if test is not None else None
+    header, test = table.columns.tolist(), open_table(data.test, "data.test", data.dialect)
+    if len(table) != len(test):
+        raise ValueError(
+            f"{where}: {len(table)} rows, {data.test} has {len(test)}; remove or add rows"
+        )
+    match = matching_columns(table, test, predicted)
     if match is not None:
         name, of_test, order = match
         note = f"{where}: rows are matched by {name!r}, which holds {of_test!r} of {data.test}"
         return header.index(name), order.tolist(), note
-    if test is not None and len(test) == len(table):
-        refuse_other_order(table, test, where, predicted)
+    refuse_other_order(table, test, where, predicted)
+    in_order = range(len(table))
     if len(header) == 1 or header[0] in predicted:
-        return None, range(len(table)), None
+        return None, in_order, None
     cells = table.iloc[:, 0].tolist()
     numbers = as_row_numbers(cells)
-    if numbers is not None:
+    if numbers is not None and numbers != [*in_order]:
         note = f"{where}: rows are matched by {header[0]!r}, the row numbers of {data.test}"
-        return 0, numbers, note if numbers != sorted(numbers) else None
-    if test is None or cells in test.to_numpy().T.tolist():
-        return 0, range(len(table)), None
+        return 0, numbers, note
+    if numbers is not None or cells in test.to_numpy().T.tolist():
+        return 0, in_order, None
     note = (
         f"{where}: rows are taken in the order of {data.test}, which has no column with the values "
         f"of {header[0]!r}"
     )
-    return 0, range(len(table)), note
+    return 0, in_order, note
 
 
 def _check_columns(
