@@ -45,10 +45,8 @@ def make_folds(
     n_atoms = len(np.unique(atoms))
     if n_atoms < n:
         what, remedy = "distinct texts", "add rows"
-        if similar is not None:
-            what, remedy = "texts that are not similar", "raise folds.similar"
-        if groups is not None:
-            what, remedy = "groups that share no text", "name another column as data.group"
+        if groups is not None or similar is not None:
+            what, remedy = "texts or groups with nothing in common", "see data.group, folds.similar"
         raise ValueError(
             f"folds.n: {n} folds need as many {what}, got {n_atoms}; lower folds.n or {remedy}"
         )

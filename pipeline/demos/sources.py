@@ -64,6 +64,5 @@ def read_tab(archive: Path, name: str, text: str, label: str, prefix: str = "") 
 
 def split(rows: pd.DataFrame, key: str) -> Tables:
     """Train and test rows: a row is a test row where md5(key) is a multiple of 5."""
-    numbers = [int(hashlib.md5(value.encode()).hexdigest(), 16) for value in rows[key]]
-    is_test = pd.Series([number % 5 == 0 for number in numbers], index=rows.index, dtype=bool)
+    is_test = rows[key].map(lambda name: int(hashlib.md5(name.encode()).hexdigest(), 16) % 5 == 0)
     return rows[~is_test], rows[is_test]
