@@ -449,20 +449,6 @@ def test_few_recurring_questions_are_no_doubt(tables):
     assert doubts(tables, train, test, text=["question", "answer"]) == []
 
 
-def test_a_column_with_one_value_for_each_recurring_text_is_named_as_the_group(tables):
-    header, test = "id,a,b,target,level,qid,topic\n", "id,a,b\n"
-    rows = [(k, k // 2) for k in range(48)]
-    train = header + "".join(
-        f"{k},why is {n},because {k},1,{k % 2},q{n},t{n // 2}\n" for k, n in rows
-    )
-    test += "".join(f"b{k},how is {k},because {-k}\n" for k in range(20))
-    (line,) = doubts(tables, train, test, text=["a", "b"])
-    assert line.endswith("set data.group: qid")
-    other = re.sub(r"q\d+,t\d+\n", lambda cells: f"{cells.start()},x\n", train)
-    (line,) = doubts(tables, other, test, text=["a", "b"])
-    assert line.endswith("set data.group: a")
-
-
 def test_a_text_that_recurs_on_the_other_side_asks_for_a_group_of_ones_own(tables):
     train = "".join(f"{k},text no {k},text no {k + 1},{k % 2}\n" for k in range(40))
     test = "".join(f"{k},text no {k},text no {k + 100},\n" for k in range(100, 120))

@@ -74,16 +74,11 @@ def connect(
         # a row is an edge from its text to its group: a text in two groups connects them
         edges = np.concatenate([edges, np.column_stack([text, n_nodes + group])])
         n_nodes += len(names)
-    return pd.factorize(parts_of(edges, n_nodes)[text])[0]
-
-
-def parts_of(edges: np.ndarray, n_nodes: int) -> np.ndarray:
-    """(n_nodes,) number of the part that a node is in, of those that (e, 2) edges connect."""
     # imported here: it takes a tenth of a second to load, and most tables do not need it
     from scipy.sparse.csgraph import connected_components
 
     graph = sparse.coo_matrix((np.ones(len(edges)), tuple(edges.T)), shape=(n_nodes, n_nodes))
-    return connected_components(graph)[1]
+    return pd.factorize(connected_components(graph)[1][text])[0]
 
 
 def kfold(y: np.ndarray, atoms: np.ndarray, *, task: str, n: int, seed: int) -> np.ndarray:

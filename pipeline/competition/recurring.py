@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from pipeline.competition.deal import connect, parts_of
+from pipeline.competition.deal import connect
 from pipeline.competition.rows import TestRows, Train, joined_unordered
 from pipeline.competition.spelling import is_missing, text_key, words_key
 from pipeline.competition.tables import open_table
@@ -18,7 +18,7 @@ from pipeline.settings.data import Data
 
 MANY = 0.05  # share of training rows with a recurring value from which we warn
 FEW = 3  # test rows expected to share a value: fewer may be missing by chance
-SEVERAL = 10  # values that a column has at least if it may group the rows
+SEVERAL = 10  # values of a feature from which it may group the rows
 HARDLY = 0.25  # of the expected test rows: with fewer, the test table has values of its own
 
 Keys = tuple[list[str], ...]  # of a column: (n,) in train, (k,) in test; empty for no value
@@ -26,12 +26,8 @@ Keys = tuple[list[str], ...]  # of a column: (n,) in train, (k,) in test; empty 
 
 def lines_about_recurring(data: Data, train: Train, test: TestRows) -> list[str]:
     """A line for each column whose recurring values ask for groups."""
-    tables = []
-    if data.train_rows is None:  # otherwise the table holds other rows than `train`
-        tables.append(open_table(data.train, "data.train", data.dialect))
-        tables.append(open_table(data.test, "data.test", data.dialect))
     atoms = connect(joined_unordered(train.texts), train.groups)
-    columns = _keys_of_columns(data, train, test, tables)
+    columns = _keys_of_columns(data, train, test)
 
     def line_about(shared: str, names: Sequence[str], remedy: str) -> str | None:
         keys, test_keys = zip(*(columns[name] for name in names), strict=True)
@@ -39,8 +35,6 @@ def lines_about_recurring(data: Data, train: Train, test: TestRows) -> list[str]
         if counted is None:
             return None
         n_train, n_test = counted
-        group = _grouping_column(data, tables[0], keys) if tables else None
-        remedy = f"set data.group: {group}" if group is not None else remedy
         return (
             f"{data.train}: {n_train} of {len(atoms)} rows share {shared} with another row, only "
             f"{n_test} of {len(test.ids)} test rows with a training row; folds that separate them "
@@ -64,9 +58,7 @@ def lines_about_recurring(data: Data, train: Train, test: TestRows) -> list[str]
     return [line for line in lines.values() if line is not None]
 
 
-def _keys_of_columns(
-    data: Data, train: Train, test: TestRows, tables: Sequence[pd.DataFrame]
-) -> dict[str, Keys]:
+def _keys_of_columns(data: Data, train: Train, test: TestRows) -> dict[str, Keys]:
     """Keys of the cells of texts, features and further columns of words.
 
     Those of a single text column are without punctuation: equal texts share a fold anyway.
@@ -78,14 +70,16 @@ def _keys_of_columns(
     for name, cells in train.features.items():
         if len(set(cells)) >= SEVERAL:
             columns[name] = [cells, test.features[name]]
-    used = {data.id_of("train"), data.id_of("test"), data.group, *data.weighted, *data.named}
-    headers = [table.columns.tolist() for table in tables]
-    for name in [*chain(*headers[:1])]:
-        is_lone = all(header.count(name) == 1 for header in headers)
-        if is_lone and name not in {*used, *data.target}:
-            cells, test_cells = (table[name].tolist() for table in tables)
-            if np.mean([len(cell.split()) > 1 for cell in cells]) > 0.5:
-                columns[name] = [cells, test_cells]
+    if data.train_rows is None:  # otherwise the table holds other rows than `train`
+        table = open_table(data.train, "data.train", data.dialect)
+        test_table = open_table(data.test, "data.test", data.dialect)
+        ids = (data.id_of("train"), data.id_of("test"))
+        used = {*ids, data.group, *data.weighted, *data.named, *data.target}
+        headers = table.columns.tolist(), test_table.columns.tolist()
+        lone = [n for n in headers[0] if all(header.count(n) == 1 for header in headers)]
+        for name in [name for name in lone if name not in used]:
+            if np.mean([len(cell.split()) > 1 for cell in table[name]]) > 0.5:
+                columns[name] = [table[name].tolist(), test_table[name].tolist()]
     keys = {}
     for name, parts in columns.items():
         key = words_key if (name,) == data.text else text_key
@@ -112,24 +106,3 @@ def _count_shared(
     expected = share * len(test_columns[0])  # if test rows were drawn as the training rows were
     should_warn = share >= MANY and expected >= FEW and shared_in_test < HARDLY * expected
     return (shared, shared_in_test) if should_warn else None
-
-
-def _grouping_column(data: Data, table: pd.DataFrame, columns: Sequence[list[str]]) -> str | None:
-    """The column of the training table, if any, that has one value for all connected rows.
-
-    Args:
-        columns: (n,) keys each; rows that share one are connected.
-    """
-    n, keys = len(table), np.array([*chain(*columns)], dtype=object)
-    rows, key = np.tile(np.arange(n), len(columns)), n + pd.factorize(keys)[0]
-    edges = np.column_stack([rows, key])[keys != ""]
-    part = parts_of(edges, n + len(keys))[:n]
-    header = table.columns.tolist()
-    used = {data.id_of("train"), *data.weighted, *data.text, *data.target}
-    n_values = {
-        name: table[name].nunique()
-        for name in sorted(set(header) - used)
-        if header.count(name) == 1 and (table[name].groupby(part).nunique() == 1).all()
-    }
-    best = max(n_values, key=lambda name: n_values[name], default=None)
-    return best if best is not None and SEVERAL <= n_values[best] < n else None
