@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pipeline.competition.folds import read_rows, with_oof
 from pipeline.competition.learnable import check_learnable
 from pipeline.files.alignment import in_order_of
+from pipeline.files.messages import score_as_text
 from pipeline.files.paths import predictor_dir
 from pipeline.files.stamp import is_current
 from pipeline.members.backbones import keep_backbones
@@ -84,7 +85,8 @@ def _write_oofs(members: Sequence[AnyMember], table: TrainingTable) -> None:
         made_from = {"models": models_hash(units), **origin, "settings": member.settings}
         if not is_current(folder / "oof.csv", made_from):
             write_predictions(folder, "oof", *rows, predictions, made_from)
-        print(f"{folder}/oof.csv: {target.metric.label} {target.score(predictions):.4f}")
+        score = score_as_text(target.score(predictions))
+        print(f"{folder}/oof.csv: {target.metric.label} {score}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import read_rows, stage, stages, write_competition, write_rows
 
+from pipeline.files.messages import score_as_text
 from pipeline.files.provenance import command_line
 from pipeline.members.pieces import Piece
 from pipeline.members.training import under_way
@@ -100,6 +101,23 @@ def test_each_unit_says_its_score_as_it_ends_and_what_is_left(train, capsys, n_j
         assert ("left" in said[4]) == (n_done < 4)
     assert len(lines) == 4
     assert "\r" not in told + errors  # no terminal, no bar
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [
+        (0.98765, "0.9877"),
+        (-0.25, "-0.2500"),
+        (1234567.0, "1234567.0000"),
+        (0.0, "0.0000"),
+        (0.000012345, "1.234e-05"),  # an error of small targets, which looked like none
+        (1e28, "1e+28"),
+        (float("nan"), "undefined"),
+        (None, "undefined"),
+    ],
+)
+def test_a_score_is_told_in_a_few_digits_however_small(score, text):
+    assert score_as_text(score) == text
 
 
 def test_a_unit_that_decides_for_one_class_is_told_at_once(train, capsys):

@@ -31,6 +31,13 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def score_as_text(score: float | None) -> str:
+    """A score with four decimals, with four digits where it is smaller than .01 or huge."""
+    if score is None or score != score:
+        return "undefined"
+    return f"{score:.4f}" if score == 0 or 0.01 <= abs(score) < 1e9 else f"{score:.4g}"
+
+
 def short(value: object) -> str:
     """The repr of a value for a message, cut to 80 characters; null, true, false as in YAML."""
     if value is None or isinstance(value, bool):

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pipeline.competition.rows import texts_by
 from pipeline.files.lock import folder_lock
-from pipeline.files.messages import duration
+from pipeline.files.messages import duration, score_as_text
 from pipeline.files.provenance import provenance
 from pipeline.files.writing import folder_written_whole, table_by_id, write_csv, write_json
 from pipeline.members.backbones import is_of_hub
@@ -97,8 +97,7 @@ def _run(pieces: Sequence[Piece], jobs: Jobs, budget_from: float) -> list[Failur
         left = (time.monotonic() - start) / done * (len(pieces) - done)
         more = f", about {duration(left)} left" if n_done < len(pieces) else ""
         run = read_run(trained.unit)
-        score = "undefined" if run["score"] is None else f"{run['score']:.4f}"
-        told = f"{run['metric']} {score}, {duration(result)}"
+        told = f"{run['metric']} {score_as_text(run['score'])}, {duration(result)}"
         tqdm.write(f"{trained.unit}: {told} ({n_done} of {len(pieces)}{more})")
         for line in doubts_about(trained):
             tqdm.write(f"warning: {line}")
