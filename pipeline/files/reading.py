@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import gc
 import io
 import json
 import re
@@ -65,19 +64,6 @@ def read_csv_as_text(path: Path) -> pd.DataFrame:
     return text_cells(path.read_bytes(), str(path))
 
 
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    """Without searches for cycles, each of which passes all the lists that are read so far."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_collector_off()
 def text_cells(
     content: bytes, where: str, delimiter: str = ",", dialect: Dialect | None = None
 ) -> pd.DataFrame:
@@ -93,11 +79,10 @@ def text_cells(
         ValueError: the encoding is wrong, the file is empty or has a NUL, rows differ in length,
             or, if the dialect does not fix the quoting, a quoted cell may be several rows.
     """
-    rows: list[list[str]] = []
     if dialect is not None:
         content = _in_utf8(content, where, dialect.encoding)
-        first_line = next((line for line in io.BytesIO(content) if line.strip()), b"")
-        if dialect.separator is not None and dialect.separator.encode() in first_line:
+        names = next((line for line in io.BytesIO(content) if line.strip()), b"")
+        if dialect.separator is not None and dialect.separator.encode() in names:
             delimiter = dialect.separator
     quoted = dialect is None or dialect.quoting != "none"
     # decoded in blocks, because one emoji makes Python use 4 bytes for every character
@@ -108,26 +93,28 @@ def text_cells(
         strict=True,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
     )
+    header: list[str] = []
+    cells: list[str] = []  # of all rows: a list for each would keep the garbage collector busy
     multiline: dict[int, int] = {}  # row number: the line where it begins
     last_line = 0
     try:
         if b"\0" in content:
             _refuse_nul(content, where, dialect)
         for row in reader:
-            if reader.line_num > last_line + 1:
-                multiline[len(rows)] = last_line + 1
-            last_line = reader.line_num
-            is_lone_column = len(rows) > 0 and len(rows[0]) == 1  # where blanks are a text
-            if not row or (len(row) == 1 and row[0].isspace() and not is_lone_column):
-                continue
-            rows.append(row)
-            if len(row) != len(rows[0]):
+            first_line, last_line = last_line + 1, reader.line_num
+            if not row or (len(row) == 1 and row[0].isspace() and len(header) != 1):
+                continue  # in a lone column, blanks are a text
+            header = header or row
+            if len(row) != len(header):
                 is_torn = b"\n" in content and re.search(rb"\r(?!\n)", content)
-                remedy = TORN if is_torn else _remedy(rows[0], row, delimiter, dialect)
+                remedy = TORN if is_torn else _remedy(header, row, delimiter, dialect)
                 raise ValueError(
-                    f"{where}: line {reader.line_num} has {len(row)} cells, the first line has "
-                    f"{len(rows[0])}; {remedy}"
+                    f"{where}: line {last_line} has {len(row)} cells, the first line has "
+                    f"{len(header)}; {remedy}"
                 )
+            if last_line > first_line:
+                multiline[len(cells) // len(header)] = first_line
+            cells += row
     except UnicodeDecodeError:
         _refuse_bad_byte(content, where, dialect)
         raise
@@ -137,17 +124,17 @@ def text_cells(
             f"{where}: line {reader.line_num}: {error}; a double quote in a quoted cell is "
             f"written twice{escaped}{'' if dialect is None else AS_A_CHARACTER}"
         ) from None
-    if not rows:
+    if not header:
         raise ValueError(f"{where}: is empty; its first line should name the columns")
+    rows = np.array(cells, dtype=object).reshape(-1, len(header))
     if dialect is not None:
-        other = other_separator(rows[0], delimiter)
-        if other is not None and all(other in row[0] for row in rows[:2]):
-            only = f"its only column is {short(rows[0][0])}"
+        other = other_separator(header, delimiter)
+        if other is not None and all(other in cell for cell in cells[:2]):
+            only = f"its only column is {short(header[0])}"
             raise ValueError(f"{where}: {only}; {_set_separator(other)}")
         if dialect.quoting is None:
             _refuse_swallowed(rows, multiline, where, delimiter)
-    cells = np.array(rows[1:], dtype=object).reshape(-1, len(rows[0]))
-    return pd.DataFrame(cells, columns=pd.Index(rows[0], dtype=object), dtype=object)
+    return pd.DataFrame(rows[1:], columns=pd.Index(header, dtype=object), dtype=object)
 
 
 def _in_utf8(content: bytes, where: str, encoding: str | None) -> bytes:
@@ -221,21 +208,22 @@ def _set_separator(other: str) -> str:
 
 
 def _refuse_swallowed(
-    rows: list[list[str]], multiline: dict[int, int], where: str, delimiter: str
+    rows: np.ndarray, multiline: dict[int, int], where: str, delimiter: str
 ) -> None:
     """Raise a ValueError if a quoted cell seems to contain several rows, because of a stray quote.
 
     Args:
+        rows: (n, c) cells, those of the header first.
         multiline: numbers of the rows of several lines, with the line where each begins.
     """
-    if not multiline or len(rows[0]) == 1:
+    if not multiline or rows.shape[1] == 1:
         return
-    clean = [row for at, row in enumerate(rows) if at and at not in multiline]
-    fits = [_looks_like([row[k] for row in clean]) for k in range(len(rows[0]))]
+    clean = np.delete(rows, [0, *multiline], axis=0)
+    fits = [_looks_like(column) for column in clean.T.tolist()]
     swallowing = []
     for at, line in multiline.items():
         for k, cell in enumerate(rows[at]):
-            inner = _as_rows(rows[at], k, delimiter)
+            inner = _as_rows(rows[at].tolist(), k, delimiter)
             fitting = [
                 fit(inner_cell)
                 for i, row in enumerate(inner)
