@@ -165,6 +165,7 @@ def test_a_figure_has_the_colours_of_the_page_and_an_escaped_description():
     assert svg.startswith('<svg role="img" aria-label="a &quot;quoted&quot; &lt;b&gt;"')
     assert "<script" not in svg
     assert "var(--line)" in svg
+    assert "DejaVu" not in svg
     assert not [colour for colour in VARIABLES if colour in svg]
     assert svg == drawn(draw)
 

@@ -23,8 +23,6 @@ WIDTH = 4.1  # inches: on a phone its text is about as large as the page's small
 HEIGHT = 2.9  # of a figure that does not set its own
 STYLE: Any = {
     "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8.5,
     "text.parse_math": False,  # a class may be called $x$
     "text.color": INK,
@@ -34,10 +32,8 @@ STYLE: Any = {
     "figure.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.linewidth": 0.8,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.unicode_minus": True,
     "xaxis.labellocation": "right",  # there a long label has room: it may run below the names
     "grid.color": LINE,
     "grid.linewidth": 0.6,
@@ -49,7 +45,6 @@ STYLE: Any = {
     "ytick.major.size": 0,
     "legend.frameon": False,
     "legend.labelcolor": QUIET,
-    "lines.linewidth": 1.5,
 }
 
 
@@ -69,18 +64,17 @@ def drawn(draw: Callable[..., str], *arguments: Any) -> str:
         # ids within the SVG must not change, nor repeat those of the page's other figures
         matplotlib.rcParams["svg.hashsalt"] = f"{draw.__qualname__} {alt}"
         file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", metadata=no_metadata)
     return _for_a_page(file.getvalue(), alt)
 
 
 def _for_a_page(svg: str, alt: str) -> str:
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
-    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.S)
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # several pictures share a page and its ids
     opening, rest = svg.split(">", 1)
     svg = re.sub(r' (?:width|height)="[^"]*"', "", opening) + ">" + rest
-    svg = re.sub(r"font: ((?:\d+ )?[\d.]+px) [^;\"]*", r"font: \1 var(--sans)", svg)
+    svg = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", svg)  # Matplotlib's first font
     for stand_in, variable in VARIABLES.items():
         svg = svg.replace(stand_in, f"var(--{variable})")
     svg = re.sub(r"\n\s*", "\n", svg)
