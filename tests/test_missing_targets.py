@@ -228,7 +228,7 @@ def test_the_reports_measures_leave_missing_cells_out(task):
     preds, y = example(task, n_members=4)
     has = ~np.isnan(y).any(axis=1)
     losses = ambiguity(preds, y, task)
-    assert losses.combined == pytest.approx(losses.members.mean() - losses.diversity)
+    assert losses.combined == pytest.approx(losses.of_members - losses.diversity)
     assert np.isfinite(error_correlation(preds, y, task)).all()
     if task == "multilabel":
         right = (preds > 0.5) == y[:, None]

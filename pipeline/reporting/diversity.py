@@ -21,23 +21,19 @@ class Ambiguity:
 
     Attributes:
         loss: name of the loss.
-        members: (m,) loss of each member.
-        ambiguities: (m,) divergence of each member from the combination, on the loss's scale.
+        of_members: their mean loss.
+        diversity: mean divergence of the members from the combination, on the loss's scale.
         rows: (n,) mean ambiguity on each row: large where members disagree.
     """
 
     loss: str
-    members: Floats
-    ambiguities: Floats
+    of_members: float
+    diversity: float
     rows: Floats
 
     @property
-    def diversity(self) -> float:
-        return float(self.ambiguities.mean())
-
-    @property
     def combined(self) -> float:
-        return float(self.members.mean()) - self.diversity
+        return self.of_members - self.diversity
 
 
 def errors(preds: Floats, y: NDArray[Any], task: str) -> Floats:
@@ -135,8 +131,8 @@ def ambiguity(preds: Floats, y: NDArray[Any], task: str) -> Ambiguity:
 
 def _ambiguity(name: str, losses: Floats, divergences: Floats) -> Ambiguity:
     """The means of the (n, m, cases) cells, NaN where the target is missing."""
-    members, ambiguities = (np.nanmean(cells, axis=(0, 2)) for cells in (losses, divergences))
-    return Ambiguity(name, members, ambiguities, np.nanmean(divergences, axis=(1, 2)))
+    of_members, diversity = (float(np.nanmean(cells)) for cells in (losses, divergences))
+    return Ambiguity(name, of_members, diversity, np.nanmean(divergences, axis=(1, 2)))
 
 
 def _log_probabilities(preds: Floats, task: str) -> Floats:

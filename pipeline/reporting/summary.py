@@ -140,7 +140,7 @@ def _diversity(evidence: Evidence) -> dict[str, Any]:
         "error_correlation": correlation[np.ix_(order, order)],
         "mean_correlation": correlation[first, second].mean() if pairs else None,
         "loss": losses.loss,
-        "mean_member_loss": losses.members.mean(),
+        "mean_member_loss": losses.of_members,
         "diversity": losses.diversity,
         "combined_loss": losses.combined,
         "pairs": pairs,
