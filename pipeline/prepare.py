@@ -7,6 +7,8 @@ data/backbones/<demo>/ if they are missing, nothing else.
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.competition.doubts import warnings_about
 from pipeline.competition.features import lines_about as lines_about_features
 from pipeline.competition.folds import dealt, with_oof
@@ -23,7 +25,7 @@ from pipeline.files.provenance import not_as_pinned
 from pipeline.members.backbones import local_backbone
 from pipeline.members.defaults import rates_of_members, steps_of_units
 from pipeline.members.kinds import check_members
-from pipeline.predictors.board import check_external
+from pipeline.predictors.stack import read_stack
 from pipeline.scoring.trial import try_metric
 from pipeline.settings.blend import Blend
 from pipeline.settings.command import one_line_errors, parse
@@ -59,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_metric_takes(config.metric, data.train, train.y, train.classes)
         check_learnable(config, train)
         doubt = try_metric(train.target(config.task, config.metric), len(train.columns))
-        check_external(config, scored, test)
+        if config.blend.external:  # what blend would say of them; folds may not be dealt yet
+            alone = config.model_copy(update={"members": ()})
+            read_stack(alone, scored, test, np.zeros(len(scored.ids), dtype=np.int64))
         if not is_trained:
             check_members(config.members, folders)
         for line in [*([doubt] if doubt else []), *warnings_about(data, config.task, train, test)]:

@@ -15,12 +15,8 @@ from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.reading import read_json
 from pipeline.files.stamp import Stamp, read_stamp, require_current
 from pipeline.files.suggestions import choices
-from pipeline.predictors.external import PARTS, kind_of, part_path, part_sha256
-from pipeline.predictors.predictions import (
-    changed_settings,
-    check_same_models,
-    read_predictions,
-)
+from pipeline.predictors.external import PARTS, part_path, part_sha256
+from pipeline.predictors.predictions import changed_settings, read_predictions
 from pipeline.scoring.metrics import metric_of
 from pipeline.scoring.tasks import Floats
 from pipeline.settings.config import Config
@@ -62,16 +58,6 @@ def read_named(
     """`read_predictions` of a predictor by its name: member, blend or external."""
     folder, trusted = folder_of(config, predictor), predictor in config.blend.by_position
     return read_predictions(folder, part, ids, columns, config.task, by_position=trusted)
-
-
-def check_external(config: Config, train: Train, test: TestRows) -> None:
-    """Read the external predictors once, which raises the errors that blend would raise."""
-    any_folds = np.zeros(len(train.ids), dtype=np.int64)  # ours may not be dealt yet
-    for name, folder in external_folders(config).items():
-        read_named(config, name, "oof", train.ids, train.columns)
-        read_named(config, name, "test", test.ids, train.columns)
-        check_same_models(folder)
-        kind_of(folder, train.ids, any_folds)
 
 
 def trained_otherwise(config: Config) -> list[str]:

@@ -58,21 +58,22 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
     """
     members, external = member_folders(config), external_folders(config)
     check_predicted(members.values())
-    oof: list[Floats] = []
-    test_predictions: list[Floats] = []
-    for name, folder in (*members.items(), *external.items()):
-        oof.append(read_named(config, name, "oof", train.ids, train.columns))
-        test_predictions.append(read_named(config, name, "test", test.ids, train.columns))
+    folders = {**members, **external}
+    oof, test_predictions = (
+        np.stack([read_named(config, n, part, ids, train.columns) for n in folders], axis=1)
+        for part, ids in (("oof", train.ids), ("test", test.ids))
+    )
+    for folder in folders.values():
         check_same_models(folder)
     made_for = origin_of_oof(train, folds, config.task, config.data.transform)
     for folder in members.values():
         check_made_for(folder, "oof", made_for)
         check_made_for(folder, "test", {"test rows": test.sha256})
     return Stack(
-        [*members, *external],
+        list(folders),
         ["member"] * len(members) + [kind_of(f, train.ids, folds) for f in external.values()],
-        np.stack(oof, axis=1),
-        np.stack(test_predictions, axis=1),
+        oof,
+        test_predictions,
     )
 
 
