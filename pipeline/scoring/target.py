@@ -135,8 +135,8 @@ class Target:
         center = CENTERS.get(self.metric.name, np.average)
         columns = [(v, rows_with(v)) for v in self.as_columns(n_columns).T]
         of = self.weights
-        best = [float(center(v[r], weights=None if of is None else of[r])) for v, r in columns]
-        return np.tile(best, (n_rows, 1))
+        best = [center(v[r], weights=None if of is None else of[r]) for v, r in columns]
+        return np.tile(np.array(best, np.float64), (n_rows, 1))
 
     def scored_columns(self, predictions: Floats) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Pairs of targets and predictions, one for each column that the metric scores.
@@ -197,23 +197,20 @@ def _undefined(counts: Floats) -> Floats:
     return np.full(len(counts), np.nan)
 
 
-def _median(values: Floats, weights: Floats | None) -> float:
+def _median(values: Floats, weights: Floats | None) -> Any:
     if weights is None:
-        return float(np.median(values))
-    order = np.argsort(values)
-    below = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(below, below[-1] / 2)])
+        return np.median(values)
+    return np.quantile(values, 0.5, weights=weights, method="inverted_cdf")
 
 
-def _median_by_inverse(values: Floats, weights: Floats | None) -> float:
+def _median_by_inverse(values: Floats, weights: Floats | None) -> Any:
     """The constant of least relative error: the median with weights 1 / |value|."""
     inverse = 1 / np.maximum(np.abs(values), LEAST)
     return _median(values, inverse if weights is None else inverse * weights)
 
 
-def _mean_of_logarithms(values: Floats, weights: Floats | None) -> float:
-    logarithms = np.log1p(np.maximum(values, 0))
-    return float(np.expm1(np.average(logarithms, weights=weights)))
+def _mean_of_logarithms(values: Floats, weights: Floats | None) -> Any:
+    return np.expm1(np.average(np.log1p(np.maximum(values, 0)), weights=weights))
 
 
 CENTERS: dict[str, Callable[..., Any]] = {
