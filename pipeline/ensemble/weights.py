@@ -53,7 +53,8 @@ def linear(preds: Floats, target: Target, *, seed: int) -> Floats:
     part_of = np.random.default_rng(seed).permutation(len(target)) % N_PARTS
     parts = np.zeros((N_PARTS, preds.shape[1], preds.shape[1]))
     for part, moments in enumerate(parts):
-        for errors in _errors(preds[part_of == part], target[part_of == part]):
+        rows = part_of == part
+        for errors in _errors(preds[rows], target[rows]):
             moments += errors.T @ errors
     moments = parts.sum(axis=0)
     losses = np.zeros(1 + len(PENALTIES))

@@ -133,10 +133,10 @@ class Target:
         fitted on these targets.
         """
         center = CENTERS.get(self.metric.name, np.average)
-        columns = [(v, rows_with(v)) for v in self.as_columns(n_columns).T]
-        of = self.weights
-        best = [center(v[r], weights=None if of is None else of[r]) for v, r in columns]
-        return np.tile(np.array(best, np.float64), (n_rows, 1))
+        weights = np.ones(len(self)) if self.weights is None else self.weights
+        columns = ((column, rows_with(column)) for column in self.as_columns(n_columns).T)
+        best = [float(center(column[rows], weights=weights[rows])) for column, rows in columns]
+        return np.tile(best, (n_rows, 1))
 
     def scored_columns(self, predictions: Floats) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Pairs of targets and predictions, one for each column that the metric scores.
@@ -197,19 +197,16 @@ def _undefined(counts: Floats) -> Floats:
     return np.full(len(counts), np.nan)
 
 
-def _median(values: Floats, weights: Floats | None) -> Any:
-    if weights is None:
-        return np.median(values)
+def _median(values: Floats, weights: Floats) -> Any:
     return np.quantile(values, 0.5, weights=weights, method="inverted_cdf")
 
 
-def _median_by_inverse(values: Floats, weights: Floats | None) -> Any:
+def _median_by_inverse(values: Floats, weights: Floats) -> Any:
     """The constant of least relative error: the median with weights 1 / |value|."""
-    inverse = 1 / np.maximum(np.abs(values), LEAST)
-    return _median(values, inverse if weights is None else inverse * weights)
+    return _median(values, weights / np.maximum(np.abs(values), LEAST))
 
 
-def _mean_of_logarithms(values: Floats, weights: Floats | None) -> Any:
+def _mean_of_logarithms(values: Floats, weights: Floats) -> Any:
     return np.expm1(np.average(np.log1p(np.maximum(values, 0)), weights=weights))
 
 
