@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,16 @@ def test_a_fold_is_marked_where_it_is_three_standard_errors_off():
         marks += [cell["outlying"] for cell in cells]
     assert marks == [distance > 3 for distance in distances]
     assert [sum(low < d < low + 1 for d in distances) > 0 for low in (2, 3)] == [True, True]
+
+
+def test_a_fold_of_a_few_groups_is_not_marked_and_has_no_standard_error():
+    """A bootstrap of two groups has three samples, so scores seem to vary little."""
+    of = whole_evidence()
+    groups = np.where(of.folds == 0, np.arange(120), np.arange(120) % 2)
+    of.target = replace(of.target, groups=groups)
+    for cells in summarise(of)["folds"].values():
+        assert [cell["se"] is not None for cell in cells] == [True, *[False] * (len(cells) - 1)]
+        assert not any(cell["outlying"] for cell in cells)
 
 
 def test_measures_of_a_pair_are_those_of_its_two_predictors():

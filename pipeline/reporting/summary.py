@@ -103,7 +103,7 @@ def _fold_scores(evidence: Evidence) -> dict[str, Any]:
     """The score of each blend and each predictor on each fold, in the leaderboard's order.
 
     Outlying folds are more than 3 standard errors, of a score on that fold's rows, away from the
-    median of the predictor's folds.
+    median of the predictor's folds; of few groups it has none.
     """
     rng = np.random.default_rng(evidence.config.seed)
     rows = [evidence.folds == k for k in range(evidence.n_folds)]

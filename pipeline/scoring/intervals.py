@@ -19,6 +19,7 @@ N_BOOTSTRAP = 1000
 N_OF_OWN = 200  # at most, of a function of the user's own, which is called for each sample
 AT_ONCE = 4_000_000  # counts in a block of bootstrap samples: 32 MB
 N_FOR_ERROR, MOST_FOR_ERROR = 50, 5000  # bootstrap samples and rows of a standard error
+FEW = 10  # rows or groups: samples of fewer are too alike to tell a standard error
 
 
 def bootstrap_counts(
@@ -126,8 +127,10 @@ def standard_error(target: Target, predictions: Floats, rng: np.random.Generator
     """Standard error of the score, by bootstrap over rows or whole groups.
 
     It comes from at most 5,000 rows, scaled to all. Samples on which the metric is undefined, such
-    as those without a positive, are left out; NaN if fewer than two are left.
+    as those without a positive, are left out; NaN if fewer than two are left, and of few groups.
     """
+    if len(np.unique(target.clusters)) < FEW:
+        return np.nan
     rows = rng.permutation(len(target))[:MOST_FOR_ERROR]
     drawn = target[rows]
     counts = bootstrap_counts(drawn.clusters, N_FOR_ERROR, rng)
