@@ -71,7 +71,7 @@ def write_members(
     """
     config = load_config(path)
     train, test = read_train(config.data, config.task), read_test(config.data)
-    folds = read_folds(config.competition, train.ids)
+    folds = read_folds(config.competition, train.ids, {})
     rng = np.random.default_rng(1)
     truth = as_columns(config.task, train.y, len(train.columns))
     raw = truth if config.task == "regression" else 4 * truth - 2

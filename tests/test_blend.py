@@ -103,7 +103,7 @@ def test_every_score_is_the_metric_of_the_oof_beside_it(task, prepared, run):
     run(Path("configs/tiny.yaml"))
     train = read_train(config.data, task)
     target = Target.of(train.y, task, METRICS[task])
-    folds = read_folds("tiny", train.ids)
+    folds = read_folds("tiny", train.ids, {})
     for name, line in board().drop("constant").iterrows():
         oof = oof_of(name, train.ids)
         assert line["score"] == pytest.approx(target.score(oof), rel=1e-12), name
@@ -120,7 +120,7 @@ def test_intervals_draw_whole_groups_and_hold_the_variance_of_fits(prepared, run
     settings = load_config(config, {"data.group": "document"})
     train = read_train(settings.data, "regression")
     target = Target.of(train.y, "regression", "rmse", train.groups)
-    folds = read_folds("tiny", train.ids)
+    folds = read_folds("tiny", train.ids, {})
     oof = np.stack([oof_of(name, train.ids) for name in ("mean", "max")], axis=1)
     methods = ("mean", "convex", "ridge")
     pairs = {

@@ -39,27 +39,27 @@ def train_of(y=None, ids=IDS, texts=None, groups=None, classes=(), columns=("tar
 
 
 def test_folds_are_found_by_id_in_whatever_order(written):
-    assert read_folds("tiny", IDS).tolist() == FOLDS.tolist()
-    assert read_folds("tiny", IDS).dtype == np.int64
+    assert read_folds("tiny", IDS, {}).tolist() == FOLDS.tolist()
+    assert read_folds("tiny", IDS, {}).dtype == np.int64
     order = [3, 5, 0, 1, 4, 2]
-    assert read_folds("tiny", [IDS[k] for k in order]).tolist() == FOLDS[order].tolist()
+    assert read_folds("tiny", [IDS[k] for k in order], {}).tolist() == FOLDS[order].tolist()
 
 
 def test_the_ids_keep_their_name_even_if_it_is_fold(workplace):
     write_folds("tiny", IDS, "fold", FOLDS, {})
     assert read_rows(workplace / PATH)[0] == ["fold", "fold"]
-    assert read_folds("tiny", IDS).tolist() == FOLDS.tolist()
+    assert read_folds("tiny", IDS, {}).tolist() == FOLDS.tolist()
 
 
 def test_absent_folds_say_which_stage_makes_them(workplace):
     with pytest.raises(FileNotFoundError, match=rf"{PATH}: (?!.*tiny\.json).*make_folds"):
-        read_folds("tiny", IDS)
+        read_folds("tiny", IDS, {})
 
 
 def test_folds_that_make_folds_did_not_write_are_refused(workplace):
     write_rows(workplace / PATH, ["id", "fold"], [["7", "0"]])
     with pytest.raises(FileNotFoundError, match=rf"{PATH}: .*folds\.scheme: file"):
-        read_folds("tiny", ["7"])
+        read_folds("tiny", ["7"], {})
 
 
 @pytest.mark.parametrize("key", ["id", "fold"])
@@ -68,7 +68,7 @@ def test_folds_that_were_changed_by_hand_are_refused(written, key):
     rows[0][header.index(key)] = "1"
     write_rows(written, header, rows)
     with pytest.raises(ValueError, match=rf"{PATH}: [^']*make_folds[^']*--overwrite"):
-        read_folds("tiny", IDS)
+        read_folds("tiny", IDS, {})
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_folds_that_were_changed_by_hand_are_refused(written, key):
 )
 def test_folds_of_other_rows_are_refused_with_what_to_do(written, ids, said):
     with pytest.raises(ValueError, match=rf"{PATH}: .*{said}.*make_folds.*--overwrite"):
-        read_folds("tiny", ids)
+        read_folds("tiny", ids, {})
 
 
 # --- what folds are made from

@@ -84,18 +84,16 @@ def write_folds(
         save_csv(temporary, table_by_id(ids, id_name, ["fold"], folds[:, None]))
 
 
-def read_folds(
-    competition: str, ids: Sequence[str], origin: dict[str, Any] | None = None
-) -> IntArray:
+def read_folds(competition: str, ids: Sequence[str], origin: dict[str, Any]) -> IntArray:
     """(n,) a competition's folds by the (n,) ids of the training rows; some may have `NO_FOLD`.
 
     Args:
-        origin: as `origin_of` gives it, to compare with the stamp.
+        origin: what to compare with the stamp, as `origin_of` gives it.
     Raises:
         FileNotFoundError, ValueError: there are none, or they were made from something else.
     """
     path = folds_path(competition)
-    require_current(path, origin or {}, REMEDY if path.is_file() else "run make_folds first")
+    require_current(path, origin, REMEDY if path.is_file() else "run make_folds first")
     table = read_csv_as_text(path)
     order = in_order_of(ids, table.iloc[:, 0].tolist(), str(path), REMEDY)
     return table.iloc[order, 1].to_numpy(np.int64)

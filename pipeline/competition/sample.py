@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -153,14 +152,3 @@ def _check_columns(
             f"{where}: columns to predict are {first_few(header) or 'none'}, should be "
             f"{'one column, or ' if may_be_one else ''}{first_few(wanted)}; {hint}"
         )
-
-
-def table_of(sample: Sample, cells: dict[str, list[Any]]) -> pd.DataFrame:
-    """The submission, with the columns of the sample and (k,) `cells` of those to predict."""
-    columns = {
-        at: list(sample.id_cells) if at == sample.id_at else cells[name]
-        for at, name in enumerate(sample.header)
-    }
-    table = pd.DataFrame(columns, dtype=object)  # a class may have the name of the id column
-    table.columns = pd.Index(sample.header)
-    return table

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition.labels import Form, lines_about
 from pipeline.competition.rows import TestRows
-from pipeline.competition.sample import Sample, table_of
+from pipeline.competition.sample import Sample
 from pipeline.competition.spelling import same_numbers, spelling_key
 from pipeline.files.alignment import in_order_of
 from pipeline.scoring.formulas import ranked
@@ -43,7 +43,12 @@ def submission(
     notes, label = lines_about(form, data.sample_submission), constant_label(cells)
     if label is not None:
         notes.append(f"warning: every row of the submission holds {label!r}")
-    return table_of(form.sample, cells), notes
+    cells_of = {
+        at: [*form.sample.id_cells] if at == form.sample.id_at else cells[name]
+        for at, name in enumerate(form.sample.header)  # a class may have the name of the id column
+    }
+    table = pd.DataFrame(cells_of, dtype=object).set_axis(list(form.sample.header), axis=1)
+    return table, notes
 
 
 def submission_cells(
