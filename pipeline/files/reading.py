@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -87,12 +87,8 @@ def text_cells(
     quoted = dialect is None or dialect.quoting != "none"
     # decoded in blocks, because one emoji makes Python use 4 bytes for every character
     lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
-    reader = csv.reader(
-        lines,
-        delimiter=delimiter,
-        strict=True,
-        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
-    )
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)
     header: list[str] = []
     cells: list[str] = []  # of all rows: a list for each would keep the garbage collector busy
     multiline: dict[int, int] = {}  # row number: the line where it begins
@@ -248,7 +244,7 @@ def _as_rows(row: list[str], at: int, delimiter: str) -> list[list[str]]:
     lines = re.split(r"\r\n|\r|\n", row[at])
     if len(lines) == 1:
         return []
-    first, *between, last = ([*line.split(delimiter)] for line in lines)
+    first, *between, last = (line.split(delimiter) for line in lines)
     rows = [[*row[:at], *first], *(cells for cells in between if cells != [""])]
     rows.append([*last, *row[at + 1 :]])
     return rows if all(len(cells) == len(row) for cells in rows) else []
