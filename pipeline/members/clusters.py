@@ -30,8 +30,6 @@ def run_on_cluster(
 ) -> Generator[tuple[int, Any]]:
     """Each piece's number and result or `Failure`, as they end; what it wrote is on disk then.
 
-    Args:
-        starts: as in `run_all`.
     Raises:
         ValueError: the engine is not installed, there is no cluster, or a file lies elsewhere.
     """
@@ -99,12 +97,10 @@ def _at_once(cluster: Cluster, piece: Piece, jobs: Jobs) -> int:
 def run_away(
     function: Callable[..., Any], i: int, piece: Piece, threads: int, *values: Any
 ) -> tuple[Any, Files | None]:
-    """Run a piece in a folder of its own. Workers run this.
+    """The result of a piece that runs in a folder of its own, and the files that it wrote.
 
     Args:
         values: the files that it reads, then its arguments.
-    Returns:
-        Its result or `Failure`, and the files that it wrote.
     """
     n_read, written = len(piece.reads), None
     with tempfile.TemporaryDirectory(prefix="text-ensembles-") as folder, chdir(folder):

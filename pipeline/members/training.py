@@ -41,15 +41,14 @@ def train_units(
     *,
     overwrite: bool,
 ) -> list[Failure]:
-    """Train units side by side, under one progress bar.
+    """Train units side by side; the failures, after all other units are written.
 
     Args:
         backbones: folder of the competition's copy, by the backbone's name.
         fingerprints: by the member's name.
         overwrite: whether units with other fingerprints may be replaced.
-    Returns:
-        The failures, after all other units are written; a setting that does not fit raises a
-        ValueError before.
+    Raises:
+        ValueError: a setting does not fit; no unit is trained.
     """
     start, members = time.monotonic(), [member for member, _ in todo]
     _refuse_fp16_without_gpu(members, jobs)
@@ -120,12 +119,10 @@ def _run(pieces: Sequence[Piece], jobs: Jobs, budget_from: float) -> list[Failur
 
 
 def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
-    """Train a unit unless it is finished, and write its folder whole. Workers run this.
+    """Train a unit unless it is finished, and write its folder whole; the seconds that it took.
 
     Args:
         inputs: all training rows, as the unit's kind takes them.
-    Returns:
-        Seconds.
     Raises:
         ValueError: another run wrote a unit with another fingerprint, or a prediction is not
             finite.
