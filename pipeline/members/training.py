@@ -23,9 +23,9 @@ from pipeline.members.kinds import check_members, device_of, kind_of
 from pipeline.members.pieces import Failure, Piece, count_gpus
 from pipeline.members.reload_check import write_reload_check
 from pipeline.members.training_table import TrainingTable, UnitToTrain
-from pipeline.members.units import LOG, OOF, RUN, Unit, is_finished, read_oof, read_run
+from pipeline.members.units import LOG, OOF, RUN, Unit, is_finished, read_run
 from pipeline.scoring.metrics import metric_of
-from pipeline.scoring.tasks import TASKS, decide
+from pipeline.scoring.tasks import TASKS, Floats, decide
 from pipeline.settings.config import Jobs
 from pipeline.settings.members import AnyMember, Member
 
@@ -86,20 +86,18 @@ def _run(pieces: Sequence[Piece], jobs: Jobs, budget_from: float) -> list[Failur
     """Train the units; `budget_from` is the time from which jobs.minutes counts."""
     start, n_done = time.monotonic(), 0
 
-    def tell(i: int, result: float | Failure) -> None:
+    def tell(i: int, result: list[str] | Failure) -> None:
         nonlocal n_done
         n_done += 1
         if isinstance(result, Failure):
             return
-        trained = pieces[i].arguments[0]
+        unit, (outcome, *doubts) = pieces[i].label, result
         done = n_done + under_way(pieces)  # or the first round would count one worker's units
         left = (time.monotonic() - start) / done * (len(pieces) - done)
         more = f", about {duration(left)} left" if n_done < len(pieces) else ""
-        run = read_run(trained.unit)
-        told = f"{run['metric']} {score_as_text(run['score'])}, {duration(result)}"
-        tqdm.write(f"{trained.unit}: {told} ({n_done} of {len(pieces)}{more})")
-        for line in doubts_about(trained):
-            tqdm.write(f"warning: {line}")
+        tqdm.write(f"{unit}: {outcome} ({n_done} of {len(pieces)}{more})")
+        for doubt in doubts:
+            tqdm.write(f"warning: {unit}: {doubt}")
 
     def ends_in_time(i: int) -> bool:
         units = [piece.arguments[0] for piece in pieces]
@@ -118,11 +116,13 @@ def _run(pieces: Sequence[Piece], jobs: Jobs, budget_from: float) -> list[Failur
     return [result for result in results if isinstance(result, Failure)]
 
 
-def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
-    """Train a unit unless it is finished, and write its folder whole; the seconds that it took.
+def train_unit(to_train: UnitToTrain, inputs: Any) -> list[str]:
+    """Train a unit unless it is finished, and write its folder whole.
 
     Args:
         inputs: all training rows, as the unit's kind takes them.
+    Returns:
+        Its score and time, then doubts about it, in words.
     Raises:
         ValueError: another run wrote a unit with another fingerprint, or a prediction is not
             finite.
@@ -131,7 +131,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
     start = time.monotonic()
     with folder_lock(unit.folder):
         if is_finished(unit, to_train.fingerprint, overwrite=to_train.overwrite):
-            return 0.0  # another run finished it while this one waited
+            return [_outcome(read_run(unit))]  # another run finished it while this one waited
         with folder_written_whole(unit.folder) as folder:
             predictions, facts = kind_of(member).fit(to_train, inputs, folder)
             n_bad = int((~np.isfinite(predictions)).sum())
@@ -147,7 +147,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
             write_reload_check(folder, to_train.texts, to_train.features, predictions)
             target = table.train.target(table.task, table.metric)[to_train.held_out]
             # loading needs all from kind to scaling, and entries of `facts`
-            run = {
+            run: dict[str, Any] = {
                 "fingerprint": to_train.fingerprint,
                 "n_folds": table.n_folds,
                 "kind": member.kind,
@@ -169,7 +169,11 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> float:
                 **to_train.provenance,
             }
             write_json(folder / RUN, run)
-    return time.monotonic() - start
+    return [_outcome(run), *doubts_about(table, predictions, run)]
+
+
+def _outcome(run: Mapping[str, Any]) -> str:
+    return f"{run['metric']} {score_as_text(run['score'])}, {duration(run['unit_seconds'])}"
 
 
 def _refuse_fp16_without_gpu(members: Sequence[AnyMember], jobs: Jobs) -> None:
@@ -182,21 +186,21 @@ def _refuse_fp16_without_gpu(members: Sequence[AnyMember], jobs: Jobs) -> None:
         )
 
 
-def doubts_about(trained: UnitToTrain) -> Iterator[str]:
+def doubts_about(
+    table: TrainingTable, predictions: Floats, run: Mapping[str, Any]
+) -> Iterator[str]:
     """Lines about a unit that predicts a constant, or whose final loss is hardly below its own."""
-    unit, table, run = trained.unit, trained.table, read_run(trained.unit)
-    _, predictions = read_oof([unit], table.train.columns)
     task, rows = TASKS[table.task], f"all {len(predictions)} held-out rows"
     if len(predictions) > 1 and (np.ptp(predictions, axis=0) == 0).all():
-        yield f"{unit}: predicts one value for {rows}"
+        yield f"predicts one value for {rows}"
     elif task.has_classes and metric_of(table.metric).decides:
         codes = np.unique(decide(table.task, predictions))
         if len(codes) == 1 < len(predictions):
-            yield f"{unit}: decides for one class on {rows}"
+            yield f"decides for one class on {rows}"
     last = run.get("last_loss")
     if last is not None and not last < LITTLE_LEARNED * run["constant_loss"]:
         yield (
-            f"{unit}: the training loss ends at {last:.4g}, a constant prediction's is "
+            f"the training loss ends at {last:.4g}, a constant prediction's is "
             f"{run['constant_loss']:.4g}: the unit has hardly learned; raise training.epochs or "
             "training.learning_rate"
         )
