@@ -75,8 +75,8 @@ class Bert:
         # DeBERTa-v3 has relative positions only, and reads longer texts than in pretraining
         if member.max_length > limit and getattr(config, "position_biased_input", True):
             raise ValueError(
-                f"training.max_length is {member.max_length}, "
-                f"but the backbone reads at most {limit} tokens"
+                f"training.max_length is {member.max_length}, but the backbone reads at most "
+                f"{limit} tokens; lower it"
             )
 
     def encoding(self, member: Member, backbone: Path | None) -> Encoding:

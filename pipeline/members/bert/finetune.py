@@ -93,8 +93,7 @@ def fit(
         seed: of the order of the rows and of dropout.
         log: file for Trainer's log, one JSON per line.
     """
-    texts = (dataset.tokens.of(row) for row in dataset.rows)
-    network.pooling.fit(texts)  # type: ignore[operator]
+    network.pooling.fit(dataset.tokens.of(row) for row in dataset.rows)
     network.loss.constrain(network.head)  # type: ignore[union-attr]
     training = scheduled(training, len(dataset))
     own = "fp32" if network.config.model_type in FP32_ONLY else best_precision()
@@ -157,10 +156,8 @@ def _last_loss(log: Sequence[dict[str, float]]) -> float | None:
 
 def predict(network: Network, tokens: Tokens, task: str, scaling: Scaling | None) -> Floats:
     """Predictions (n, c) float64 of all texts, in their order, on the prediction scale."""
-    logits = _logits(network, tokens)
-    if scaling is not None:
-        return scaling.restore(logits)
-    return TASKS[task].to_prediction(logits)
+    restore = scaling.restore if scaling else TASKS[task].to_prediction
+    return restore(_logits(network, tokens))
 
 
 def _logits(network: Network, tokens: Tokens) -> Floats:

@@ -173,7 +173,7 @@ def _minimised(loss: Loss, start: Tensor, labels: Tensor, weights: Tensor) -> Te
         value.backward()
         return value
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)
     return outputs.detach().float()
 
 

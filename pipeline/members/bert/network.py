@@ -39,7 +39,7 @@ class Network(nn.Module):
         windows: Windows | None,
     ) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone: Any = backbone
         self.config: Any = backbone.config  # Trainer reads it, for label smoothing for one
         self.pooling = pooling
         width = pooling.output_dim
@@ -50,11 +50,11 @@ class Network(nn.Module):
 
     def get_input_embeddings(self) -> nn.Module:
         """Trainer adds noise to these, if asked."""
-        return self.backbone.get_input_embeddings()  # type: ignore[operator, no-any-return]
+        return self.backbone.get_input_embeddings()
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """Trainer calls this to trade time for memory."""
-        self.backbone.activation_checkpointing_enable(**options)  # type: ignore[operator]
+        self.backbone.activation_checkpointing_enable(**options)
 
     @property
     def attention(self) -> str:
@@ -62,7 +62,7 @@ class Network(nn.Module):
         return str(self.config._attn_implementation)
 
     def attend_by(self, name: str) -> None:
-        self.backbone.set_attn_implementation(name)  # type: ignore[operator]
+        self.backbone.set_attn_implementation(name)
 
     def pooled(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None

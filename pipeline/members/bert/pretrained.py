@@ -35,13 +35,8 @@ def read_model(folder: Path, config: Any) -> Any:
     try:
         # of T5 the encoder alone
         kind = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
-        model, report = _read(
-            kind.from_pretrained,
-            folder,
-            config=config,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        how = {"config": config, "dtype": torch.float32, "output_loading_info": True}
+        model, report = _read(kind.from_pretrained, folder, **how)
     except UnpicklingError:  # the message of torch advises to run the code
         raise ValueError(
             f"backbone {folder}: its pickled weights are damaged or hold code, which is never run; "

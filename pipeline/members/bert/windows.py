@@ -48,9 +48,8 @@ def read_in_windows(read: Read, inputs: Inputs, windows: Windows) -> Sequence[Te
     parts = []
     for some in rows.split(windows.at_once):
         part = {name: tensor[some] for name, tensor in divided.items()}
-        parts.append(
-            list(checkpoint(read, part, use_reentrant=False) if read_again else read(part))
-        )
+        states = checkpoint(read, part, use_reentrant=False) if read_again else read(part)
+        parts.append(list(states))
     layers = []
     while parts[0]:
         of_windows = torch.cat([states.pop(0) for states in parts])  # frees them one by one
