@@ -42,10 +42,9 @@ def best_constant_loss(task: str, labels: torch.Tensor) -> float:
     return float(-(p * p.log() + (1 - p) * (1 - p).log()).mean())
 
 
-@pytest.mark.parametrize("scale", [1, 30], ids=["short vectors", "long vectors"])
 @pytest.mark.parametrize("task", sorted(TASKS))
 @pytest.mark.parametrize("pooling", sorted(POOLINGS))
-def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, scale, tiny_backbone):
+def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, tiny_backbone):
     tokenizer = make_tokenizer("bert")
     texts = [(text,) for text in ("the film goes on", "dull", "a splendid train", "grim, stale")]
     tokens = tokenize(tokenizer, texts, max_length=16)
@@ -56,7 +55,7 @@ def test_at_step_0_the_loss_is_that_of_the_constant_prediction(pooling, task, sc
     how = {"task": task, "dropout": 0.0, "freeze_embeddings": True}
     network = build_network(tiny_backbone, pooling, options, width, loss, **how)
     for layer in network.backbone.encoder.layer:
-        torch.nn.init.constant_(layer.output.LayerNorm.weight, scale)
+        torch.nn.init.constant_(layer.output.LayerNorm.weight, 30)  # long vectors
     start_head(network.head, loss.constant(labels, width))
     shrink_head(network, TrainingRows(tokens, np.arange(N) % len(texts), labels))
     with torch.inference_mode():

@@ -50,8 +50,8 @@ def segment_of(wanted: object, n_parts: int, tokenizer: Any) -> Segment:
     """
     if tokenizer.sep_token_id is None:
         raise ValueError(
-            f"options.segment {wanted!r}: the tokenizer of {tokenizer.name_or_path} has no "
-            "separator between parts; leave segment out, or choose an encoder such as BERT"
+            f"options.segment {wanted!r}: the backbone's tokenizer has no separator between parts; "
+            "leave segment out, or choose an encoder such as BERT"
         )
     number = n_parts if wanted == "last" else wanted
     if type(number) is not int or not 1 <= number <= n_parts:
