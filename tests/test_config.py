@@ -287,6 +287,13 @@ def test_a_number_of_seeds_that_makes_no_sense_is_refused(config_of, entry, said
         config_of(members=[{"pooling": "mean", **entry}])
 
 
+@pytest.mark.parametrize("key", ["task", "data.train", "training.epochs", "seed", "backbone"])
+def test_a_wrong_setting_is_told_before_the_seeds_of_members_that_inherit_it(config_of, key):
+    members = {"members": [{"pooling": "mean", "seeds": 2}]}
+    with pytest.raises(ValueError, match=rf"{key}: .*\['x'\]"):
+        config_of(overrides={key: ["x"]}, **members)
+
+
 @pytest.mark.parametrize("entry", [{"seed": 7}, {"seeds": 2}])
 def test_a_seed_of_a_model_that_hardly_uses_one_is_refused(config_of, entry):
     with pytest.raises(ValueError, match=r"member twin: seeds? .*tfidf_linear.*other options"):

@@ -133,8 +133,10 @@ class Config(Section):
     @classmethod
     def _fill_in(cls, members: object, info: ValidationInfo) -> object:
         known, needed = info.data, {"task", "training", "data", "backbone", "seed"}
-        if not isinstance(members, list) or not needed <= known.keys():
-            return members  # the error about the type or about a missing key comes first
+        if not needed <= known.keys():
+            return ()  # without what they inherit they would look wrong: its errors are told
+        if not isinstance(members, list):
+            return members
         fitting = losses_for(known["task"])
         metric = name_of(known.get("metric", ""))
         loss = metric if metric in fitting else fitting[0]
