@@ -117,16 +117,25 @@ def test_a_blend_that_is_one_member_says_so_beside_its_name():
     assert summary["verdict"].startswith("Submit blend_convex, which is m0 alone")
 
 
-def test_the_facts_at_the_top_are_those_of_the_chosen_blend(summary, tables):
-    chosen = summary["chosen"]
-    terms, facts = tables.facts[::2], tables.facts[1::2]
-    assert {t.text: f.numbers for t, f in zip(terms, facts, strict=True)} == {
-        "Held-out score": [chosen["score"]],
-        "Over the plain mean": [chosen["gain"], chosen["gain_low"], chosen["gain_high"]],
-        "Test score": [chosen["test"]],
-        "Mean error correlation": [summary["diversity"]["mean_correlation"]],
-        "Rows": [120, 120],
+def test_the_facts_at_the_top_are_those_of_the_chosen_blend(summary):
+    """What to expect of it, where that is known, as in the verdict above them."""
+    chosen, known = summary["chosen"], ("score", "gain", "gain_low", "gain_high")
+    expected = {
+        **dict(zip(known, (0.25, 0.5, -0.125, 0.75), strict=True)),
+        "chosen": ["blend_mean"],
     }
+    for line, term, told in (
+        (chosen, "Held-out score", None),
+        (expected, "Score to expect", expected),
+    ):
+        facts = Tables(page({**summary, "expected": told})).facts
+        assert {t.text: f.numbers for t, f in zip(facts[::2], facts[1::2], strict=True)} == {
+            term: [line["score"]],
+            "Over the plain mean": [line["gain"], line["gain_low"], line["gain_high"]],
+            "Test score": [chosen["test"]],
+            "Mean error correlation": [summary["diversity"]["mean_correlation"]],
+            "Rows": [120, 120],
+        }
 
 
 def test_the_page_says_what_training_did_to_targets_rows_and_classes(summary):

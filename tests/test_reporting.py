@@ -115,6 +115,14 @@ def test_the_verdict_expects_what_choosing_scores_where_that_is_known():
         assert "0.5000" not in told
 
 
+@pytest.mark.parametrize(("gain", "hinted"), [(-0.0015, True), (0.0, True), (0.0015, False)])
+def test_a_choice_that_gains_nothing_has_the_plain_mean_beside_it(gain, hinted):
+    told = verdict(*board("blend_convex", expected=EXPECTED | {"gain": gain}))
+    assert ("blend_mean" in told) == hinted
+    unsure = board("blend_convex", expected=EXPECTED | {"gain": gain}, over_constant=(0, -1, 1))
+    assert "blend_mean" not in verdict(*unsure)
+
+
 def test_small_errors_keep_four_digits_in_the_verdict():
     small = {"score": 0.5e-5, "gain": 0.2e-7, "gain_low": 0.1e-7, "gain_high": 0.3e-7}
     told = verdict(*board("blend_convex", **small))

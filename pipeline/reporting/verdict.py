@@ -32,6 +32,7 @@ def verdict(
     decimals = decimals_of(chosen["score"], metric.greater_is_better)
     warns = is_no_better_than_constant(over_constant)
     verb = "The best is" if warns else "Submit"
+    hint = "."
     score = f"its {metric.label} on held-out rows is {value(chosen['score'], decimals)}"
     if expected is not None:
         score = f"expect {metric.label} {value(line['score'], decimals)}"
@@ -49,17 +50,19 @@ def verdict(
         if gain is not None:
             interval = f"95 % interval {signed(low, decimals)} to {signed(high, decimals)}"
             start += f", {_than(plain, gain, decimals)} ({interval})"
+            if expected is not None and gain <= 0 and not warns:
+                hint += f" Choosing may have gained nothing: make {PLAIN_MEAN} a second submission."
     if warns:
         start = f"Submit nothing yet: no model is surely better than a constant. {start}"
     own, other = line["score"], best["score"]
     if chosen["alone"] == best["name"] or own is None or other is None:
-        return f"{start}."
+        return f"{start}{hint}"
     gain = (own - other) * metric.sign
     end = f"{start}, and {_than(single, gain, decimals)}"
     low, high = line.get("gain_over_single_low"), line.get("gain_over_single_high")
     if gain == 0 or low is None or high is None:
-        return f"{end}."
-    return f"{end} ({signed(low, decimals)} to {signed(high, decimals)})."
+        return f"{end}{hint}"
+    return f"{end} ({signed(low, decimals)} to {signed(high, decimals)}){hint}"
 
 
 def _than(other: str, gain: float, decimals: int) -> str:
