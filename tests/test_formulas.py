@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from pipeline.ensemble.objectives import area
 from pipeline.scoring.counts import COUNTED
 from pipeline.scoring.formulas import (
     ROW_MEANS,
@@ -14,18 +13,6 @@ from pipeline.scoring.formulas import (
     r2,
     ratio,
 )
-
-
-def test_the_area_is_the_share_of_ordered_pairs_and_a_tie_is_half_a_pair():
-    positives, negatives = np.array([0.8, 0.4]), np.array([0.4, 0.1, 0.9])
-    assert area(positives.copy(), negatives.copy()) == pytest.approx((2 + 1.5) / 6)
-    assert area(negatives, positives) == pytest.approx((0 + 0.5 + 2) / 6)
-
-
-def test_without_positives_or_negatives_there_is_no_area():
-    none, some = np.array([]), np.array([0.5])
-    assert np.isnan(area(none, some))
-    assert np.isnan(area(some, none))
 
 
 def test_a_constant_prediction_correlates_0_and_with_a_constant_target_nothing_does():

@@ -14,6 +14,7 @@ from pipeline.ensemble.objectives import (
     Correlation,
     LogLoss,
     Objective,
+    area,
     first_best,
     objective_of,
 )
@@ -130,6 +131,18 @@ def test_members_that_cancel_to_a_constant_have_no_correlation():
     short = Correlation(preds, Target.of(y, "regression", "pearson"))
     assert short.value(short.members.sum(axis=0), 2) == -np.inf
     assert np.isfinite(short.values(short.members[0], 1)[0])
+
+
+def test_the_area_is_the_share_of_ordered_pairs_and_a_tie_is_half_a_pair():
+    positives, negatives = np.array([0.8, 0.4]), np.array([0.4, 0.1, 0.9])
+    assert area(positives.copy(), negatives.copy()) == pytest.approx((2 + 1.5) / 6)
+    assert area(negatives, positives) == pytest.approx((0 + 0.5 + 2) / 6)
+
+
+def test_without_positives_or_negatives_there_is_no_area():
+    none, some = np.array([]), np.array([0.5])
+    assert np.isnan(area(none, some))
+    assert np.isnan(area(some, none))
 
 
 def test_auc_sorts_few_candidates(monkeypatch):

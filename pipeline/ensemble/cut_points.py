@@ -114,7 +114,7 @@ def _fit_bend(
     climbed = [_climb(scores, allowed, start) for start in (unchanged, same_counts)]
     (score, _), (other, _) = climbed
     places = climbed[int(other > score + TIE)][1]
-    # beyond the ends, where no neighbour exists, cuts lie a standard deviation away
+    # beyond the ends, where no neighbour exists, cuts lie half a standard deviation away
     edges = np.concatenate([[values[0] - values.std()], values, [values[-1] + values.std()]])
     cuts = np.where(places == unchanged, middles, (edges[places] + edges[places + 1]) / 2)
     cuts = np.maximum.accumulate(cuts)

@@ -78,9 +78,7 @@ class Fitted:
     @property
     def uses(self) -> NDArray[np.bool_]:
         """(m,) whether the blend needs each predictor; False where all its weights are 0."""
-        weights = self.values.get("weights")
-        if weights is None:
-            return np.ones(self.row[0], dtype=bool)
+        weights = self.values.get("weights", np.ones(self.row[0]))
         return np.any(np.reshape(weights, (self.row[0], -1)) != 0, axis=1)
 
     def as_json(self, columns: Sequence[str]) -> State:
