@@ -27,6 +27,15 @@ def test_the_choice_is_measured_on_few_rows_of_three_folds(blenders, n_rows, n_f
     assert bool(methods.notes) == (bool(blenders) and not is_nested)
 
 
+@pytest.mark.parametrize(("n_groups", "n_notes"), [(19, 1), (20, 0), (None, 0)])
+def test_a_note_says_that_few_groups_make_intervals_too_narrow(n_groups, n_notes):
+    groups = n_groups and [f"g{row % n_groups}" for row in range(60)]
+    target = Target.of(np.zeros((60, 1)), "regression", "rmse", groups)
+    notes = methods_that_fit(["convex"], [], target, np.arange(60) % 3).notes
+    assert [note for note in notes if f" {n_groups} groups" in note] == notes
+    assert len(notes) == n_notes
+
+
 def test_the_gain_over_the_constant_is_the_chosen_blends_with_the_noise_of_its_fits():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(60, 1))

@@ -33,6 +33,7 @@ MANY = 100_000  # predictions in a stack from which starting processes takes les
 # calls of the user's own metric to fit a column: two or three rounds, in which two starts try each
 # place for two cuts
 N_CALLS = {"threshold": 2 * N_TRIED, "cut_points": 3 * 2 * 2 * N_PLACES}
+FEW_GROUPS = 20  # whose intervals are too narrow: docs/method.md, "Intervals of a gain"
 MOST_NESTED = 20_000  # with more rows, the score of the choice is close to the chosen line's
 
 
@@ -105,6 +106,9 @@ def methods_that_fit(
             "intervals are a little too narrow: the noise that fitting adds is estimated only with "
             f"3 or more folds and at most {MOST_NESTED:,} rows"
         )
+    n_groups = len(np.unique(target.clusters))
+    if target.groups is not None and n_groups < FEW_GROUPS:
+        notes.append(f"intervals are too narrow: they draw {n_groups} groups, each as a whole")
     return Methods(fitting, processing, notes, is_nested)
 
 
