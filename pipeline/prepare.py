@@ -35,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         config, _ = parse(__doc__, argv)
         data = config.data
-        differ = not_as_pinned(Path(__file__).parents[1] / "requirements.txt")
-        if differ:
+        if differ := not_as_pinned(Path(__file__).parents[1] / "requirements.txt"):
             print(f"note: installed, and (tested): {', '.join(differ)}; going on with these")
         # units are written whole, so the first fold's folder stands for a trained member
         is_trained = all(unit_dir(config.competition, m.name, 0).is_dir() for m in config.members)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from os.path import commonprefix
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.competition.recurring import lines_about_recurring
 from pipeline.competition.rows import TestRows, Texts, Train, joined_unordered
@@ -124,12 +124,9 @@ def _keys(texts: Texts) -> list[str]:
 
 
 def _ids_of_contradictions(train: Train, keys: Sequence[str]) -> list[str]:
-    targets: defaultdict[tuple[str, int], set[Any]] = defaultdict(set)
-    for j, column in enumerate(np.atleast_2d(train.y.T)):
-        for key, target in zip(keys, column.tolist(), strict=True):
-            if target == target:  # a missing one contradicts none
-                targets[key, j].add(target)
-    contradicted = {key for (key, _), values in targets.items() if len(values) > 1}
+    targets = pd.DataFrame(train.y.reshape(len(keys), -1))
+    n_values = targets.groupby(np.array(keys, dtype=object)).nunique()  # without missing ones
+    contradicted = set(n_values.index[(n_values > 1).any(axis=1)])
     return [i for i, key in zip(train.ids, keys, strict=True) if key and key in contradicted]
 
 

@@ -202,12 +202,7 @@ def check_positive(positive: str | None, form: Form) -> None:
     ):
         return
     first, second = map(in_print, classes)
-    purpose = (
-        f"which {form.scored_by.label} scores"
-        if form.wants_labels
-        else "whose probability is predicted"
-    )
     raise ValueError(
         f"data.positive: nothing says which of the classes {first} and {second} is the positive "
-        f"class, {purpose}; set data.positive: {classes[0]} or data.positive: {classes[1]}"
+        f"one; set data.positive: {classes[0]} or data.positive: {classes[1]}"
     )

@@ -91,8 +91,7 @@ class Train:
         """Hash of the names and cells of the features; None if there are none."""
         if not self.features:
             return None
-        columns = ([name, *cells] for name, cells in self.features.items())
-        return sha256_of_texts(part for column in columns for part in column)
+        return sha256_of_texts(c for name, cells in self.features.items() for c in (name, *cells))
 
 
 @dataclass(frozen=True)

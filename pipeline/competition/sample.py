@@ -18,8 +18,6 @@ from pipeline.files.messages import first_few
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.data import Data
 
-REMEDY = "data.sample_submission needs a row for each row of data.test"
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -83,7 +81,8 @@ def read_sample(
             ids = [spelled[spelling_key(cell)] for cell in id_cells]
             note = f"{where}: id {id_cells[0]!r} is {ids[0]!r} of {data.test}, and so on"
         else:
-            in_order_of(ids, id_cells, where, REMEDY)
+            remedy = "data.sample_submission needs a row for each row of data.test"
+            in_order_of(ids, id_cells, where, remedy)
             ids = id_cells
     cells = {c.strip() for at in range(len(header)) if at != id_at for c in table.iloc[:, at]}
     sample = Sample(header, id_at, tuple(ids), id_cells, note, frozenset(cells - {""}))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -37,8 +36,7 @@ def solution_target(
     Args:
         ids, groups: (k,) of the test rows.
     Raises:
-        ValueError: as for `read_solution`, the metric cannot score a target, or it needs all
-            targets of a row and some are missing.
+        ValueError: as for `read_solution`, or the metric cannot score the targets.
     """
     y = read_solution(config.data, config.task, ids, train.classes)
     if y is None:
@@ -78,11 +76,10 @@ def read_solution(
         return y.argmax(axis=1) if TASKS[task].has_classes else y
     (spellings,) = cells.values()
     class_of = {cell: spelled_in(cell, classes) or cell for cell in set(spellings)}
-    unknown = sorted(set(class_of.values()) - set(classes))
-    if unknown:
-        raise ValueError(f"{where}: class {unknown[0]!r} is not in data.train; {REMEDY}")
-    code = {spelled: k for k, spelled in enumerate(classes)}
-    return np.array([code[class_of[cell]] for cell in spellings])
+    y = pd.Index([*classes]).get_indexer(pd.Index([class_of[cell] for cell in spellings]))
+    if (y < 0).any():
+        raise ValueError(f"{where}: class {spellings[y.argmin()]!r} is not in data.train; {REMEDY}")
+    return y
 
 
 def _ids(data: Data, table: pd.DataFrame, where: str) -> list[str]:

