@@ -79,15 +79,13 @@ def open_other(data: Data, setting: str) -> pd.DataFrame | None:
 def matching_columns(
     table: pd.DataFrame, test: pd.DataFrame, predicted: Container[str]
 ) -> tuple[str, str, NDArray[np.int64]] | None:
-    """A column of `table` that holds the values of a column of `test`, each once, in any order.
+    """Names of a column of `table` and of one of `test` with the same values, each once.
 
     Args:
         table: (k, ...) the sample or the solution.
-        test: (k, ...)
         predicted: names of the predicted columns, which hold no ids.
     Returns:
-        The names of both columns and (k,) the test row of each row; None if no columns match.
-        Columns with the same name come first.
+        Also (k,) the test row of each row; None if no columns match. Equal names come first.
     """
     of_table, of_test = _keys(table, predicted), _keys(test, ())
     pairs = list(product(of_table, of_test))

@@ -149,8 +149,7 @@ def _read_zip(path: Path, dialect: Dialect | None) -> pd.DataFrame:
 
 def _is_text_table(name: str) -> bool:
     """Whether a zip's entry is a table, not one of the hidden files that macOS adds."""
-    is_hidden = name.startswith("__MACOSX") or name.rpartition("/")[2].startswith(".")
-    return name.lower().endswith((".csv", ".tsv")) and not is_hidden
+    return name.lower().endswith((".csv", ".tsv")) and not Path(name).name.startswith(".")
 
 
 FORMATS: dict[str, Callable[[Path, Dialect | None], pd.DataFrame]] = {

@@ -29,7 +29,6 @@ LABELS = (
     "for each label, as pandas' str.get_dummies makes them of 'sea|rail', and list the columns as "
     "data.target"
 )
-
 SHARES = (
     "no numbers from 0 to 1, nor True nor False; several columns of task multiclass are the "
     "probabilities of their classes, 0 or 1 if these are certain"
