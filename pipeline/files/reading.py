@@ -191,11 +191,8 @@ def other_separator(header: list[str], delimiter: str) -> str | None:
 
 def save_with(delimiter: str, other: str) -> str:
     """Remedy for a file of ours that is separated by `other`."""
-    name = " or name it .tsv" if other == "\t" else ""
-    return (
-        f"it looks separated by {SEPARATORS[other]} ({other!r}); "
-        f"save it with {SEPARATORS.get(delimiter, repr(delimiter))}{name}"
-    )
+    found, wanted = SEPARATORS[other], SEPARATORS[delimiter]
+    return f"it looks separated by {found} ({other!r}); save it with {wanted}"
 
 
 def _set_separator(other: str) -> str:
