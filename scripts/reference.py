@@ -95,11 +95,6 @@ def renewed(page: str) -> str:
     return BLOCK.sub(lambda block: block[1] + made(block[2]) + block[3], page)
 
 
-def how_it_scores(metric: Any) -> str:
-    cells = (COLUMNS[column](metric) for column in ("formula", "tasks", "better"))
-    return "{} ({}); {} is better.".format(*cells)
-
-
 def listing() -> str:
     """The names in every registry, a line each: what it is, or for a metric how it scores."""
     lines = []
@@ -107,7 +102,10 @@ def listing() -> str:
         entries, _ = registry(room, registry_name)
         lines += ["", title]
         for key, entry in entries.items():
-            about = first_line(entry) if "what" in words else how_it_scores(entry)
+            about = first_line(entry)
+            if "formula" in words:
+                cells = [COLUMNS[column](entry) for column in ("formula", "tasks", "better")]
+                about = "{} ({}); {} is better.".format(*cells)
             lines.append(f"  {key:<16} {about}")
     return "\n".join(lines[1:])
 
