@@ -6,7 +6,7 @@ Reads a backbone's config.json alone: torch takes seconds to load.
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pipeline.files.reading import read_json
 from pipeline.settings.fine_tuning import Training
@@ -16,28 +16,19 @@ WIDTHS = ("hidden_size", "d_model", "dim", "n_embd")  # names of the width of a 
 BASE_WIDTH = 768  # taken where config.json does not say
 # in units of the rate of the backbone when it is trained whole; measured in docs/LOG.md
 LORA_RATE = 10  # of adapters; on large backbones the 1e-4 of Dettmers et al. 2023, arXiv:2305.14314
-HEAD_RATES = {"regression": 20}  # of the head and the pooling
-HEAD_RATE = 50  # of the other tasks
+HEAD_RATES = {"regression": 20, "binary": 50, "multiclass": 50, "multilabel": 50}  # of the head
 EPOCHS = 3.0
 BATCH, SMALL_BATCH = 32, 8
 LEAST_STEPS = 160  # optimizer steps that a unit takes at the least; measured in docs/LOG.md
 
-AnyTraining = TypeVar("AnyTraining", bound=Training)
-
-
-class Size(NamedTuple):
-    """What suits backbones up to a width."""
-
-    width: float
-    learning_rate: float
-    dropout: float | str
-
-
-SIZES = (
-    Size(512, 1e-4, 0.0),  # MiniLM: docs/LOG.md, "Training defaults"
-    Size(1023, 2e-5, "pretrained"),  # base models: Devlin et al. 2019, arXiv:1810.04805, A.3
-    Size(math.inf, 1e-5, "pretrained"),  # large models: Liu et al. 2019, arXiv:1907.11692, table 10
+# largest width, learning rate, dropout
+SIZES: tuple[tuple[float, float, float | str], ...] = (
+    (512, 1e-4, 0.0),  # MiniLM: docs/LOG.md, "Training defaults"
+    (1023, 2e-5, "pretrained"),  # base models: Devlin et al. 2019, arXiv:1810.04805, A.3
+    (math.inf, 1e-5, "pretrained"),  # large models: Liu et al. 2019, arXiv:1907.11692, table 10
 )
+
+AnyTraining = TypeVar("AnyTraining", bound=Training)
 
 
 def width_of(backbone: Path) -> int | None:
@@ -49,16 +40,15 @@ def width_of(backbone: Path) -> int | None:
 def for_backbone(training: AnyTraining, backbone: Path, task: str) -> AnyTraining:
     """The settings with the rates and the dropout that they leave open."""
     width = width_of(backbone) or BASE_WIDTH
-    size = next(size for size in SIZES if width <= size.width)
+    _, own_rate, dropout = next(size for size in SIZES if width <= size[0])
     factor = LORA_RATE if training.lora else 1
     rate, head = training.learning_rate, training.head_learning_rate
-    rate = factor * size.learning_rate if rate is None else rate
-    of_head = HEAD_RATES.get(task, HEAD_RATE)
+    rate = factor * own_rate if rate is None else rate
     return training.model_copy(
         update={
             "learning_rate": rate,
-            "head_learning_rate": rate / factor * of_head if head is None else head,
-            "dropout": size.dropout if training.dropout is None else training.dropout,
+            "head_learning_rate": rate / factor * HEAD_RATES[task] if head is None else head,
+            "dropout": dropout if training.dropout is None else training.dropout,
         }
     )
 
