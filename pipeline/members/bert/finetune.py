@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PrinterCallback
 
+from pipeline.members.bert.layers import rates_of
 from pipeline.members.bert.losses import free
 from pipeline.members.bert.network import Network
 from pipeline.members.bert.tokens import Tokens, TrainingRows, collate
@@ -105,8 +106,8 @@ def fit(
         data_collator=dataset.collate,
         callbacks=[LogFile(log)],
     )
+    trainer.rates = rates_of(network.backbone, trainer.args.learning_rate, training.layer_decay)
     trainer.head_rate = training.head_learning_rate  # type: ignore[assignment]
-    trainer.layer_decay = training.layer_decay
     attention = network.attention  # for predictions, here and after reloading
     longest = int(dataset.lengths.max())
     if network.windows is not None:

@@ -31,12 +31,13 @@ def check_layers(training: Training, config: Any) -> None:
         )
 
 
-def shares_of_rate(backbone: nn.Module, decay: float) -> dict[int, float]:
-    """Each parameter's share of the learning rate, `decay` to the layers above it, by its id."""
+def rates_of(backbone: nn.Module, rate: float, decay: float) -> dict[int, float]:
+    """Learning rate of each parameter by its id: `rate` times `decay` for each layer above it."""
+    if decay == 1:
+        return dict.fromkeys(map(id, backbone.parameters()), rate)
     config: Any = backbone.config
-    return {
-        key: decay ** (config.num_hidden_layers - depth) for key, depth in _depths(backbone).items()
-    }
+    n_layers = config.num_hidden_layers
+    return {key: rate * decay ** (n_layers - depth) for key, depth in _depths(backbone).items()}
 
 
 def freeze_lowest(backbone: nn.Module, n: int) -> None:

@@ -9,7 +9,6 @@ import torch
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from pipeline.members.bert.layers import shares_of_rate
 from pipeline.members.bert.tokens import LengthBatches, TrainingRows
 from pipeline.settings.fine_tuning import Training
 
@@ -69,15 +68,15 @@ def refuse_overflow(first_scale: float, last_scale: float, n_steps: int) -> None
 
 
 class LengthGroupedTrainer(Trainer):
-    """Batches of similar length; learning rates by depth, and one of head and pooling.
+    """Batches of similar length, and learning rates of parameters.
 
     Attributes:
-        head_rate: of head and pooling.
-        layer_decay: factor of the rate from a layer to the one below it.
+        rates: peak learning rates of the backbone's parameters by their id.
+        head_rate: that of the others, which are of head and pooling.
     """
 
+    rates: dict[int, float]
     head_rate: float
-    layer_decay: float
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows: TrainingRows = self.train_dataset  # type: ignore[assignment]
@@ -86,24 +85,17 @@ class LengthGroupedTrainer(Trainer):
     def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
         """Trainer's optimizer, each of its groups divided by learning rate."""
         optimizer = super().create_optimizer(*arguments)
-        rates, groups = self._rates(), []
+        groups = []
         for group in optimizer.param_groups:
+            by_rate: dict[float, list[torch.nn.Parameter]] = {}
+            for parameter in group["params"]:
+                rate = self.rates.get(id(parameter), self.head_rate)
+                by_rate.setdefault(rate, []).append(parameter)
             # the log tells the rate of the first group: the backbone's highest, if it trains
-            of_group = {rates[id(parameter)] for parameter in group["params"]}
-            for rate in sorted(of_group, key=lambda rate: (rate > self.args.learning_rate, -rate)):
-                parameters = [p for p in group["params"] if rates[id(p)] == rate]
-                groups.append({**group, "params": parameters, "lr": rate})
+            for rate in sorted(by_rate, key=lambda rate: (rate > self.args.learning_rate, -rate)):
+                groups.append({**group, "params": by_rate[rate], "lr": rate})
         optimizer.param_groups = groups
         return optimizer
-
-    def _rates(self) -> dict[int, float]:
-        """Peak learning rate of each parameter by its id."""
-        network: Any = self.model
-        base, decay = self.args.learning_rate, self.layer_decay
-        shares = {} if decay == 1 else shares_of_rate(network.backbone, decay)
-        rates = {id(p): self.head_rate for p in network.parameters()}
-        of_backbone = {id(p): base * shares.get(id(p), 1) for p in network.backbone.parameters()}
-        return rates | of_backbone
 
 
 class LogFile(TrainerCallback):
