@@ -116,6 +116,21 @@ def test_the_same_seed_gives_the_same_blend(name, task):
 
 
 @pytest.mark.parametrize(("name", "task"), FITTING)
+def test_a_blend_does_without_the_members_that_it_does_not_use(name, task):
+    preds, y, new_preds = example(task, m=4)
+    truth = Target.of(y, task, METRIC[task]).as_columns(preds.shape[2])
+    preds[:, 0] = truth + 9 * (preds[:, 1] - truth) if task == "regression" else 1 - truth
+    preds[:, 0] /= 2 if task == "multiclass" else 1
+    fitted = fit(name, preds, y, task)
+    assert fitted.uses.any()
+    if name in ("mean", "convex"):
+        assert fitted.uses[0] == (name == "mean")
+    expected = fitted.apply(new_preds)
+    new_preds[:, ~fitted.uses] = 0
+    np.testing.assert_array_equal(fitted.apply(new_preds), expected)
+
+
+@pytest.mark.parametrize(("name", "task"), FITTING)
 def test_the_input_is_left_as_it_was(name, task):
     given_arrays = example(task)
     copies = [a.copy() for a in given_arrays]

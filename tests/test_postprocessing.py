@@ -375,6 +375,14 @@ def test_the_temperature_is_what_it_was_heated_by(task):
     np.testing.assert_allclose(found, blend, atol=0.03)
 
 
+def test_the_temperature_is_the_most_likely_one_under_a_normal_prior_on_its_log():
+    p, y = np.array([[0.75], [0.2]]), np.array([1, 0])
+    found = process("temperature", p, y, p, "binary", "logloss")
+    (factor,), right = logit(found[0]) / logit(p[0]), np.array([logit(0.75), logit(0.8)])
+    assert factor > 1
+    assert np.log(factor) == pytest.approx((factor * right * expit(-factor * right)).sum(), 1e-3)
+
+
 def test_a_temperature_does_not_reach_certainty_on_a_few_rows_that_are_right():
     p, y = np.array([[0.3], [0.4], [0.6], [0.7]]), np.array([0, 0, 1, 1])
     found = process("temperature", p, y, p, "binary", "logloss")

@@ -95,7 +95,8 @@ def test_a_row_that_is_no_prediction_is_an_error_that_names_its_id(tmp_path, tas
     farthest = int(np.argmax(np.abs(np.array(bad) - 0.5)))
     shown = re.escape(f"{columns_of(task)[farthest]} {bad[farthest]:g}")
     total = rf".*\b{sum(bad):g}\b" if task == "multiclass" else ""
-    said = rf"oof\.csv: .*\b1\b.*\b{task}\b.*'a,b'.*{shown}{total}"
+    allowed = "finite" if task == "regression" else "from 0 to 1"
+    said = rf"oof\.csv: .*\b1\b.*\b{task}\b.*\b{allowed}\b.*'a,b'.*{shown}{total}"
     with pytest.raises(ValueError, match=said):
         read_predictions(tmp_path, "oof", IDS, columns_of(task), task)
 

@@ -119,6 +119,14 @@ def test_convex_of_two_members_is_the_closed_form():
     np.testing.assert_allclose(choose("convex", preds, y, "regression"), [first, 1 - first])
 
 
+@pytest.mark.parametrize("name", sorted(WEIGHTS))
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_the_unit_of_the_target_changes_no_weight(name, unit):
+    y, preds = single("regression")
+    found = choose(name, unit * preds, unit * y, "regression")
+    np.testing.assert_allclose(found, choose(name, preds, y, "regression"), atol=1e-6)
+
+
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_convex_of_two_members_is_the_best_of_a_grid(task):
     y, preds = example(task, m=2, seed=3)
