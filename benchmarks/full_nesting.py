@@ -109,13 +109,7 @@ def weighing_rows(inner: Floats, folds: IntArray, fold: int, *, seen: bool) -> F
 
 
 def nested_blend(
-    blender: Blender,
-    preds: Floats,
-    target: Target,
-    folds: IntArray,
-    inner: Floats,
-    *,
-    seen: bool,
+    blender: Blender, preds: Floats, target: Target, folds: IntArray, inner: Floats, *, seen: bool
 ) -> Floats:
     """(n, c): each fold's `preds` blended by weights from `weighing_rows`."""
     blend = np.empty((len(preds), preds.shape[2]))

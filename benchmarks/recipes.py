@@ -69,13 +69,7 @@ from pipeline.scoring.intervals import difference_interval
 from pipeline.scoring.names import Setting
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats
-from pipeline.settings.fine_tuning import (
-    TASKS_OF_LOSS,
-    Lora,
-    Options,
-    Training,
-    losses_for,
-)
+from pipeline.settings.fine_tuning import TASKS_OF_LOSS, Lora, Options, Training, losses_for
 
 Cell = tuple[str, int, str]  # pooling, seed, arm
 LEARNING_RATE, MAX_LENGTH, WINDOW_OVERLAP = 1e-4, 128, 0.25
@@ -195,10 +189,7 @@ STUDIES: dict[str, dict[str, Arm]] = {
         "lora": replace(OURS, lora=Lora()),
         "lora, 10x": replace(OURS, lora=Lora(), learning_rate=1e-3),
     },
-    "precision": {
-        "fp32": replace(OURS, precision="fp32"),
-        "bf16": replace(OURS, precision="bf16"),
-    },
+    "precision": {"fp32": replace(OURS, precision="fp32"), "bf16": replace(OURS, precision="bf16")},
     "losses": {
         "default": OURS,
         # no demo has ordered classes
@@ -259,13 +250,7 @@ def planted_rows(name: str, n_rows: int, n_folds: int) -> Rows:
 
 
 def train_and_predict(
-    rows: Rows,
-    pooling: str,
-    options: Options,
-    seed: int,
-    arm: Arm,
-    epochs: float | None,
-    fold: int,
+    rows: Rows, pooling: str, options: Options, seed: int, arm: Arm, epochs: float | None, fold: int
 ) -> tuple[Floats, float, int]:
     """Predictions of a fold by a unit trained on the other folds, its seconds and its steps."""
     training, held_out = np.flatnonzero(rows.folds != fold), np.flatnonzero(rows.folds == fold)

@@ -22,12 +22,7 @@ GOOD = ["splendid", "warm", "bright", "clever"]
 BAD = ["dull", "grim", "clumsy", "stale"]
 PLAIN = ["the", "film", "about", "a", "train", "and", "its", "driver", "goes", "on"]
 CLASSES = {"sport": ["goal", "match"], "money": ["bank", "loan"], "id": ["birth", "passport"]}
-METRICS = {
-    "regression": "rmse",
-    "binary": "auc",
-    "multiclass": "accuracy",
-    "multilabel": "auc",
-}
+METRICS = {"regression": "rmse", "binary": "auc", "multiclass": "accuracy", "multilabel": "auc"}
 
 
 def pytest_collection_finish() -> None:

@@ -14,12 +14,7 @@ from conftest import write_competition, write_rows
 from scored import score
 from transformers import BertConfig, BertModel
 
-from benchmarks.demo_scores import (
-    KNOWN,
-    KnownScore,
-    score_table,
-    uploaded_predictions,
-)
+from benchmarks.demo_scores import KNOWN, KnownScore, score_table, uploaded_predictions
 from benchmarks.full_nesting import nested_blend, weighing_rows
 from benchmarks.honesty import N_MEMBERS, claims, rows_of, summary
 from benchmarks.near_copies import oof_of
@@ -185,10 +180,7 @@ def test_a_competition_is_scored_by_id_and_ranked_with_what_is_known(workplace: 
     )
     board.to_csv(leaderboard_path("tiny"), index=False)
 
-    known = [
-        KnownScore("accuracy", 0.9, "somebody"),
-        KnownScore("auc", 0.99, "another metric"),
-    ]
+    known = [KnownScore("accuracy", 0.9, "somebody"), KnownScore("auc", 0.99, "another metric")]
     table = score_table(config, known)
 
     assert table["name"].tolist() == ["blend_mean", "submission.csv", "somebody", "mean"]

@@ -285,10 +285,7 @@ def test_no_blend_and_no_post_processing_of_a_fold_depends_on_that_folds_targets
 
 def test_unknown_post_processing_is_refused(prepared, refused):
     line = refused(
-        prepared("regression"),
-        "--blend.postprocessing",
-        "clop",
-        before=r"blend: 2\D+90\D+20\D+\n",
+        prepared("regression"), "--blend.postprocessing", "clop", before=r"blend: 2\D+90\D+20\D+\n"
     )
     assert re.search(r"blend\.postprocessing: .*'clop'.*\bclip, ", line)
 

@@ -5,12 +5,7 @@ import pytest
 from scipy.special import expit, softmax
 
 from pipeline.ensemble.blenders import BLENDERS
-from pipeline.ensemble.crossfit import (
-    cross_fit,
-    cross_fit_pairs,
-    cross_postprocess,
-    of_own_fold,
-)
+from pipeline.ensemble.crossfit import cross_fit, cross_fit_pairs, cross_postprocess, of_own_fold
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS
 

@@ -445,11 +445,7 @@ def test_members_of_other_settings_are_blended_with_a_word_and_submitted_as_they
     backbone = yaml.safe_load(CONFIG.read_text())["backbone"]
     for flag, value, said in (
         ("--training.learning_rate", "0.01", None),  # as trained
-        (
-            "--training.learning_rate",
-            "0.02",
-            r"\blearning_rate\b.*\b0\.01\b.*\b0\.02\b",
-        ),
+        ("--training.learning_rate", "0.02", r"\blearning_rate\b.*\b0\.01\b.*\b0\.02\b"),
         ("--backbone", "other", rf"\bbackbone\b.*'{re.escape(backbone)}'.*'other'"),
     ):
         stage("blend", flag, value)

@@ -426,8 +426,7 @@ def test_an_oof_that_saw_its_targets_is_named_with_the_numbers(blended, workplac
     assert board["kind"]["theirs"] == "external, folds unknown, suspicious"
     (line,) = [line for line in said.splitlines() if re.match("warning: theirs: .*%", line)]
     assert re.match(
-        r"warning: theirs: .*\b\d+%.*\b\d+%.*\b\d+%.*\bz \d+\.\d.*\b0\.\d{4} rmse\b",
-        line,
+        r"warning: theirs: .*\b\d+%.*\b\d+%.*\b\d+%.*\bz \d+\.\d.*\b0\.\d{4} rmse\b", line
     )
     _, again = blended("theirs")  # the leaderboard stands, and so does the doubt
     assert line in again

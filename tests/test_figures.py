@@ -160,10 +160,7 @@ def test_a_bar_is_as_long_as_its_weight(summary, axes_of):
 
 @pytest.mark.parametrize("key", ["leave_one_out", "shapley"])
 def test_what_predictors_bring_is_sorted_by_what_is_shown(summary, axes_of, key):
-    values = {
-        "leave_one_out": [0.1, 0.5, 0.3, -0.2, 0.2],
-        "shapley": [0.4, 0.1, 0.3, 0.2, 0.5],
-    }
+    values = {"leave_one_out": [0.1, 0.5, 0.3, -0.2, 0.2], "shapley": [0.4, 0.1, 0.3, 0.2, 0.5]}
     lines = [
         {"name": f"m{i}", **{k: [v[i], v[i] - 0.05, v[i] + 0.05] for k, v in values.items()}}
         for i in range(5)

@@ -398,10 +398,7 @@ def test_the_learning_rate_warms_up_by_its_share_and_falls_to_0(tiny_backbone, t
     [
         ({"lr_scheduler_type": "cosine"}, [(1 + np.cos(np.pi * k / 30)) / 2 for k in range(30)]),
         (
-            {
-                "lr_scheduler_type": "cosine_with_restarts",
-                "lr_scheduler_kwargs": {"num_cycles": 2},
-            },
+            {"lr_scheduler_type": "cosine_with_restarts", "lr_scheduler_kwargs": {"num_cycles": 2}},
             [(1 + np.cos(np.pi * (k % 15) / 15)) / 2 for k in range(30)],
         ),
         ({"lr_scheduler_type": "constant_with_warmup"}, [1.0] * 30),

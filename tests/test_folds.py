@@ -72,11 +72,7 @@ def test_folds_that_were_changed_by_hand_are_refused(written, key):
 
 
 @pytest.mark.parametrize(
-    ("ids", "said"),
-    [
-        ((*IDS, "new"), r"\b1\D+7\D.*'new'"),
-        (IDS[1:], r"\b1\b.*'007'"),
-    ],
+    ("ids", "said"), [((*IDS, "new"), r"\b1\D+7\D.*'new'"), (IDS[1:], r"\b1\b.*'007'")]
 )
 def test_folds_of_other_rows_are_refused_with_what_to_do(written, ids, said):
     with pytest.raises(ValueError, match=rf"{PATH}: .*{said}.*make_folds.*--overwrite"):

@@ -68,10 +68,7 @@ def die_after(name: str, n_calls: int) -> None:
 
 
 def start(
-    folder: Path,
-    *stages: str,
-    arguments: tuple[str, ...] = (),
-    end: tuple[str, int] | None = None,
+    folder: Path, *stages: str, arguments: tuple[str, ...] = (), end: tuple[str, int] | None = None
 ):
     """The process in which the stages run."""
     context = multiprocessing.get_context("forkserver")

@@ -9,15 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import (
-    CONFIG,
-    change_config,
-    read_rows,
-    stage,
-    stages,
-    write_competition,
-    write_rows,
-)
+from conftest import CONFIG, change_config, read_rows, stage, stages, write_competition, write_rows
 from sklearn import metrics
 from test_samples import rows_of
 
@@ -82,15 +74,9 @@ SKLEARN = {
     "logloss": ("binary", metrics.log_loss),
     "accuracy": ("multiclass", metrics.accuracy_score),
     "f1": ("binary", metrics.f1_score),
-    "f1_macro": (
-        "multiclass",
-        lambda *a, **w: metrics.f1_score(*a, average="macro", **w),
-    ),
+    "f1_macro": ("multiclass", lambda *a, **w: metrics.f1_score(*a, average="macro", **w)),
     "mcc": ("multiclass", metrics.matthews_corrcoef),
-    "qwk": (
-        "multiclass",
-        lambda *a, **w: metrics.cohen_kappa_score(*a, weights="quadratic", **w),
-    ),
+    "qwk": ("multiclass", lambda *a, **w: metrics.cohen_kappa_score(*a, weights="quadratic", **w)),
 }
 
 

@@ -331,8 +331,7 @@ def _nulls(lines, key):
 
 
 @pytest.mark.parametrize(
-    ("keep", "said"),
-    [(0, "'other'"), (1, r"'other'.*\b1 of 3\b"), (2, r"'other'.*\b2 of 3\b")],
+    ("keep", "said"), [(0, "'other'"), (1, r"'other'.*\b1 of 3\b"), (2, r"'other'.*\b2 of 3\b")]
 )
 def test_a_target_with_too_few_values_is_refused_before_anything_is_trained(
     workplace, refusal, keep, said

@@ -109,11 +109,7 @@ def test_doubts_are_warnings(workplace, run):
             r"train\.csv: .*\b60 .*'target'.*'x'",
         ),
         ("test", lambda rows: rows[:0], r"test\.csv: .*data\.test"),
-        (
-            "sample_submission",
-            lambda rows: rows[1:],
-            r".*\.csv: .*\b1\D+20\D.*'b019'",
-        ),
+        ("sample_submission", lambda rows: rows[1:], r".*\.csv: .*\b1\D+20\D.*'b019'"),
     ],
 )
 def test_a_table_that_is_not_as_it_must_be_is_one_line(workplace, refused, name, change, said):

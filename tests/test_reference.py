@@ -6,16 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import pictures
-from scripts.reference import (
-    BLOCK,
-    ROOT,
-    TABLES,
-    first_line,
-    listing,
-    made,
-    registry,
-    renewed,
-)
+from scripts.reference import BLOCK, ROOT, TABLES, first_line, listing, made, registry, renewed
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 

@@ -100,10 +100,7 @@ def test_an_error_in_a_zipped_table_names_both(tmp_path):
         read_table(path)
 
 
-@pytest.mark.parametrize(
-    ("ending", "said"),
-    [(".parquet", "Parquet"), (".zip", r"\bzip\b")],
-)
+@pytest.mark.parametrize(("ending", "said"), [(".parquet", "Parquet"), (".zip", r"\bzip\b")])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04garbage", b"PAR1garbagePAR1", b"id,text\n"])
 def test_garbage_is_named(tmp_path, ending, said, content):
     path = tmp_path / f"t{ending}"

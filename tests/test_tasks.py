@@ -4,13 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.scoring.tasks import (
-    TASKS,
-    TRANSFORMS,
-    Scaling,
-    decide,
-    out_of_range,
-)
+from pipeline.scoring.tasks import TASKS, TRANSFORMS, Scaling, decide, out_of_range
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))

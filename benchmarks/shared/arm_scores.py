@@ -39,10 +39,7 @@ class Grid:
 
 
 def drawn_scores(
-    grid: Grid,
-    arms: dict[Arm, list[Subset]],
-    blends: dict[Subset, Floats],
-    n_draws: int,
+    grid: Grid, arms: dict[Arm, list[Subset]], blends: dict[Subset, Floats], n_draws: int
 ) -> dict[Arm, Floats]:
     """(1 + draws,) scores of each arm: on all rows and seeds, then on each draw of both.
 
