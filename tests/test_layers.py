@@ -1,29 +1,21 @@
 """Layers of every architecture: rates by depth, and frozen ones."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
-from transformers import AutoConfig, AutoModel, set_seed
+from tiny_backbones import ARCHITECTURES, TRAINING
+from tiny_networks import build, tokens_of, train
+from transformers import AutoConfig, AutoModel
 
-from pipeline.members.bert.finetune import fit, predict
+from pipeline.members.bert.finetune import predict
 from pipeline.members.bert.layers import check_layers, freeze_lowest
-from pipeline.members.bert.losses import LOSSES
 from pipeline.members.bert.network import (
-    Network,
-    build_network,
     load_trained_tensors,
     trained_tensors,
 )
 from pipeline.members.bert.pretrained import read_config
-from pipeline.members.bert.tokens import Tokens, TrainingRows, tokenize
 from pipeline.settings.fine_tuning import Lora
 
-TEXTS = [("the film goes on",), ("dull",), ("a splendid train and its driver",), ("grim, stale",)]
-LABELS = torch.tensor([[1.0], [-1.0], [2.0], [-2.0]])
 WITH_LAYERS = sorted(set(ARCHITECTURES) - {"albert"})  # whose layers are one
 # parameters of each depth, by the beginnings of their names; all others outside layers are on top
 EMBEDDINGS = {
@@ -47,29 +39,13 @@ def depth_of(name: str, architecture: str) -> int:
     return 1 if name.startswith(layers.format(0)) else 2
 
 
-def build(backbone: Path, pooling: str = "attention", seed: int = 3, **settings: Any) -> Network:
-    set_seed(seed)
-    how = {"dropout": 0.0, "freeze_embeddings": False, **settings}
-    return build_network(backbone, pooling, {}, 1, LOSSES["mse"], **how)
-
-
-def tokens_of(architecture: str) -> Tokens:
-    return tokenize(make_tokenizer(architecture), TEXTS, max_length=16)
-
-
-def train(network: Network, tokens: Tokens, folder: Path, **settings: Any) -> None:
-    training = TRAINING.model_copy(update={"batch_size": 2, "warmup": 0.0, **settings})
-    dataset = TrainingRows(tokens, np.arange(len(tokens)), LABELS)
-    fit(network, dataset, training, seed=1, log=folder / "train.log")
-
-
 @pytest.mark.parametrize("adapters", [False, True], ids=["whole", "lora"])
 @pytest.mark.parametrize("architecture", WITH_LAYERS)
 def test_every_parameter_that_trains_has_the_rate_of_its_depth_in_one_group(
     architecture, adapters, backbone_of, trainers, tmp_path
 ):
     lora = Lora(rank=2) if adapters else None
-    network = build(backbone_of(architecture), lora=lora)
+    network = build(backbone_of(architecture), "attention", lora=lora)
     train(network, tokens_of(architecture), tmp_path, layer_decay=0.5, head_learning_rate=0.03)
     (trainer,) = trainers
     rates = sorted(
@@ -90,7 +66,7 @@ def test_every_parameter_that_trains_has_the_rate_of_its_depth_in_one_group(
 @pytest.mark.parametrize("architecture", WITH_LAYERS)
 def test_frozen_layers_stay_and_are_not_saved(architecture, backbone_of, tmp_path):
     tokens, how = tokens_of(architecture), {"freeze_embeddings": True, "freeze_layers": 1}
-    network = build(backbone_of(architecture), **how)
+    network = build(backbone_of(architecture), "attention", **how)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     train(network, tokens, tmp_path)
     after, saved = network.state_dict(), trained_tensors(network)
@@ -98,7 +74,7 @@ def test_frozen_layers_stay_and_are_not_saved(architecture, backbone_of, tmp_pat
     assert moved == set(saved)
     depths = {depth_of(n.removeprefix("backbone."), architecture) for n in saved if "backbone" in n}
     assert depths == {2}
-    again = build(backbone_of(architecture), seed=99, **how)
+    again = build(backbone_of(architecture), "attention", seed=99, **how)
     load_trained_tensors(again, saved)
     one, other = (predict(n, tokens, "regression", None) for n in (network, again))
     np.testing.assert_array_equal(one, other)

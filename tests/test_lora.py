@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_networks
 import torch
 from conftest import read_rows, stage, stages, write_competition
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from tiny_backbones import TRAINING, make_tokenizer
-from transformers import AutoConfig, AutoModel, set_seed
+from transformers import AutoConfig, AutoModel
 
 from pipeline.members.bert.adapters import add_adapters, check_adapters
 from pipeline.members.bert.finetune import fit, predict
-from pipeline.members.bert.losses import LOSSES
-from pipeline.members.bert.network import build_network, load_trained_tensors, trained_tensors
+from pipeline.members.bert.network import load_trained_tensors, trained_tensors
 from pipeline.members.bert.tokens import TrainingRows, tokenize
 from pipeline.members.defaults import for_backbone
 from pipeline.settings.fine_tuning import Lora, Training
@@ -27,9 +27,7 @@ SMALL = Lora(rank=2)
 
 
 def build(backbone, seed=0, lora=SMALL):
-    set_seed(seed)
-    how = {"dropout": 0.0, "freeze_embeddings": True, "lora": lora}
-    return build_network(backbone, "attention", {}, 1, LOSSES["mse"], **how)
+    return tiny_networks.build(backbone, "attention", seed, freeze_embeddings=True, lora=lora)
 
 
 @pytest.fixture

@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+import tiny_networks
 import torch
-from tiny_backbones import ARCHITECTURES, TRAINING, make_tokenizer
-from transformers import set_seed
+from tiny_backbones import ARCHITECTURES, make_tokenizer
 
 from pipeline.members.bert import windows
-from pipeline.members.bert.finetune import fit, predict
-from pipeline.members.bert.losses import LOSSES
-from pipeline.members.bert.network import Network, build_network
+from pipeline.members.bert.finetune import predict
+from pipeline.members.bert.network import Network
 from pipeline.members.bert.poolings import POOLINGS
-from pipeline.members.bert.tokens import Tokens, TrainingRows, collate, tokenize
+from pipeline.members.bert.tokens import Tokens, collate, tokenize
 from pipeline.members.bert.windows import Windows
 
 WIDTH = 8
@@ -27,11 +25,10 @@ TEXTS = [
 
 
 def build(backbone: Path, pooling: str = "mean", at_once: int | None = 99, **settings) -> Network:
-    set_seed(3)
     options = {"vocab_size": 200, "special_ids": [0, 1, 2, 3]} if pooling == "idf" else {}
-    how = {"dropout": 0.0, "freeze_embeddings": True, **settings}
-    how["windows"] = None if at_once is None else Windows(WIDTH, at_once)
-    return build_network(backbone, pooling, options, 1, LOSSES["mse"], **how)
+    windows = None if at_once is None else Windows(WIDTH, at_once)
+    how = {"freeze_embeddings": True, "windows": windows, **settings}
+    return tiny_networks.build(backbone, pooling, options=options, **how)
 
 
 def tokens_of(architecture: str, texts=TEXTS) -> Tokens:
@@ -147,12 +144,8 @@ def test_a_text_of_five_thousand_tokens_trains_and_predicts(backbone_of, tmp_pat
     tokens = tokenize(make_tokenizer("bert"), texts, 64, "head", 200, 0.0)
     assert tokens.lengths[0] > 5000
     assert tokens.n_cut == 0
-    set_seed(3)
-    how = {"dropout": 0.0, "freeze_embeddings": True, "windows": Windows(64, 16)}
-    network = build_network(backbone_of("bert"), "max", {}, 1, LOSSES["mse"], **how)
+    network = build(backbone_of("bert"), "max", windows=Windows(64, 16))
     before = predict(network, tokens, "regression", None)
-    dataset = TrainingRows(tokens, np.arange(2), torch.tensor([[1.0], [-1.0]]))
-    training = TRAINING.model_copy(update={"epochs": 3, "batch_size": 2})
-    fit(network, dataset, training, seed=1, log=tmp_path / "train.log")
+    tiny_networks.train(network, tokens, tmp_path, epochs=3)
     after = predict(network, tokens, "regression", None)
     assert after[0] - after[1] > before[0] - before[1]
