@@ -4,20 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scored import Shift
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.candidates import candidates_of
 from pipeline.ensemble.crossfit import cross_postprocess
 from pipeline.scoring.intervals import estimate_fit_variance
 from pipeline.scoring.target import Target
-
-
-class Shift:
-    """A post-processing that shows what it was fitted on: it adds the mean error."""
-
-    def fit(self, blend, target):
-        error = (target.y - blend).mean(axis=0)
-        return SimpleNamespace(apply=lambda new: new + error)
 
 
 @pytest.mark.parametrize("keep_pairs", [False, True])

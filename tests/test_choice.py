@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from scored import score
+from scored import errors, score, target_of
 
 from pipeline.ensemble.choice import score_of_choice
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, leaderboard
 from pipeline.scoring.intervals import bootstrap_scores, difference_interval, estimate_fit_variance
-from pipeline.scoring.target import Target
 
 SETTING = {"seed": 0}
 
@@ -16,16 +15,6 @@ SETTING = {"seed": 0}
 def few_samples(monkeypatch):
     for function in (bootstrap_scores, leaderboard):
         monkeypatch.setitem(function.__kwdefaults__, "n_bootstrap", 60)  # for speed
-
-
-def target_of(y, groups=None):
-    return Target.of(y, "regression", "rmse", groups)
-
-
-def errors(n, scales, seed=0):
-    rng = np.random.default_rng(seed)
-    y = rng.normal(size=(n, 1))
-    return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
 
 
 def choice_of(candidates, y, folds, groups=None, single=None):

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
+from scored import Shift
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.crossfit import cross_fit, cross_fit_pairs, cross_postprocess, of_own_fold
@@ -111,14 +112,6 @@ def test_a_fit_serves_both_folds_that_it_left_out():
     for k, row in np.ndindex(5, 10):
         left_out = {k, k + 5, row % 5, row % 5 + 5}
         assert fitted_on[int(pairs[k, row, 0])] == set(range(10)) - left_out
-
-
-class Shift:
-    """A post-processing that shows what it was fitted on: it adds the mean error."""
-
-    def fit(self, blend, target):
-        error = (target.y - blend).mean(axis=0)
-        return SimpleNamespace(apply=lambda new: new + error)
 
 
 def test_post_processing_is_fitted_on_the_other_folds_and_knows_nothing_of_its_own():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scored import score
+from scored import errors, score, target_of
 
 from pipeline.ensemble.crossfit import cross_fit_pairs, of_own_fold
 from pipeline.scoring import intervals
@@ -19,19 +19,8 @@ from pipeline.scoring.intervals import (
 from pipeline.scoring.target import Target
 
 
-def errors(n=200, seed=0, scales=(1.0, 1.3)):
-    """A target and predictions of these root mean squared errors."""
-    rng = np.random.default_rng(seed)
-    y = rng.normal(size=(n, 1))
-    return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
-
-
-def target_of(y, metric="rmse", groups=None):
-    return Target.of(y, "regression", metric, groups)
-
-
 def interval(metric, y, a, b, groups=None, **settings):
-    return difference_interval(target_of(y, metric, groups), a, b, **{"seed": 0, **settings})
+    return difference_interval(target_of(y, groups, metric), a, b, **{"seed": 0, **settings})
 
 
 def test_a_difference_is_an_improvement_whatever_the_direction_of_the_metric():
@@ -113,10 +102,10 @@ def test_draws_without_a_value_are_left_out():
 def test_the_draws_are_the_same_in_blocks(monkeypatch):
     y, (a, b) = errors(n=40)
     settings = {"n_bootstrap": 25, "seed": 3}
-    at_once = bootstrap_scores(target_of(y, "pearson"), [a, b], **settings)
+    at_once = bootstrap_scores(target_of(y, metric="pearson"), [a, b], **settings)
     monkeypatch.setattr(intervals, "AT_ONCE", 40 * 7)
     np.testing.assert_allclose(
-        bootstrap_scores(target_of(y, "pearson"), [a, b], **settings), at_once, rtol=1e-12
+        bootstrap_scores(target_of(y, metric="pearson"), [a, b], **settings), at_once, rtol=1e-12
     )
 
 

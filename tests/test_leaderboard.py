@@ -3,22 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scored import score
+from scored import errors, score, target_of
 
 from pipeline.ensemble.leaderboard import PLAIN_MEAN, Entry, choose, fold_scores, leaderboard
 from pipeline.scoring.intervals import N_BOOTSTRAP, bootstrap_scores, difference_interval
 from pipeline.scoring.target import Target
-
-
-def errors(n=200, seed=0, scales=(1.0, 1.3)):
-    """A target and predictions of these root mean squared errors."""
-    rng = np.random.default_rng(seed)
-    y = rng.normal(size=(n, 1))
-    return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
-
-
-def target_of(y, groups=None):
-    return Target.of(y, "regression", "rmse", groups)
 
 
 def test_fold_scores_round_to_the_labels_of_all_rows():

@@ -2,15 +2,11 @@
 
 import numpy as np
 import pytest
+from scored import target_of
 
 from pipeline.ensemble import stability
 from pipeline.ensemble.stability import N_HALVES, weight_table
 from pipeline.ensemble.weights import WEIGHTS
-from pipeline.scoring.target import Target
-
-
-def target_of(y, groups=None):
-    return Target.of(y, "regression", "rmse", groups)
 
 
 def stack(n=120, scales=(0.2, 1.0, 3.0)):
