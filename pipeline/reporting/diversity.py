@@ -51,26 +51,22 @@ def error_correlation(preds: Floats, y: NDArray[Any], task: str) -> Floats:
 
     1 on the diagonal; NaN beside it where a predictor's error is constant.
     """
-    centred = errors(preds, y, task)
+    truth, centred = as_columns(task, y, preds.shape[2]), errors(preds, y, task)
     # exact zeros for a constant error, whose mean would round
     first = (~np.isnan(centred)).argmax(axis=0)[None]
     centred = centred - np.take_along_axis(centred, first, 0)
     centred = centred - np.nanmean(centred, axis=0)
-    varies = np.sqrt(np.nanmean(centred**2, axis=0)) > _rounding(preds, y, task)
+    # rounding alone gives constant errors some standard deviation
+    largest = np.maximum(np.abs(preds).max(axis=(0, 1)), np.nanmax(np.abs(truth), axis=0))
+    unit = 1.0 if TASKS[task].is_probability else spread(truth)
+    varies = np.sqrt(np.nanmean(centred**2, axis=0)) > TINY * largest / unit
     counted = varies & ~np.isnan(centred)
     flat = np.where(counted, centred, 0).transpose(1, 0, 2).reshape(preds.shape[1], -1)
     lengths = np.linalg.norm(flat, axis=1, keepdims=True)
-    unit = flat / np.where(lengths == 0, np.nan, lengths)
-    correlation = np.clip(unit @ unit.T, -1, 1)
+    scaled = flat / np.where(lengths == 0, np.nan, lengths)
+    correlation = np.clip(scaled @ scaled.T, -1, 1)
     np.fill_diagonal(correlation, 1)
     return correlation
-
-
-def _rounding(preds: Floats, y: NDArray[Any], task: str) -> Floats:
-    """(c,) the largest standard deviation that rounding alone gives to constant errors."""
-    truth = as_columns(task, y, preds.shape[2])
-    largest = np.maximum(np.abs(preds).max(axis=(0, 1)), np.nanmax(np.abs(truth), axis=0))
-    return TINY * (largest if TASKS[task].is_probability else largest / spread(truth))
 
 
 def clustered(correlation: Floats) -> NDArray[np.int64]:

@@ -49,9 +49,7 @@ class Evidence:
     Attributes:
         train: the rows that have out-of-fold predictions.
         n_training_only: further training rows, which precede the first fold in time.
-        board: the leaderboard, best first.
-        board_stamp: the leaderboard's stamp, with the expected score of the choice.
-        target: of the training rows.
+        board: the leaderboard, best first; its stamp has the expected score of the choice.
         chosen_oof: (n, c) out-of-fold or cross-fitted predictions of the chosen predictor.
         chosen_test: (k, c) its test predictions.
         postprocessing: the fitted post-processing of the chosen blend; empty if it has none.

@@ -149,17 +149,13 @@ def _diversity(evidence: Evidence) -> dict[str, Any]:
 
 def _contributions(evidence: Evidence) -> dict[str, Any]:
     measured = contributions(evidence.stack.oof, evidence.target, seed=evidence.config.seed)
+    estimates = zip(evidence.stack.names, measured.shapley, measured.leave_one_out, strict=True)
     lines = []
-    for i, name in enumerate(evidence.stack.names):
+    for name, shapley, left_out in estimates:
         minutes = minutes_of(evidence.runs.get(name, {}), evidence.n_folds)
-        lines.append(
-            {
-                "name": name,
-                "shapley": measured.shapley[i],
-                "leave_one_out": measured.leave_one_out[i],
-                "gain_per_minute": measured.leave_one_out[i, 0] / minutes if minutes else None,
-            }
-        )
+        per_minute = left_out[0] / minutes if minutes else None
+        line = {"name": name, "shapley": shapley, "leave_one_out": left_out}
+        lines.append({**line, "gain_per_minute": per_minute})
     return {
         "predictors": lines,
         "whole": measured.whole,

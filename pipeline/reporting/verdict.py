@@ -26,43 +26,37 @@ def verdict(
         expected: of `score_of_choice`; without it, the score on the rows that chose.
     """
     singles = [line for line in board if line["kind"] not in ("blend", CONSTANT)]
-    name, n, best = chosen["name"], len(singles), singles[0]  # the board is sorted by score
-    plain, single = f"the plain mean of the {n} predictors", f"the best single one, {best['name']}"
-    line = chosen if expected is None else expected
+    name, alone, best = chosen["name"], chosen["alone"], singles[0]  # the board is sorted by score
+    plain = f"the plain mean of the {len(singles)} predictors"
     decimals = decimals_of(chosen["score"], metric.greater_is_better)
-    warns = is_no_better_than_constant(over_constant)
-    verb = "The best is" if warns else "Submit"
-    hint = "."
     score = f"its {metric.label} on held-out rows is {value(chosen['score'], decimals)}"
+    line, hint = chosen, "."
     if expected is not None:
-        score = f"expect {metric.label} {value(line['score'], decimals)}"
-    if chosen["alone"] is not None:
-        alone = chosen["alone"]
-        start = f"{verb} {name}, which is {alone} alone: blending gains nothing on it; {score}"
+        line, score = expected, f"expect {metric.label} {value(expected['score'], decimals)}"
+    if alone is not None:
+        told = f"{name}, which is {alone} alone: blending gains nothing on it; {score}"
     elif name == PLAIN_MEAN:
-        start = (
-            f"{verb} {PLAIN_MEAN}: no blend beats {plain} by more than half a standard error; "
-            f"{score}"
-        )
+        told = f"{name}: no blend beats {plain} by more than half a standard error; {score}"
+    elif line["gain"] is None:
+        told = f"{name}: {score}"
     else:
-        start = f"{verb} {name}: {score}"
-        gain, low, high = line["gain"], line["gain_low"], line["gain_high"]
-        if gain is not None:
-            interval = f"95 % interval {signed(low, decimals)} to {signed(high, decimals)}"
-            start += f", {_than(plain, gain, decimals)} ({interval})"
-            if expected is not None and gain <= 0 and not warns:
-                hint += f" Choosing may have gained nothing: make {PLAIN_MEAN} a second submission."
-    if warns:
-        start = f"Submit nothing yet: no model is surely better than a constant. {start}"
+        ends = " to ".join(signed(line[end], decimals) for end in ("gain_low", "gain_high"))
+        told = f"{name}: {score}, {_than(plain, line['gain'], decimals)} (95 % interval {ends})"
+        if expected is not None and line["gain"] <= 0:
+            hint = f". Choosing may have gained nothing: make {PLAIN_MEAN} a second submission."
+    if is_no_better_than_constant(over_constant):
+        hint = "."
+        told = f"nothing yet: no model is surely better than a constant. The best is {told}"
     own, other = line["score"], best["score"]
-    if chosen["alone"] == best["name"] or own is None or other is None:
-        return f"{start}{hint}"
+    if alone == best["name"] or own is None or other is None:
+        return f"Submit {told}{hint}"
     gain = (own - other) * metric.sign
-    end = f"{start}, and {_than(single, gain, decimals)}"
+    single = f"the best single one, {best['name']}"
+    told += f", and {_than(single, gain, decimals)}"
     low, high = line.get("gain_over_single_low"), line.get("gain_over_single_high")
     if gain == 0 or low is None or high is None:
-        return f"{end}{hint}"
-    return f"{end} ({signed(low, decimals)} to {signed(high, decimals)}){hint}"
+        return f"Submit {told}{hint}"
+    return f"Submit {told} ({signed(low, decimals)} to {signed(high, decimals)}){hint}"
 
 
 def _than(other: str, gain: float, decimals: int) -> str:
