@@ -15,7 +15,6 @@ from report_cases import HOSTILE, HOSTILE_CLASS, write_members
 from sklearn.metrics import cohen_kappa_score
 
 from pipeline import blend, make_folds
-from pipeline.files.stamp import read_stamp, written_with_stamp
 from pipeline.files.writing import write_json
 from pipeline.members.units import NEEDED
 from pipeline.reporting.evidence import made_from, read_evidence
@@ -288,17 +287,6 @@ def test_a_unit_that_went_astray_is_marked_and_no_other(case):
 def test_without_a_leaderboard_blend_is_asked_for(case, refused):
     Path("oof/tiny/leaderboard.csv").unlink()
     assert re.search(r"leaderboard\.csv: (?!.*\bpredictor).*\brun blend\b", refused(case))
-
-
-def test_weights_keep_what_blend_says_of_their_stability(case):
-    header = ["predictor", "target", "weight", "mean", "sd", "selected"]
-    rows = [[name, "target", "0.3", "0.31", "0.02", "0.9"] for name in ("mean", "max", "min")]
-    path = Path("oof/tiny/blend_convex/weights.csv")
-    with written_with_stamp(path, read_stamp(path).made_from) as temporary:
-        write_rows(temporary, header, rows)
-    summary = summary_of(case)
-    assert summary["weights"]["blend_convex"][1]["sd"] == 0.02
-    assert "90 %" in Page(page(summary)).text
 
 
 def test_the_page_says_of_a_choice_what_it_is_worth_and_of_one_blend_nothing(case):

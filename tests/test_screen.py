@@ -1,14 +1,16 @@
 """The leaderboard in the terminal."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.reporting.screen import summary
+from pipeline.reporting import screen
 from pipeline.scoring.metrics import METRICS
 
+summary = partial(screen.summary, over_constant=(None, None, None), postprocessing=None)
 NONE = np.nan
 COLUMNS = ["name", "kind", "score", "gain", "gain_low", "gain_high"]
 SINGLE = ["gain_over_single", "gain_over_single_low", "gain_over_single_high"]

@@ -36,21 +36,21 @@ def score_of_targets(evidence: Evidence) -> list[dict[str, Any]]:
     target, names = evidence.target, evidence.train.columns
     if not target.has_column_scores:
         return []
-    is_label = target.task.is_probability
+    there = ~np.isnan(target.y)
+    rows = (target.y == 1 if target.task.is_probability else there).sum(axis=0)
     scores = target.column_scores(evidence.chosen_oof)
     singles = np.array([target.column_scores(oof) for oof in evidence.stack.oof.swapaxes(0, 1)])
-    ranks = np.nan_to_num(target.metric.sign * singles, nan=-np.inf)
+    best = np.nan_to_num(target.metric.sign * singles, nan=-np.inf).argmax(axis=0)
     return [
         {
             "name": name,
             "score": scores[j],
-            "rows": int((present == 1).sum()) if is_label else len(present),
-            "present": len(present),
-            "best": evidence.stack.names[best],
-            "best_score": singles[best, j],
+            "rows": rows[j],
+            "present": there[:, j].sum(),
+            "best": evidence.stack.names[best[j]],
+            "best_score": singles[best[j], j],
         }
-        for j, (name, best) in enumerate(zip(names, ranks.argmax(axis=0), strict=True))
-        for present in [target.y[target.rows[j], j]]
+        for j, name in enumerate(names)
     ]
 
 

@@ -27,8 +27,8 @@ def summary(
     board: pd.DataFrame,
     metric: Metric,
     expected: Mapping[str, Any] | None,
-    over_constant: Sequence[float | None] = (None, None, None),
-    postprocessing: str | None = None,
+    over_constant: Sequence[float | None],
+    postprocessing: str | None,
 ) -> str:
     """The chosen line, the five best, every single predictor and the constant, and sentences.
 
