@@ -30,7 +30,7 @@ def verdict(
     plain = f"the plain mean of the {len(singles)} predictors"
     decimals = decimals_of(chosen["score"], metric.greater_is_better)
     score = f"its {metric.label} on held-out rows is {value(chosen['score'], decimals)}"
-    line, hint = chosen, "."
+    warns, line, hint = is_no_better_than_constant(over_constant), chosen, "."
     if expected is not None:
         line, score = expected, f"expect {metric.label} {value(expected['score'], decimals)}"
     if alone is not None:
@@ -42,10 +42,9 @@ def verdict(
     else:
         ends = " to ".join(signed(line[end], decimals) for end in ("gain_low", "gain_high"))
         told = f"{name}: {score}, {_than(plain, line['gain'], decimals)} (95 % interval {ends})"
-        if expected is not None and line["gain"] <= 0:
+        if expected is not None and line["gain"] <= 0 and not warns:
             hint = f". Choosing may have gained nothing: make {PLAIN_MEAN} a second submission."
-    if is_no_better_than_constant(over_constant):
-        hint = "."
+    if warns:
         told = f"nothing yet: no model is surely better than a constant. The best is {told}"
     own, other = line["score"], best["score"]
     if alone == best["name"] or own is None or other is None:
