@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.competition.tables import read_table
 from pipeline.files.reading import read_json
-from pipeline.predictors.external import read_part
+from pipeline.predictors.external import FORMS
 
 
 def npy_with_header(header: str) -> bytes:
@@ -41,20 +41,20 @@ NPY = {
 def test_a_damaged_array_is_one_line(tmp_path, name):
     (tmp_path / "oof.npy").write_bytes(NPY[name])
     with pytest.raises(ValueError, match=r"oof\.npy: .*np\.save"):
-        read_part(tmp_path / "oof.npy", ["target"])
+        FORMS[".npy"](tmp_path / "oof.npy", ["target"])
 
 
 def test_a_single_number_is_no_array_of_predictions(tmp_path):
     np.save(tmp_path / "oof.npy", np.float64(0.5))
     with pytest.raises(ValueError, match=r"oof\.npy: .*\(\)"):
-        read_part(tmp_path / "oof.npy", ["target"])
+        FORMS[".npy"](tmp_path / "oof.npy", ["target"])
 
 
 def test_ids_of_an_array_that_are_no_text_are_one_line(tmp_path):
     np.save(tmp_path / "oof.npy", np.array([0.5]))
     (tmp_path / "oof_ids.txt").write_bytes(b"\xff1")
     with pytest.raises(ValueError, match=r"oof_ids\.txt: .*UTF-8"):
-        read_part(tmp_path / "oof.npy", ["target"])
+        FORMS[".npy"](tmp_path / "oof.npy", ["target"])
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

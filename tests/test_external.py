@@ -21,7 +21,6 @@ from pipeline.predictors.external import (
     kind_of,
     part_path,
     part_sha256,
-    read_part,
 )
 from pipeline.predictors.predictions import check_same_models, read_predictions, write_predictions
 from pipeline.predictors.stack import Stack, with_doubts
@@ -136,7 +135,7 @@ def test_another_separator_is_told(tmp_path, mark, name):
 def test_a_column_that_is_another_spelling_of_ours_is_shown_apart(tmp_path):
     write_rows(tmp_path / "oof.csv", ["id", "no", "ye\u0301s"], [["x", "1", "0"]])
     with pytest.raises(ValueError, match=r"'ye\\u0301s' is 'y\\xe9s'"):
-        read_part(tmp_path / "oof.csv", ["no", "y\u00e9s"])
+        FORMS[".csv"](tmp_path / "oof.csv", ["no", "y\u00e9s"])
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))

@@ -71,15 +71,6 @@ def part_sha256(folder: Path, part: str) -> str:
     return sha256_of_texts(map(file_sha256, (path, ids))) if ids else file_sha256(path)
 
 
-def read_part(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, Floats]:
-    """Ids (None if it has none) and (n, c) predictions of a file, in the order of `columns`.
-
-    Raises:
-        ValueError: the file is damaged, has other columns, or a cell is no number.
-    """
-    return FORMS[path.suffix](path, columns)
-
-
 def kind_of(folder: Path, ids: Sequence[str], folds: NDArray[np.int64]) -> str:
     """The kind of an external predictor: how the folds of its OOF relate to ours.
 
@@ -198,6 +189,8 @@ def _of_one_class(columns: Sequence[str], n_columns: int = 0) -> str:
     return ""
 
 
+# by ending: a function of the file and the prediction columns that gives the ids, None if the file
+# has none, and (n, c) predictions in the order of the columns; a damaged file is a ValueError
 FORMS: dict[str, Callable[[Path, Sequence[str]], tuple[list[str] | None, Floats]]] = {
     ".csv": _from_table,
     ".parquet": _from_table,

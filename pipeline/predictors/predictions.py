@@ -18,7 +18,7 @@ from pipeline.files.hashes import sha256_of_array
 from pipeline.files.messages import short
 from pipeline.files.stamp import read_stamp, require_current, written_with_stamp
 from pipeline.files.writing import save_csv, table_by_id
-from pipeline.predictors.external import PARTS, REMEDY, part_path, part_sha256, read_part
+from pipeline.predictors.external import FORMS, PARTS, REMEDY, part_path, part_sha256
 from pipeline.scoring.tasks import TASKS, Floats, out_of_range
 
 
@@ -65,7 +65,7 @@ def read_predictions(
             value is no finite number or, for a classification, no probability.
     """
     path = part_path(folder, part)
-    file_ids, values = read_part(path, columns)
+    file_ids, values = FORMS[path.suffix](path, columns)
     if file_ids is not None:
         values = values[in_order_of(ids, file_ids, str(path), _remedy(ids[0], file_ids))]
     elif not by_position:

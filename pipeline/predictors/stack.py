@@ -42,8 +42,8 @@ class Stack:
     @property
     def entries(self) -> list[Entry]:
         """The leaderboard entries of all predictors."""
-        named = enumerate(zip(self.names, self.kinds, strict=True))
-        return [Entry(name, kind, self.oof[:, i]) for i, (name, kind) in named]
+        lines = zip(self.names, self.kinds, self.oof.swapaxes(0, 1), strict=True)
+        return [Entry(*line) for line in lines]
 
 
 def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.int64]) -> Stack:
@@ -82,11 +82,10 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
     kinds, lines = list(stack.kinds), []
     m = kinds.count("member")
     members = (stack.oof[:, :m], stack.test[:, :m])
-    for i, (name, kind) in enumerate(zip(stack.names, stack.kinds, strict=True)):
+    for i in range(m, len(kinds)):
+        name, kind = stack.names[i], kinds[i]
         if kind in MEANINGS:
             lines.append(f"{name}: {kind}: {MEANINGS[kind]}")
-        if kind == "member":
-            continue
         against = _least_correlation(stack.oof[:, i], target)
         if against < AGAINST:
             lines.append(

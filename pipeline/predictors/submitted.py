@@ -67,15 +67,16 @@ class Combination:
 
 
 def made_from_of(config: Config, predictors: Iterable[str]) -> dict[str, Any]:
-    """`made_from` of the test predictions of a predictor, or of each of several, by name."""
-    origins = {name: _origin(folder_of(config, name)) for name in predictors}
+    """`made_from` of the test predictions of a predictor, or of each of several, by name.
+
+    An external predictor without a stamp has its folder.
+    """
+    origins = {}
+    for name in predictors:
+        folder = folder_of(config, name)
+        stamp = read_stamp(folder / "test.csv")
+        origins[name] = stamp.made_from if stamp else {"folder": str(folder)}
     return origins if len(origins) > 1 else next(iter(origins.values()))
-
-
-def _origin(folder: Path) -> dict[str, Any]:
-    """`made_from` of a predictor's test predictions; for an external predictor, its folder."""
-    stamp = read_stamp(folder / "test.csv")
-    return stamp.made_from if stamp else {"folder": str(folder)}
 
 
 def record_of(

@@ -59,20 +59,16 @@ class SetPlan:
         np.put_along_axis(added, self.orders, np.diff(values[self.steps], axis=1), axis=1)
         return added.reshape(self.n_circles, -1, m).mean(axis=1)
 
-    def leave_one_out(self, values: Floats) -> Floats:
-        """(m,) how much worse the mean of all becomes without each predictor."""
-        return values[-1] - values[self.without]
-
 
 class Contributions(NamedTuple):
     """Contributions in the metric's unit, positive is better.
 
     Attributes:
         shapley: (m, 3) value, low, high of the 95 % bootstrap interval over rows.
-        leave_one_out: (m, 3) likewise; the last predictor left is compared with the constant.
+        leave_one_out: (m, 3) likewise: how much worse the mean of all becomes without each
+            predictor; the mean of none is the constant.
         whole: sum of the Shapley values: the gain of the mean of all over the constant.
         standard_error: largest one of the Shapley values, from sampling orders; 0 if exact.
-        n_rows: number of scored rows.
     """
 
     shapley: Floats
@@ -118,12 +114,12 @@ def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
         scores = np.column_stack([target.scorer(mean)(counts) for mean in means])
         drawn = list(_no_skill_where_undefined(sign * scores))
     by_circle = plan.shapley(values)
-    shapley, left_out = by_circle.mean(axis=0), plan.leave_one_out(values)
+    shapley, left_out = by_circle.mean(axis=0), values[-1] - values[plan.without]
     sampling = by_circle.std(axis=0, ddof=1) if len(by_circle) > 1 else np.zeros(1)
     shapley_of_all = drawn_plan.shapley(drawn_values).mean(axis=0)
     changes = [drawn_plan.shapley(line).mean(axis=0) - shapley_of_all for line in drawn]
-    left_out_of_all = drawn_plan.leave_one_out(drawn_values)
-    left_out_changes = [drawn_plan.leave_one_out(line) - left_out_of_all for line in drawn]
+    left_out_of_all = drawn_values[-1] - drawn_values[drawn_plan.without]
+    left_out_changes = [line[-1] - line[drawn_plan.without] - left_out_of_all for line in drawn]
     return Contributions(
         intervals_of(shapley, shapley + np.array(changes)),
         intervals_of(left_out, left_out + np.array(left_out_changes)),

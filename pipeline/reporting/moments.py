@@ -26,8 +26,7 @@ def moments_of(preds: Floats, y: Floats, samples: Iterable[NDArray[Any]]) -> Ite
     """The moments of each sample.
 
     Args:
-        preds: (n, m, c).
-        y: (n, c).
+        preds, y: (n, m, c) and (n, c).
         samples: (n,) how often a sample holds each row.
     """
     values = np.concatenate([preds, y[:, None]], axis=1).transpose(2, 1, 0)  # (c, m + 1, n)
