@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.competition.deal import SCHEMES
 from pipeline.competition.folds import (
     REMEDY,
     check_values,
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"warning: {line}")
         _, with_folds = with_oof(train, folds)
         sizes = ", ".join(map(str, np.bincount(with_folds)))
-        line = f"{path}: {done}, {len(with_folds)} rows in folds of {sizes} ({config.folds.scheme})"
+        scheme, group = config.folds.scheme, config.data.group
+        whole = f", each {group} in one fold" if group is not None and scheme in SCHEMES else ""
+        line = f"{path}: {done}, {len(with_folds)} rows in folds of {sizes} ({scheme}{whole})"
         n_others = len(folds) - len(with_folds)
         print(f"{line}; the first {n_others} rows are for training only" if n_others else line)
 

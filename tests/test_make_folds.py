@@ -27,7 +27,7 @@ def folds_of(workplace):
 def test_every_scheme_deals_the_rows_of_every_task(workplace, run, task, scheme):
     config = write_competition(workplace, task, settings={"data": {"group": "document"}})
     told = run(config, "--folds.scheme", scheme)
-    assert re.fullmatch(rf"{CSV}: .*\b60\b.*\b20, 20, 20\b.*\b{scheme}\b.*\n", told)
+    assert re.fullmatch(rf"{CSV}: .*\b60\b.*\b20, 20, 20\b.*\b{scheme}\b.* document\b.*\n", told)
     header, rows = read_rows(workplace / CSV)
     assert header == ["id", "fold"]
     assert [row[0] for row in rows] == training_ids(workplace)

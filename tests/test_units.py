@@ -529,8 +529,8 @@ def test_one_prediction_that_differs_is_enough(in_folder_of):
     ("n_cut", "truncation", "told"),
     [
         (0, "head", None),
-        (9, "head", r"^9\D+90\D+10\.0%.*\btraining\.max_length 16\b.*\bend$"),
-        (9, "head_tail", r"\bmiddle$"),
+        (9, "head", r"^9\D+90\D+10\.0%.*\btraining\.max_length 16\b.*\bend; .*training\.windows\b"),
+        (9, "head_tail", r"\bmiddle;"),
     ],
 )
 def test_texts_that_are_cut_are_a_warning_with_their_share(n_cut, truncation, told, in_folder_of):

@@ -95,7 +95,8 @@ class Bert:
         return (
             f"{inputs.n_cut} of {len(inputs)} texts ({inputs.n_cut / len(inputs):.1%}) are longer "
             f"than {windows}training.max_length {member.max_length} and lose their "
-            f"{TRUNCATIONS[member.truncation].loses}"
+            f"{TRUNCATIONS[member.truncation].loses}; raise training.max_length or "
+            "training.windows to keep more"
         )
 
     def fit(
