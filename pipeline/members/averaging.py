@@ -36,15 +36,14 @@ def predict_members(
     """
     inputs: dict[Hashable, Any] = {}
     pieces: list[Piece] = []
-    kinds = {name: (kind_of_unit(u), encoding_of(u)) for name, (u, *_) in members.items()}
-    check_copies(encoding.backbone for _, encoding in kinds.values() if encoding)
+    encodings = {name: encoding_of(units[0]) for name, units in members.items()}
+    check_copies(encoding.backbone for encoding in encodings.values() if encoding)
     for name, units in members.items():
-        (kind, encoding), run = kinds[name], read_run(units[0])
-        template, names = run["template"], run["features"]
-        shared_by = (run["kind"], encoding, template, tuple(names))
+        run, encoding = read_run(units[0]), encodings[name]
+        shared_by = (run["kind"], encoding, run["template"], tuple(run["features"]))
         if shared_by not in inputs:
-            texts, features = _cells(units[0], template, names, test)
-            inputs[shared_by] = kind.inputs(encoding, texts, jobs, features)
+            texts, features = _cells(units[0], test)
+            inputs[shared_by] = kind_of_unit(units[0]).inputs(encoding, texts, jobs, features)
         backbone = [encoding.backbone] if encoding else []
         for unit in units:
             arguments, reads = (unit, inputs[shared_by]), (*backbone, unit.folder)
@@ -66,10 +65,9 @@ def predict_members(
         raise ValueError("; ".join(f"{failure.label}: {failure.reason}" for failure in failures))
 
 
-def _cells(
-    unit: Unit, template: str | None, names: Sequence[str], test: TestRows
-) -> tuple[Texts, Columns]:
+def _cells(unit: Unit, test: TestRows) -> tuple[Texts, Columns]:
     """Texts and features of the test rows as a unit reads them."""
+    template, names = read_run(unit)["template"], read_run(unit)["features"]
     for name in names:
         if name not in test.features:
             raise ValueError(
