@@ -28,8 +28,6 @@ class External(Section):
 
 
 class Blend(Section):
-    """blend"""
-
     methods: Columns = Field(
         (
             "mean",

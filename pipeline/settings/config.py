@@ -27,8 +27,6 @@ from pipeline.settings.section import Name, Real, Section, Spelled, Whole
 
 
 class Folds(Section):
-    """folds"""
-
     scheme: Literal["kfold", "stratified", "group", "stratified_group", "time", "file"] = Field(
         "stratified",
         description="how rows get folds: kfold, stratified, group, stratified_group, time or file",
@@ -68,8 +66,6 @@ class Folds(Section):
 
 
 class Submit(Section):
-    """submit"""
-
     as_: Literal["auto", "labels", "probabilities"] = Field(
         "auto",
         alias="as",
@@ -78,8 +74,6 @@ class Submit(Section):
 
 
 class Jobs(Section):
-    """jobs"""
-
     backend: Literal["loky", "dask", "ray"] = Field(
         "loky", description="where units run: loky, in processes here; dask or ray, on a cluster"
     )

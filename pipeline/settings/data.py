@@ -21,8 +21,6 @@ from pipeline.settings.template import check_template
 
 
 class Data(Section):
-    """data"""
-
     train: str = Field(description="table of the training rows: csv, tsv, parquet or zip")
     test: str = Field(description="table of the test rows")
     sample_submission: str = Field(description="table with the columns and ids of a submission")

@@ -122,8 +122,6 @@ class Lora(Section):
 
 
 class Training(Section):
-    """training"""
-
     epochs: Real | None = Field(
         None,
         gt=0,
