@@ -1,6 +1,5 @@
 """Stamps: what a file was made from, and whether it is current."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -104,8 +103,9 @@ def test_a_file_without_its_stamp_is_not_there_and_neither_is_a_stamp_alone(path
         require_current(path, MADE_FROM, "again")
 
 
-def test_a_json_of_someone_elses_is_no_stamp(path):
-    path.with_suffix(".json").write_text(json.dumps({"models": "theirs"}))
+@pytest.mark.parametrize("content", ['{"models": "theirs"}', '[{"id": 1}]', '{"id": 1}\n{"id": 2}'])
+def test_a_json_of_someone_elses_is_no_stamp(path, content):
+    path.with_suffix(".json").write_text(content)
     assert read_stamp(path) is None
 
 

@@ -46,7 +46,10 @@ def read_stamp(path: Path) -> Stamp | None:
     """The stamp of the file at `path`; None if there is no file, or no stamp of ours."""
     if not path.is_file() or not _stamp_path(path).is_file():
         return None
-    content = read_json(_stamp_path(path))
+    try:
+        content = read_json(_stamp_path(path))
+    except ValueError:  # damaged, or another tool's
+        return None
     if not all(key in content for key in OWN_KEYS) or not isinstance(content["made_from"], dict):
         return None
     about = {key: value for key, value in content.items() if key not in OWN_KEYS}
