@@ -46,7 +46,8 @@ def test_every_parameter_that_trains_has_the_rate_of_its_depth_in_one_group(
 ):
     lora = Lora(rank=2) if adapters else None
     network = build(backbone_of(architecture), "attention", lora=lora)
-    train(network, tokens_of(architecture), tmp_path, layer_decay=0.5, head_learning_rate=0.03)
+    how = {"epochs": 1, "layer_decay": 0.5, "head_learning_rate": 0.03}
+    train(network, tokens_of(architecture), tmp_path, **how)
     (trainer,) = trainers
     rates = sorted(
         (id(parameter), group["initial_lr"])
@@ -68,7 +69,7 @@ def test_frozen_layers_stay_and_are_not_saved(architecture, backbone_of, tmp_pat
     tokens, how = tokens_of(architecture), {"freeze_embeddings": True, "freeze_layers": 1}
     network = build(backbone_of(architecture), "attention", **how)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    train(network, tokens, tmp_path)
+    train(network, tokens, tmp_path, epochs=1)
     after, saved = network.state_dict(), trained_tensors(network)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == set(saved)

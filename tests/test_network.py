@@ -52,7 +52,7 @@ def test_all_that_can_train_is_in_one_group_and_moves_and_all_else_stays(
     # attention has parameters of its own, which a copied snippet leaves out of the optimizer
     network = build(backbone_of(architecture), "attention", freeze_embeddings=frozen)
     before = tensors_of(network)
-    train(network, tokens_of(architecture), tmp_path)
+    train(network, tokens_of(architecture), tmp_path, epochs=1)
 
     (trainer,) = trainers
     groups = trainer.optimizer.param_groups
@@ -103,7 +103,7 @@ def test_saved_tensors_laid_over_the_backbone_predict_bit_for_bit_the_same(
 ):
     tokens = tokens_of(architecture)
     network = build(backbone_of(architecture), "attention", freeze_embeddings=True)
-    train(network, tokens, tmp_path)
+    train(network, tokens, tmp_path, epochs=1)
     save_file(trained_tensors(network), tmp_path / "weights.safetensors")
 
     again = build(backbone_of(architecture), "attention", seed=99, freeze_embeddings=True)
@@ -207,11 +207,10 @@ def test_a_backbone_may_read_more_tokens_than_its_tokenizer_is_set_to(tmp_path):
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
-@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+@pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_a_head_gets_normalised_vectors_where_the_pooling_asks_for_it(pooling, task, backbone_of):
-    options = all_options(pooling, {}, backbone_of("bert"))
     how = {"task": task, "dropout": 0.0, "freeze_embeddings": True}
-    network = build_network(backbone_of("bert"), pooling, options, 2, **how)
+    network = build_network(backbone_of("bert"), pooling, {}, 2, **how)
     seen = {}
     network.head.register_forward_pre_hook(lambda _, args: seen.update(vectors=args[0]))
     batch = collate(tokens_of("bert"), [0, 1, 2])
