@@ -7,7 +7,7 @@ from scored import column_scores, score
 from sklearn import metrics as skl
 
 from pipeline.scoring.formulas import rank_of_truth, ranked
-from pipeline.scoring.metrics import METRICS, nearest_labels
+from pipeline.scoring.metrics import METRICS, distinct_values, nearest_labels
 from pipeline.scoring.tasks import TASKS
 
 CASES = [(name, task) for name in sorted(METRICS) for task in METRICS[name].tasks]
@@ -241,8 +241,8 @@ def test_qwk_rounds_to_the_labels_of_the_training_rows():
 
 
 def test_qwk_decides_for_the_lower_of_two_labels_that_are_equally_near():
-    y = np.array([[1.0], [2.0], [4.0]])
-    assert nearest_labels(np.array([[1.5], [3.0], [3.1]]), y).tolist() == [[1], [2], [4]]
+    values = distinct_values(np.array([[4.0], [2.0], [1.0], [2.0], [np.nan]]))
+    assert nearest_labels(np.array([[1.5], [3.0], [3.1]]), values).tolist() == [[1], [2], [4]]
 
 
 def test_qwk_of_half_steps_is_that_of_whole_steps():

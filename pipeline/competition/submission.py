@@ -16,7 +16,7 @@ from pipeline.competition.sample import Sample
 from pipeline.competition.spelling import same_numbers, spelling_key
 from pipeline.files.alignment import in_order_of
 from pipeline.scoring.formulas import ranked
-from pipeline.scoring.metrics import nearest_labels
+from pipeline.scoring.metrics import distinct_values, nearest_labels
 from pipeline.scoring.tasks import Floats, decide
 from pipeline.settings.data import Data
 
@@ -76,9 +76,11 @@ def submission_cells(
     """
     task, sample, labels = form.task, form.sample, form.spelled_labels
     if task == "regression":
-        values: NDArray[Any] = nearest_labels(predictions, y) if form.wants_labels else predictions
-        if form.wants_labels and np.array_equal(y, y.round(), equal_nan=True):
-            values = values.astype(np.int64)  # a scale of whole numbers has no decimal point
+        values: NDArray[Any] = predictions
+        if form.wants_labels:
+            values = nearest_labels(predictions, distinct_values(y))
+            if np.array_equal(y, y.round(), equal_nan=True):
+                values = values.astype(np.int64)  # a scale of whole numbers has no decimal point
         if form.scored_by.name == "rmsle":  # it takes no logarithm of less
             values = np.maximum(values, 0)
         cells = _by_column(sample, columns, values)

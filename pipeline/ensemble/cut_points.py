@@ -13,7 +13,7 @@ from pipeline.ensemble.fitted import State
 from pipeline.ensemble.thresholds import MOST_ROUNDS, ROUNDING, TIE, judge_of_column
 from pipeline.files.messages import listed
 from pipeline.scoring.formulas import kappa
-from pipeline.scoring.metrics import nearest_labels
+from pipeline.scoring.metrics import distinct_values, nearest_labels
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import Floats, Task
 
@@ -77,10 +77,11 @@ def _on_classes(bend: State | None, p: Floats) -> Floats:
 
 def _bends_of_own(blend: Floats, target: Target) -> list[State | None]:
     """A map for each column, one after the other, as the user's own metric scores all at once."""
-    decided, bends = nearest_labels(blend, target.y), []
+    decided, bends = nearest_labels(blend, distinct_values(target.y)), []
     for j, (p, y) in enumerate(zip(blend.T, target.y.T, strict=True)):
-        bend = _fit_bend(p, y, np.unique(y), judge_of_column(target, decided, j))
-        decided[:, [j]] = nearest_labels(_bent(bend, p)[:, None], y[:, None])
+        labels = np.unique(y)
+        bend = _fit_bend(p, y, labels, judge_of_column(target, decided, j))
+        decided[:, [j]] = nearest_labels(_bent(bend, p)[:, None], labels[:, None])
         bends.append(bend)
     return bends
 

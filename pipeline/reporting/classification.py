@@ -125,7 +125,7 @@ def _decided(evidence: Evidence) -> tuple[tuple[str, ...], NDArray[Any], NDArray
     labels, y = np.unique(train.y, return_inverse=True)
     if len(labels) > MOST_LABELS:
         return None
-    decision = np.searchsorted(labels, nearest_labels(p, train.y)[:, 0])
+    decision = np.searchsorted(labels, nearest_labels(p, labels[:, None])[:, 0])
     return tuple(f"{label:g}" for label in labels), y.ravel(), decision
 
 

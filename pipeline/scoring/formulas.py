@@ -33,8 +33,8 @@ class RowMean:
     of_mean: Callable[[Any], Any] = lambda mean: mean
 
     def __call__(self, y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
-        mean = mean_of(self.of_rows(y, p))
-        return lambda counts: self.of_mean(mean(counts))
+        values = self.of_rows(y, p)
+        return lambda counts: self.of_mean(ratio(counts @ values, counts.sum(axis=1)))
 
 
 def _squared_error(y: Floats, p: Floats) -> Floats:
@@ -129,15 +129,10 @@ def sums_by(codes: NDArray[np.int64], n_codes: int, counts: Floats) -> Floats:
     return np.array([np.bincount(codes, of_sample, n_codes) for of_sample in counts])
 
 
-def mean_of(values: Floats) -> SampleScore:
-    """The mean of (n,) values over the rows of each sample."""
-    return lambda counts: ratio(counts @ values, counts.sum(axis=1))
-
-
 def ratio(above: Any, below: Any) -> Floats:
     """`above / below`, NaN where `below` is not positive."""
-    undefined = np.full(np.broadcast_shapes(np.shape(above), np.shape(below)), np.nan)
-    return np.divide(above, below, out=undefined, where=np.greater(below, 0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.greater(below, 0), np.divide(above, below), np.nan)
 
 
 def mean_of_defined(values: Any, weights: Sequence[float] | None = None) -> Floats:

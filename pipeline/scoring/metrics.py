@@ -97,10 +97,10 @@ def distinct_values(y: Floats) -> Floats:
     return np.column_stack([np.pad(v, (0, most - len(v)), mode="edge") for v in values])
 
 
-def nearest_labels(p: Floats, y_train: Floats) -> Floats:
-    """(n, c) predictions moved to the nearest value of each column of (any, c) `y_train`."""
+def nearest_labels(p: Floats, values: Floats) -> Floats:
+    """(n, c) predictions moved to the nearest of each column of (q, c) `distinct_values`."""
     nearest = np.empty_like(p)
-    for j, labels in enumerate(distinct_values(y_train).T):
+    for j, labels in enumerate(values.T):
         nearest[:, j] = labels[np.searchsorted((labels[1:] + labels[:-1]) / 2, p[:, j])]
     return nearest
 

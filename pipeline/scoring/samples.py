@@ -17,7 +17,6 @@ from pipeline.scoring.formulas import (
     SampleScore,
     correlation,
     kappa,
-    mean_of,
     mean_of_defined,
     r2,
     ratio,
@@ -29,12 +28,16 @@ from pipeline.scoring.tasks import Floats
 Scorer = Callable[[NDArray[Any], NDArray[Any]], SampleScore]
 
 
-def _mean_and_variance(counts: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """(B,) means and (B,) variances; a variance no larger than rounding error is 0."""
-    size = counts.sum(axis=1)
-    mean, mean_square = ratio(counts @ values, size), ratio(counts @ values**2, size)
+def _means_of(*values: Floats) -> Callable[[Floats], Floats]:
+    """A function from counts to the (k, B) means of k (n,) values."""
+    stacked = np.column_stack(values)
+    return lambda counts: ratio(counts @ stacked, counts.sum(axis=1, keepdims=True)).T
+
+
+def _variance(mean: Floats, mean_square: Floats) -> Floats:
+    """A variance no larger than rounding error is 0."""
     variance = mean_square - mean**2
-    return mean, np.where(variance > NO_VARIANCE * mean_square, variance, 0.0)
+    return np.where(variance > NO_VARIANCE * mean_square, variance, 0.0)
 
 
 def _scale(values: Floats) -> tuple[float, float]:
@@ -46,31 +49,36 @@ def _scale(values: Floats) -> tuple[float, float]:
 def _pearson(y: Floats, p: Floats) -> SampleScore:
     (center_a, largest_a), (center_b, largest_b) = _scale(y), _scale(p)
     a, b = (y - center_a) / largest_a, (p - center_b) / largest_b
-    mean_product = mean_of(a * b)
+    means = _means_of(a * b, a, a**2, b, b**2)
 
     def score(counts: Floats) -> Floats:
-        mean_a, variance_a = _mean_and_variance(counts, a)
-        mean_b, variance_b = _mean_and_variance(counts, b)
-        return correlation(mean_product(counts) - mean_a * mean_b, variance_a, variance_b)
+        product, mean_a, square_a, mean_b, square_b = means(counts)
+        variances = _variance(mean_a, square_a), _variance(mean_b, square_b)
+        return correlation(product - mean_a * mean_b, *variances)
 
     return score
 
 
 def _r2(y: Floats, p: Floats) -> SampleScore:
     center, largest = _scale(y)
-    mean_square = mean_of(((y - p) / largest) ** 2)
     scaled = (y - center) / largest
-    return lambda counts: r2(mean_square(counts), _mean_and_variance(counts, scaled)[1])
+    means = _means_of(((y - p) / largest) ** 2, scaled, scaled**2)
+
+    def score(counts: Floats) -> Floats:
+        mean_square, *moments = means(counts)
+        return r2(mean_square, _variance(*moments))
+
+    return score
 
 
 def _qwk(y: NDArray[Any], p: NDArray[Any]) -> SampleScore:
     a, b = y - y.mean(), p - y.mean()
-    mean_square = mean_of((a - b) ** 2)
+    means = _means_of((a - b) ** 2, a, a**2, b, b**2)
 
     def score(counts: Floats) -> Floats:
-        mean_a, variance_a = _mean_and_variance(counts, a)
-        mean_b, variance_b = _mean_and_variance(counts, b)
-        return kappa(mean_square(counts), variance_a, variance_b + (mean_a - mean_b) ** 2)
+        mean_square, mean_a, square_a, mean_b, square_b = means(counts)
+        distance = _variance(mean_b, square_b) + (mean_a - mean_b) ** 2
+        return kappa(mean_square, _variance(mean_a, square_a), distance)
 
     return score
 
