@@ -96,9 +96,8 @@ class SavedBlends:
             return predictions[name]
         without_weight = np.zeros_like(next(iter(predictions.values())))
         stack = [predictions.get(member, without_weight) for member in self.models]
-        blend, *processing = self._steps(name)
-        result = blend.apply(np.stack(stack, axis=1))
-        for step in processing:
+        result = np.stack(stack, axis=1)
+        for step in self._steps(name):
             result = step.apply(result)
         return result
 

@@ -83,7 +83,7 @@ def drift(evidence: Evidence) -> dict[str, Any]:
             for name, gap in gaps.items()
         ],
         "chance": chance_gap(len(train.ids), len(test.ids), len(train.columns)),
-        "length_ks": _ks(*lengths),
+        "length_ks": float(_gaps(*lengths)),
         "column": train.columns[at],
         "edges": edges.tolist(),
         "oof_share": (np.histogram(oof, edges)[0] / len(oof)).tolist(),
@@ -91,13 +91,10 @@ def drift(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _gaps(oof: Floats, test: Floats) -> Floats:
-    return np.array([_ks(oof[:, j], test[:, j]) for j in range(oof.shape[1])])
-
-
-def _ks(first: NDArray[Any], second: NDArray[Any]) -> float:
+def _gaps(first: NDArray[Any], second: NDArray[Any]) -> Floats:
+    """The largest gap of the distributions of each column."""
     # asymptotic: the p-value is not needed, and an exact one takes long
-    return float(ks_2samp(first, second, method="asymp").statistic)
+    return np.asarray(ks_2samp(first, second, method="asymp").statistic)
 
 
 def chance_gap(n: int, k: int, n_columns: int) -> float:

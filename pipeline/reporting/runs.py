@@ -9,7 +9,6 @@ import numpy as np
 from pipeline.files.paths import predictor_dir
 from pipeline.files.provenance import provenance
 from pipeline.members.units import Run
-from pipeline.predictors.external import part_sha256
 from pipeline.predictors.predictions import trained_settings
 from pipeline.reporting.evidence import Evidence, Logs
 from pipeline.scoring.metrics import metric_of
@@ -67,15 +66,15 @@ def run_facts(evidence: Evidence) -> dict[str, Any]:
     for member in config.members:
         runs = evidence.runs.get(member.name, {})
         run: Mapping[str, object] = next(iter(runs.values()), {})
-        folder = predictor_dir(config.competition, member.name)
+        oof_sha256, test_sha256 = made_from["predictors"][member.name]
         members.append(
             {
                 "name": member.name,
                 "units": len(runs),
                 "minutes": minutes_of(runs, evidence.n_folds),
                 **{key: run.get(key) for key in ("device", "precision", "steps", "git_commit")},
-                "oof_sha256": part_sha256(folder, "oof"),
-                "test_sha256": part_sha256(folder, "test"),
+                "oof_sha256": oof_sha256,
+                "test_sha256": test_sha256,
             }
         )
     return {
