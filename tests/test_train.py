@@ -8,7 +8,7 @@ from conftest import read_rows, stage, stages, write_competition, write_rows
 
 from pipeline.files.messages import score_as_text
 from pipeline.files.provenance import command_line
-from pipeline.members.pieces import Piece
+from pipeline.members.pieces import Failure, Piece
 from pipeline.members.training import under_way
 from pipeline.members.units import Unit, read_run
 
@@ -52,6 +52,23 @@ def test_run_json_names_the_command_of_the_stage_and_not_of_the_worker(train):
         command = read_run(Unit("tiny", "mean", fold))["command"]
         assert command == command_line()
         assert "loky" not in command
+
+
+def test_only_fine_tuned_units_wait_for_a_gpu_and_read_the_backbone(train, monkeypatch):
+    """Embeddings are made before; a support vector machine takes a core."""
+    needs = {}
+
+    def kept(function, pieces, jobs, **_):
+        needs.update({piece.label: (piece.needs_torch, len(piece.reads)) for piece in pieces})
+        return [Failure(piece.label, "not trained", "not trained") for piece in pieces]
+
+    monkeypatch.setattr("pipeline.members.training.run_all", kept)
+    with pytest.raises(SystemExit, match=r"\b4\D+4\D.*\bmean fold 0\b"):
+        train({"pooling": "mean"}, {"model": "embedding_svr"})
+    assert needs == {
+        **{f"mean fold {fold}": (True, 1) for fold in (0, 1)},
+        **{f"embedding_svr fold {fold}": (False, 0) for fold in (0, 1)},
+    }
 
 
 def test_a_unit_that_cannot_move_predicts_the_shares_of_its_training_rows_and_says_so(

@@ -74,11 +74,12 @@ def train_units(
         if warning not in told:
             told.add(warning)
             print(f"warning: {warning}")
-        reads = tuple(Path(f) for f in (encoding and encoding.backbone, metric_file) if f)
+        needs_torch = isinstance(member, Member)  # embeddings are made already
+        reads = tuple(Path(f) for f in (copy if needs_torch else None, metric_file) if f)
         facts = {"encoding": encoding, "fingerprint": fingerprints[member.name]}
         for unit in units:
             arguments = (table.to_train(unit, member, **facts, **shared_facts), inputs[shared_by])
-            pieces.append(Piece(str(unit), arguments, bool(encoding), reads, unit.folder))
+            pieces.append(Piece(str(unit), arguments, needs_torch, reads, unit.folder))
     return _run(pieces, jobs, start)
 
 
