@@ -134,7 +134,6 @@ def check_made_for(folder: Path, part: str, expected: Mapping[str, object]) -> N
     """Raise a ValueError if a part of ours was made from other data; external parts pass.
 
     Args:
-        part: "oof" or "test".
         expected: as `origin_of_oof`, or the hash of "test rows" for a test part.
     """
     path = folder / f"{part}.csv"

@@ -214,8 +214,7 @@ def read_saved_blends(config: Config) -> SavedBlends:
     """
     folder = blends_dir(config.competition)
     path = folder / "leaderboard.csv"
-    text = list(config.data.text)
-    made_from = {"task": config.task, "metric": config.metric, "data.text": text}
+    made_from = {"task": config.task, "metric": config.metric, "data.text": list(config.data.text)}
     stamp = require_current(path, made_from, remedy_of(path))
     board, about = read_board(path), stamp.about
     positive = config.data.positive

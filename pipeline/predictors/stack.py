@@ -28,7 +28,6 @@ class Stack:
     """Predictors side by side.
 
     Attributes:
-        names: m names.
         kinds: "member", or a kind of `predictors.external.kind_of`.
         oof: (n, m, c) on the training rows.
         test: (k, m, c) on the test rows.

@@ -52,8 +52,7 @@ class SetPlan:
     def shapley(self, values: Floats) -> Floats:
         """(circles, m) Shapley values from the (s,) values of the sets; one row if exact."""
         if self.steps is None or self.orders is None:
-            exact: Floats = _exact_weights(self.sets) @ values
-            return exact[None, :]
+            return np.asarray([_exact_weights(self.sets) @ values])
         m = self.sets.shape[1]
         added: Floats = np.empty((len(self.orders), m))
         np.put_along_axis(added, self.orders, np.diff(values[self.steps], axis=1), axis=1)
@@ -80,14 +79,11 @@ class Contributions(NamedTuple):
 
 
 def contributions(preds: Floats, target: Target, *, seed: int) -> Contributions:
-    """Leave-one-out and Shapley values of every predictor in the plain mean.
+    """Leave-one-out and Shapley values of every predictor in the plain mean of (n, m, c) `preds`.
 
     Exact up to 12 predictors, from sampled orders beyond. Metrics of second moments use all rows,
     other metrics a random sample of at most 5,000. Draws of rows may use a plan of one circle,
     whose sampling error cancels in the difference of a draw and all rows.
-
-    Args:
-        preds: (n, m, c) predictions.
     """
     m, sign, rng = preds.shape[1], target.metric.sign, np.random.default_rng(seed)
     plan = drawn_plan = every_set(m) if m <= EXACT else sampled_orders(m, N_CIRCLES, rng)

@@ -50,8 +50,7 @@ def precision_recall(figure: Figure, summary: Summary) -> str:
     axes.axhline(curve["share"], **REFERENCE)
     axes.plot(curve["x"], curve["y"], color=BLUE)
     axes.set(**UNIT_SQUARE)
-    area = value(curve["area"])
-    return f"Precision by recall; the average precision is {area}."
+    return f"Precision by recall; the average precision is {value(curve['area'])}."
 
 
 def by_threshold(figure: Figure, summary: Summary) -> str:

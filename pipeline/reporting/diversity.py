@@ -81,10 +81,8 @@ def clustered(correlation: Floats) -> NDArray[np.int64]:
 def pairwise(preds: Floats, y: NDArray[Any], task: str) -> dict[str, Floats]:
     """(m, m) measures of the hard predictions of pairs (Kuncheva & Whitaker 2003).
 
-    With several labels, each label is a prediction.
+    The task has classes or labels; with several labels, each label is a prediction.
 
-    Args:
-        task: one with classes or labels.
     Returns:
         disagreement: share of the predictions where exactly one of the two is right; double_fault:
         share where both are wrong; yule_q: 1 if both are always right or wrong together, 0 if they
