@@ -32,8 +32,8 @@ NOT_NESTED = "blend, not nested"
 MEANINGS = {
     OTHER_FOLDS: "its folds differ from ours, so its OOF rows were predicted by models that saw "
     "rows of our held-out folds: scores of blends with it look slightly better than they are",
-    UNKNOWN_FOLDS: "which folds it was made with is not known; if it was ours, put them beside "
-    "oof as folds.csv, with id and fold",
+    UNKNOWN_FOLDS: "the folds that it was made with are not known; if they were ours, put them "
+    "beside oof as folds.csv, with id and fold",
     NOT_NESTED: "a blend of ours, read back: each of its rows was blended with the targets of the "
     "other folds, so scores of blends with it look slightly better than they are",
 }
