@@ -31,12 +31,13 @@ def lines_about_recurring(data: Data, train: Train, test: TestRows) -> list[str]
 
     def line_about(shared: str, names: Sequence[str], remedy: str) -> str | None:
         keys, test_keys = zip(*(columns[name] for name in names), strict=True)
-        counted = _count_shared(keys, test_keys, atoms)
-        if counted is None:
+        n_shared, n_test = _count_shared(keys, test_keys, atoms)
+        # if test rows were drawn as the training rows were
+        expected = n_shared / len(atoms) * len(test.ids)
+        if n_shared < MANY * len(atoms) or expected < FEW or n_test >= HARDLY * expected:
             return None
-        n_train, n_test = counted
         return (
-            f"{data.train}: {n_train} of {len(atoms)} rows share {shared} with another row, only "
+            f"{data.train}: {n_shared} of {len(atoms)} rows share {shared} with another row, only "
             f"{n_test} of {len(test.ids)} test rows with a training row; folds that separate them "
             f"give scores that are too good: {remedy}"
         )
@@ -89,20 +90,16 @@ def _keys_of_columns(data: Data, train: Train, test: TestRows) -> dict[str, Keys
 
 def _count_shared(
     columns: Sequence[list[str]], test_columns: Sequence[list[str]], atoms: np.ndarray
-) -> tuple[int, int] | None:
-    """Rows of train and of test that share a key with another atom of train, if we should warn.
+) -> tuple[int, int]:
+    """Rows of train that share a key with another atom, and of test that share one with train.
 
     Args:
         atoms: (n,) number of the atom of each row; rows of an atom share a fold anyway.
     """
-    pairs = pd.DataFrame(
-        {"key": [*chain(*columns)], "atom": np.tile(atoms, len(columns))}, dtype=object
-    ).query("key != ''")
-    n_atoms = pairs.drop_duplicates()["key"].value_counts()
-    recurring, known = set(n_atoms[n_atoms > 1].index), set(pairs["key"])
+    key = np.array([*chain(*columns)], dtype=object)
+    of_key = pd.Series(np.tile(atoms, len(columns))).groupby(key)
+    n_atoms = of_key.nunique().drop("", errors="ignore")
+    recurring, known = set(n_atoms[n_atoms > 1].index), set(n_atoms.index)
     shared = sum(not recurring.isdisjoint(keys) for keys in zip(*columns, strict=True))
     shared_in_test = sum(not known.isdisjoint(keys) for keys in zip(*test_columns, strict=True))
-    share = shared / len(atoms)
-    expected = share * len(test_columns[0])  # if test rows were drawn as the training rows were
-    should_warn = share >= MANY and expected >= FEW and shared_in_test < HARDLY * expected
-    return (shared, shared_in_test) if should_warn else None
+    return shared, shared_in_test
