@@ -280,6 +280,14 @@ def test_a_pair_with_one_empty_text_counts_as_empty(tables):
     assert re.match(r"train\.csv: .*\b1\b.*\btext\b.*'1'", line)
 
 
+@pytest.mark.parametrize(("cell", "n_lines"), [("NA", 1), ("nan", 1), ("none", 0)])
+def test_a_class_that_reads_as_a_missing_target_is_told(tables, cell, n_lines):
+    rows = f"id,text,target\n1,a,x\n2,b,{cell}\n3,c,{cell}\n4,d,x\n"
+    lines = doubts(tables, rows, task="multiclass")
+    assert len(lines) == n_lines
+    assert all(re.match(r"train\.csv: 2\b.*\btarget\b.*'2'", line) for line in lines)
+
+
 def test_equal_texts_with_different_targets_are_counted(tables):
     (line,) = doubts(tables, "id,text,target\n1,a,2\n2,B  c,3\n3,a,2\n4,b C,4\n5,b c,3\n")
     assert re.match(r"train\.csv: .*\b3\b.*\btarget\b.*'2'", line)

@@ -21,6 +21,7 @@ from pipeline.scoring.tasks import TASKS
 from pipeline.settings.agreement import MOST_TEXTS
 from pipeline.settings.data import Data
 
+NO_CLASS = ("na", "n/a", "nan", "null")  # unlike none, which classes may well be called
 LONG_BEGINNING = 20  # characters that all texts have in common, from which we warn
 ALMOST_ALL = 0.9  # share of test rows without a value, from which we warn
 MISSING_IN_TRAIN = 0.5  # share of training rows without it, from which we do not
@@ -44,6 +45,10 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     count(data.test, _ids_of_empty(test, is_empty), "rows have an empty text")
     what = f"rows have no {data.group!r} and count as one group"
     count(data.train, compress(train.ids, ungrouped), what)
+    if len(data.target) == 1:
+        codes = [k for k, name in enumerate(train.classes) if name.strip().casefold() in NO_CLASS]
+        what = "rows have a target that reads as missing and counts as a class"
+        count(data.train, compress(train.ids, np.isin(train.y, codes).ravel()), what)
     what = "rows share their text with another row and differ from it in the target"
     count(data.train, _ids_of_contradictions(train, keys), what)
     is_known = [key in known_texts for key in test_keys]
