@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if {"--help", "-h"} & set(words):
         print(__doc__)
         return
-    if not configs_in(words):
+    if not configs_in(words) and all(word.startswith("-") for word in words[:1]):
         words = [DEMO, *words]
     with one_line_errors():
         for stage in STAGES:

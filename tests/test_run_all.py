@@ -95,6 +95,10 @@ def test_without_an_installation_the_words_reach_python3_as_it_is(tmp_path):
     assert done.stdout == "-m pipeline configs/a.yaml --members a b\n"
 
 
+def test_a_first_word_that_is_no_config_is_not_taken_for_words_about_the_demo(told):
+    assert told("senti", "--quick")[0] == ("prepare", ("senti", "--quick"))
+
+
 def test_a_word_that_is_no_config_stops_at_the_first_stage(workplace):
     """The demo is not trained in the place of a config that is spelled wrong."""
     for words in (["--quick", "configs/senti"], ["configs/senti.yaml", "--quick"]):

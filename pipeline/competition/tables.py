@@ -101,7 +101,7 @@ def no_column(
         hint = f"it is spelled {other} there: {remedy or rename}"
     elif near := difflib.get_close_matches(str(spelling_key(name)), keys, n=1):
         shown, other = told_apart(name, keys[near[0]])
-        hint = f"did you mean {other}? {remedy or ''}".strip()
+        hint = f"did you mean {other}? {hint}"
     if len(header) == 1:
         hint += ", or set data.separator to the character that separates its cells"
     return f"{where}: no column {shown} ({setting}); {hint}; it has {first_few(header)}"
