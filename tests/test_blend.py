@@ -297,7 +297,7 @@ def test_a_run_that_was_killed_leaves_no_leaderboard_of_older_blends(
     run(config)
 
     def killed(*_, **__):
-        raise KeyboardInterrupt("killed")
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.predictors.saved_blends.save_csv", killed)  # among the blends

@@ -226,7 +226,7 @@ def test_a_member_that_is_predicted_stands_whatever_happens_to_the_next(copy, mo
     def ends_early(function, pieces, jobs, *, on_result, **_):
         for i, piece in enumerate(pieces[:3]):  # mean whole, idf by half
             on_result(i, function(*piece.arguments))
-        raise KeyboardInterrupt("after three units")
+        raise KeyboardInterrupt  # after three units
 
     monkeypatch.setattr("pipeline.members.averaging.run_all", ends_early)
     with pytest.raises(SystemExit, match="^130$"):
