@@ -75,9 +75,12 @@ def test_all_that_can_train_is_in_one_group_and_moves_and_all_else_stays(
         assert "backbone.encoder.rel_embeddings.weight" in moved
 
 
-def test_head_and_pooling_have_a_rate_of_their_own(backbone_of, trainers, tmp_path):
-    network = build(backbone_of("bert"), "attention")
-    settings = {"head_learning_rate": 0.05, "weight_decay": 0.1}
+@pytest.mark.parametrize("pooling", ["attention", "weighted_layer", "gem"])
+def test_head_and_pooling_have_a_rate_of_their_own_and_matrices_decay(
+    pooling, backbone_of, trainers, tmp_path
+):
+    network = build(backbone_of("bert"), pooling)
+    settings = {"epochs": 1, "head_learning_rate": 0.05, "weight_decay": 0.1}
     train(network, tokens_of("bert"), tmp_path, **settings)
     (trainer,) = trainers
     rates = [

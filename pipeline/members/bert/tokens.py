@@ -35,7 +35,7 @@ class Tokens:
         type_ids: (all tokens,) int8, the text of a pair that a token belongs to; None if the
             backbone does not take them.
         starts: (n + 1,) int64; text i is `ids[starts[i]:starts[i + 1]]`.
-        n_cut: texts that lost tokens.
+        n_cut: texts that lost tokens, of all that were tokenised.
         pad_id: the id that fills up a batch.
     """
 

@@ -82,6 +82,11 @@ class LengthGroupedTrainer(Trainer):
         rows: TrainingRows = self.train_dataset  # type: ignore[assignment]
         return LengthBatches(rows.lengths, self.args.train_batch_size, self.args.seed)
 
+    def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:
+        """Weight matrices; Trainer's own are all but norms and biases, layer weights too."""
+        vectors = {name for name, parameter in model.named_parameters() if parameter.ndim < 2}
+        return [n for n in super().get_decay_parameter_names(model) if n not in vectors]
+
     def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
         """Trainer's optimizer, each of its groups divided by learning rate."""
         optimizer = super().create_optimizer(*arguments)
