@@ -163,6 +163,13 @@ def test_the_verdict_of_a_blend_that_is_one_member_claims_no_gain():
     assert "alone" not in verdict(*board("blend_convex", alone=None))
 
 
+def test_of_one_predictor_the_verdict_compares_once():
+    line, board_lines, *rest = board("blend_mean.clip")
+    told = verdict(line, [line, board_lines[1], board_lines[-1]], *rest)
+    assert re.search(r" better by 0\.0020\b[^.]* only predictor, max \(.*\)\.$", told)
+    assert told.count("max") == 1
+
+
 def test_a_figure_has_the_colours_of_the_page_and_an_escaped_description():
     def draw(figure):
         figure.subplots().plot([0, 1], [0, 1], label="<b>&")

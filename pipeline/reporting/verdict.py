@@ -27,7 +27,8 @@ def verdict(
     """
     singles = [line for line in board if line["kind"] not in ("blend", CONSTANT)]
     name, alone, best = chosen["name"], chosen["alone"], singles[0]  # the board is sorted by score
-    plain = f"the plain mean of the {len(singles)} predictors"
+    n, only = len(singles), f"the only predictor, {best['name']}"
+    plain = f"the plain mean of the {n} predictors" if n > 1 else only
     decimals = decimals_of(chosen["score"], metric.greater_is_better)
     score = f"its {metric.label} on held-out rows is {value(chosen['score'], decimals)}"
     warns, line, hint = is_no_better_than_constant(over_constant), chosen, "."
@@ -47,7 +48,7 @@ def verdict(
     if warns:
         told = f"nothing yet: no model is surely better than a constant. The best is {told}"
     own, other = line["score"], best["score"]
-    if alone == best["name"] or own is None or other is None:
+    if n == 1 or alone == best["name"] or own is None or other is None:
         return f"Submit {told}{hint}"
     gain = (own - other) * metric.sign
     single = f"the best single one, {best['name']}"
