@@ -85,6 +85,16 @@ def test_results_come_in_the_order_of_the_pieces(n_jobs):
     assert run(halve, [6, 2, 4, 1], n_jobs=n_jobs) == [3, 1, 2, 0.5]
 
 
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_terminal_shows_how_many_units_are_done_and_a_file_nothing(
+    on_terminal, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: on_terminal)
+    run(halve, [3, 2])
+    told = capsys.readouterr().err
+    assert re.search(r"test: 100%.* 2/2 ", told) if on_terminal else told == ""
+
+
 def folder_of_worker(_: int) -> tuple[int, str]:
     return os.getpid(), os.getcwd()
 
