@@ -7,14 +7,15 @@ from tiny_backbones import ARCHITECTURES, TRAINING
 from tiny_networks import build, tokens_of, train
 from transformers import AutoConfig, AutoModel
 
+from pipeline.members.bert.encoder import Bert
 from pipeline.members.bert.finetune import predict
-from pipeline.members.bert.layers import check_layers, freeze_lowest
+from pipeline.members.bert.layers import freeze_lowest
 from pipeline.members.bert.network import (
     load_trained_tensors,
     trained_tensors,
 )
-from pipeline.members.bert.pretrained import read_config
 from pipeline.settings.fine_tuning import Lora
+from pipeline.settings.members import Member
 
 WITH_LAYERS = sorted(set(ARCHITECTURES) - {"albert"})  # whose layers are one
 # parameters of each depth, by the beginnings of their names; all others outside layers are on top
@@ -90,16 +91,21 @@ def test_a_layer_whose_parts_stand_in_several_lists_is_frozen_whole():
     assert training == {name for name, _ in model.named_parameters() if ".1." in name}
 
 
-@pytest.mark.parametrize("settings", [{"layer_decay": 0.9}, {"freeze_layers": 1}], ids=str)
-def test_a_backbone_whose_layers_are_one_is_refused_in_a_line(settings, backbone_of):
-    config = read_config(backbone_of("albert"))
-    with pytest.raises(ValueError, match=r"\balbert\b"):
-        check_layers(TRAINING.model_copy(update=settings), config)
-    check_layers(TRAINING, config)
+MEMBER = Member(name="mean", seed=1, pooling="mean", backbone="tiny", max_length=64)
 
 
-def test_more_layers_than_the_backbone_has_are_refused(backbone_of):
-    config = read_config(backbone_of("bert"))
-    check_layers(TRAINING.model_copy(update={"freeze_layers": 2}), config)
-    with pytest.raises(ValueError, match=r"freeze_layers is 3\b.*\b2 layers"):
-        check_layers(TRAINING.model_copy(update={"freeze_layers": 3}), config)
+@pytest.mark.parametrize(
+    ("architecture", "settings", "said"),
+    [
+        ("albert", {"layer_decay": 0.9}, r"\balbert\b"),
+        ("albert", {"freeze_layers": 1}, r"\balbert\b"),
+        ("bert", {"freeze_layers": 3}, r"freeze_layers is 3\b.*\b2 layers"),
+    ],
+)
+def test_layers_that_a_backbone_does_not_have_are_refused_in_a_line(
+    architecture, settings, said, backbone_of
+):
+    with pytest.raises(ValueError, match=said):
+        Bert().check(MEMBER.model_copy(update=settings), backbone_of(architecture))
+    fine = {} if architecture == "albert" else {"freeze_layers": 2}
+    Bert().check(MEMBER.model_copy(update=fine), backbone_of(architecture))
