@@ -4,6 +4,7 @@ import csv
 import gc
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -241,6 +242,20 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return folders[task]
 
     return folder_of
+
+
+@pytest.fixture
+def case(reported: Callable[[str], Path], workplace: Path) -> Path:
+    """A copy of the regression with its report, in the current folder; its YAML."""
+    shutil.copytree(reported("regression"), workplace, dirs_exist_ok=True)
+    return CONFIG
+
+
+@pytest.fixture
+def copy(finished: Callable[[str], Path], workplace: Path) -> Path:
+    """A copy of the regression that a module calls finished, as the current folder."""
+    shutil.copytree(finished("regression"), workplace, dirs_exist_ok=True)
+    return workplace
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from pipeline.scoring.names import Setting
 from pipeline.scoring.target import Target
@@ -27,6 +28,16 @@ def errors(n: int = 200, scales: Sequence[float] = (1.0, 1.3), seed: int = 0) ->
     rng = np.random.default_rng(seed)
     y = rng.normal(size=(n, 1))
     return y, [y + scale * rng.normal(size=(n, 1)) for scale in scales]
+
+
+def observed(task: str, signal: Any, raw: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Targets that follow (n, c) signals, and the predictions of (n, ..., c) raw ones."""
+    if task == "regression":
+        return 2 * signal, raw
+    if task == "multiclass":
+        return (2 * signal + rng.gumbel(size=signal.shape)).argmax(axis=1), softmax(raw, axis=-1)
+    y = (rng.random(signal.shape) < expit(2 * signal)).astype(float)
+    return (y[:, 0].astype(int) if task == "binary" else y), expit(raw)
 
 
 class Shift:

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.special import expit, softmax
-from scored import score
+from scored import observed, score
 
 from pipeline.ensemble.blenders import BLENDERS
 from pipeline.ensemble.saved import load_fitted, save_fitted
@@ -35,14 +34,7 @@ def example(task, n=90, n_new=30, m=3, seed=0):
     signal = rng.normal(size=(n_rows, 1 if task == "binary" else 3))
     noise = rng.normal(size=(n_rows, 1, 1)) + rng.normal(size=(n_rows, m, signal.shape[1]))
     raw = 2 * signal[:, None, :] + noise
-    if task == "regression":
-        y, preds = 2 * signal, raw
-    elif task == "multiclass":
-        y = (2 * signal + rng.gumbel(size=signal.shape)).argmax(axis=1)
-        preds = softmax(raw, axis=-1)
-    else:
-        y = (rng.random(signal.shape) < expit(2 * signal)).astype(float)
-        y, preds = (y[:, 0].astype(int) if task == "binary" else y), expit(raw)
+    y, preds = observed(task, signal, raw, rng)
     return preds[:n], y[:n], preds[n:]
 
 

@@ -70,12 +70,6 @@ def of_each_task(request, finished, monkeypatch):
     return request.param
 
 
-@pytest.fixture
-def copy(finished, workplace):
-    shutil.copytree(finished("regression"), workplace, dirs_exist_ok=True)
-    return workplace
-
-
 # --- every task
 
 

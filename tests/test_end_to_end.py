@@ -83,13 +83,6 @@ def of_each_task(request, finished, monkeypatch):
     return request.param
 
 
-@pytest.fixture
-def copy(finished, workplace):
-    """A copy of the finished regression, as the current folder."""
-    shutil.copytree(finished("regression"), workplace, dirs_exist_ok=True)
-    return workplace
-
-
 # --- every task
 
 

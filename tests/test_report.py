@@ -76,13 +76,6 @@ def numbers_in(value):
     return {float(value)} if is_number else set()
 
 
-@pytest.fixture
-def case(reported, workplace):
-    """A copy of the regression with its report, in the current folder; its YAML."""
-    shutil.copytree(reported("regression"), workplace, dirs_exist_ok=True)
-    return Path("configs/tiny.yaml")
-
-
 def summary_of(config, *words):
     return summarise(read_evidence(parse("", [str(config), *words])[0]))
 

@@ -2,8 +2,8 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
-from scored import score
+from scipy.special import expit
+from scored import observed, score
 
 from pipeline.ensemble.stackers import BOOSTING, STACKERS
 from pipeline.scoring.target import Target
@@ -18,14 +18,7 @@ def example(task, n=300, m=3, seed=0, confidence=1.0):
     signal = rng.normal(size=(n + 1000, 1 if task == "binary" else 3))
     noise = 0.5 * rng.normal(size=(n + 1000, m, signal.shape[1]))
     raw = confidence * (2 * signal[:, None, :] + noise)
-    if task == "regression":
-        y, preds = 2 * signal, raw
-    elif task == "multiclass":
-        y = (2 * signal + rng.gumbel(size=signal.shape)).argmax(axis=1)
-        preds = softmax(raw, axis=-1)
-    else:
-        y = (rng.random(signal.shape) < expit(2 * signal)).astype(float)
-        y, preds = (y[:, 0].astype(int) if task == "binary" else y), expit(raw)
+    y, preds = observed(task, signal, raw, rng)
     return preds[:n], y[:n], preds[n:], y[n:]
 
 

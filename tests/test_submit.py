@@ -18,13 +18,6 @@ STAGE = "submit"
 SUBMISSION = Path("submissions/tiny/submission.csv")
 
 
-@pytest.fixture
-def case(reported, workplace):
-    """A copy of the regression with its blends, in the current folder; its YAML."""
-    shutil.copytree(reported("regression"), workplace, dirs_exist_ok=True)
-    return Path("configs/tiny.yaml")
-
-
 def sha256_of(path):
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
