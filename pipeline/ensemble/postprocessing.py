@@ -18,7 +18,7 @@ from pipeline.ensemble.thresholds import Threshold
 from pipeline.scoring.metrics import METRICS, Metric
 from pipeline.scoring.names import LABELLED, TASKS_OF_METRIC
 from pipeline.scoring.target import Target
-from pipeline.scoring.tasks import Floats, Task
+from pipeline.scoring.tasks import TASKS, Floats, Task
 
 
 class PostprocessingModel(Model, Protocol):
@@ -50,6 +50,11 @@ class Postprocessing:
     name: str
     model: PostprocessingModel
     metrics: Mapping[str, tuple[str, ...]]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that it fits with some metric; the docs list them."""
+        return tuple(name for name in TASKS if any(name in of for of in self.metrics.values()))
 
     def fits(self, task: str, metric: Metric) -> bool:
         """Whether it adapts a blend of this task to the metric; `fit` takes no other."""
