@@ -146,7 +146,6 @@ def read_own_folds(path: str, ids: Sequence[str], has_more_ids: bool) -> IntArra
     """(n,) the user's own folds, from two columns of any names, the id and then the fold.
 
     Args:
-        ids: (n,) ids of the training rows.
         has_more_ids: whether the file may hold further ids.
     Raises:
         ValueError: an id is absent, repeated or unexpected, or the folds are not numbers from 0.

@@ -1,5 +1,6 @@
 """Ids of the rows: the columns of data.id, or without it columns of the same values."""
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from itertools import product
 
@@ -34,8 +35,7 @@ def read_ids(table: pd.DataFrame, data: Data, part: str) -> list[str]:
             f"{where}: {len(empty)} rows without {name!r}, first row {empty[0]}; fill it in, or "
             "set data.id to null"
         )
-    index = pd.Index(ids, dtype=object)
-    repeated = index[index.duplicated()].unique().tolist()
+    repeated = [cell for cell, n in Counter(ids).items() if n > 1]
     if repeated:
         raise ValueError(
             f"{where}: {len(repeated)} ids in more than one row: {first_few(repeated)}; ids must "

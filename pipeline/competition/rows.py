@@ -182,9 +182,7 @@ def joined(texts: Texts) -> list[str]:
 
 def joined_unordered(texts: Texts) -> list[str]:
     """`joined`, but (a, b) and (b, a) give the same string: each is a copy of the other."""
-    return joined(
-        tuple(row if len(row) == 1 else tuple(sorted(row, key=text_key)) for row in texts)
-    )
+    return joined(tuple(row if len(row) == 1 else (*sorted(row, key=text_key),) for row in texts))
 
 
 def _texts(table: pd.DataFrame, data: Data, where: str) -> Texts:
@@ -206,12 +204,10 @@ def _refuse_nothing_to_learn(train: Train, data: Data) -> None:
     """Raise a ValueError if all rows are of one class, or a target has no value."""
     is_part = data.train_rows is not None
     rows = f"{data.train}: the {len(train.ids)} rows{' that data.train_rows keeps' * is_part}"
-    if train.classes:
-        if len(set(train.y)) == 1:
-            remedy = "raise data.train_rows" if is_part else "at least two classes are needed"
-            raise ValueError(f"{rows} are all {train.classes[train.y[0]]!r}; {remedy}")
-        return
-    for name, y in zip(train.columns, train.y.T, strict=True):
+    if train.classes and len(set(train.y)) == 1:
+        remedy = "raise data.train_rows" if is_part else "at least two classes are needed"
+        raise ValueError(f"{rows} are all {train.classes[train.y[0]]!r}; {remedy}")
+    for name, y in () if train.classes else zip(train.columns, train.y.T, strict=True):
         if np.isnan(y).all():
             remedy = "raise data.train_rows" if is_part else "fill some in"
             raise ValueError(f"{rows} have no {name!r}; {remedy}, or take it out of data.target")

