@@ -792,7 +792,7 @@ def test_an_unknown_member_is_named_with_those_there_are(command):
         (["--xyz"], "'--xyz'.*--help"),
         (["--train", "x"], "'--train'"),
         (["extra"], "'extra'"),
-        (["--overwrite"], "'--overwrite'"),
+        (["--overwrite"], r"'--overwrite'.*python -m pipeline\."),
     ],
 )
 def test_an_unknown_argument_is_an_error_that_names_the_nearest(command, words, said):

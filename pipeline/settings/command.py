@@ -124,6 +124,8 @@ def parse(
         options = [option.removeprefix("--") for option in parser._option_string_actions]
         meant = meant_by(flag.removeprefix("--"), options) if flag.startswith("--") else []
         hint = did_you_mean([f"--{name}" for name in meant]) if meant else "see --help"
+        if flag.removeprefix("--") in FLAGS:
+            hint = "other stages take it, run alone as python -m pipeline.STAGE"
         raise ValueError(f"unknown argument {flag!r}; {hint}")
     typed = vars(known)
     keys, path, quick = set(typed), Path(typed.pop("config")), typed.pop("quick", False)
