@@ -66,12 +66,12 @@ def _run_here(
     starts: Callable[[int], bool] | None,
 ) -> Generator[tuple[int, Any]]:
     """Each piece's number and result or `Failure`, as they end in processes of this machine."""
-    n_of_machine = count_gpus() if any(piece.needs_torch for piece in pieces) else 0
+    n_gpus_here = count_gpus() if any(piece.needs_torch for piece in pieces) else 0
 
     def gpus_for(numbered: tuple[int, Piece]) -> int:
-        return n_of_machine if numbered[1].needs_torch else 0
+        return n_gpus_here if numbered[1].needs_torch else 0
 
-    # with GPUs pieces without torch come apart: they use all cores, not one process for each GPU
+    # with GPUs pieces without torch run apart: they use all cores, not one process for each GPU
     ordered = sorted(enumerate(pieces), key=gpus_for, reverse=True)
     # joblib restarts a worker whose memory has grown; no work is lost
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
@@ -80,7 +80,7 @@ def _run_here(
     try:
         for n_gpus, group in ((n, list(those)) for n, those in groupby(ordered, gpus_for)):
             n_jobs = jobs.n_jobs or n_gpus or joblib.cpu_count()
-            # with GPUs even one piece runs in a worker: here it would hide the others for good
+            # with GPUs even one piece runs in a worker: here it would hide the other GPUs for good
             n_jobs = min(n_jobs, max(2 if n_gpus > 1 else 1, len(group)))
             # with GPUs an equal share of the cores
             share = max(1, joblib.cpu_count() // min(n_jobs, len(group))) if n_gpus else 1
