@@ -6,7 +6,6 @@ reports/<c>/{index.html,index.json,summary.json,worst_rows.csv}.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.files.hashes import file_sha256
 from pipeline.files.paths import report_path
@@ -24,8 +23,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         path = report_path(config.competition)
         numbers, rows = path.with_name("summary.json"), path.with_name("worst_rows.csv")
         inputs = made_from(config)
+        beside = {p.name: file_sha256(p) for p in (numbers, rows) if p.is_file()}
         stamp = read_stamp(path)
-        if is_current(path, inputs) and stamp and stamp.about["beside"] == _hashes(numbers, rows):
+        if is_current(path, inputs) and stamp and stamp.about["beside"] == beside:
             print(f"{path}: up to date")
             return
         evidence = read_evidence(config)
@@ -45,11 +45,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         with written_with_stamp(path, inputs, beside=beside) as temporary:
             temporary.write_text(page(summary), encoding="utf-8")
         print(f"{summary['verdict'].translate(TO_ASCII)}\n{path}")
-
-
-def _hashes(*paths: Path) -> dict[str, str | None]:
-    """Hash of each file by its name; None if there is none."""
-    return {path.name: file_sha256(path) if path.is_file() else None for path in paths}
 
 
 if __name__ == "__main__":

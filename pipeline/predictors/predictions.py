@@ -102,10 +102,9 @@ def _remedy(wanted: str, file_ids: Sequence[str]) -> str:
 def check_same_models(folder: Path) -> None:
     """Raise a ValueError if the parts of ours come from different models, or were changed."""
     models = []
-    for part in PARTS:
-        path = folder / f"{part}.csv"
+    for path in (folder / "oof.csv", folder / "test.csv"):
         if read_stamp(path) is not None:  # an external part has none
-            remedy = f"{REMEDY} (an external predictor has no {part}.json)"
+            remedy = f"{REMEDY} (an external predictor has no {path.stem}.json)"
             models.append(str(require_current(path, {}, remedy).made_from.get("models")))
     if len(models) == 1 or len(set(models)) == 2:
         raise ValueError(
