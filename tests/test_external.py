@@ -119,6 +119,12 @@ def test_the_id_may_stand_behind_the_predictions(tmp_path):
     assert read(tmp_path, ["y", "x"]).tolist() == [[0, 1], [1, 0]]
 
 
+def test_predictions_under_another_name_are_to_be_renamed_not_removed(tmp_path):
+    save_csv(tmp_path, "oof", IDS, ["pred"], VALUES[:, :1])
+    with pytest.raises(ValueError, match=r"\[pred\].*\[target\].*\brename\b"):
+        read(tmp_path, columns=["target"], task="regression")
+
+
 def test_an_index_that_a_tool_wrote_beside_the_id_is_named_with_the_columns(tmp_path):
     write_rows(tmp_path / "oof.csv", ["", "id", "no", "yes"], [["0", "x", "1", "0"]])
     with pytest.raises(ValueError, match=r"\[id, no, yes\].*\[no, yes\]"):

@@ -122,7 +122,7 @@ def _from_table(path: Path, columns: Sequence[str]) -> tuple[list[str] | None, F
         hint = f"; {shown} here: rename it" if shown else _of_one_class(columns, len(names) - 1)
         raise ValueError(
             f"{path}: prediction columns [{listed(names[1:])}] should be [{listed(columns)}], "
-            f"after the id{hint}; {REMEDY}"
+            f"after the id{hint}; rename them, drop others, or make it again"
         )
     ids = None if id_at is None else table.iloc[:, id_at].tolist()
     # drop the id by place, because a class may have the same name
