@@ -67,7 +67,8 @@ def _refuse_other_kind(start: bytes, where: str, ending: str) -> None:
 def check_there(path: str, setting: str) -> None:
     """Raise a FileNotFoundError if the file of a setting does not exist."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file; correct {setting}, or put the file there")
+        what = "a folder, not a file" if Path(path).is_dir() else "no such file"
+        raise FileNotFoundError(f"{path}: {what}; correct {setting}, or put the file there")
 
 
 def open_table(path: str, setting: str, dialect: Dialect | None = None) -> pd.DataFrame:
