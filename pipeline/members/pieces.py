@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -126,11 +127,9 @@ def claim_gpu(n_gpus: int, folder: Path) -> None:
     user = os.getuid() if hasattr(os, "getuid") else 0  # another user's file cannot be locked
     for gpu in visible:
         lock = FileLock(folder / f"text-ensembles-{user}-gpu-{gpu.replace('/', '-')}.lock")
-        try:
+        with suppress(Timeout):
             lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        _held.append(lock)
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-        return
+            _held.append(lock)
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+            return
     os.environ["CUDA_VISIBLE_DEVICES"] = visible[os.getpid() % len(visible)]

@@ -59,7 +59,11 @@ def recipe_of(backbone: Path) -> Recipe:
             f"backbone {backbone}: modules.json has a module {odd[0]!r}, of which embeddings are "
             f"not made here; choose a model of {', '.join(READ)} alone"
         )
-    prompt, pooling = _prompt_of(backbone), "mean"
+    path = backbone / "config_sentence_transformers.json"
+    config = read_json(path) if path.is_file() else {}
+    # the prompt that the model's files apply by default, which few do
+    prompt = str((config.get("prompts") or {}).get(config.get("default_prompt_name"), ""))
+    pooling = "mean"
     if "Pooling" in folders:
         path = backbone / folders["Pooling"] / "config.json"
         config = read_json(path)
@@ -84,10 +88,3 @@ def _pooling_of(config: Mapping[str, Any], path: Path) -> str:
             f"{', '.join(POOLINGS)}"
         )
     return "+".join(POOLINGS[mode] for mode in modes)
-
-
-def _prompt_of(backbone: Path) -> str:
-    """The prompt that the model's files apply by default, which few do."""
-    path = backbone / "config_sentence_transformers.json"
-    config = read_json(path) if path.is_file() else {}
-    return str((config.get("prompts") or {}).get(config.get("default_prompt_name"), ""))
