@@ -85,8 +85,8 @@ class SavedBlends:
             ours = (n for n in self.ranking if not self._external(self._needed_by(n)))
             remedy = next((f"without it: --predictor {n}" for n in ours), "is one of your own")
             raise ValueError(
-                f"{name} needs {', '.join(external)}, made elsewhere, whose predictions of these "
-                f"rows are unknown; the best predictor {remedy}"
+                f"{name}: these rows have no predictions of {', '.join(external)}, made elsewhere; "
+                f"the best predictor {remedy}"
             )
         return needed
 
