@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.ensemble.fitted import BlendModel, Fitted, State
 from pipeline.ensemble.stackers import STACKERS
 from pipeline.ensemble.weights import WEIGHTS
+from pipeline.scoring.names import LABELLED
 from pipeline.scoring.target import Target
 from pipeline.scoring.tasks import TASKS, Floats, Task, as_probabilities
 
@@ -72,7 +73,7 @@ class GeometricMean:
     Confident members count for more than in the plain mean.
     """
 
-    tasks = ("binary", "multiclass", "multilabel")
+    tasks = LABELLED
 
     def fit(self, preds: Floats, target: Target, seed: int) -> State:
         return {}

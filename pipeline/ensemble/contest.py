@@ -222,9 +222,9 @@ def _with_columns(
     """The leaderboard with a column of scores for each target, if there are several."""
     if not target.has_column_scores:
         return board
-    by_name = {entry.name: target.column_scores(entry.predictions) for entry in entries}
-    scores = np.stack([by_name[name] for name in board["name"]])
-    of_targets = {
-        f"{target.metric.label} of {name}": scores[:, j] for j, name in enumerate(columns)
-    }
-    return board.assign(**of_targets)
+    scores = pd.DataFrame(
+        [target.column_scores(entry.predictions) for entry in entries],
+        index=[entry.name for entry in entries],
+        columns=[f"{target.metric.label} of {name}" for name in columns],
+    )
+    return board.join(scores, on="name")
