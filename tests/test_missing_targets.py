@@ -356,6 +356,15 @@ def test_a_solution_lacks_cells_where_the_metric_can_leave_them_out(workplace):
         solution_target(of_all, train, ids)
 
 
+def test_a_solution_that_does_not_fit_is_to_be_corrected_or_removed(workplace):
+    config = load_config(write_competition(workplace, "regression"))
+    train = read_train(config.data, "regression")
+    for header in (["key", "target"], ["id", "score"]):
+        write_rows(workplace / "data/tiny/solution.csv", header, [["b001", "0"]])
+        with pytest.raises(ValueError, match=r"solution\.csv: .*'(id|target)'.*\bremove it\b"):
+            solution_target(config, train, ["b001"])
+
+
 def test_a_solution_holds_values_that_the_metric_can_score(workplace):
     write_competition(workplace, "regression")
     header, rows = read_rows(workplace / "data/tiny/sample_submission.csv")

@@ -21,8 +21,6 @@ from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Config
 from pipeline.settings.data import Data
 
-REMEDY = "correct the file or remove it: only the report reads it"
-
 
 def solution_path(data: Data) -> Path:
     return Path(data.test).with_name("solution.csv")
@@ -38,14 +36,18 @@ def solution_target(
     Raises:
         ValueError: as for `read_solution`, or the metric cannot score the targets.
     """
-    y = read_solution(config.data, config.task, ids, train.classes)
-    if y is None:
-        return None
-    check_metric_takes(config.metric, str(solution_path(config.data)), y, train.classes)
+    where = str(solution_path(config.data))
     try:
+        y = read_solution(config.data, config.task, ids, train.classes)
+        if y is None:
+            return None
+        check_metric_takes(config.metric, where, y, train.classes)
         return Target.of(y, config.task, config.metric, groups, labels=train.y)
     except ValueError as error:
-        raise ValueError(f"{solution_path(config.data)}: {error}; {REMEDY}") from None
+        reason = str(error).removeprefix(f"{where}: ")
+        raise ValueError(
+            f"{where}: {reason}; correct the file or remove it: only the report reads it"
+        ) from None
 
 
 def read_solution(
@@ -62,22 +64,19 @@ def read_solution(
     if not Path(where).is_file():
         return None
     table = open_table(where, "solution.csv", data.dialect)
-    order = in_order_of(ids, _ids(data, table, where), where, REMEDY)
+    order = in_order_of(ids, _ids(data, table, where), where, "it needs those of data.test")
     cells = {}
     for name in data.target:
         targets = column(table, name, where, "data.target")
         cells[name] = [targets[row] for row in order]
     if not TASKS[task].has_classes or len(cells) > 1:
-        try:
-            y, _ = read_targets(task, where, ids, cells, None)
-        except ValueError as error:
-            raise ValueError(f"{error}; {REMEDY}") from None
+        y, _ = read_targets(task, where, ids, cells, None)
         return y.argmax(axis=1) if TASKS[task].has_classes else y
     (spellings,) = cells.values()
     class_of = {cell: spelled_in(cell, classes) or cell for cell in set(spellings)}
     y = pd.Index([*classes]).get_indexer(pd.Index([class_of[cell] for cell in spellings]))
     if (y < 0).any():
-        raise ValueError(f"{where}: class {spellings[y.argmin()]!r} is not in data.train; {REMEDY}")
+        raise ValueError(f"{where}: class {spellings[y.argmin()]!r} is not in data.train")
     return y
 
 
