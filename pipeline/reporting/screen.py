@@ -140,5 +140,5 @@ def _expected(score: float, expected: Mapping[str, Any] | None, number: Format) 
     return [
         f"expect {number(known['score'])}: the score of choosing without each fold and scoring the "
         f"choice on that fold; gain {_gain(known, number)}",
-        "chosen without one of the folds: " + ", ".join(f"{name} ({k})" for name, k in times),
+        "choices, each without one fold: " + ", ".join(f"{name} ({k})" for name, k in times),
     ]
