@@ -205,3 +205,9 @@ def test_thresholds_are_those_of_the_blend_before_its_cut_was_moved():
 @pytest.mark.parametrize(("kind", "metric"), [("binary", "auc"), ("multiclass", "accuracy")])
 def test_there_are_no_thresholds_where_nothing_is_cut(kind, metric):
     assert by_threshold(whole_evidence(kind=kind, metric=metric)) is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_of_one_class_have_no_curves():
+    p = np.linspace(0.1, 0.9, 9)[:, None, None]
+    assert ranking(evidence("binary", np.zeros(9, dtype=int), p, metric="f1")) is None

@@ -130,10 +130,10 @@ def _decided(evidence: Evidence) -> tuple[tuple[str, ...], NDArray[Any], NDArray
 
 
 def ranking(evidence: Evidence) -> dict[str, Any] | None:
-    """The ROC and the precision-recall curve of a binary task, with their areas."""
-    if evidence.config.task != "binary":
-        return None
+    """The ROC and the precision-recall curve of a binary task whose rows have both classes."""
     y, p = evidence.train.y, evidence.chosen_oof[:, 0]
+    if evidence.config.task != "binary" or len(np.unique(y)) < 2:
+        return None
     false_positives, recall, _ = roc_curve(y, p)
     precision, recall_of_precision, _ = precision_recall_curve(y, p)
     return {
