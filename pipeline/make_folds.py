@@ -14,7 +14,7 @@ from pipeline.competition.folds import (
     check_values,
     dealt,
     origin_of,
-    read_folds,
+    read_rows,
     warnings_about,
     with_oof,
     write_folds,
@@ -26,17 +26,17 @@ from pipeline.settings.command import stage
 
 def main(argv: Sequence[str] | None = None) -> None:
     with stage(__doc__, argv, "overwrite") as (config, flags):
-        train = read_train(config.data, config.task, config.folds.time)
         path = folds_path(config.competition)
-        origin = origin_of(config.folds, train)
         if path.is_file() and not flags.overwrite:
-            folds = read_folds(config.competition, train.ids, origin)
+            train, folds = read_rows(config)
             if config.folds.path is not None and (folds != dealt(config, train)).any():
                 raise ValueError(f"{config.folds.path}: not the folds in {path} any more; {REMEDY}")
             done = "still fits"
         else:
+            train = read_train(config.data, config.task, config.folds.time)
             folds = dealt(config, train)
             check_values(folds, train)
+            origin = origin_of(config.folds, train)
             write_folds(config.competition, train.ids, config.data.id_name, folds, origin)
             done = "written"
         for line in warnings_about(folds, train, config.task, config.folds.scheme):

@@ -198,3 +198,12 @@ def test_weights_that_leave_a_model_without_rows_are_refused(workplace, run, ref
         run(config)
     else:
         assert re.search(rf"data\.weight.*\b{n_weighed % 45}\b", refused(config))
+
+
+def test_weights_that_came_after_the_folds_are_checked_too(workplace, run, refused):
+    config = write_competition(workplace, "regression")
+    run(config)
+    header, rows = read_rows(workplace / "data/tiny/train.csv")
+    rows = [[*row, str(int(k == 0))] for k, row in enumerate(rows)]
+    write_rows(workplace / "data/tiny/train.csv", [*header, "w"], rows)
+    assert re.search(r"data\.weight.*\b0\b", refused(config, "--data.weight", "w"))
