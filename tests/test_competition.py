@@ -596,6 +596,12 @@ def test_one_long_text_does_not_make_memory_for_all_rows_as_long(tables):
         tracemalloc.stop()
 
 
+def test_each_spelling_of_a_missing_group_is_told_to_be_a_group(tables):
+    rows = "id,text,target,g\n1,a,2,NA\n2,b,2,\n3,c,2,x\n"
+    (line,) = doubts(tables, rows, group="g")
+    assert re.match(r"train\.csv: .*\b2\b.*'' or 'NA'.*'1'", line)
+
+
 @pytest.mark.parametrize("empty", ["", " ", "nan", "NULL"])
 def test_empty_groups_are_counted(tables, empty):
     rows = f"id,text,target,g\n1,a,2,x\n2,b,2,{empty}\n3,c,2,{empty}\n"

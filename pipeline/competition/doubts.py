@@ -34,7 +34,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
     is_empty = all if is_filled_in else any
     keys, test_keys = _keys(train.texts), _keys(test.texts)
     known_texts, known_ids = set(keys) - {""}, set(train.ids)
-    ungrouped = list(map(is_missing, train.groups or ()))
+    groups = train.groups or ()
     lines: list[str] = []
 
     def count(file: str, ids: Iterable[str], what: str) -> None:
@@ -43,8 +43,9 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
 
     count(data.train, _ids_of_empty(train, is_empty), "rows have an empty text")
     count(data.test, _ids_of_empty(test, is_empty), "rows have an empty text")
-    what = f"rows have no {data.group!r} and count as one group"
-    count(data.train, compress(train.ids, ungrouped), what)
+    missing = " or ".join(sorted({repr(group) for group in groups if is_missing(group)}))
+    what = f"rows have no {data.group!r} and count as the group {missing}"
+    count(data.train, compress(train.ids, map(is_missing, groups)), what)
     if len(data.target) == 1:
         codes = [k for k, name in enumerate(train.classes) if name.strip().casefold() in NO_CLASS]
         what = "rows have a target that reads as missing and counts as a class"
@@ -65,7 +66,7 @@ def warnings_about(data: Data, task: str, train: Train, test: TestRows) -> list[
             if (column := np.unique(y[~np.isnan(y)])).size == 1
         ]
     lines += _lines_about_absent(data, train, test, data.text if is_filled_in else ())
-    lines += _lines_about_spellings(data, train.groups or ())
+    lines += _lines_about_spellings(data, groups)
     if TASKS[task].has_classes and data.train_rows is None:  # a part may well hold one row
         lines += _lines_about_lone_rows(data, train)
     return lines + lines_about_recurring(data, train, test)
