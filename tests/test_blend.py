@@ -20,6 +20,7 @@ from pipeline.ensemble.crossfit import cross_fit_pairs, of_own_fold
 from pipeline.files.reading import read_json
 from pipeline.files.writing import write_json
 from pipeline.predictors import saved_blends
+from pipeline.predictors.board import read_board
 from pipeline.scoring.intervals import difference_interval, estimate_fit_variance
 from pipeline.scoring.target import Target
 from pipeline.settings.command import load_config
@@ -400,6 +401,14 @@ def test_another_version_of_ours_makes_the_leaderboard_again(prepared, run, monk
 def test_a_folder_that_bears_the_name_of_a_blend_is_refused(name, prepared, refused):
     told = refused(prepared("regression"), "--blend.external", f"theirs/{name}")
     assert re.search(rf"blend\.external: .*theirs/{name}\b", told)
+
+
+def test_a_member_may_bear_the_name_of_a_missing_value(tmp_path):
+    (tmp_path / "leaderboard.csv").write_text("name,alone,gain\nnan,,\nblend_mean,nan,0.5\n")
+    board = read_board(tmp_path / "leaderboard.csv")
+    assert board["name"].tolist() == ["nan", "blend_mean"]
+    assert board["alone"].iloc[1] == "nan"
+    assert board.iloc[0].isna().tolist() == [False, True, True]
 
 
 def test_each_target_has_its_own_column_of_scores(reported):

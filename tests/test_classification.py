@@ -90,6 +90,8 @@ def test_a_regression_decides_for_grades_only_where_its_metric_does():
     found = classification(evidence("regression", y, p, metric="qwk"))
     assert [line["name"] for line in found["classes"]] == ["1", "2", "4"]
     assert found["matrix"].tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+    two = (np.hstack([y, y]), np.concatenate([p, p], axis=2))
+    assert classification(evidence("regression", *two, metric="qwk")) is None
     grades = np.arange(101.0)[:, None]
     assert classification(evidence("regression", grades, grades[:, None], metric="qwk")) is None
     assert classification(evidence("regression", grades[1:], grades[1:, None], metric="qwk"))
