@@ -212,6 +212,8 @@ CHANGES = {
     ),
     "a setting": lambda patch: CONFIG.write_text(CONFIG.read_text() + "submit: {as: labels}\n"),
     "a member's predictions": lambda patch: change_last_digit(OOF / "max/oof.csv"),
+    "a blend's predictions": lambda patch: change_last_digit(OOF / "blend_mean/test.csv"),
+    "the folds": lambda patch: change_last_digit(Path("folds/tiny.csv")),
     "the leaderboard": lambda patch: change_last_digit(BOARD),
     "the expected score": lambda patch: change_last_digit(BOARD.with_suffix(".json")),
     "a member's run": lambda patch: write_json(
