@@ -55,15 +55,19 @@ def test_run_json_names_the_command_of_the_stage_and_not_of_the_worker(train):
 
 
 def test_only_fine_tuned_units_wait_for_a_gpu_and_read_the_backbone(train, monkeypatch):
-    """Embeddings are made before; a support vector machine takes a core."""
+    """Embeddings are made before; a worker that looked for GPUs here would see all of them."""
     needs = {}
 
     def kept(function, pieces, jobs, **_):
         needs.update({piece.label: (piece.needs_torch, len(piece.reads)) for piece in pieces})
-        return [Failure(piece.label, "not trained", "not trained") for piece in pieces]
+        monkeypatch.setattr("pipeline.members.bert.finetune.best_device", None)
+        return [
+            Failure(piece.label, "", "") if piece.needs_torch else function(*piece.arguments)
+            for piece in pieces
+        ]
 
     monkeypatch.setattr("pipeline.members.training.run_all", kept)
-    with pytest.raises(SystemExit, match=r"\b4\D+4\D.*\bmean fold 0\b"):
+    with pytest.raises(SystemExit, match=r"\b2\D+4\D.*\bmean fold 0\b"):
         train({"pooling": "mean"}, {"model": "embedding_svr"})
     assert needs == {
         **{f"mean fold {fold}": (True, 1) for fold in (0, 1)},

@@ -76,7 +76,9 @@ def train_units(
             print(f"warning: {warning}")
         needs_torch = isinstance(member, Member)  # embeddings are made already
         reads = tuple(Path(f) for f in (copy if needs_torch else None, metric_file) if f)
-        facts = {"encoding": encoding, "fingerprint": fingerprints[member.name]}
+        # asked here: a worker that looks for GPUs before it claims one sees all of them for good
+        device = None if needs_torch else device_of(encoding)
+        facts = {"encoding": encoding, "fingerprint": fingerprints[member.name], "device": device}
         for unit in units:
             arguments = (table.to_train(unit, member, **facts, **shared_facts), inputs[shared_by])
             pieces.append(Piece(str(unit), arguments, needs_torch, reads, unit.folder))
@@ -165,7 +167,7 @@ def train_unit(to_train: UnitToTrain, inputs: Any) -> list[str]:
                 "oof_sha256": oof_sha256,
                 "unit_seconds": round(time.monotonic() - start, 3),
                 "rows": {"training": len(to_train.training), "held_out": len(to_train.ids)},
-                "device": device_of(encoding),
+                "device": to_train.device or device_of(encoding),
                 **facts,
                 **to_train.provenance,
             }

@@ -116,6 +116,7 @@ class UnitToTrain:
         ids: of the fold's rows, in their order, as `texts` and `features`.
         provenance: of the stage that trains; the worker's command line is another.
         overwrite: whether a unit with another fingerprint may be replaced.
+        device: that made its embeddings; None: the worker's own.
     """
 
     unit: Unit
@@ -128,6 +129,7 @@ class UnitToTrain:
     fingerprint: Mapping[str, object]
     provenance: Mapping[str, object]
     overwrite: bool
+    device: str | None = None
 
     @property
     def training(self) -> NDArray[np.int64]:
