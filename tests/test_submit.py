@@ -72,11 +72,11 @@ def test_the_record_holds_the_weights_settings_and_files_behind_the_submission(c
     assert json.loads(path.with_name("max.json").read_text(encoding="utf-8"))["weights"] is None
 
 
-def test_the_record_has_no_score_by_another_metric(case, run):
-    for metric, is_known in (("pearson", True), ("rmse", False)):
-        run(case, "--metric", metric, "--predictor", "max")
+def test_the_record_has_no_score_or_interval_that_other_settings_gave(case, run):
+    for words in ((), ("--metric", "rmse"), ("--data.group", "document")):
+        run(case, *words, "--predictor", "max")
         record = json.loads(Path("submissions/tiny/max.json").read_text(encoding="utf-8"))
-        assert ("score" in record["leaderboard"]) == is_known
+        assert ("score" in record["leaderboard"]) == (not words)
 
 
 def test_weights_of_a_record_are_by_target_where_targets_have_their_own(tmp_path):

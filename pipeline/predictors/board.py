@@ -13,7 +13,7 @@ from pipeline.files.hashes import file_sha256, sha256_of_array, sha256_of_texts
 from pipeline.files.messages import short
 from pipeline.files.paths import leaderboard_path, predictor_dir
 from pipeline.files.reading import read_json
-from pipeline.files.stamp import Stamp, read_stamp, require_current
+from pipeline.files.stamp import Stamp, first_difference, read_stamp, require_current
 from pipeline.files.suggestions import choices
 from pipeline.predictors.external import PARTS, part_path, part_sha256
 from pipeline.predictors.predictions import changed_settings, read_predictions
@@ -77,15 +77,23 @@ def hashes_of_predictors(config: Config) -> dict[str, list[str]]:
 
 
 def settings_of(config: Config) -> dict[str, object]:
-    """The settings that determine the blends, with the source of a metric of the user's own."""
-    own = metric_of(config.metric).own
+    """The settings that determine the blends, beside the metric."""
     return {
         "methods": list(config.blend.methods),
         "postprocessing": list(config.blend.postprocessing),
         "task": config.task,
-        "metric": config.metric,
         "seed": config.seed,
+    }
+
+
+def _scored_by(config: Config, train: Train) -> dict[str, object]:
+    """What scores and intervals depend on beside predictions, targets and folds; data as hashes."""
+    own, groups, weights = metric_of(config.metric).own, train.groups, train.metric_weights
+    return {
+        "metric": config.metric,
         **({"metric's source": sha256_of_texts([own.source])} if own else {}),
+        "groups": None if groups is None else sha256_of_texts(groups),
+        "metric weights": None if weights is None else sha256_of_array(weights),
     }
 
 
@@ -122,22 +130,13 @@ def made_from_of_blends(
         "predictors": files,
         "kinds": dict(zip(files, kinds, strict=True)),
         **settings_of(config),
+        **_scored_by(config, train),
         "targets": sha256_of_array(train.y),
         "classes": list(train.classes),
         "data.text": list(train.names),
         "texts": train.sha256_of_texts,
         "test rows": test.sha256,
         "folds": sha256_of_array(folds),
-        **_groups_and_weights(train),
-    }
-
-
-def _groups_and_weights(train: Train) -> dict[str, str | None]:
-    """Hashes of what scores and intervals depend on beside predictions, targets and folds."""
-    groups, weights = train.groups, train.metric_weights
-    return {
-        "groups": None if groups is None else sha256_of_texts(groups),
-        "metric weights": None if weights is None else sha256_of_array(weights),
     }
 
 
@@ -178,7 +177,7 @@ def require_board(config: Config, train: Train) -> Stamp:
     """
     check_predicted(member_folders(config).values())
     made_from = {"predictors": hashes_of_predictors(config), **settings_of(config)}
-    made_from |= _groups_and_weights(train)
+    made_from |= _scored_by(config, train)
     path = leaderboard_path(config.competition)
     return require_current(path, made_from, remedy_of(path))
 
@@ -211,7 +210,7 @@ def standing_of(
     board = read_board(path).set_index("name", drop=False)
     if predictor is None:
         predictor = str(board.index[board["chosen"]][0])
-    if predictor not in board.index or stamp.made_from["metric"] != config.metric:
+    if predictor not in board.index or first_difference(stamp.made_from, _scored_by(config, train)):
         return predictor, {}
     scored = stamp.made_from["predictors"].get(predictor)
     if scored is not None and scored[0] != part_sha256(folder_of(config, predictor), "oof"):
