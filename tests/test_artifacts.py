@@ -1,7 +1,5 @@
 """Artifacts: written whole or not at all, read literally, matched by id."""
 
-import contextlib
-import gc
 import re
 import tracemalloc
 
@@ -110,7 +108,7 @@ def test_numbers_of_a_csv_keep_every_digit(tmp_path):
     assert (read == values).all()
 
 
-cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=20)
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
 @given(rows=st.lists(st.tuples(cells, cells), max_size=10), header=st.tuples(cells, cells))
@@ -135,13 +133,6 @@ def test_quoted_line_breaks_quotes_and_commas_stay_in_their_cell():
 
 def test_blank_lines_are_no_rows():
     assert len(text_cells(b"id,text\n\n1,a\n\n\n2,b\n\n", "t.csv")) == 2
-
-
-def test_the_garbage_collector_is_as_it_was_after_a_read_and_after_a_damaged_file():
-    for content in (b"id,text\n1,a\n", b"id,text\n1\n"):
-        with contextlib.suppress(ValueError):
-            text_cells(content, "t.csv")
-        assert gc.isenabled()
 
 
 def test_columns_of_one_name_stay_apart():

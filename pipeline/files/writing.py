@@ -3,12 +3,14 @@
 A file with its final name is complete; a killed run leaves only dot-files.
 """
 
+import csv
 import json
 import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -96,7 +98,10 @@ def write_csv(path: Path, table: "pd.DataFrame") -> str:
 
 def save_csv(path: Path, table: "pd.DataFrame") -> None:
     """Save `table` without its index, with exact numbers."""
-    table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+    save = partial(table.to_csv, path, index=False, encoding="utf-8", lineterminator="\n")
+    save()
+    if b"\r" in path.read_bytes():  # csv leaves it outside of quotes, where it ends a line
+        save(quoting=csv.QUOTE_NONNUMERIC)
 
 
 def table_by_id(
