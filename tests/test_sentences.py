@@ -135,6 +135,17 @@ def test_damaged_modules_are_named(content, embedding_model):
         recipe_of(copy)
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["1_Pooling/config.json", "config_sentence_transformers.json", "sentence_bert_config.json"],
+)
+def test_a_damaged_file_of_a_model_is_to_be_downloaded_again(file, embedding_model):
+    copy = embedding_model({"pooling_mode": "mean"})
+    (copy / file).write_text("{")
+    with pytest.raises(ValueError, match=rf"{file}: .*\bdownload\b"):
+        recipe_of(copy)
+
+
 def test_a_pooling_that_is_not_known_is_named(embedding_model):
     with pytest.raises(ValueError, match="'median'"):
         recipe_of(embedding_model({"pooling_mode": "median"}))

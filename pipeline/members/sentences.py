@@ -22,6 +22,7 @@ OLD_KEYS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+AGAIN = "download the model again"
 READ = ("Transformer", "Pooling", "Normalize")  # the modules that are understood
 
 
@@ -50,7 +51,7 @@ def recipe_of(backbone: Path) -> Recipe:
     path = backbone / "modules.json"
     if not path.is_file():
         return Recipe()
-    with decoding(path, "download the model again"):
+    with decoding(path, AGAIN):
         modules = json.loads(path.read_text("utf-8"))
         folders = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
     odd = [kind for kind in folders if kind not in READ]
@@ -60,13 +61,13 @@ def recipe_of(backbone: Path) -> Recipe:
             f"not made here; choose a model of {', '.join(READ)} alone"
         )
     path = backbone / "config_sentence_transformers.json"
-    config = read_json(path) if path.is_file() else {}
+    config = read_json(path, AGAIN) if path.is_file() else {}
     # the prompt that the model's files apply by default, which few do
     prompt = str((config.get("prompts") or {}).get(config.get("default_prompt_name"), ""))
     pooling = "mean"
     if "Pooling" in folders:
         path = backbone / folders["Pooling"] / "config.json"
-        config = read_json(path)
+        config = read_json(path, AGAIN)
         pooling = _pooling_of(config, path)
         if prompt and config.get("include_prompt") is False:
             raise ValueError(
@@ -74,7 +75,7 @@ def recipe_of(backbone: Path) -> Recipe:
                 "done here; choose another model"
             )
     path = backbone / "sentence_bert_config.json"
-    is_lower = path.is_file() and read_json(path).get("do_lower_case") is True
+    is_lower = path.is_file() and read_json(path, AGAIN).get("do_lower_case") is True
     return Recipe(prompt, pooling, "Normalize" in folders, is_lower)
 
 
