@@ -139,7 +139,7 @@ class Bert:
         try:
             load_trained_tensors(network, load_file(weights))
         except ValueError as error:  # another version wrote them
-            raise ValueError(f"{weights}: {error}; train the unit again") from None
+            raise ValueError(f"{weights}: {error}; {unit.remedy}") from None
         return partial(predict, network, task=run["task"], scaling=scaling_of(unit))
 
 

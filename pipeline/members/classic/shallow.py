@@ -104,7 +104,7 @@ class Classic:
 
     def load(self, unit: Unit) -> Callable[[Any], Floats]:
         path = unchanged(unit, MODEL, "weights_sha256")
-        with decoding(path, f"remove {unit.folder} and train the unit again"):  # of other versions
+        with decoding(path, unit.remedy):  # of other versions
             return partial(_predict, joblib.load(path), scaling_of(unit))
 
 
