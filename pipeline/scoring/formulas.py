@@ -131,17 +131,16 @@ def sums_by(codes: NDArray[np.int64], n_codes: int, counts: Floats) -> Floats:
 
 def ratio(above: Any, below: Any) -> Floats:
     """`above / below`, NaN where `below` is not positive."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.greater(below, 0), np.divide(above, below), np.nan)
+    return np.divide(above, np.where(np.greater(below, 0), below, np.nan))
 
 
 def mean_of_defined(values: Any, weights: Sequence[float] | None = None) -> Floats:
     """Mean over the first axis without NaNs, weighted if asked; NaN where all values are NaN."""
     values = np.asarray(values)
+    if len(values) == 1:  # a fast path: hill climbing calls this thousands of times
+        return values[0]
     undefined = np.isnan(values)
     if weights is not None:
         shares = np.reshape(weights, (-1, *[1] * (values.ndim - 1))) * ~undefined
         return ratio((np.where(undefined, 0, values) * shares).sum(axis=0), shares.sum(axis=0))
-    if not undefined.any():  # a fast path: hill climbing calls this thousands of times
-        return np.asarray(values.mean(axis=0))
     return ratio(np.where(undefined, 0, values).sum(axis=0), (~undefined).sum(axis=0))

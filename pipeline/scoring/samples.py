@@ -30,8 +30,8 @@ Scorer = Callable[[NDArray[Any], NDArray[Any]], SampleScore]
 
 def _means_of(*values: Floats) -> Callable[[Floats], Floats]:
     """A function from counts to the (k, B) means of k (n,) values."""
-    stacked = np.column_stack(values)
-    return lambda counts: ratio(counts @ stacked, counts.sum(axis=1, keepdims=True)).T
+    stacked = np.stack(values)
+    return lambda counts: ratio(stacked @ counts.T, counts.sum(axis=1))
 
 
 def _variance(mean: Floats, mean_square: Floats) -> Floats:
@@ -42,7 +42,8 @@ def _variance(mean: Floats, mean_square: Floats) -> Floats:
 
 def _scale(values: Floats) -> tuple[float, float]:
     """Median and largest distance to it; values scaled by both square without overflow."""
-    center = float(np.median(values))
+    middle = len(values) // 2
+    center = float(np.partition(values, middle)[middle])
     return center, float(np.abs(values - center).max()) or 1.0
 
 
