@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 from report_numbers import evidence
 from scipy.stats import ks_2samp, kstwobign
 from scored import score
@@ -182,7 +183,8 @@ def test_a_figure_has_the_colours_of_the_page_and_an_escaped_description():
     assert "var(--line)" in svg
     assert "DejaVu" not in svg
     assert not [colour for colour in VARIABLES if colour in svg]
-    assert svg == drawn(draw)
+    with rc_context({"font.family": "serif", "lines.linewidth": 9, "axes.grid.axis": "x"}):
+        assert svg == drawn(draw)
 
 
 def test_calibration_by_hand():

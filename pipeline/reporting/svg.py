@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.style import context
 
 matplotlib.use("agg")  # no screen is needed
 
@@ -55,7 +56,8 @@ def drawn(draw: Callable[..., str], *arguments: Any) -> str:
         draw: draws on a figure, given it and the arguments; returns the content in words, for
             screen readers.
     """
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    # reset, because a matplotlibrc of the user's may have another font, or write by TeX
+    with context(STYLE, after_reset=True), warnings.catch_warnings():
         # the browser has the letters that Matplotlib's own font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing")
         warnings.filterwarnings("ignore", "No artists with labels")  # where no score is defined
