@@ -162,6 +162,14 @@ def test_the_page_says_what_training_did_to_targets_rows_and_classes(summary):
     assert 'id="training"' not in page(summary)
 
 
+@pytest.mark.parametrize(
+    ("groups", "said"), [(19, ["19 groups", "10 groups"]), (20, ["10 groups"]), (None, [])]
+)
+def test_the_page_says_what_few_groups_mean_for_intervals_and_folds(summary, groups, said):
+    told = page({**summary, "rows": {**summary["rows"], "groups": groups}})
+    assert re.findall(r"\d+ groups", told) == said
+
+
 def test_the_page_says_what_the_chosen_blends_post_processing_does(summary):
     assert ">blend_convex: cut at 0.3.<" in page(summary)
     assert 'id="postprocessing"' not in page({**summary, "postprocessing": None})
