@@ -368,6 +368,12 @@ def test_threads_for_which_no_machine_of_ray_is_large_enough_are_a_warning(ray, 
     assert ("jobs.threads is 3, " in told and "more than 2 CPUs" in told) == (threads == 3)
 
 
+def test_sigterm_is_answered_as_without_ray(ray):
+    before = signal.getsignal(signal.SIGTERM)
+    engines.Ray(Jobs(backend="ray")).close()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 @pytest.mark.parametrize(("backend", "package"), [("ray", "ray"), ("dask", "distributed")])
 def test_a_cluster_whose_package_is_not_there_says_what_to_install(backend, package, monkeypatch):
     for module in ("ray", "dask", "dask.distributed"):

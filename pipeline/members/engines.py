@@ -2,7 +2,9 @@
 
 import logging
 import pickle
+import signal
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,6 +139,7 @@ class Ray:
         import ray
 
         self.ray, self.threads = ray, jobs.threads or 1
+        at_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(
                 runtime_env={"py_modules": [str(PACKAGE)]},
@@ -149,6 +152,8 @@ class Ray:
             raise ValueError(
                 f"jobs.backend: no Ray cluster answers ({reason}); start it, see docs/cluster.md"
             ) from None
+        with suppress(ValueError):  # outside of the main thread nothing was replaced
+            signal.signal(signal.SIGTERM, at_sigterm)  # Ray's own exits with 15, without a word
         n_cpus = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
         if self.threads > n_cpus:
             print(
