@@ -63,9 +63,8 @@ def _advice(location: Sequence[Any]) -> str:
 
 
 def _unknown_key(location: Sequence[Any]) -> str:
-    key, section = _dotted(location), _dotted(location[:-1])
-    known = list(_fields_at(location[:-1]))
-    own = [f"{section}.{name}".strip(".") for name in known]
+    section, known = _dotted(location[:-1]), list(_fields_at(location[:-1]))
+    key, *own = (f"{section}.{name}".strip(".") for name in (location[-1], *known))
     elsewhere = [name for settings in settings_by_section().values() for name in settings]
     if location[0] in ("members", "metric"):  # a classic member has no key of training anywhere
         elsewhere = []
