@@ -124,7 +124,7 @@ def test_whose_probability_it_is_is_told():
 )
 def test_which_of_two_words_is_positive_is_asked_for(metric, column, classes):
     first, second = classes
-    said = rf"'{first}' and '{second}'.*data\.positive: {first}\b.*data\.positive: {second}\b"
+    said = rf"'{first}' and '{second}'.*\.positive: '?{first}\b.*\.positive: {second}\b"
     sample = sample_of(columns=(column,))
     with pytest.raises(ValueError, match=said):
         check_positive(None, Form("binary", metric, "auto", sample, classes))
@@ -158,7 +158,7 @@ def test_where_it_is_known_or_does_not_count_it_is_not_asked_for(metric, columns
 
 @pytest.mark.parametrize(("column", "classes"), [("no", ("No", "Yes")), ("0.0", ("0", "1"))])
 def test_a_column_of_the_negative_class_is_refused_however_it_is_spelled(column, classes):
-    with pytest.raises(ValueError, match=rf"'{column}'.*data\.positive: {classes[0]}$"):
+    with pytest.raises(ValueError, match=rf"'{column}'.*data\.positive: '{classes[0]}'$"):
         Form("binary", "auc", "auto", sample_of(columns=(column,)), classes)
 
 

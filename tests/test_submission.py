@@ -230,7 +230,7 @@ def test_labels_do_not_fit_a_column_for_each_class():
 
 
 def test_the_probability_of_one_class_is_not_written_under_the_others_name():
-    with pytest.raises(ValueError, match=r"'no'.*'yes'.*data\.positive: no"):
+    with pytest.raises(ValueError, match=r"'no'.*'yes'.*data\.positive: 'no'"):
         binary("auc", "id", "no")
     for name in ("yes", "prediction"):
         assert binary("auc", "id", name) == {name: [0.2, 0.5, 0.9]}

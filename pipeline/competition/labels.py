@@ -15,6 +15,7 @@ from pipeline.scoring.metrics import Metric, metric_of
 from pipeline.scoring.names import Setting
 from pipeline.scoring.tasks import TASKS
 from pipeline.settings.config import Config
+from pipeline.settings.listing import spelled
 
 ZERO_ONE = ("0", "1")  # of a multilabel task
 NO = ("0", "False", "false", "FALSE", "no", "No", "NO", "0.0")
@@ -94,7 +95,7 @@ class Form:
         if self.task == "binary" and spelled_in(columns[0], classes) == classes[0]:
             raise ValueError(
                 f"the sample submission's column {columns[0]!r} is a class, but the probability of "
-                f"{classes[1]!r} is predicted; set data.positive: {classes[0]}"
+                f"{classes[1]!r} is predicted; set data.positive: {spelled(classes[0])}"
             )
         if self.task == "multiclass":
             fitting = "auto" if self.scored_by.decides or self.scored_by.k else "labels"
@@ -120,9 +121,9 @@ def labels_as_sampled(cells: frozenset[str], classes: Sequence[str]) -> tuple[st
     A sample may show one class only, so a spelling counts as certain when one rule, such as whole
     numbers for 1.0 or 0 and 1 for False and True, gives every cell.
     """
-    for spelled in _spellings(classes):
-        if len(set(spelled)) == len(classes) and cells <= set(spelled):
-            return spelled
+    for spelling in _spellings(classes):
+        if len(set(spelling)) == len(classes) and cells <= set(spelling):
+            return spelling
     return None
 
 
@@ -159,14 +160,14 @@ def lines_about(form: Form, where: str) -> list[str]:
         n = min(form.n_listed, len(labels))
         lines.append(f"{sample.columns[0]}: {n} labels, the most probable first")
     cells = form.sampled_labels
-    shown, spelled = first_few(sorted(cells)), labels_as_sampled(cells, labels)
-    if spelled is None:
+    shown, sampled = first_few(sorted(cells)), labels_as_sampled(cells, labels)
+    if sampled is None:
         lines.append(
             f"warning: {where}: holds {shown}, we write labels, {first_few(labels)}; write the "
             "training file's targets so, or set submit.as: probabilities if it asks for these"
         )
-    elif spelled != labels:
-        pairs = [f"{b!r} for {a!r}" for a, b in zip(labels, spelled, strict=True)]
+    elif sampled != labels:
+        pairs = [f"{b!r} for {a!r}" for a, b in zip(labels, sampled, strict=True)]
         lines.append(f"{where}: holds {shown}, so we write {listed(pairs)}")
     return lines
 
@@ -204,5 +205,5 @@ def check_positive(positive: str | None, form: Form) -> None:
     first, second = map(in_print, classes)
     raise ValueError(
         f"data.positive: nothing says which of the classes {first} and {second} is the positive "
-        f"one; set data.positive: {classes[0]} or data.positive: {classes[1]}"
+        f"one; set data.positive: {spelled(classes[0])} or data.positive: {spelled(classes[1])}"
     )
