@@ -50,7 +50,7 @@ def count_cases(y: NDArray[Any], p: NDArray[Any], weights: Floats) -> tuple[Floa
 
 
 def _stacked(*terms: Any) -> Floats:
-    return np.stack(np.broadcast_arrays(*terms)).astype(np.float64)
+    return np.array(np.broadcast_arrays(*terms), np.float64)
 
 
 def _accuracy(hits: Floats, actual: Floats, decided: Floats, classes: Any) -> Floats:
