@@ -126,8 +126,9 @@ def difference_interval(
 def standard_error(target: Target, predictions: Floats, rng: np.random.Generator) -> float:
     """Standard error of the score, by bootstrap over rows or whole groups.
 
-    It comes from at most 5,000 rows, scaled to all. Samples on which the metric is undefined, such
-    as those without a positive, are left out; NaN if fewer than two are left, and of few groups.
+    It comes from at most 5,000 rows, scaled to all; NaN for fewer than `FEW` rows or groups.
+    Samples on which the metric is undefined, such as those without a positive, are left out; NaN if
+    fewer than two are left.
     """
     if len(np.unique(target.clusters)) < FEW:
         return np.nan
