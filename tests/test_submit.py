@@ -130,6 +130,13 @@ def test_a_weight_that_is_not_greater_than_0_is_refused(case, refused, weight):
     assert re.match(f"error: .*--weights: .*'{weight}'", line)
 
 
+def test_a_member_without_a_part_is_told_the_stage_that_makes_it(case, refused):
+    for part, stage in (("test", "predict"), ("oof", "train")):
+        Path(f"oof/tiny/max/{part}.csv").unlink()
+        line = refused(case, "--predictor", "max")
+        assert re.search(rf"oof/tiny/max/{part}\.csv: .*\brun {stage}\b", line)
+
+
 def test_an_unknown_predictor_among_several_is_refused(case, refused):
     shutil.copytree("oof/tiny", "oof/other")
     for name in ("../other/mean", "/tmp", "..", ".", "", "mean/", "a" * 300):

@@ -192,18 +192,21 @@ def standing_of(
     Args:
         train: as in `require_board`.
     Raises:
-        FileNotFoundError: there is no leaderboard to choose from.
+        FileNotFoundError: there is no leaderboard to choose from, or a member lacks a part.
         ValueError: the leaderboard is out of date or about other blends, or there is no such
             predictor.
     """
     path = leaderboard_path(config.competition)
     if predictor is not None:
         folders = (folder.name for folder in path.parent.glob("*/"))
-        known = sorted({*member_folders(config), *external_folders(config), *folders})
+        members = member_folders(config)
+        known = sorted({*members, *external_folders(config), *folders})
         if predictor not in known:  # ../other/mean is one of another competition
             raise ValueError(
                 f"--predictor: no predictor {short(predictor)}; {choices(predictor, known)}"
             )
+        if predictor in members:
+            check_predicted([members[predictor]])
         if read_stamp(path) is None:
             return predictor, {}
     stamp = require_current(path, {}, REMEDY) if predictor else require_board(config, train)
