@@ -71,9 +71,18 @@ def test_a_long_log_becomes_sixty_means():
     assert unit["epoch"][-1] == pytest.approx(5.945)
 
 
+def over_max(line, metric):
+    """The line with its gain over the best single predictor, which has no interval."""
+    score = line["score"]
+    gain = None if score is None else METRICS[metric].sign * (score - 0.52)
+    ends = dict.fromkeys(("gain_over_single_low", "gain_over_single_high"))
+    return {"gain_over_single": gain, **ends, **line}
+
+
 def board(chosen, over_constant=(0.3, 0.2, 0.4), expected=None, metric="rmse", **more):
     base = {"alone": None, "gain_low": 0.001, "gain_high": 0.003}
     line = {"name": chosen, "kind": "blend", "score": 0.5, "gain": 0.002, **base, **more}
+    line, expected = over_max(line, metric), expected and over_max(expected, metric)
     singles = [
         {"name": "max", "kind": "member", "score": 0.52},
         {"name": "min", "kind": "member", "score": 0.6},
@@ -100,6 +109,9 @@ def test_a_gain_is_told_in_words_whichever_way_the_metric_goes():
     alike = verdict(*board("blend_convex", score=0.52001, gain=0.00001))
     assert " by " not in alike
     assert alike.count(" as good as ") == 2
+    over_single = {f"gain_over_single{end}": 0.0 for end in ("", "_low", "_high")}
+    rounded = verdict(*board("blend_convex", score=0.52 + 1e-15, **over_single))
+    assert re.search(r" as good as .*\bmax\W*$", rounded)
 
 
 def test_the_verdict_expects_what_choosing_scores_where_that_is_known():

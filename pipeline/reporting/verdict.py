@@ -47,16 +47,13 @@ def verdict(
             hint = f". Choosing may have gained nothing: make {PLAIN_MEAN} a second submission."
     if warns:
         told = f"nothing yet: no model is surely better than a constant. The best is {told}"
-    own, other = line["score"], best["score"]
-    if n == 1 or alone == best["name"] or own is None or other is None:
-        return f"Submit {told}{hint}"
-    gain = (own - other) * metric.sign
-    single = f"the best single one, {best['name']}"
-    told += f", and {_than(single, gain, decimals)}"
-    low, high = line.get("gain_over_single_low"), line.get("gain_over_single_high")
-    if gain == 0 or low is None or high is None:
-        return f"Submit {told}{hint}"
-    return f"Submit {told} ({signed(low, decimals)} to {signed(high, decimals)}){hint}"
+    gain, low, high = (line[f"gain_over_single{end}"] for end in ("", "_low", "_high"))
+    if n > 1 and alone != best["name"] and gain is not None:
+        single = f"the best single one, {best['name']}"
+        told += f", and {_than(single, gain, decimals)}"
+        if gain != 0 and low is not None:
+            told += f" ({signed(low, decimals)} to {signed(high, decimals)})"
+    return f"Submit {told}{hint}"
 
 
 def _than(other: str, gain: float, decimals: int) -> str:
