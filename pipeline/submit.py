@@ -12,7 +12,7 @@ from pipeline.competition.labels import read_form
 from pipeline.competition.rows import TestRows, Train, read_test, read_train
 from pipeline.competition.submission import submission
 from pipeline.files.hashes import sha256_of_array
-from pipeline.files.messages import listed
+from pipeline.files.messages import listed, score_as_text
 from pipeline.members.units import without_incomplete
 from pipeline.predictors.board import (
     check_predicted,
@@ -58,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if len(standings) > 1:
             target = train.target(config.task, config.metric)
             record["score"] = target.score(combined("oof", train.ids))
-            notes = [*notes, f"{target.metric.label} on held-out rows: {record['score']:.4f}"]
+            score = score_as_text(record["score"])
+            notes = [*notes, f"{target.metric.label} on held-out rows: {score}"]
         names, is_chosen = (config.competition, combination.name), flags.predictor is None
         path = write_submission(*names, table, made_from, record, is_chosen=is_chosen)
         rows = f"{len(table)} rows of {listed(form.sample.header)}"

@@ -124,6 +124,13 @@ def test_a_mean_is_scored_on_held_out_rows(case, run):
     assert Path("submissions/tiny/mean+max+min.csv").is_file()
 
 
+def test_a_small_score_of_a_mean_is_told_with_its_digits(case, run):
+    Path("own.py").write_text("def score(targets, predictions):\n    return 1.2e-5\n")
+    metric = "{file: own.py, greater_is_better: true}"
+    told = run(case, "--metric", metric, "--predictor", "mean", "max")
+    assert re.search(r"held-out rows: 1\.2e-05$", told, re.MULTILINE)
+
+
 @pytest.mark.parametrize("weight", ["0", "-.5", "nan", "inf", "x"])
 def test_a_weight_that_is_not_greater_than_0_is_refused(case, refused, weight):
     line = refused(case, "--predictor", "mean", "max", "--weights", "1", weight)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import Entry
+from pipeline.files.messages import score_as_text
 from pipeline.predictors.board import check_predicted, external_folders, member_folders, read_named
 from pipeline.predictors.external import MEANINGS, kind_of
 from pipeline.predictors.leak_check import leak_check
@@ -95,7 +96,7 @@ def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
         check = leak_check(members, (stack.oof[:, i], stack.test[:, i]), target)
         if check is not None and check.is_too_good:
             kinds[i] = f"{kind}, suspicious"
-            better = f"{check.gain:.4f} {target.metric.label} better"
+            better = f"{score_as_text(check.gain)} {target.metric.label} better"
             lines.append(
                 f"{name}: suspicious: on the training rows it explains {check.explained:.0%} of "
                 f"our members' squared error and is {check.far:.0%} of it away from them, but its "
