@@ -1,6 +1,7 @@
 """Classic members in all stages: settings, units, and libraries that they do not load."""
 
 import json
+import pickle
 import re
 import shutil
 import subprocess
@@ -386,6 +387,17 @@ def table_of(texts, y, transform=None):
 def held_out_predictions(unit, texts, folder):
     kind = KINDS["classic"]()
     return kind.fit(unit, kind.inputs(None, texts, None), folder)[0]
+
+
+def test_a_unit_that_travels_to_a_worker_writes_the_same_bytes(tmp_path):
+    """An attribute of scikit-learn's vectorizer is called as the task."""
+    texts = [(word,) for word in ["dull", "warm", "bright"] * 20]
+    table = replace(table_of(texts, np.arange(60) % 2), task="binary")
+    unit, written = table.to_train(Unit("tiny", "a", 0), **FACTS), set()
+    for same in (unit, pickle.loads(pickle.dumps(unit))):
+        held_out_predictions(same, texts, tmp_path)
+        written.add((tmp_path / "model.joblib").read_bytes())
+    assert len(written) == 1
 
 
 @pytest.mark.parametrize("is_skewed", [False, True])

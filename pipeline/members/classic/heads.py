@@ -70,7 +70,7 @@ class Estimator:
         self.unseen: list[float] = []
         for j, column in enumerate(y.reshape(len(y), -1).T):
             rows = rows_with(column)
-            target = column[rows].astype(np.int64 if has_codes else np.float64, copy=False)
+            target = column[rows].astype(np.int64 if has_codes else np.float64)
             own = None if weights is None else weights.reshape(len(y), -1)[rows, j].copy()
             of_rows = features if isinstance(rows, slice) else features[rows]
             is_constant = has_codes and target.min() == target.max()

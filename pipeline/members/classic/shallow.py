@@ -4,6 +4,7 @@ A fitted model is a joblib file, which can run code when it is loaded: it is loa
 is the one in `run.json`.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -85,8 +86,10 @@ class Classic:
     ) -> tuple[Floats, dict[str, object]]:
         start, table, member = time.perf_counter(), unit.table, cast(ClassicMember, unit.member)
         options = options_of(member)
+        # a pickle holds equal names once if they are one object, which a worker's copy is not
+        task, n_columns = sys.intern(table.task), len(table.train.columns)
         model = ESTIMATORS[member.model](
-            task=table.task, n_columns=len(table.train.columns), seed=member.seed, **options
+            task=task, n_columns=n_columns, seed=member.seed, **options
         )
         scaling, y = unit.scaling, table.train.y[unit.training]
         y = scaling.standardise(y) if scaling else y
