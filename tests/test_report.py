@@ -321,8 +321,10 @@ def test_what_lies_beside_an_external_predictor_does_not_count(case):
     before = made_from(config)
     Path("theirs/model.bin").touch()
     assert made_from(config) == before
-    Path("theirs/oof.csv").write_text("id,target\n")
-    assert made_from(config) != before
+    for part in ("oof", "test"):
+        Path(f"theirs/{part}.csv").write_text("id,target\n")
+        assert made_from(config) != before
+        before = made_from(config)
 
 
 def test_torch_is_not_needed(case, monkeypatch):

@@ -329,14 +329,15 @@ def test_the_worst_row_comes_first_and_long_texts_are_cut():
 def test_the_file_of_worst_rows_has_whole_texts_and_exact_numbers(monkeypatch):
     monkeypatch.setattr("pipeline.reporting.examples.N_IN_FILE", 2)
     y = np.array([[1.0], [2.0], [3.0]])
-    of = evidence("regression", y, y[:, None] + [[[1 / 3]], [[-3]], [[0]]], texts=["y" * 500] * 3)
+    texts = [letter * 500 for letter in "abc"]
+    of = evidence("regression", y, y[:, None] + [[[1 / 3]], [[-3]], [[0]]], texts=texts)
     of.folds = np.array([2, 0, 1])
     sd = np.sqrt(2 / 3)
     found = worst_rows(of).to_dict("split", index=False)
     assert found["columns"] == ["id", "fold", "truth", "prediction", "error", "text"]
     assert found["data"] == [
-        ["r1", 0, 2.0, -1.0, pytest.approx((3 / sd) ** 2), "y" * 500],
-        ["r0", 2, 1.0, 1 + 1 / 3, pytest.approx((1 / 3 / sd) ** 2), "y" * 500],
+        ["r1", 0, 2.0, -1.0, pytest.approx((3 / sd) ** 2), texts[1]],
+        ["r0", 2, 1.0, 1 + 1 / 3, pytest.approx((1 / 3 / sd) ** 2), texts[0]],
     ]
 
 

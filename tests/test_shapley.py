@@ -160,6 +160,15 @@ def test_rows_beyond_the_limit_are_left_out_and_counted(monkeypatch):
     assert scored("rmse", "regression", preds, y).n_rows == 50
 
 
+@pytest.mark.parametrize("most_sets", [256, 2])  # every set is drawn, or those of a few orders
+@pytest.mark.parametrize("metric", ["rmse", "mae"])
+def test_an_interval_lies_around_its_value(metric, most_sets, monkeypatch):
+    monkeypatch.setattr("pipeline.reporting.contributions.SETS_PER_DRAW", most_sets)
+    found = scored(metric, "regression", *made_up("regression", n=300))
+    value, low, high = np.concatenate([found.shapley, found.leave_one_out]).T
+    assert ((low < value) & (value < high)).all()
+
+
 @pytest.mark.parametrize("metric", ["rmse", "mae"])
 def test_groups_that_resemble_each_other_widen_the_interval(metric):
     preds, y = made_up("regression", n=30)
