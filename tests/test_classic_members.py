@@ -283,7 +283,7 @@ def test_a_members_own_backbone_wins_over_the_shared_one(config_of):
         ({"model": None}, r"\bmodel\b.*\bnull\b"),
         ({"model": ["a"]}, r"\bmodel\b.*\['a'\]"),
         ({"model": "tfidf_linear", "options": 5}, r"members\.0\.options: .*\b5\b"),
-        ({"model": "tfidf_linear", "pooling": "mean"}, r"\bmembers\b.*\bpooling\b.*\bmodel\b"),
+        ({"model": "tfidf_linear", "pooling": "mean"}, r"member mean\b.*\bpooling\b.*\bmodel\b"),
         ({"model": "tfidf_linear", "backbone": "x"}, r"\btfidf_linear\b.*\bbackbone\b"),
         ({"model": "tfidf_linear", "name": "blend_x"}, r"members\.0\.name: .*'blend_x'"),
         ({"model": "tfidf_linear", "optoins": {}}, r"'members\.0\.optoins'.*'members\.0\.options'"),

@@ -143,6 +143,8 @@ def filled_in(
     if not isinstance(member, dict):
         return member
     if "model" in member:
+        if "pooling" in member:
+            raise ValueError(f"member {_name_of(member)}: has a pooling and a model; leave one out")
         weights: Options = {"class_weights": training.class_weights}
         member = {**weights, **_with_backbone(member, backbone)}
     else:
