@@ -118,7 +118,7 @@ def correlations(figure: Figure, summary: Summary) -> str:
 
 
 def weights(figure: Figure, summary: Summary, blend: str) -> str:
-    """A blend's weights, the largest of many, with their spread over other fits where known."""
+    """A blend's weights, the largest of many, with their spread over other fits."""
     lines = summary["weights"][blend]
     if len(lines) > MOST_WEIGHTS:
         lines = sorted(lines, key=lambda line: -abs(line["weight"]))[:MOST_WEIGHTS]
@@ -127,9 +127,8 @@ def weights(figure: Figure, summary: Summary, blend: str) -> str:
     for at, line in enumerate(lines):
         axes.barh(at, line["weight"], height=0.62, color=BLUE, alpha=0.75)
         mean, sd = line["mean"], line["sd"]
-        if mean is not None and sd is not None:
-            axes.plot([mean - sd, mean + sd], [at, at], color=INK, linewidth=1.2)
-            axes.plot(mean, at, "o", color=INK, markersize=3)
+        axes.plot([mean - sd, mean + sd], [at, at], color=INK, linewidth=1.2)
+        axes.plot(mean, at, "o", color=INK, markersize=3)
     axes.set_xlabel("weight")
     values = [f"{n} {short(line['weight'])}" for n, line in zip(names, lines, strict=True)]
     return f"Weights of {blend}: {', '.join(values)}."
