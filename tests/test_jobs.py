@@ -131,6 +131,14 @@ def test_workers_end_with_the_process_that_started_them_however_it_ends(tmp_path
             pass
 
 
+def test_a_worker_whose_caller_ended_before_its_first_piece_does_not_start_it():
+    """It loads torch for seconds, while two pieces wait for it."""
+    call = "run_piece(time.sleep, 0, Piece('piece', (5,), False), 1, 0, (-1, '.'))"
+    code = f"import time; from pipeline.members.pieces import *; {call}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 1
+
+
 def test_a_result_is_handed_on_while_others_are_computed(tmp_path):
     """With its number; a failure too. Piece 0 waits until both others have been handed on."""
     handed: list[tuple[int, float | str]] = []

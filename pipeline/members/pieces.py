@@ -101,7 +101,7 @@ def run_piece(
 
 @cache
 def _end_with(parent: int) -> None:
-    """End this worker within a second of `parent`, if that started it.
+    """End this worker within a second of `parent`, at once if that has ended already.
 
     A process that is killed stops no workers: they would train on, with settings of the past.
     """
@@ -111,8 +111,7 @@ def _end_with(parent: int) -> None:
             time.sleep(1)
         os._exit(1)
 
-    if os.getppid() == parent:  # a cluster's workers have other parents
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def claim_gpu(n_gpus: int, folder: Path) -> None:
