@@ -204,12 +204,14 @@ def test_curves_and_minutes_come_from_the_units(case):
     assert other["gain_per_minute"] is None
 
 
-@pytest.mark.parametrize("line", [b"boom", b"\xff", b"[" * 100_000, b"7"])
-def test_a_log_that_is_no_json_is_named(case, refused, line):
+@pytest.mark.parametrize(
+    ("line", "said"), [(b"boom", "line 2"), (b"\xff", "utf-8"), (b"[" * 100_000, ""), (b"7", "")]
+)
+def test_a_log_that_is_no_json_is_named(case, refused, line, said):
     unit = Path("models/tiny/mean/fold1")
     unit.mkdir(parents=True)
     (unit / "train.log").write_bytes(b'{"loss": 1, "epoch": 1}\n' + line + b"\n")
-    assert re.search(r"fold1/train\.log: ", refused(case))
+    assert re.search(rf"fold1/train\.log: .*{said}", refused(case))
 
 
 def test_the_test_score_is_that_of_the_solution(case):

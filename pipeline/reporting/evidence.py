@@ -168,5 +168,7 @@ def _read_log(unit: Unit) -> list[dict[str, float]]:
     """The lines of a training log that hold a loss."""
     path = unit.folder / LOG
     with decoding(path, "train the unit again, or remove the log"):
-        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        # as one list, so that an error names the line
+        rows = path.read_text(encoding="utf-8").splitlines()
+        lines = json.loads("[" + ",\n".join(rows) + "]")
         return [line for line in lines if "loss" in line and "epoch" in line]
