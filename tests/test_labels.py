@@ -117,7 +117,7 @@ def test_whose_probability_it_is_is_told():
         *(
             (metric, "prediction", classes)
             for metric in ("auc", "logloss", "f1")
-            for classes in (("fake", "real"), ("n", "y"), ("0", "yellow"))
+            for classes in (("fake", "real"), ("n", "y"), ("0", "yellow"), ("faux", "réel"))
         ),
         ("f1", "fake", ("fake", "real")),
     ],

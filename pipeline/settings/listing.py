@@ -41,7 +41,9 @@ def default_of(field: FieldInfo) -> str:
 def spelled(value: object) -> str:
     """A value as a line of YAML."""
     plain = list(value) if isinstance(value, tuple) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=sys.maxsize)
+    text = yaml.safe_dump(
+        plain, default_flow_style=True, sort_keys=False, allow_unicode=True, width=sys.maxsize
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 
