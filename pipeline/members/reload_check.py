@@ -52,6 +52,5 @@ def check_reloaded(unit: Unit, predict: Callable[[Texts, Columns], Floats], devi
     if not difference <= allowed:
         raise ValueError(
             f"{unit.folder}: after reloading, predictions of its held-out rows differ by "
-            f"{difference:.2g} from those it wrote, {allowed:g} is allowed; "
-            f"{unit.remedy}"
+            f"{difference:.2g} from those it wrote, {allowed:g} is allowed; {unit.remedy}"
         )
