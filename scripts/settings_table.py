@@ -29,13 +29,11 @@ Two words of the command line are not in the YAML:
 - `--quick` is {ABOUT}.
 
 """
-METRIC = """\
-### metric, as a map
-
-A metric with a parameter or with weights of columns is `{name: NAME, ...}`, a function of your own
-`{file: FILE, greater_is_better: true, ...}`: [metrics.md](metrics.md).
-
-"""
+METRIC_MAPS = (
+    "A metric with a parameter or with weights of columns, `{name: NAME, ...}`:",
+    "A function of your own, `{file: FILE, greater_is_better: true, ...}`"
+    " ([metrics.md](metrics.md)):",
+)
 MEMBERS = """\
 ## members
 
@@ -77,7 +75,9 @@ def page() -> str:
         f"## {section or 'competition'}\n\n{table(settings)}"
         for section, settings in settings_by_section().items()
     ]
-    parts.insert(1, METRIC + "\n".join(table(fields_of(metric)) for metric in METRICS.values()))
+    maps = zip(METRIC_MAPS, METRICS.values(), strict=True)
+    of_maps = "\n".join(f"{about}\n\n{table(fields_of(metric))}" for about, metric in maps)
+    parts.insert(1, f"### metric, as a map\n\n{of_maps}")
     members = MEMBERS
     for kind, settings in settings_of_members().items():
         members += f"\n### {kind}\n\n{table(settings, of_members=True)}"

@@ -392,6 +392,14 @@ def test_the_kind_stands_in_the_leaderboard_and_a_warning_says_what_it_means(ble
     assert "warning" not in said
 
 
+def test_predictors_of_one_kind_share_a_warning():
+    oof = np.tile([0.25, 0.75], 20)[:, None, None].repeat(3, axis=1)
+    kinds = [UNKNOWN_FOLDS, OTHER_FOLDS, UNKNOWN_FOLDS]
+    stack = Stack(["a", "b", "c"], kinds, oof, oof[:30])
+    _, lines = with_doubts(stack, Target.of(np.tile([0, 1], 20), "binary", "auc"))
+    assert [line.partition(": ")[0] for line in lines] == ["b", "a, c"]
+
+
 def test_a_blend_of_ours_may_be_blended_but_is_never_chosen_as_one(blended, workplace):
     blended()
     (workplace / "oof/tiny/blend_convex").rename(workplace / "level-1")

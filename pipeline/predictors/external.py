@@ -30,12 +30,12 @@ OTHER_FOLDS = "external, other folds"
 UNKNOWN_FOLDS = "external, folds unknown"
 NOT_NESTED = "blend, not nested"
 MEANINGS = {
-    OTHER_FOLDS: "its folds differ from ours, so its OOF rows were predicted by models that saw "
-    "rows of our held-out folds: scores of blends with it look slightly better than they are",
-    UNKNOWN_FOLDS: "the folds that it was made with are not known; if they were ours, put them "
+    OTHER_FOLDS: "folds differ from ours, so models that predicted an OOF row saw rows of our "
+    "held-out folds: scores of blends with such an OOF look slightly better than they are",
+    UNKNOWN_FOLDS: "nothing says in which folds the OOF was made; if they were ours, put them "
     "beside oof as folds.csv, with id and fold",
-    NOT_NESTED: "a blend of ours, read back: each of its rows was blended with the targets of the "
-    "other folds, so scores of blends with it look slightly better than they are",
+    NOT_NESTED: "a blend of ours, read back: each row was blended with the targets of the other "
+    "folds, so scores of blends with it look slightly better than they are",
 }
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.competition.rows import TestRows, Train
 from pipeline.ensemble.leaderboard import Entry
-from pipeline.files.messages import score_as_text
+from pipeline.files.messages import listed, score_as_text
 from pipeline.predictors.board import check_predicted, external_folders, member_folders, read_named
 from pipeline.predictors.external import MEANINGS, kind_of
 from pipeline.predictors.leak_check import leak_check
@@ -80,12 +80,14 @@ def read_stack(config: Config, train: Train, test: TestRows, folds: NDArray[np.i
 def with_doubts(stack: Stack, target: Target) -> tuple[Stack, list[str]]:
     """Mark predictors that fail the leak check, and give a warning line for each doubt."""
     kinds, lines = list(stack.kinds), []
+    for doubtful, meaning in MEANINGS.items():
+        of_kind = [n for n, kind in zip(stack.names, kinds, strict=True) if kind == doubtful]
+        if of_kind:
+            lines.append(f"{listed(of_kind)}: {doubtful}: {meaning}")
     m = kinds.count("member")
     members = (stack.oof[:, :m], stack.test[:, :m])
     for i in range(m, len(kinds)):
         name, kind = stack.names[i], kinds[i]
-        if kind in MEANINGS:
-            lines.append(f"{name}: {kind}: {MEANINGS[kind]}")
         against = _least_correlation(stack.oof[:, i], target)
         if against < AGAINST:
             lines.append(
