@@ -4,7 +4,7 @@ Letters: n rows, m predictors, c columns.
 """
 
 import re
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,19 @@ def loss_of_rows(evidence: Evidence) -> Floats:
     return np.asarray(np.nanmean(np.where(np.isnan(y), np.nan, losses), axis=1))
 
 
-def telling_rows(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
+class Example(TypedDict):
+    """A training row as the page shows it, its predictions as short texts."""
+
+    id: str
+    text: str
+    characters_left_out: int
+    truth: str
+    predicted: str
+    members: dict[str, str]
+    measure: float
+
+
+def telling_rows(evidence: Evidence) -> dict[str, list[Example]]:
     """Twenty rows of most disagreement, and twenty of the chosen predictor's largest loss."""
     disagreement = ambiguity(evidence.stack.oof, evidence.train.y, evidence.config.task).rows
     return {
@@ -63,7 +75,7 @@ def worst_rows(evidence: Evidence) -> pd.DataFrame:
     return table.assign(error=loss[worst], text=[re.sub(r"\r(?!\n)", "\n", t) for t in texts])
 
 
-def _largest(evidence: Evidence, measure: Floats) -> list[dict[str, Any]]:
+def _largest(evidence: Evidence, measure: Floats) -> list[Example]:
     """The rows with the largest values of a (n,) measure."""
     train, stack, texts = evidence.train, evidence.stack, joined(evidence.train.texts)
     return [

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -23,8 +23,16 @@ def minutes_of(runs: dict[int, Run], n_folds: int) -> float | None:
     return sum(seconds) / 60 if len(seconds) == n_folds else None
 
 
-def learning_curves(logs: dict[str, Logs]) -> dict[str, list[dict[str, Any]]]:
-    """Training loss of each member's units by epoch, averaged over at most 60 intervals."""
+class Curve(TypedDict):
+    """The training loss of a unit by epoch."""
+
+    fold: int
+    epoch: list[float]
+    loss: list[float]
+
+
+def learning_curves(logs: dict[str, Logs]) -> dict[str, list[Curve]]:
+    """Training loss of each member's units, averaged over at most 60 intervals of steps."""
     curves = {
         name: [_curve(fold, lines) for fold, lines in units.items() if lines]
         for name, units in logs.items()
@@ -32,7 +40,7 @@ def learning_curves(logs: dict[str, Logs]) -> dict[str, list[dict[str, Any]]]:
     return {name: units for name, units in curves.items() if units}
 
 
-def _curve(fold: int, lines: list[dict[str, float]]) -> dict[str, Any]:
+def _curve(fold: int, lines: list[dict[str, float]]) -> Curve:
     intervals = np.array_split(np.arange(len(lines)), min(N_POINTS, len(lines)))
     epochs, losses = np.array([(line["epoch"], line["loss"]) for line in lines], dtype=np.float64).T
     return {
