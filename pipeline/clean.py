@@ -1,6 +1,6 @@
 """List what no config in configs/ names any more, with its size; remove it with --remove.
 
-    python -m pipeline.clean            whole competitions, members, blends and backbones
+    python -m pipeline.clean            competitions, members, past folds, blends and backbones
     python -m pipeline.clean --remove
 
 Reads configs/*.yaml, folds/, models/, oof/, submissions/ and reports/. Data, and submissions
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def unnamed(competition: str, predictors: set[str] | None) -> list[Path]:
-    """Files and folders of a competition that no config names.
+    """Files and folders of a competition that no config names, and units of past folds.
 
     Args:
         predictors: those of its config; None if it has none, so that nothing is named.
@@ -57,14 +57,22 @@ def unnamed(competition: str, predictors: set[str] | None) -> list[Path]:
         return [path for path in (*paths, folds, folds.with_suffix(".json")) if path.exists()]
     board, models = leaderboard_path(competition), Path("models", competition)
     blends = set(read_board(board)["name"]) if board.is_file() else set()
-    encodings = [read_json(path).get("encoding") for path in models.glob("*/fold*/run.json")]
+    runs = {path.parent: read_json(path) for path in models.glob("*/fold*/run.json")}
+
+    def is_past(unit: Path) -> bool:
+        """Whether it is a unit of folds that its member no longer has."""
+        n_folds = runs.get(unit.with_name("fold0"), {}).get("n_folds")
+        return n_folds is not None and unit.name not in {f"fold{k}" for k in range(n_folds)}
+
+    encodings = [run.get("encoding") for unit, run in runs.items() if not is_past(unit)]
     named = {
         models: predictors | OURS,
         Path("oof", competition): predictors | blends,
         backbones_dir(competition): {e["backbone"] for e in encodings if e},
     }
     inner = [path for folder in named for path in folder.glob("[!.]*/")]
-    return [path for path in inner if path.name not in named[path.parent]]
+    past = [unit for unit in runs if unit.parent.name in predictors and is_past(unit)]
+    return [*(path for path in inner if path.name not in named[path.parent]), *sorted(past)]
 
 
 def _competitions() -> set[str]:

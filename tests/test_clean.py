@@ -117,6 +117,16 @@ def test_a_unit_of_another_version_keeps_no_backbone(files, capsys):
     assert listed(capsys.readouterr().out)[0].keys() == UNNAMED
 
 
+def test_units_of_folds_that_a_member_no_longer_has_are_listed(files, capsys):
+    for fold, backbone in enumerate(("aa", "aa", "cc")):
+        run = {"n_folds": 2 if fold < 2 else 3, "encoding": {"backbone": backbone}}
+        Path(f"models/tiny/mean/fold{fold}").mkdir(exist_ok=True)
+        write_json(Path(f"models/tiny/mean/fold{fold}/run.json"), run)
+    clean.main([])
+    sizes, _ = listed(capsys.readouterr().out)
+    assert sizes.keys() == UNNAMED | {"models/tiny/mean/fold2"}  # and its backbone, cc
+
+
 def test_a_config_may_end_in_capitals(files, capsys):
     Path("configs/tiny.yaml").rename("configs/tiny.YAML")
     clean.main([])
